@@ -208,14 +208,20 @@ class PanelContext:
         return choose_segments(state.segmentation, state.livers, state.tumors, self.task)
 
     def _hide_others(self, before: CaseNodes | None) -> None:
-        """Another case was chosen: what is drawn of all others would be read as this one's."""
-        if self.nodes is None:
+        """Another case was chosen, or none: what is drawn of all others would be read as this one's, or as of none.
+
+        Where nothing was chosen yet, an answer that a script has drawn is left on show.
+        """
+        nodes = self.nodes
+        if nodes is None:
+            if before is not None or PanelState.has_inputs(self.scene):
+                hide_other_cases(self.scene, None, anew=before is not None)
             return
-        other = before is not None and before.reference is not self.nodes.reference
+        other = before is not None and before.reference is not nodes.reference
         last = [before.segmentation] if other and before.segmentation.GetScene() is not None else []
-        hide_other_cases(self.scene, self.nodes, *last)
+        hide_other_cases(self.scene, nodes, *last, anew=before is None or other)
         if other:
-            show_case(self.nodes)  # or its masks would be seen over the images of the case before
+            show_case(nodes)  # or its masks would be seen over the images of the case before
 
     def _forget_faults(self, before: CaseNodes | None) -> None:
         """What was said of other inputs does not hold for these, unless it was that one of them went."""

@@ -19,23 +19,33 @@ from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_nodes
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 
 
-def hide_other_cases(scene: Any, nodes: CaseNodes, *segmentations: Any) -> None:
-    """Hide the outputs and segmentations of all graded cases but `nodes`, and these further segmentations."""
-    own = find_parameter_node(scene, nodes)
+def hide_other_cases(scene: Any, nodes: CaseNodes | None, *segmentations: Any, anew: bool = True) -> None:
+    """Hide the outputs and segmentations of all graded cases but `nodes`, and these further segmentations.
+
+    nodes: None where no case is at hand; then the outputs alone are hidden, as the user looks for masks to choose.
+    anew: another case is at hand since the last time; else a segmentation that the user has shown by hand stays so.
+    """
+    own = find_parameter_node(scene, nodes) if nodes is not None else None
     for parameter_node in parameter_nodes(scene):
         if parameter_node is own:
             continue
         inputs = read_inputs(parameter_node)
-        if inputs is not None:
+        if inputs is not None and nodes is not None:
             segmentations = (*segmentations, inputs.segmentation)
         for node in _drawn(parameter_node):
             if node.IsA("vtkMRMLVolumeNode"):
                 hide_from_slices(scene, node)
         for display in _displays_of(parameter_node):
-            hide(display, OTHER_CASE)
+            _hide(display, anew)
     for segmentation in segmentations:
-        if segmentation is not nodes.segmentation and segmentation.GetDisplayNode() is not None:
-            hide(segmentation.GetDisplayNode(), OTHER_CASE)
+        own_masks = nodes is not None and segmentation is nodes.segmentation
+        if not own_masks and segmentation.GetDisplayNode() is not None:
+            _hide(segmentation.GetDisplayNode(), anew)
+
+
+def _hide(display: Any, anew: bool) -> None:
+    if anew or not display.IsA("vtkMRMLSegmentationDisplayNode") or not display.GetAttribute(OTHER_CASE):
+        hide(display, OTHER_CASE)
 
 
 def show_case_again(scene: Any, nodes: CaseNodes, view: ViewChoice) -> None:

@@ -9,7 +9,7 @@ import slicer
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.reading_layout import own_composites, users_composites
-from support.panel_steps import grade, segments_as_bytes, small_phantom
+from support.panel_steps import grade, segments_as_bytes, small_phantom, wait_for_annotations
 
 
 def legends() -> list[Any]:
@@ -119,3 +119,58 @@ def test_the_voxel_map_of_the_last_patient_leaves_the_slices(user: Any, nodes: A
     choose(user, context, second)
     layers = [c.GetForegroundVolumeID() for c in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")]
     assert heat not in layers
+
+
+@pytest.mark.parametrize("taken", ["segmentationSelector", "every image"])
+@pytest.mark.parametrize("colors", ["effect", "voxels"])
+def test_without_a_case_no_answer_is_drawn_and_it_comes_back_with_the_case(
+    user: Any, nodes: Any, context: Any, taken: str, colors: str
+) -> None:
+    """The panel shows no grade then, so colors and legend would be read as of whatever is looked at."""
+    from REACTKDLib.scene.overlay import Overlay
+
+    grade(user)
+    context.set_view(graph=True, overlay=Overlay("voxels") if colors == "voxels" else Overlay())
+    wait_for_annotations(user)
+    outputs = context.outputs
+    before = drawn(outputs)
+    assert len(before) >= (3 if colors == "voxels" else 4)
+    user.open_section("inputsSection")
+    selectors = {"ctSelector": Modality.CT, "fdgSelector": Modality.FDG, "acetateSelector": Modality.ACETATE}
+    chosen = {name: nodes.volumes[modality] for name, modality in selectors.items()}
+    chosen = chosen if taken == "every image" else {taken: nodes.segmentation}
+    for name in chosen:
+        user.choose(name, None)
+    wait_for_annotations(user)
+    assert not user.sees("gradeLabel") and not drawn(outputs)
+    assert nodes.segmentation.GetID() in shown_segmentations()
+    for name, node in chosen.items():
+        user.choose(name, node)
+    wait_for_annotations(user)
+    assert user.sees("gradeLabel") and drawn(outputs) == before
+
+
+def drawn(outputs: Any) -> set[str]:
+    """What of an answer is to be seen: regions, graph, map and legends."""
+    shown = [outputs.regions, outputs.liver_outline, outputs.graph_nodes, outputs.graph_edges]
+    found = {node.GetID() for node in shown if node.GetDisplayNode().GetVisibility()}
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    layers = {composite.GetForegroundVolumeID() for composite in composites}
+    found |= {legend.GetTitleText() for legend in legends()}
+    return found | ({outputs.heat_map.GetID()} & layers)
+
+
+def test_what_the_user_shows_of_another_case_stays_until_the_next_one(
+    user: Any, nodes: Any, second: Any, context: Any
+) -> None:
+    """To compare two studies: drawing in one must not hide the other again."""
+    grade(user)
+    regions = context.outputs.regions
+    choose(user, context, second)
+    for node in (nodes.segmentation, regions):
+        node.GetDisplayNode().SetVisibility(True)
+    context.read_inputs()  # as after each stroke
+    assert nodes.segmentation.GetDisplayNode().GetVisibility() and regions.GetDisplayNode().GetVisibility()
+    choose(user, context, nodes)
+    choose(user, context, second)
+    assert not nodes.segmentation.GetDisplayNode().GetVisibility() and not regions.GetDisplayNode().GetVisibility()
