@@ -14,7 +14,7 @@ from REACTKDLib.core.worker.arrays import write_mask
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import SegmentFile
 from REACTKDLib.scene.hand_over import cut_segment
-from REACTKDLib.scene.segments import LABELMAP, matrix_of_part, with_label_maps
+from REACTKDLib.scene.segments import LABELMAP, drawn_at, matrix_of_part, with_label_maps
 
 
 def segments_stamp(segmentation: Any) -> tuple:
@@ -26,9 +26,8 @@ def segments_stamp(segmentation: Any) -> tuple:
     stamp = []
     for segment_id in data.GetSegmentIDs():
         segment = data.GetSegment(segment_id)
-        image = segment.GetRepresentation(LABELMAP)
-        time = None if image is None else image.GetMTime()
-        stamp.append((segment_id, segment.GetName(), segment.GetLabelValue(), segment.GetTerminology(), time))
+        about = segment.GetName(), segment.GetLabelValue(), segment.GetTerminology()
+        stamp.append((segment_id, *about, drawn_at(data, segment_id)))
     return tuple(stamp)
 
 

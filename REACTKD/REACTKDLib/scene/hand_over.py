@@ -24,7 +24,7 @@ from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.dicom_origin import files_of, origin_findings
 from REACTKDLib.scene.frames import distorting_transform, relation_between
 from REACTKDLib.scene.remarks import remarks_of
-from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, lesions_of, matrix_of_part, with_label_maps
+from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, drawn_at, lesions_of, matrix_of_part, with_label_maps
 from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
 
@@ -153,10 +153,10 @@ def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:
     place = relation.matrix().tobytes() if relation.is_linear else None
     lesions = lesions_of(nodes.segmentation, choice)  # another name may keep two apart, or no more
     stamp: list[Any] = [nodes.segmentation.GetID(), choice, place, lesions]
+    data = nodes.segmentation.GetSegmentation()
     for segment_id in (*choice.livers, *choice.tumors):
-        segment = nodes.segmentation.GetSegmentation().GetSegment(segment_id)
-        image = segment.GetRepresentation(LABELMAP) if segment is not None else None
-        stamp.append(None if image is None else (image.GetMTime(), segment.GetLabelValue()))
+        time = drawn_at(data, segment_id)
+        stamp.append(None if time is None else (time, data.GetSegment(segment_id).GetLabelValue()))
     return tuple(stamp)
 
 

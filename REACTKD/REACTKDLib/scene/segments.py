@@ -158,6 +158,17 @@ def with_label_maps(segmentation: Any, reference: Any) -> Any:
     return copy
 
 
+def drawn_at(data: Any, segment_id: str) -> int | None:
+    """Return the modification time of what a segment of a vtkSegmentation is drawn as; None for nothing.
+
+    That is its label map, or, where it has none, the surface that one is made of for each grade.
+    """
+    segment = data.GetSegment(segment_id)
+    kinds = (LABELMAP, data.GetSourceRepresentationName()) if segment is not None else ()
+    drawn = (segment.GetRepresentation(kind) for kind in kinds)
+    return next((part.GetMTime() for part in drawn if part is not None), None)
+
+
 def segment_array(segmentation: Any, segment_id: str) -> tuple[np.ndarray, np.ndarray]:
     """Return one segment as stored: uint8 (D, H, W), possibly empty (0 voxels), and its ijk_to_ras (4, 4)."""
     image = slicer.vtkOrientedImageData()

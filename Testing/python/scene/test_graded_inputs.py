@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.case import CaseNodes, read_case
+from REACTKDLib.scene.drawn_segments import segments_stamp
 from REACTKDLib.scene.graded_inputs import PARAMETER
 from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.opened_case import OpenedCase
@@ -56,6 +58,24 @@ def test_an_answer_shown_again_tells_of_an_edit_since_it_was_given(
     controller.leave()
     erase(graded.segmentation, "Tumor", ~tumor, graded.reference)
     assert controller.restore() and not controller.masks_changed(), "drawn as it was"
+
+
+def test_masks_that_are_surfaces_alone_are_followed_too(controller: GradingController, nodes: CaseNodes) -> None:
+    """As loaded from a structure set: there is no label map whose change would tell."""
+    data = nodes.segmentation.GetSegmentation()
+    data.CreateRepresentation("Closed surface")
+    data.SetSourceRepresentationName("Closed surface")
+    data.RemoveRepresentation("Binary labelmap")
+    choice = choose_segments(nodes.segmentation)
+    opened = OpenedCase.stored(HandMadeGrader().open(read_case(nodes, choice)).grade().report, nodes, choice)
+    drawn = segments_stamp(nodes.segmentation)
+    assert not opened.masks_changed and segments_stamp(nodes.segmentation) == drawn
+    surface = data.GetSegment(choice.tumors[0]).GetRepresentation("Closed surface")
+    points = vtk_to_numpy(surface.GetPoints().GetData())
+    points += (6.0, 0.0, 0.0)
+    surface.GetPoints().Modified()
+    surface.Modified()
+    assert opened.masks_changed and segments_stamp(nodes.segmentation) != drawn
 
 
 @pytest.mark.parametrize("edited", [False, True])
