@@ -42,31 +42,34 @@ from REACTKDTrainLib.training.preparation import prepare_cases
 from REACTKDTrainLib.training.randomness import seeded
 
 HIDDEN = 48  # width of region embeddings, the student's and the teachers'
-#: numbers of the cohort 'large'; those of the tests were asked nothing before this edition of the study
-FIRST = {"test": 500_000, "validation": 2000, "pool": 2500}
+#: numbers of the cohort 'large'; those of the tests were asked nothing by an earlier edition of the study
+FIRST = {"test": 510_000, "validation": 2000, "pool": 2500}
 #: of those whose latents alone are read: patients of their own, so that the test phantoms are asked by the study alone
 FIRST_READ = {"test": 700_000, "validation": 720_000, "pool": 740_000}
 TEACHERS = ("same", "large")
 LEAST = 10  # phantoms for validation and for the test
 RUN_COST = 1.3  # of a training whose student the test phantoms are asked with, relative to that of a trial's training
-_LOGITS = (0.7, 0.35, 1.4, 2.8, 0.15, 5.6, 0.07, 11.0, 22.0, 0.03)
-_FEATURE = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0, 0.01, 30.0, 0.003, 100.0)
-#: what each method's trials are, the published weights or ours first; as many for a method of three weights as of one
+_LOGITS = (0.7, 0.35, 1.4, 2.8, 0.15, 5.6, 0.07, 11.0, 22.0, 0.03, 44.0, 90.0, 180.0, 360.0, 720.0, 0.015)
+_FEATURE = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0, 0.01, 30.0, 0.003, 100.0, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 300.0)
+#: what each method's trials are, the published weights or ours first; as many for a method of three weights as of one.
+#: The last six lie beyond the choices that an earlier edition of the study had made at the edge of ten
 TRIALS = {
-    "none": [{"weight_decay": d} for d in (3e-2, 1e-1, 1e-2, 3e-1, 3e-3, 1e-3, 1.0, 3e-4, 3.0, 1e-4)],
+    "none": [{"weight_decay": d} for d in (3e-2, 1e-1, 1e-2, 3e-1, 3e-3, 1e-3, 1.0, 3e-4, 3.0, 1e-4, 10.0, 3e-5,
+                                               5e-2, 2e-1, 2e-2, 5e-1)],
     "kd": [{"logits": w} for w in _LOGITS],
     "react-kd": [
         {"graph": graph, "logits": logits}
         for graph, logits in (
             (1.0, 0.7), (0.3, 0.7), (0.1, 0.7), (0.1, 2.8), (0.1, 0.15), (0.3, 2.8), (0.3, 0.15), (0.03, 2.8),
-            (0.03, 5.6), (0.1, 11.0),
+            (0.03, 5.6), (0.1, 11.0), (3.0, 0.7), (10.0, 0.7), (0.1, 44.0), (0.1, 180.0), (0.01, 11.0), (1.0, 11.0),
         )
     ],
     "react-kd-scores": [
         {"graph": graph, "logits": logits, "scores": weight, "attention": weight}
         for graph, logits, weight in (
             (1.0, 0.7, 1.0), (0.1, 0.7, 1.0), (0.1, 2.8, 1.0), (0.1, 2.8, 3.0), (0.1, 0.15, 0.3), (0.1, 2.8, 0.3),
-            (0.1, 0.15, 1.0), (0.03, 5.6, 1.0), (0.03, 5.6, 3.0), (0.03, 2.8, 10.0),
+            (0.1, 0.15, 1.0), (0.03, 5.6, 1.0), (0.03, 5.6, 3.0), (0.03, 2.8, 10.0), (0.1, 0.15, 0.1),
+            (0.1, 0.05, 0.3), (0.1, 0.05, 0.1), (0.1, 0.15, 0.03), (3.0, 0.7, 1.0), (3.0, 2.8, 3.0),
         )
     ],
     "crd": [{"feature": w} for w in _FEATURE],

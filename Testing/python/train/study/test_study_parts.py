@@ -204,8 +204,8 @@ def test_the_design_has_what_the_primary_comparison_needs():
 def test_both_biologies_are_the_first_axis_and_every_method_is_tuned_alike(tmp_path):
     assert [arm.name for arm in ARMS] == ["shared", "independent"]
     assert [arm.heterogeneity for arm in MAP_ARMS] == [0.0, 0.4, 0.6, 0.8, None]
-    assert {len(trials) for trials in TRIALS.values()} == {10}
-    assert all(len({str(t) for t in trials}) == 10 for trials in TRIALS.values())
+    assert {len(trials) for trials in TRIALS.values()} == {16}
+    assert all(len({str(t) for t in trials}) == 16 for trials in TRIALS.values())
     levels = [NodeStudy(preset_of("smoke").nodes, tmp_path, "tiny", arm=arm) for arm in (*ARMS, *MAP_ARMS)]
     for of_grade in zip(*(level.cases["test"] for level in levels)):
         assert len({case.fingerprint for case in of_grade}) == 5
