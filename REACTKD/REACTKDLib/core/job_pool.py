@@ -107,7 +107,7 @@ class JobPool(Generic[Item, Result]):
                         result = lost(item)
                     except CancelledError as error:
                         raise WorkerLost(
-                            _("The connection to the Dask scheduler was lost; start the run again, and it goes on.")
+                            _("The connection to the Dask scheduler was lost; start the run again to continue it.")
                         ) from error
                     yield item, result
         finally:
@@ -126,7 +126,7 @@ class JobPool(Generic[Item, Result]):
 def _raise_lost(item: object) -> NoReturn:
     raise WorkerLost(
         _(
-            "A job ended its process twice, perhaps for want of memory; start the run again with fewer jobs, and it "
-            "goes on."
+            "A job crashed its process twice, perhaps for lack of memory; start the run again with "
+            "fewer jobs to continue it."
         )
     )

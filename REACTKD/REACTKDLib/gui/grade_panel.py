@@ -169,7 +169,7 @@ class GradePanel(Section):
         if context.shows_stored:
             return self._stored_words()
         if context.outdated:
-            return _("Masks or inputs have changed since this grade. Grade again to see what becomes of it.")
+            return _("Masks or inputs have changed since this grade. Grade again to update it.")
         return "" if context.report is not None else _("Ready to grade.")
 
     def _stored_words(self) -> str:
@@ -184,7 +184,7 @@ class GradePanel(Section):
         changed = [words for is_so, words in changes if is_so]
         day = stored.at[:10]
         if changed:
-            text = _("Stored answer of {day}; since then {what} changed. Grade again to see what becomes of it.")
+            text = _("Stored answer of {day}; since then {what} changed. Grade again to update it.")
             return text.format(day=day, what=joined(changed))
         return _("Stored answer of {day}. Grade again to color its regions in the views.").format(day=day)
 

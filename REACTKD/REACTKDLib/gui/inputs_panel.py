@@ -161,7 +161,7 @@ class InputsPanel(Section):
         if self.context.nodes is None:
             return ""
         images = ", ".join(short_image(modality) for modality in self.context.nodes.volumes)
-        return _("{images}; {count} to see").format(images=images, count=warnings) if warnings else images
+        return _("{images}; {count} to check").format(images=images, count=warnings) if warnings else images
 
     def _show_line(self, modality: Modality, node: Any) -> None:
         label = self.lines[modality]

@@ -190,7 +190,7 @@ class MasksPanel(Section):
         if findings is None:
             line = _("not checked yet") if self.context.nodes is not None else ""
         elif shown:
-            line = _("{count} to see").format(count=len(shown))
+            line = _("{count} to check").format(count=len(shown))
         else:
             line = _("changed since the check") if self._outdated() else _("nothing wrong found")
         self.folding.show(line, needs, key)

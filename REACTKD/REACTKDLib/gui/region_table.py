@@ -186,7 +186,7 @@ def _name_item(index: int, row: ReportRegion, graded: bool) -> Any:
         item.setCheckState(qt.Qt.Checked)
     item.setToolTip(translated(row.name))
     if row.low_resolution:
-        small = _("{name}: smaller than a cell of the model's maps, so little of it is seen.")
+        small = _("{name}: smaller than a cell of the model's maps, so its values are unreliable.")
         item.setToolTip(small.format(name=translated(row.name)))
     return item
 

@@ -102,7 +102,7 @@ class ReportPanel(Section):
             image = image_words(next(iter(self.context.nodes.volumes)))
             text = _("The {image} was not loaded from DICOM, so there is no study that DICOM objects could belong to.")
             return text.format(image=image)
-        return _("This answer is of an earlier sitting; grade again, and then write it as DICOM.")
+        return _("This answer is from an earlier session; grade again before you write it as DICOM.")
 
     def _dicom_source(self) -> Path | None:
         """A file or folder of the series that the masks are drawn on."""

@@ -50,7 +50,7 @@ def test_refused_until_the_user_knows_better(user: Any, two_patients: Any, conte
     user.click("gradeButton")
     user.wait_until(lambda: user.sees("samePatientButton"), GRADE_S, "the refusal")
     told = user.text("stateLabel")
-    assert "of different patients by their DICOM headers" in told
+    assert "belong to different patients by their DICOM headers" in told
     assert "JANE" not in told and "JOHN" not in told and context.report is None
     user.screenshot("different-patients")
     user.click("samePatientButton")

@@ -108,7 +108,7 @@ def test_what_is_clean_is_a_line_and_what_is_wrong_opens(user: Any, nodes: Any, 
     grade(user)
     assert not masks.collapsed and user.sees("findingLabel0"), "a finding opens the section"
     user.toggle_section("masksSection")
-    assert masks.text == "Masks: 3 to see"
+    assert masks.text == "Masks: 3 to check"
     grade(user)
     assert masks.collapsed, "what was closed by hand stays closed while nothing new is found"
     assert user.sees("inputsWarningLabel") and not user.sees("ctSelector"), "a remark on the images, and no more"

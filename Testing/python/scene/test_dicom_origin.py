@@ -82,7 +82,7 @@ def test_one_patient_says_nothing(loaded):
 
 def test_nodes_of_two_patients_are_refused_and_by_the_panel_too(loaded, tmp_path):
     given = loaded(ct={}, fdg={"PatientID": "4711", "PatientName": "Doe^Jane"})
-    with pytest.raises(PatientMismatch, match="The CT and the FDG PET are of different patients") as refused:
+    with pytest.raises(PatientMismatch, match="The CT and the FDG PET belong to different patients") as refused:
         case_from_nodes(**given)
     assert not any(word in str(refused.value) for word in ("4711", "Doe", "HCC"))
     scratch = ScratchFolder()

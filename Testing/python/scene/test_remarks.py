@@ -73,8 +73,8 @@ def test_a_listed_case_keeps_what_its_files_said(scene, scratch, tmp_path):
 @pytest.mark.parametrize(
     ("header", "code", "words"),
     [
-        ({"sform": OTHER}, "two-places", "its sform was taken"),
-        ({"sform": OTHER, "codes": (1, 2)}, "two-places", "its qform was taken"),
+        ({"sform": OTHER}, "two-places", "its sform was used"),
+        ({"sform": OTHER, "codes": (1, 2)}, "two-places", "its qform was used"),
         ({"pixdim_times": (0.9, 0.9, 1)}, "two-places", "3D Slicer took another one"),
     ],
     ids=["sform", "qform", "sizes"],

@@ -171,7 +171,8 @@ def masks_on(
     if not same_place(file.grid, grid):
         if file.grid.shape == grid.shape and has_no_geometry(file.ijk_to_ras):
             text = _(
-                "The segmentation file holds no geometry but has the shape of the image, so it was laid on the image."
+                "The segmentation file has no geometry but has the shape of the image, so it was placed "
+                "on the image voxel by voxel."
             )
             findings.append(Finding("segmentation-without-geometry", "warning", text))
         else:
@@ -200,13 +201,13 @@ def parts_findings(drawn: Sequence[tuple[str, bool]], task: Task = HCC_GRADE) ->
     """
     if len(drawn) < 2:
         return []
-    text = _("The {organ} was put together from the segments {segments}.")
+    text = _("The {organ} was combined from the segments {segments}.")
     findings = [
         Finding("liver-of-parts", "info", text, segments=quoted(name for name, _drawn in drawn), organ=task.organ.name)
     ]
     empty = [name for name, has_voxels in drawn if not has_voxels]
     if empty:
-        text = _("Of the parts of the {organ} {segments} hold no voxel; draw them, unless they were resected.")
+        text = _("These parts of the {organ} are empty: {segments}; draw them, unless they were resected.")
         named, organ = quoted(empty), task.organ.name
         findings.append(Finding("liver-part-empty", "warning", text, segments=named, organ=organ))
     return findings

@@ -136,7 +136,7 @@ def _with_geometry(files: tuple[RawImage, RawImage], roles: tuple[str, str]) -> 
     if lost[0] == lost[1] or files[0].array.shape[:3] != files[1].array.shape[:3]:
         return files, []
     bare = lost.index(True)
-    text = _("{role} holds no geometry but has the shape of {other}, so it was laid on that.")
+    text = _("{role} has no geometry but has the shape of {other}, so it was placed on it voxel by voxel.")
     finding = Finding(
         "segmentation-without-geometry", "warning", text, role=sentence(roles[bare]), other=roles[1 - bare]
     )

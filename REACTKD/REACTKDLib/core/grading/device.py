@@ -54,7 +54,7 @@ class FallbackRunner:
     def _on_cpu(self, error: Exception) -> StudentRunner:
         """Return a runner on the CPU, and remember why."""
         self.device = "cpu"
-        text = _("The GPU was not used: {reason}. The CPU did the work.")
+        text = _("The GPU was not used: {reason}. The CPU was used instead.")
         self.findings = (Finding("device-fallback", "warning", text, reason=_reason(error)),)
         return self._make_runner(self._student, "cpu")
 

@@ -131,7 +131,7 @@ def compose_report(
     claimed = all(judgment.decided is not None for judgment in judgments)
     if regions.lesions and set(range(1, len(regions.regions))) <= set(muted):
         claimed = False  # what is left says nothing of a lesion, as where none is marked
-        text = _("Every lesion was taken out, so no grade is given.")
+        text = _("Every lesion was left out, so no grade is given.")
         findings.append(Finding("lesions-left-out", "warning", text))
     if not claimed:
         rows = tuple(_row(*known, {}) for known in zip(regions.regions, measures, small))
@@ -223,13 +223,13 @@ def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle | Ens
         found.append(Finding("no-parenchyma", "warning", text, organ=organ, lesion=lesion))
     for region, low in zip(regions.lesions, small[1:]):
         if low:
-            text = _("{name} is smaller than a cell of the network's maps, so little of it is seen.")
+            text = _("{name} is smaller than a cell of the network's maps, so its values are unreliable.")
             found.append(Finding("low-resolution", "info", text, region.centroid_ras, name=region.name))
     return found
 
 
 def _muted_findings(rows: Sequence[ReportRegion], muted: Sequence[int]) -> list[Finding]:
-    return [Finding("region-muted", "info", _("{name} was taken out of the sum."), name=rows[n].name) for n in muted]
+    return [Finding("region-muted", "info", _("{name} was left out of the grade."), name=rows[n].name) for n in muted]
 
 
 def muted_nodes(mute: Collection[str | int], regions: RegionSet) -> tuple[int, ...]:

@@ -206,9 +206,7 @@ class Session:
         moved: tuple[Finding, ...] = ()
         if not self._would_read(case):
             self._field = self._read(case)
-            text = _(
-                "The corrected {organ} needs another part of the images than had been read, so they were read anew."
-            )
+            text = _("The corrected {organ} mask needs another part of the images, so they were read again.")
             moved = (Finding("field-moved", "info", text, organ=case.task.organ.name),)
         shells, shapes = self._runner.current.of_masks
         if like is not None and (shells, shapes) == like._runner.current.of_masks:

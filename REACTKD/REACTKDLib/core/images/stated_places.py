@@ -59,8 +59,8 @@ def check_images_together(volumes: Mapping[Modality, Volume]) -> None:
         pairs += [(Grid(own.shape, place), image) for place in volume.other_places]
         if any(same_place(a, b) for a, b in pairs):
             text = _(
-                "{image} lies on the other image by one of the two places that their headers state and "
-                "beside it by the other; save both again with one geometry (qform and sform alike)."
+                "{image} overlaps the other image at only one of the two positions that their headers "
+                "state; save both again with the same geometry in qform and sform."
             )
             raise GeometryMismatch(text, image=ROLES[modality])
 
@@ -72,7 +72,7 @@ def _share_voxels(a: Grid, b: Grid) -> bool:
 
 def _by_other_place(role: str) -> Finding:
     text = _(
-        "{role} lies where the other of two places puts it that a header states; it was laid "
-        "on the image voxel by voxel, so check that it fits."
+        "{role} fits the image only by the second of two positions in a header (qform and sform), "
+        "so it was placed on the image voxel by voxel; check that it fits."
     )
     return Finding("mask-by-other-place", "warning", text, role=role)

@@ -122,7 +122,7 @@ def check_lesions(regions: RegionSet, memo: Memo | None = None) -> list[Finding]
         neck = neck_of(regions, lesion, memo)
         if neck is not None:
             text = _(
-                "{name} has a neck, as two lesions have that touch; they count as one until they are split."
+                "{name} has a neck, as two touching lesions do; it counts as one lesion until it is split."
             ).format(name=lesion.name)
             findings.append(Finding("lesion-neck", "info", text, neck))
     return findings
@@ -147,8 +147,8 @@ def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
     for lesion in regions.lesions:
         if lesion.volume_ml * 1000 < LOW_RESOLUTION_CELLS * cell_mm**3:
             text = _(
-                "{name} ({volume} mm3) is smaller than a cell of the network's maps ({cell} mm), so "
-                "little of it is seen."
+                "{name} ({volume} mm3) is smaller than a cell of the network's maps ({cell} mm), so its "
+                "values are unreliable."
             ).format(name=lesion.name, volume=f"{lesion.volume_ml * 1000:.2g}", cell=f"{2 * cell_mm:g}")
             findings.append(Finding("low-resolution", "info", text, lesion.centroid_ras))
     return tuple(findings)
@@ -312,7 +312,7 @@ def check_coverage(case: Case) -> list[Finding]:
                 organ=case.task.organ.name,
             )
         if share < 0.995:
-            text = _("{image} covers {percent} % of the {organ}; the rest is unseen by it.").format(
+            text = _("{image} covers {percent} % of the {organ}; it contributes nothing to the rest.").format(
                 image=ROLES[modality], percent=f"{100 * share:.0f}", organ=case.task.organ.name
             )
             findings.append(Finding("pet-partly-outside", "warning", sentence(text)))

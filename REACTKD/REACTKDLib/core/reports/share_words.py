@@ -74,8 +74,8 @@ def same_words(report: Answer) -> str:
     if len(names) < 2:
         return ""
     if len(names) == 2:
-        return _("{names} say the same: either alone gives the answer.").format(names=all_of(names))
-    return _("{names} say the same: any one of them gives the answer.").format(names=listed(names))
+        return _("{names} are redundant: either one alone gives the same grade.").format(names=all_of(names))
+    return _("{names} are redundant: any one of them alone gives the same grade.").format(names=listed(names))
 
 
 def direction_words(report: Answer, row: ReportRegion) -> str:

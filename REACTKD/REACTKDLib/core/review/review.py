@@ -30,8 +30,8 @@ from REACTKDLib.core.writing.file_lock import Locked, locked, prepare
 
 __all__ = ["NOT_SAVED", "SCHEMA", "Review", "now"]
 NOT_SAVED = _(
-    "The review cannot be saved beside the list; work goes on, but grades and marks are "
-    "lost when Slicer closes. Copy the list to a folder that you may write to."
+    "The review cannot be saved beside the list; you can continue, but grades and marks are "
+    "lost when Slicer closes. Copy the list to a folder that you can write to."
 )
 _BUSY = _("Another window is writing the review; the change is saved in a moment.")
 _NEWER = _(

@@ -99,7 +99,7 @@ def _whole() -> Iterator[None]:
         yield
     except (OSError, ValueError, TypeError, EOFError) as error:
         raise HandOverDamaged(
-            _("What the panel handed over to the process that computes is damaged or gone; grade again.")
+            _("A file that the panel passed to the grading process is damaged or missing; grade again.")
         ) from error
 
 

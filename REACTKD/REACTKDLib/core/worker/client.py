@@ -27,10 +27,8 @@ from REACTKDLib.core.worker.process import NO_SPACE_STATUS, WorkerProcess
 STOP_GRACE_S = 0.7  # then the process is ended, so that a stop takes less than a second
 START_S = 60.0
 
-DIED = _(
-    "The grading process ended unexpectedly, perhaps for lack of memory; grade again, and it starts anew by itself."
-)
-GARBLED = _("The grading process gave an answer that cannot be read and was ended; grade again, and it starts anew.")
+DIED = _("The grading process ended unexpectedly, perhaps for lack of memory; grade again to restart it.")
+GARBLED = _("The grading process sent an unreadable reply and was ended; grade again to restart it.")
 NOT_STARTED = _("The grading process did not start; restart the application, or install the extension again.")
 FOLDER_GONE = _("The folder of the grading process was removed from the temporary folder; grade again.")
 NO_SPACE = _("The temporary folder is full, so the grading process ended; free some space there and grade again.")

@@ -223,7 +223,7 @@ class JobHandler:
 
     def _open_case(self, key: str) -> Session:
         if key not in self._held:
-            raise CaseNotOpen(_("The images of this case are not held any more; grade the case again."))
+            raise CaseNotOpen(_("The images of this case are no longer in memory; grade the case again."))
         self._held.move_to_end(key)
         return self._held[key][1]
 

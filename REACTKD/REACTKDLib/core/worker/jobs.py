@@ -255,8 +255,8 @@ def from_message(message: Any) -> Job:
 
 def _not_a_job(where: str) -> UsageError:
     text = _(
-        "The panel and the process that computes do not understand each other ('{where}'); restart 3D Slicer, and "
-        "install the extension again if it stays."
+        "The panel and the grading process exchanged an invalid message ('{where}'); restart 3D "
+        "Slicer, and install the extension again if the error persists."
     )
     return UsageError(text, where=where)
 

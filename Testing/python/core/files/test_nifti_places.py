@@ -122,7 +122,7 @@ def test_two_places_are_told_with_the_one_taken(tmp_path, forms, shift):
     taken = "sform" if forms[1] == 1 else "qform"
     assert np.allclose(raw.ijk_to_ras, other if taken == "sform" else CT.ijk_to_ras, atol=1e-4)
     assert codes(raw.findings) == ["two-places"] and raw.findings[0].severity == "warning"
-    assert f"its {taken} was taken" in raw.findings[0].message
+    assert f"its {taken} was used" in raw.findings[0].message
     assert f"{np.linalg.norm(shift):.3g} mm" in raw.findings[0].message
     (left,) = raw.other_places
     assert np.allclose(left, CT.ijk_to_ras if taken == "sform" else other, atol=1e-4)
@@ -197,7 +197,9 @@ def test_a_pet_on_the_place_that_was_not_taken_is_refused(folder, tmp_path):
     ct = nifti_with(CT, tmp_path / "ct.nii", sform=moved(CT.ijk_to_ras, 13, -7, 3))
     array = np.where(CASE.liver, 3.0, 0.5).astype(np.float32)
     on_other = write_volume(Volume(array, CT.ijk_to_ras), tmp_path / "pet.nii.gz")
-    with pytest.raises(errors.GeometryMismatch, match="The FDG PET lies on the other image by one of the two places"):
+    with pytest.raises(
+        errors.GeometryMismatch, match="The FDG PET overlaps the other image at only one of the two positions"
+    ):
         open_case(ct, on_other, segmentation=folder / SEGMENTATION)
 
 
@@ -229,7 +231,7 @@ def test_a_tilted_gantry_is_named(tmp_path, cosine):
 def test_a_good_qform_is_taken_in_place_of_a_tilted_sform(tmp_path, forms, cosine):
     raw = read_raw(nifti_with(CT, tmp_path / "ct.nii", codes=forms, sform=sheared(CT.ijk_to_ras, cosine)), "the CT")
     assert np.allclose(raw.ijk_to_ras, CT.ijk_to_ras, atol=1e-4)
-    assert codes(raw.findings) == ["sform-not-used"] and "its qform was taken" in raw.findings[0].message
+    assert codes(raw.findings) == ["sform-not-used"] and "its qform was used" in raw.findings[0].message
 
 
 def test_a_slightly_sheared_ct_keeps_its_masks(folder, tmp_path):

@@ -120,9 +120,9 @@ def test_directions_are_one_sentence():
 def test_who_says_the_same():
     assert same_words(TWO) == ""
     both = replace(TWO, redundant=(1, 2))
-    assert same_words(both) == "Lesion 1 and Lesion 2 say the same: either alone gives the answer."
+    assert same_words(both) == "Lesion 1 and Lesion 2 are redundant: either one alone gives the same grade."
     three = replace(TWO, redundant=(1, 2, 3))
-    assert same_words(three).endswith(f"{PATTERN} say the same: any one of them gives the answer.")
+    assert same_words(three).endswith(f"{PATTERN} are redundant: any one of them alone gives the same grade.")
 
 
 def test_number_and_shape_are_said_where_they_decide():

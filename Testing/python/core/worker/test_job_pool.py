@@ -89,7 +89,7 @@ def test_whoever_stops_asking_cancels_the_rest(nothing_left: None) -> None:
 
 
 def test_a_job_that_ends_its_process_twice_is_one_sentence(nothing_left: None) -> None:
-    with pytest.raises(WorkerLost, match="start the run again with fewer jobs, and it goes on.$"):
+    with pytest.raises(WorkerLost, match="start the run again with fewer jobs to continue it.$"):
         with JobPool(Sum(), Engine(2)) as pool:
             list(pool.results([-1, 20]))
 

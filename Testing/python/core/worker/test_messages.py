@@ -92,7 +92,7 @@ def broken(job: jobs.Job, **changes: object) -> dict:
     ],
 )
 def test_anything_else_is_refused_in_a_sentence(message: object) -> None:
-    with pytest.raises(UsageError, match="do not understand each other"):
+    with pytest.raises(UsageError, match="exchanged an invalid message"):
         jobs.from_message(message)
 
 

@@ -88,19 +88,19 @@ def _patient_findings(origins: Sequence[Origin], allowed: bool) -> list[Finding]
         first, second = different
         if not allowed:
             message = _(
-                "{first} and {second} are of different patients by their DICOM headers; give the files "
-                "of one patient, or allow it (--different-patients-ok) where each was given a "
-                "pseudonym of its own."
+                "{first} and {second} belong to different patients by their DICOM headers; give the files "
+                "of one patient, or allow it (--different-patients-ok) if each has a different "
+                "pseudonym."
             )
             raise PatientMismatch(message, first=first, second=second)
-        message = _("{first} and {second} are of different patients by their DICOM headers, which was allowed.")
+        message = _("{first} and {second} belong to different patients by their DICOM headers, which was allowed.")
         findings.append(Finding("different-patients", "warning", message, first=first, second=second))
     doubtful = next(((a.role, b.role) for a, b, verdict in pairs if verdict == "doubtful"), None)
     if doubtful is not None:
         first, second = doubtful
         message = _(
-            "{first} and {second} may be of different patients: their DICOM headers agree in part "
-            "only (name, birth date or sex); check whose they are."
+            "{first} and {second} may belong to different patients: their DICOM headers agree only in"
+            " part (name, birth date or sex); check whose they are."
         )
         findings.append(Finding("patient-doubtful", "warning", message, first=first, second=second))
     return findings
@@ -113,8 +113,8 @@ def _place_findings(images: Sequence[Origin], masks: Sequence[Origin]) -> list[F
     moved = _roles(pair for pair in targets if _differ(pair[0].frame, pair[1].frame))
     if moved:
         message = _(
-            "{images} do not share one frame of reference, so equal positions need not be the same "
-            "place in the patient; check that they lie on each other."
+            "{images} do not share one frame of reference, so equal positions may be different places "
+            "in the patient; check that they are aligned."
         )
         findings.append(Finding("another-frame-of-reference", "warning", message, images=listed(moved)))
     # A segmentation may lie in a study of its own and still name the series that was given.

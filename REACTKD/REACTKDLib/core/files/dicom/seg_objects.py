@@ -91,7 +91,7 @@ def read_objects(objects: Sequence[SegObject], task: Task = HCC_GRADE) -> Segmen
             "structures: {titles}; give the file of the one that counts."
         )
         raise AmbiguousSeries(message, count=len(objects), titles=titles)
-    message = _("The segmentation was put together from {count} DICOM objects: {titles}.")
+    message = _("The segmentation was combined from {count} DICOM objects: {titles}.")
     return _joined(
         files, Finding("segmentation-of-several-objects", "info", message, count=len(objects), titles=titles)
     )

@@ -180,7 +180,7 @@ def _check_doubles(stack: Stack, planes: Sequence[np.ndarray], series: Series, r
                 "a folder with one acquisition."
             )
             raise StackedPhases(text, role=role)
-    text = _("{role} holds {slices} twice; the doubles were left out.")
+    text = _("{role} holds {slices} twice; the duplicates were left out.")
     return [Finding("slices-doubled", "info", text, role=role, slices=slices_text(len(stack.doubles)))]
 
 

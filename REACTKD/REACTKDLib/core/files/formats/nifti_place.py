@@ -150,13 +150,13 @@ def _two_sizes(sizes: np.ndarray, lengths: np.ndarray, role: str) -> Finding:
 def _two_places(by_sform: bool, apart: float, role: str) -> Finding:
     taken, other = ("sform", "qform") if by_sform else ("qform", "sform")
     text = _(
-        "{role} states two places, up to {apart} mm apart; its {taken} was taken and its "
-        "{other} was not, so check that images and masks lie on each other."
+        "{role} states two positions, up to {apart} mm apart; its {taken} was used and its "
+        "{other} was not, so check that images and masks are aligned."
     )
     return Finding("two-places", "warning", text, role=role, apart=f"{apart:.3g}", taken=taken, other=other)
 
 
 def _unusable(what: str, role: str) -> Finding:
     return Finding(
-        "sform-not-used", "warning", _("The axes of {role}'s sform {what}; its qform was taken."), role=role, what=what
+        "sform-not-used", "warning", _("The axes of {role}'s sform {what}; its qform was used."), role=role, what=what
     )

@@ -10,8 +10,8 @@ VALUE = RegionValue(
     lambda votes, predicted, _regions: votes.deletion_effect(predicted),
     title=_("Left out"),
     tip=_(
-        "By how many percentage points the grade would be less probable without the region; little where others say "
-        "the same."
+        "Decrease of the grade's probability without the region, in percentage points; small if "
+        "other regions are redundant with it."
     ),
     choice=_("Change when left out"),
     legend=_("change when left out, percentage points"),

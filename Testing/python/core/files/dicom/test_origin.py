@@ -100,7 +100,7 @@ def test_any_two_headers_are_compared_alike_from_both_sides_and_never_named(firs
     try:
         check_origins([origin_of(first, "the CT"), origin_of(second, "the FDG PET")])
     except PatientMismatch as error:
-        assert compare(ours, theirs) == "different" and str(error).startswith("The CT and the FDG PET are of different")
+        assert compare(ours, theirs) == "different" and str(error).startswith("The CT and the FDG PET belong to different")
 
 
 # -- files
@@ -178,7 +178,7 @@ def test_an_image_without_a_patient_is_no_mismatch(files):
 
 def test_one_id_and_another_birth_date_is_told(files):
     given = files(ct=setting(PatientBirthDate="19500102"), fdg=setting(PatientBirthDate="19500103"))
-    assert "may be of different patients" in told(open_case(**given))["patient-doubtful"]
+    assert "may belong to different patients" in told(open_case(**given))["patient-doubtful"]
 
 
 def test_a_file_without_a_header_is_compared_with_nothing(files, tmp_path):
