@@ -1,4 +1,4 @@
-"""REACTKD: grades hepatocellular carcinoma from CT and PET, and shows which regions decided.
+"""REACTKD: grades hepatocellular carcinoma from CT and PET, and shows which regions determined the grade.
 
     from REACTKDLib import grade, load_model, read_case
     report = grade(ct="CT.nii.gz", fdg="FDG.nii.gz", segmentation="masks.seg.nrrd")

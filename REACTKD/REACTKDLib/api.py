@@ -61,9 +61,9 @@ def load_model(folder: PathLike | Sequence[PathLike] | None = None, device: str 
     """Open a model once, for many cases.
 
     Args:
-        folder: the model's folder (a bundle in MONAI's layout); None takes the student that is shipped. The folder of
-            an ensemble, or several folders: their mean probabilities are the answer.
-        device: 'cpu', 'cuda', or 'auto' for a GPU where there is one.
+        folder: the model's folder (a bundle in MONAI's layout); None for the shipped student. For the folder of an
+            ensemble, or several folders, the prediction is the mean of the members' probabilities.
+        device: 'cpu', 'cuda', or 'auto' for a GPU if there is one.
 
     Returns: the model; `grade(case, model=model)` uses it, `model.open(case)` keeps a case open for corrected masks.
 
@@ -89,7 +89,7 @@ def read_case(
     keep_specks: bool = False,
     task: Task | PathLike = HCC_GRADE,
 ) -> Case:
-    """Read the images and masks of one patient and check that they can be what they are given as.
+    """Read the images and masks of one patient and check them.
 
     Args:
         ct, fdg, acetate: a file (NIfTI, NRRD, MetaImage), a DICOM series by its folder or a file of it, an image of
@@ -98,11 +98,12 @@ def read_case(
         liver, tumor: with a segmentation, names or label numbers of its segments, None for recognition. Without one,
             the two masks: files, images, or bool arrays (D, H, W) on the grid of the first image given.
         case_id: a name for the report, free of patient data.
-        different_patients_ok: take DICOM files whose headers name different patients.
+        different_patients_ok: accept DICOM files whose headers name different patients.
         keep_specks: keep lesions under 0.05 ml.
-        task: what is asked of which organ, a `Task` or its file; `load_model(folder).bundle.task` is that of a model.
+        task: organ, lesions and classes, as a `Task` or a task file; that of a model is
+            `load_model(folder).bundle.task`.
 
-    Returns: the checked case; `case.findings` holds what was noticed.
+    Returns: the checked case; `case.findings` contains the findings of the checks.
 
     Raises: NoVolume, EmptySegmentation, UsageError, and what `core.cases.open_case.open_case` raises.
 
@@ -140,14 +141,16 @@ def read_cases(
 
     Args:
         cases: a CSV, a folder of case folders, or a datalist (.json); or entries of a datalist, each an object with
-            "ct", "fdg", "acetate" and "segmentation" (or "liver" and "tumor"), "id", and what training adds. A DICOM
-            series is named by its folder. Paths of entries are relative to the folder of work.
-        on_fault: called with a case's name and what is wrong with it; the case is passed over then. None: it is raised.
-        task: as `read_case` takes it.
+            "ct", "fdg", "acetate" and "segmentation" (or "liver" and "tumor"), "id", and the keys of training. A DICOM
+            series is given by its folder. Paths in entries are relative to the current working directory.
+        on_fault: called with the name and the error of a case that cannot be read, which is skipped. None: the error is
+            raised.
+        task: see `read_case`.
 
     Yields: each checked case, named as in the list; one is in memory at a time.
 
-    Raises: UsageError for what is no list, before the first case; without `on_fault`, what `read_case` raises.
+    Raises: UsageError if `cases` is not a list of cases, before the first case; without `on_fault`, what `read_case`
+    raises.
 
     Example:
         >>> for case in read_cases("cases.json", on_fault=lambda name, error: print(name, error)):
@@ -182,15 +185,15 @@ def grade(
     device: str = "auto",
     **images: Any,
 ) -> GradeReport:
-    """Grade one case and say which regions decided.
+    """Grade one case and report which regions determined the grade.
 
     Args:
-        case: from `read_case`; without it, the arguments of `read_case` by name, and the task is that of the model.
-        model: from `load_model`, or a model's folder or folders; None takes the student that is shipped.
-        device: for a model that is opened here, see `load_model`.
-        images: `ct`, `fdg`, `acetate`, `segmentation`, ... as `read_case` takes them.
+        case: from `read_case`. Without it, pass the arguments of `read_case` by name; the task is that of the model.
+        model: from `load_model`, or one or several model folders; None for the shipped student.
+        device: if the model is loaded here, see `load_model`.
+        images: `ct`, `fdg`, `acetate`, `segmentation`, ..., see `read_case`.
 
-    Returns: the report; its `grade` is None where no lesion is drawn.
+    Returns: the report; its `grade` is None if the masks contain no lesion.
 
     Raises: what `read_case` and `load_model` raise; UsageError when a case and images are both given.
 

@@ -41,8 +41,8 @@ LEAST_CASES = 12  # fewer make no curve
 class Run:
     """A finished training.
 
-    folder: everything that it wrote. bundle: the folder of its model, None where teachers alone were trained. ensemble:
-    that of all folds as one model, None where fewer than two were trained.
+    folder: the output folder. bundle: the folder of its model, None if only teachers were trained. ensemble: the folder
+    of the ensemble of all folds, None if fewer than two were trained.
     """
 
     folder: Path
@@ -51,12 +51,12 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """`metrics.json`: measures with 95 % intervals on cases that no part of the training saw."""
+        """`metrics.json`: measures with 95 % intervals on held-out cases."""
         return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
 
 
 def train(cohort: PathLike, output: PathLike, *, on_progress: OnProgress = no_progress, **options: Any) -> Run:
-    """Train teachers and a student as `python -m REACTKDTrainLib train` does: same files, same weights.
+    """Train teachers and a student; equivalent to `python -m REACTKDTrainLib train` (same files, same weights).
 
     Args:
         cohort: a datalist (.json), a worklist (.csv), a folder in a known layout, or `phantom:hospital?cases=24`.
@@ -66,7 +66,7 @@ def train(cohort: PathLike, output: PathLike, *, on_progress: OnProgress = no_pr
 
     Returns: the run; `run.metrics`, `run.bundle`.
 
-    Raises: UsageError that names the option; the errors of files; Stopped when a file STOP lies in the folder.
+    Raises: UsageError, which names the option; the errors of files; Stopped if there is a file STOP in the folder.
 
     Example:
         >>> run = train(cohort="cases.json", output="run")
@@ -88,14 +88,14 @@ def evaluate(
     device: str = "auto",
     on_progress: OnProgress = no_progress,
 ) -> dict[str, Any]:
-    """Grade every case of a cohort with every subset of its images, and measure the answers against its grades.
+    """Grade every case of a cohort with every subset of its images, and evaluate the predictions.
 
     Args:
         model: a run of `train`, a model of `REACTKDLib.load_model`, or the folder of a model.
-        cohort: as `train` takes it; none of its cases should have been trained on.
+        cohort: see `train`; none of its cases should have been used for training.
         output: a folder for `predictions.csv`, `predictions_by_inputs.csv`, `metrics.json` and the figures `roc` and
-            `calibration` (from 12 graded cases on); None writes nothing.
-        device: for a model that is opened here, see `REACTKDLib.load_model`.
+            `calibration` (with at least 12 graded cases); None writes nothing.
+        device: if the model is loaded here, see `REACTKDLib.load_model`.
         on_progress: called with (fraction, text).
 
     Returns: the measures as in `metrics.json`: "macro_auc" with "macro_auc_interval95" (bootstrap over patients),

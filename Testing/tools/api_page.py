@@ -20,11 +20,11 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "reference" / "api.md"
 PACKAGES = ("REACTKDLib", "REACTKDTrainLib")
-HEAD = """# Public names
+HEAD = """# Public API
 
-What a program may rely on: the names that the two packages export. Everything else may change without notice. These
-follow [semantic versions](https://semver.org); [CHANGELOG.md](../../CHANGELOG.md) names every change. This page is made
-from the docstrings by `make lists`.
+The public API consists of the names that the two packages export. It follows
+[semantic versioning](https://semver.org), and [CHANGELOG.md](../../CHANGELOG.md) lists every change. Everything else
+may change without notice. This page is generated from the docstrings by `make lists`.
 """
 
 

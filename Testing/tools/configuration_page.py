@@ -20,34 +20,35 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "reference" / "configuration.md"
 HEAD = """# Configuration
 
-Every setting of a training, with its type, range and default. A file for `--config` holds those that are to differ:
+This page lists every setting of a training, with its type, range and default. A file for `--config` contains only the
+settings that differ from the defaults:
 
 ```json
 {"method": "react-kd", "data": {"views": 2}, "student_stage": {"epochs": 30, "lr": 0.001}}
 ```
 
-What a file does not say stays as it suits the size of the cases ([sizes](#what-a-size-changes)). An unknown name or a
-value out of range is refused in a sentence that names it. `reactkd-train train --schema` prints the same as a JSON
-schema, and `run.json` of a run holds all of its settings under `configuration`. There `lr`, `weight_decay` and
-`validation` have older names, `rate`, `decay` and `inner`; both are read. The last two sections are the presets of the
-study and of the release, which are chosen by name.
+Some defaults depend on the size of the cases ([sizes](#what-a-size-changes)). An unknown name or a value out of range
+is refused with a message that names it. `reactkd-train train --schema` prints the settings as a JSON schema, and
+`run.json` of a run contains all of its settings under `configuration`. There `lr`, `weight_decay` and `validation` have
+their older names `rate`, `decay` and `inner`; both are accepted. The last two sections list the presets of the study
+and of the release, which are selected by name.
 
-This page is made from the code by `make lists`.
+This page is generated from the code by `make lists`.
 """
 SIZES = """## What a size changes
 
-Cases of files are of the size `full`; phantoms of the size that their cohort states. Where a cell is empty, the
-default above holds.
+Cases from files have the size `full`; phantoms have the size given with their cohort. Where a cell is empty, the
+default above applies.
 """
 STUDIES = """## Presets of the study
 
-`reactkd-train study --preset NAME`. Of the settings of a preset's trainings those are listed that differ from the
-defaults above.
+Select a preset with `reactkd-train study --preset NAME`. Only the training settings that differ from the defaults above
+are listed.
 """
 RELEASES = """## Recipes of the release
 
-`reactkd-train release make --preset NAME` makes a shipped model: [retrain it](../how-to/retrain_the_model.md). The
-rows are the fields of `ReleaseRecipe`; phantoms are meant by their numbers, (first, one past the last).
+`reactkd-train release make --preset NAME` builds a shipped model: [retrain it](../how-to/retrain_the_model.md). The
+rows are the fields of `ReleaseRecipe`. Phantoms are given by their seeds as (first, one past the last).
 """
 
 

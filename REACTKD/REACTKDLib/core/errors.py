@@ -13,7 +13,7 @@ from REACTKDLib.core.text import Text, sentence
 
 
 class ReactkdError(Exception):
-    """Base of every error that REACTKD raises on purpose.
+    """Base class of all errors that REACTKD raises intentionally.
 
         raise NoLiver(_("The {organ} mask is empty; draw the {organ}, or choose another file."), organ="liver")
 

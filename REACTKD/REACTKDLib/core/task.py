@@ -46,9 +46,10 @@ _KEYS = {
 class Task:
     """What is asked of which organ.
 
-    name: of the task, 'hcc-grade'. title: what is asked, in some words. intended_use: a sentence. classes: in order.
-    modalities: that a model may read. answer: the code of what the classes are. preparation: what differs from the
-    usual preparation of images, see `student.prepare.Preparation`. uncertain: when an answer counts as uncertain, see
+    name: such as 'hcc-grade'. title: a short description. intended_use: a sentence. classes: in order.
+    modalities: image types that a model may use. answer: the code of the predicted quantity. preparation: settings that
+    differ from the default preparation of images, see `student.prepare.Preparation`. uncertain: when a prediction
+    counts as uncertain, see
     `student.explain.UncertaintyRule`.
 
     Example:
@@ -78,21 +79,21 @@ class Task:
         return next((one for one in self.classes if one.name == name), None)
 
     def class_word(self, name: str) -> str:
-        """Return a class in a sentence; one of another task is given by its name."""
+        """Return the wording of a class within a sentence; a class of another task is returned as its name."""
         found = self.class_of(name)
         return name if found is None else found.name
 
     def class_title(self, name: str) -> str:
-        """Return a class for a heading: "Well differentiated"."""
+        """Return the title of a class, such as "Well differentiated"."""
         found = self.class_of(name)
         return sentence(name) if found is None else found.title
 
     def structure(self, kind: str) -> Organ | Lesion:
-        """Return the organ for 'liver' and the lesions for 'tumor', as segments are called inside the program."""
+        """Return the organ for 'liver' and the lesions for 'tumor', the names of segments inside the program."""
         return self.organ if kind == "liver" else self.lesion
 
     def option(self, kind: str) -> str:
-        """Return the option of commands that names these segments, see `structure`; both names are always taken."""
+        """Return the command line option that selects these segments, see `structure`; commands accept both names."""
         own = (
             {"liver": "--liver", "tumor": "--tumor"}
             if self == HCC_GRADE
@@ -121,7 +122,7 @@ class Task:
 
     @classmethod
     def from_dict(cls, data: Any) -> Task:
-        """Return what `to_dict` or a person wrote; that of the built-in task is the built-in one, with its texts.
+        """Return the task of a dict, from `to_dict` or a task file; for the built-in task return it with its texts.
 
         Raises: TaskNotValid, one sentence that names the first fault.
         """

@@ -59,9 +59,9 @@ class CohortCase:
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Cases under one name. phantom: made by a formula, so that every result says so. skipped: (case id, reason).
+    """Cases under one name. phantom: simulated, which every result then states. skipped: (case id, reason).
 
-    task: what was asked of them, whose classes the grades are.
+    task: defines the classes of the grades.
     """
 
     name: str

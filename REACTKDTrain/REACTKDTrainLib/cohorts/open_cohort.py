@@ -25,11 +25,11 @@ def open_cohort(
 ) -> Cohort:
     """Open `phantom:hospital?cases=24&size=tiny&first=0`, a datalist (.json), a worklist (.csv) or a folder.
 
-    size, whole_field: of phantoms, where `spec` does not say; see `phantom_case`. A phantom cohort takes
+    size, whole_field: defaults for phantoms if `spec` does not set them; see `phantom_case`. A phantom cohort accepts
     `biology=independent` for the first edition, or `heterogeneity=0.4` for the second.
 
-    task: whose classes the grades are; phantoms and the known layouts of folders are of the built-in one. grades: what
-    those of a list mean where it has others, "G1=well,G2=moderate,G3=poor"; phantoms and known layouts have the task's.
+    task: defines the classes of the grades; phantoms and the known folder layouts are for the built-in one. grades: the
+    meaning of a list's own grade names, "G1=well,G2=moderate,G3=poor"; not for phantoms and known layouts.
 
     Raises: UsageError, TaskMismatch, FileMissing, or what the layout's reader raises, with what is wrong and where.
     """

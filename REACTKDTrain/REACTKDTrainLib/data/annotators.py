@@ -27,11 +27,11 @@ _SMOOTH_MM = 6.0  # sd of the Gaussian that smooths the field by which a border 
 
 @settings
 class MaskPerturbation:
-    """How far masks wander.
+    """Magnitude of the mask perturbation.
 
-    border_mm: a lesion's border moves by a constant, uniform in +-border_mm, plus a smooth field. wander_mm: sd of that
-    field. liver_mm: the same constant for the liver. merge_mm: lesions closer than this may become one. merge: the
-    probability that they do. drop: probability that one lesion is missed, never the largest.
+    border_mm: a lesion's border moves by a constant, uniform in +-border_mm, plus a smooth random field. wander_mm:
+    standard deviation of that field. liver_mm: range of the constant for the liver. merge_mm: lesions closer than this
+    may be merged. merge: probability that they are. drop: probability that one lesion is missed, never the largest.
 
     Raises: BadSetting that names the field.
     """

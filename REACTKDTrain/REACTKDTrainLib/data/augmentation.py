@@ -16,14 +16,14 @@ from REACTKDTrainLib.settings import settings
 
 @settings
 class Augmentation:
-    """How far views differ from the case. The paper names affine and elastic augmentation without magnitudes.
+    """Magnitude of the augmentation of views. The paper names affine and elastic augmentation without magnitudes.
 
-    rotate_deg: about each axis, uniform. shift_voxels: along each axis, uniform. scale: relative, uniform. elastic: the
-    largest displacement of the smooth field, in voxels (0 leaves it out); sigma: its smoothness, in voxels. flip:
-    mirror left to right with probability one half. level: sd of a constant added to each modality (its normalized
-    units).
+    rotate_deg: maximum rotation about each axis, uniform. shift_voxels: maximum shift along each axis, uniform. scale:
+    maximum relative scaling, uniform. elastic: maximum displacement of the smooth random field, in voxels (0 switches
+    it off); sigma: smoothness of that field, in voxels. flip: mirror left to right with probability one half. level:
+    standard deviation of a constant added to each modality (in its normalized units).
 
-    Topology descriptors stay as drawn: a rotation does not change them, and scale and elastic are small.
+    Topology descriptors are not changed: they are invariant to a rotation, and scale and elastic are small.
 
     Raises: BadSetting that names the field.
     """

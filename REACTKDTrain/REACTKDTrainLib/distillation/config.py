@@ -16,15 +16,15 @@ TEACHERS = ("fused", *BRANCHES)
 
 @settings
 class DistillationConfig:
-    """Weights, temperature and modes; each distiller reads what it needs.
+    """Weights, temperature and modes; each distiller uses those that it needs.
 
-    temperature: tau (paper's code 2; 4 learned better on phantoms). logits, graph: weights of the two terms beside the
-    focal loss (l2, l3 of equation 18; the paper tunes them). scores, attention: of the two terms of region scores.
-    node, edge, gw: weights inside the graph term (equation 8; the paper's code has 1 for all). gw_mode: 'semirelaxed'
-    where the student's masks may lack lesions, 'paper' for equation 7 as it stands, 'matched' where both graphs have
-    the same nodes. width: of the common space of node vectors. feature: weight of the term on features of the methods
-    that have one. teacher: 'fused', or one of the branches ('structure_function', 'dose') that then teaches alone.
-    classes: of the task.
+    temperature: tau (paper's code 2; 4 gave better results on phantoms). logits, graph: weights of the two terms added
+    to the focal loss (l2, l3 of equation 18; the paper tunes them). scores, attention: weights of the two terms of
+    region scores. node, edge, gw: weights inside the graph term (equation 8; the paper's code has 1 for all). gw_mode:
+    'semirelaxed' if the student's masks may lack lesions, 'paper' for equation 7 as published, 'matched' if both graphs
+    have the same nodes. width: dimension of the common space of node vectors. feature: weight of the term on features,
+    for methods that have one. teacher: 'fused', or the name of a branch ('structure_function', 'dose') that then
+    teaches alone. classes: number of classes.
 
     Raises: BadSetting that names the field.
     """

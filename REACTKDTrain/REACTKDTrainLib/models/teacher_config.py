@@ -24,11 +24,12 @@ Heads = Annotated[int, Field(ge=1, le=1024)]
 class TeacherConfig:
     """Typed and validated configuration of `Teacher`.
 
-    classes: number of grades. feature_size, window, patch, depths, heads: of each Swin transformer (48, 7, 2 and
-    MONAI's defaults in arXiv 2508.02104 and its code). width: common channels of the fused map, the student's too.
-    hidden: width of the heads. dropout: in the heads. blocks: fixed node vectors that join the learned ones ('input',
-    'bands', 'shells', 'shape'; () is the paper's form). cbam_kernel, cbam_ratio: of the shared CBAM3D (paper 7 and 8; 3
-    fits a map of a quarter's size). checkpoint: recompute activations in the backward pass, for less memory.
+    classes: number of classes. feature_size, window, patch, depths, heads: parameters of each Swin transformer (48, 7,
+    2 and MONAI's defaults in arXiv 2508.02104 and its code). width: number of channels of the fused map, the same as
+    the student's. hidden: width of the heads. dropout: dropout rate in the heads. blocks: fixed node vectors that are
+    concatenated with the learned ones ('input', 'bands', 'shells', 'shape'; () is the paper's form). cbam_kernel,
+    cbam_ratio: kernel size and bottleneck ratio of the shared CBAM3D (paper 7 and 8; a kernel of 3 fits a map of a
+    quarter of the size). checkpoint: recompute activations in the backward pass to save memory.
 
     Raises: BadSetting that names the field.
     """

@@ -72,9 +72,9 @@ class NodeConfig:
 
 @dataclass(frozen=True)
 class HospitalNodesConfig:
-    """The hospital size on node vectors. unlabeled: patients without a grade whose CT students learn from first.
-    pretraining: how they do. heads: of every student and teacher; both were chosen on validation phantoms of 'large'
-    with the student alone (docs/decisions/0117).
+    """The hospital size on node vectors. unlabeled: number of patients without a grade for pretraining students on CT.
+    pretraining: its recipe. heads: recipe of every student and teacher; both were chosen on validation phantoms of
+    'large' with the student alone (docs/decisions/0117).
     """
 
     unlabeled: int = 500

@@ -41,12 +41,13 @@ ClassWeight = Annotated[
 
 @settings
 class DataConfig:
-    """size: of the network's grid ('full' 96x96x128 at 2.5 mm). whole_grid: train on the whole grid, which CBAM3D's
-    averages ask for, or on the liver's box (about a third of the voxels). views: of each case, the first of them as it
-    is. augmentation: of the other views. mask_variants: annotators with errors per case, drawn from mask_seed.
-    mask_seed: of these errors. perturbation: how large they are. validation: share of the training fold that every
-    choice is made on. window: 'fold' centers CT on the fold's livers, 'usual' keeps the shipped model's window. doses:
-    the dose branch sees CT at log-uniform doses in [0.1, 1], which needs the whole field of view.
+    """size: size of the network's grid ('full' is 96x96x128 at 2.5 mm). whole_grid: train on the whole grid, as
+    CBAM3D's averages require, or on the liver's bounding box (about a third of the voxels). views: number of views of
+    each case; the first is the original. augmentation: augmentation of the other views. mask_variants: number of
+    perturbed masks per case. mask_seed: seed of the perturbed masks. perturbation: magnitude of the mask perturbation.
+    validation: fraction of the training fold that is held out for validation. window: 'fold' centers CT on the livers
+    of the fold, 'usual' uses the shipped model's window. doses: the dose branch is trained on CT at log-uniform doses
+    in [0.1, 1], which needs the whole field of view.
     """
 
     size: Literal[tuple(SIZES)] = "full"
@@ -79,15 +80,15 @@ class StageConfig:
     The paper: teacher 150 epochs of batches of 2, student 50 of 8, cosine; learning rates and weight decay are not
     given.
 
-    epochs: passes over the training cases. batch: cases in a step, over all processes. lr: the highest learning rate.
-    steps: where positive, in place of epochs (heads with 0 of both are not trained apart). weight_decay: of AdamW.
-    warmup: share of the steps in which the learning rate rises. clip: largest norm of the gradient. every: epochs
-    between looks at the validation cases. patience: where positive, the stage ends after so many looks in a row without
-    a better score (the best weights are kept either way). accumulate: parts that a process works a batch off in, one
-    after the other: the gradient is that of the whole batch but for cirkd and crd, which compare the cases of a part;
-    the memory is that of a part. find_lr: look for a learning rate around `lr` first, see `lr_finder`. initial: a model
-    folder whose weights are taken where they fit (student_stage alone; the heads are then not trained apart, and CBAM3D
-    is still the teachers', where they teach). frozen: prefixes of parameters that stay as they are (student_stage).
+    epochs: passes over the training cases. batch: cases in a step, over all processes. lr: maximum learning rate.
+    steps: if positive, replaces epochs (heads with 0 of both are not trained separately). weight_decay: weight decay of
+    AdamW. warmup: fraction of the steps with a rising learning rate. clip: maximum norm of the gradient. every: epochs
+    between validations. patience: if positive, the stage ends after that many validations in a row without a better
+    score (the best weights are kept in any case). accumulate: number of parts in which a process computes a batch; the
+    gradient is that of the whole batch except for cirkd and crd, which compare the cases of a part, and the memory is
+    that of a part. find_lr: first search for a learning rate around `lr`, see `lr_finder`. initial: a model folder
+    whose weights are loaded if they fit (student_stage only; the heads are then not trained separately, and teachers
+    still provide CBAM3D). frozen: prefixes of the parameters that are not trained (student_stage).
     """
 
     epochs: Annotated[int, Field(ge=0, le=10**6)]
@@ -124,11 +125,11 @@ def heads_stage() -> StageConfig:
 
 @settings
 class LossConfig:
-    """gamma: of the focal loss (paper's code 2). class_weights: one for each class, in order; well, moderate, poor
-    (paper 1.5, 1, 2). branches: weight of each teacher branch's own focal loss. consistency: weight of the dose
-    branch's consistency on CT without grades. auxiliary: weight of regressing a phantom's latents from the student's
-    lesions; real cohorts have none. modality_dropout: probability that an image is kept from the student, never all of
-    them (paper 0.3). node_dropout: probability that a lesion is kept from it.
+    """gamma: exponent of the focal loss (paper's code 2). class_weights: one for each class, in order; well, moderate,
+    poor (paper 1.5, 1, 2). branches: weight of each teacher branch's own focal loss. consistency: weight of the dose
+    branch's consistency loss on CT without grades. auxiliary: weight of regressing a phantom's latent variables from
+    the student's lesions; real cohorts have none. modality_dropout: probability that an image is hidden from the
+    student, never all of them (paper 0.3). node_dropout: probability that a lesion is hidden from the student's head.
     """
 
     gamma: Weight = 2.0
@@ -154,11 +155,11 @@ ADDED = {
 class TrainingConfig:
     """One training. Written beside its results as `run.json`; read back by `from_dict`.
 
-    method: how the student learns from the teachers, a name of `distillation.methods.METHODS`. folds: of the
-    cross-validation by patient; 1 trains once on all cases but the validation part. seed: of everything random. amp:
-    bfloat16 inside encoders on CUDA. data: how cases are prepared and varied. teacher, student: what the networks are
-    built from. teacher_heads, student_heads: the stages that train heads on fixed node vectors. teacher_stage,
-    student_stage: the stages that train whole networks. loss, distillation: weights of the terms of the losses.
+    method: distillation method, a name of `distillation.methods.METHODS`. folds: number of cross-validation folds,
+    split by patient; 1 trains once on all cases except the validation part. seed: seed of all random numbers. amp:
+    bfloat16 inside encoders on CUDA. data: preparation and augmentation of the cases. teacher, student: network
+    architecture. teacher_heads, student_heads: the stages that train heads on fixed node vectors. teacher_stage,
+    student_stage: the stages that train whole networks. loss, distillation: weights of the loss terms.
 
     Raises: UsageError that names the setting.
     """

@@ -41,8 +41,8 @@ def load_libraries() -> None:
 class Grader:
     """Grades cases with one bundle, or with an ensemble of several.
 
-    device: 'auto' takes a GPU where there is one; 'cuda' wants one; 'cpu'. Trouble with the GPU never stops the work:
-    the CPU takes over and a finding `device-fallback` says so. runner: makes a `StudentRunner`.
+    device: 'auto' (a GPU if there is one), 'cuda' or 'cpu'. If the GPU fails, the CPU is used instead and a finding
+    `device-fallback` reports it. runner: creates a `StudentRunner`.
     Raises: UsageError for another device.
     """
 
@@ -69,7 +69,7 @@ class Grader:
 
     @property
     def task(self) -> Task:
-        """What the model answers, of which organ."""
+        """The task of the model: organ, lesions and classes."""
         return self.bundle.task
 
     def open(
@@ -77,7 +77,7 @@ class Grader:
     ) -> Session | EnsembleSession:
         """Prepare and encode `case`.
 
-        on_progress(fraction, text) is called at every step; is_canceled() is asked before every layer of the network.
+        on_progress(fraction, text) is called at every step; is_canceled() is called before every layer of the network.
         Raises: NoLiver, NoVolume (no input that the bundle knows), PetOffLiver, Canceled.
         """
         members = self._members

@@ -23,15 +23,15 @@ SAME_PLACE_MM = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One patient, ready for checks and preparation. Frozen: every step makes a new object.
+    """One patient, ready for checks and preparation. Frozen: every step creates a new object.
 
-    id: a name for reports, free of patient data. volumes: any non-empty subset of the modalities.
+    id: a name for reports, without patient data. volumes: any non-empty subset of the modalities.
     liver: bool (D, H, W) on the reference grid, the whole organ of the task (a liver or another), lesions included.
-    tumor: bool (D, H, W), all lesions. task: what is asked, see `Task`.
-    lesions: whole numbers (D, H, W), which lesion's segment a voxel was drawn in, 0 for none; lesions that touch are
-    told apart by it alone. None where that is not known: then what touches is one lesion. See `masks.lesions`.
-    keep_specks: the reader wants lesions of a voxel or two graded too, see `masks.cleaning.clean_masks`.
-    derived: what was worked out from these masks, such as the regions; other masks begin with nothing.
+    tumor: bool (D, H, W), all lesions. task: see `Task`.
+    lesions: integers (D, H, W), the lesion segment in which a voxel was drawn, 0 for none; only this separates touching
+    lesions. None if it is not known: touching lesions are then one lesion. See `masks.lesions`.
+    keep_specks: also grade very small lesions, see `masks.cleaning.clean_masks`.
+    derived: cached results for these masks, such as the regions; empty for other masks.
 
     Raises: NoVolume without any volume; GeometryMismatch when a mask does not have the reference grid's shape.
     """
@@ -77,7 +77,7 @@ class Case:
         return tuple(self.volumes)
 
     def has_images_of(self, other: Case) -> bool:
-        """True when both hold the same images, voxel by voxel, at the same place."""
+        """True if both have the same images, voxel by voxel, with the same geometry."""
         return self.modalities == other.modalities and all(
             mine.shape == theirs.shape
             and np.allclose(mine.ijk_to_ras, theirs.ijk_to_ras, rtol=0, atol=SAME_PLACE_MM)
@@ -91,7 +91,7 @@ class Case:
         tumor: np.ndarray | None = None,
         lesions: np.ndarray | None = None,
     ) -> Case:
-        """Return the case with corrected masks; what is not given stays. Another tumor has lesions of its own."""
+        """Return the case with corrected masks; others are kept. lesions: those of the new tumor mask."""
         return replace(
             self,
             liver=self.liver if liver is None else liver,
@@ -100,7 +100,7 @@ class Case:
         )
 
     def with_findings(self, *findings: Finding) -> Case:
-        """Return the case with more findings."""
+        """Return the case with additional findings."""
         more = replace(self, findings=(*self.findings, *findings))
         more.derived.update(self.derived)  # of the same masks
         return more

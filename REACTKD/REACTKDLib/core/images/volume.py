@@ -13,7 +13,7 @@ from REACTKDLib.core.text import tr as _
 
 
 class Unit(str, Enum):
-    """What the voxel values mean."""
+    """The unit of the voxel values."""
 
     HU = "HU"
     SUVBW = "SUVbw"
@@ -59,9 +59,9 @@ class Volume:
 
     array: (D, H, W) = (k, j, i), the order of `slicer.util.arrayFromVolume`.
     ijk_to_ras: (4, 4), mm; its columns belong to i, j, k.
-    unit: the meaning of the values. name: for messages only. findings: what its reader has to say about the file.
-    other_places: other matrices (4, 4) that the file states and that were not taken.
-    unit_inferred: nothing states the unit, it follows from the values: see `pet_values.infer_pet_unit`.
+    unit: of the values. name: used in messages only. findings: remarks of the file reader.
+    other_places: other matrices (4, 4) that the file states and that are not used.
+    unit_inferred: the unit is not stated but inferred from the values, see `pet_values.infer_pet_unit`.
 
     Raises: NotThreeDimensional, NotAnImage (no real numbers), NotFinite, BadSpacing, SingularDirection.
     """
@@ -109,7 +109,7 @@ class Volume:
         return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000.0
 
     def with_array(self, array: np.ndarray, unit: Unit | None = None) -> Volume:
-        """Return a volume at the same place with other values (D, H, W). unit: of them, where it is another one."""
+        """Return a volume with the same geometry and other values (D, H, W). unit: their unit, if it differs."""
         if unit is None:
             return replace(self, array=array, checked=False)
         return replace(self, array=array, unit=unit, unit_inferred=False, checked=False)

@@ -32,17 +32,19 @@ class ReportModel:
 
 @dataclass(frozen=True)
 class GradeReport:
-    """The answer for one case; `to_dict` gives the keys of `report.schema.json`.
+    """The result of grading one case; `to_dict` returns the keys of `report.schema.json`.
 
-    grade, probabilities and baseline are None where no grade is claimed. edges: (i, j, cosine similarity), i < j,
+    grade, probabilities and baseline are None if no grade is given. edges: (i, j, cosine similarity), i < j,
     indices into `regions`. regions[i] is label i + 1 of the region map, except topology: it has no voxels, it is last.
-    without_regions: probabilities before any region speaks; with all shares they make `probabilities`. None without a
-    claimed grade and in old reports. redundant: indices of regions that say the same: each alone gives the grade.
-    ensemble: what each member answered, where several models answered together; then `probabilities` and all values of
-    regions are means over them, and baseline and contributions are None, since a mean of probabilities has no logits.
-    grades: those that the model cannot rule out, so that `grades_coverage` of the cases like those that it was measured
-    on have their true grade among them, see `core.student.grade_sets`; None where the model promises nothing.
-    task: what was asked of which organ; in the file where it is another than the built-in one.
+    without_regions: probabilities without any region; adding all shares gives `probabilities`. None without a grade and
+    in old reports. redundant: indices of regions of which each one alone gives the same grade.
+    ensemble: the predictions of the members, if the model is an ensemble; then `probabilities` and all values of
+    regions are means over the members, and baseline and contributions are None, since a mean of probabilities has no
+    logits.
+    grades: those that the model cannot rule out (a conformal prediction set): a fraction `grades_coverage` of cases
+    like those used for calibration have their true grade among them, see `core.student.grade_sets`; None if the model
+    has no such sets.
+    task: the task of the model; stored in the file only if it is not the built-in one.
     """
 
     case: str
@@ -68,7 +70,7 @@ class GradeReport:
         object.__setattr__(self, "regions", Regions(self.regions))
 
     def show(self) -> Any:
-        """Return a figure of matplotlib: the probabilities, and each region's share of the answer.
+        """Return a matplotlib figure: the probabilities, and each region's share of the predicted probability.
 
         Raises: PackagesMissing without matplotlib.
 
@@ -80,7 +82,7 @@ class GradeReport:
 
     @property
     def logits(self) -> dict[str, float] | None:
-        """Baseline plus all contributions, by class; None where no grade is claimed, and of an ensemble."""
+        """Baseline plus all contributions, by class; None if no grade is given, and for an ensemble."""
         if self.baseline is None:
             return None
         return {name: base + sum(r.contribution[name] for r in self.regions) for name, base in self.baseline.items()}

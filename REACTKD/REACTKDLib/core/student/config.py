@@ -17,15 +17,16 @@ ALL_BLOCKS = (*BLOCKS, "shape")
 class StudentConfig:
     """Typed and validated configuration of `Student`.
 
-    classes: number of grades. modalities: names, in order. blocks: what makes up a node vector, any of 'input'
+    classes: number of classes. modalities: their names, in order. blocks: parts of a node vector, any of 'input'
     (moments of the input), 'bands' (moments of fixed Gaussian bands), 'shells' (radial profile and variogram),
-    'encoder' (moments of the learned feature maps), 'shape' (volume and margin of the mask). filters: of the first
-    convolution; widths: of the projections at 2.5, 5 and 10 mm. own_stem: each tracer has its own first convolution
-    and projections. nonlinearity: of the encoder. norm: in its blocks. difference: nodes also
-    carry their difference to the parenchyma; spread: standard deviations join the means. cbam: CBAM3D on the coarsest
-    fused map, with the teachers' weights; cbam_kernel: of it, odd; cbam_ratio: of it. topology: numbers that
-    describe the regions as a whole. hidden: width of the head. dropout: in the head. variant: 'paper' is the literal
-    form of arXiv 2508.02104 (see `StudentConfig.paper`).
+    'encoder' (moments of the learned feature maps), 'shape' (volume and margin of the mask). filters: channels of the
+    first convolution; widths: channels of the projections at 2.5, 5 and 10 mm. own_stem: each tracer has its own first
+    convolution and projections. nonlinearity: activation after the first convolution of the encoder. norm:
+    normalization in the encoder's blocks. difference: nodes include their difference to the parenchyma; spread: node
+    vectors include standard deviations. cbam: CBAM3D on the coarsest fused map, with the teachers' weights;
+    cbam_kernel: its kernel size, odd; cbam_ratio: its bottleneck ratio. topology: number of values that describe the
+    set of regions. hidden: width of the head. dropout: dropout rate in the head. variant: 'paper' is the literal form
+    of arXiv 2508.02104 (see `StudentConfig.paper`).
 
     Raises: ValueError that names the field.
     """
