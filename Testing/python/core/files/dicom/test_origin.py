@@ -100,7 +100,8 @@ def test_any_two_headers_are_compared_alike_from_both_sides_and_never_named(firs
     try:
         check_origins([origin_of(first, "the CT"), origin_of(second, "the FDG PET")])
     except PatientMismatch as error:
-        assert compare(ours, theirs) == "different" and str(error).startswith("The CT and the FDG PET belong to different")
+        assert compare(ours, theirs) == "different"
+        assert str(error).startswith("The CT and the FDG PET belong to different patients")
 
 
 # -- files
