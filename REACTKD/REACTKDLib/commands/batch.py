@@ -43,10 +43,10 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "batch",
         help="grade every case of a worklist",
-        description="Grades every case of a worklist into a folder of its own and leaves results.csv with a row for "
-        "each. A case that fails has a row with the reason, and the others go on. Started again, it keeps the rows of "
-        "cases whose files, options and model are the same. Exit status 2 with one sentence where the worklist, the "
-        "model or the output folder cannot be used, where a part of a job array is empty or every case of it failed.",
+        description="Grades every case of a worklist into its own folder and writes results.csv with a row for each. "
+        "If a case fails, its row gives the reason and the others continue. A batch that is started again keeps the "
+        "rows of cases whose files, options and model are unchanged. The exit status is 2, with one sentence, if the "
+        "worklist, the model or the output folder cannot be used, or if a shard is empty or all of its cases failed.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -62,7 +62,7 @@ def add_to(commands: Any) -> None:
     add_bundle_arguments(parser)
     add_device_argument(parser)
     add_output_argument(parser)
-    parser.add_argument("--again", action="store_true", help="grade cases anew that were graded before")
+    parser.add_argument("--again", action="store_true", help="grade all cases again")
     add_engine_arguments(
         parser, "do part I of N of the cases; all parts take the same --output, and their rows one table"
     )

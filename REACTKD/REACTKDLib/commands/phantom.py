@@ -33,7 +33,9 @@ def add_to(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("--grade", choices=GRADES, required=True)
-    parser.add_argument("--seed", type=seed, required=True, metavar="N", help="same seed, same files")
+    parser.add_argument(
+        "--seed", type=seed, required=True, metavar="N", help="seed; the same seed gives the same files"
+    )
     parser.add_argument(
         "--size",
         choices=("small", "full"),
@@ -62,7 +64,9 @@ def add_to(commands: Any) -> None:
     scan.add_argument("--fdg", type=Path, metavar="FILE|DIR", help="its FDG PET")
     scan.add_argument("--acetate", type=Path, metavar="FILE|DIR", help="its 11C-acetate PET")
     parser.add_argument("--dicom", action="store_true", help="as DICOM: folders CT, FDG, ACETATE and segmentation.dcm")
-    parser.add_argument("--patient-id", metavar="ID", help="of the DICOM files: PHANTOM- and then A-Z, 0-9 and '-'")
+    parser.add_argument(
+        "--patient-id", metavar="ID", help="patient id in the DICOM files: PHANTOM- followed by A-Z, 0-9 and '-'"
+    )
     add_output_argument(parser)
     parser.set_defaults(run=run)
 

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_open_arguments(commands)
     check = commands.add_parser(
         "check",
-        help="say what a folder holds, with a line for every problem",
+        help="describe the contents of a folder, with a line for every problem",
         description="Recognizes the published hospital layout and its public CT, LiTS17, MSD Task03_Liver, "
         "HCC-TACE-Seg (DICOM, in any layout), folders of case folders, worklists and datalists.",
     )
@@ -39,22 +39,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_map_argument(check)
     add_list_arguments(check)
     tace = check.add_argument_group("HCC-TACE-Seg")
-    tace.add_argument("--sheet", type=Path, metavar="XLSX", help="the clinical workbook, where it is not in DIR")
+    tace.add_argument("--sheet", type=Path, metavar="XLSX", help="the clinical workbook, if it is not in DIR")
     tace.add_argument(
         "--mixed", choices=("exclude", "lower", "higher"),
-        help="grades between two, as 'Well-moderately differentiated' (default exclude)",
+        help="treatment of mixed grades such as 'Well-moderately differentiated' (default exclude)",
     )  # fmt: skip
     tace.add_argument("--missing", choices=("keep", "leave-out"), help="patients without a grade (default keep)")
     tace.add_argument(
+        "--missing",
+        choices=("keep", "leave-out"),
+        help="treatment of patients without a grade (default keep)",
+    )
+    tace.add_argument(
         "--phase", choices=("portal-venous", "arterial", "pre-contrast"),
-        help="where a series holds several contrast phases (default portal-venous)",
+        help="phase to use if a series contains several (default portal-venous)",
     )  # fmt: skip
     tace.add_argument("--patient", nargs="*", default=[], metavar="ID=HCC_NNN", help="patients that were renamed")
     hospital = check.add_argument_group("hospital layout")
-    hospital.add_argument("--grade", nargs="*", default=[], metavar="FOLDER=GRADE", help="what grade folders mean")
+    hospital.add_argument(
+        "--grade", nargs="*", default=[], metavar="FOLDER=GRADE", help="meaning of folders that are named by a grade"
+    )
     hospital.add_argument(
         "--pairs", choices=("separate", "joined"),
-        help="make one case of each tracer's PET/CT, or of both where their CTs lie on one grid (default separate)",
+        help="one case for each tracer's PET/CT, or a joint case if their CTs share a grid (default separate)",
     )  # fmt: skip
 
 

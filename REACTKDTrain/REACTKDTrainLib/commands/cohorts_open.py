@@ -38,7 +38,7 @@ def add_open_arguments(commands: Any) -> None:
     sheet.add_argument("--sheet", type=Path, metavar="CSV|XLSX", help="a table with a row for each case")
     sheet.add_argument("--grade-column", metavar="NAME", help=f"default: {GRADE}")
     sheet.add_argument("--case-column", default="", metavar="NAME", help="by default the one that names cases")
-    sheet.add_argument("--patient-column", default="", metavar="NAME", help="where patients have several cases")
+    sheet.add_argument("--patient-column", default="", metavar="NAME", help="needed if patients have several cases")
     add_map_argument(sheet)
     sheet.add_argument("--keep", nargs="+", default=[], metavar="NAME", help="columns to keep as clinical data")
     add_list_arguments(parser)
@@ -46,16 +46,18 @@ def add_open_arguments(commands: Any) -> None:
 
 def add_map_argument(parser: Any) -> None:
     """Add what the grades of a list or sheet mean."""
-    parser.add_argument("--map", nargs="+", default=[], metavar="TEXT=CLASS", help="what grades mean, such as G1=well")
+    parser.add_argument(
+        "--map", nargs="+", default=[], metavar="TEXT=CLASS", help="meaning of the grades, such as G1=well"
+    )
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what both commands ask, and do with what they found."""
-    parser.add_argument("--task", type=Path, metavar="JSON", help="another question than the grade of HCC")
-    parser.add_argument("--datalist", type=Path, metavar="JSON", help="write the cases as a list that training reads")
-    parser.add_argument("--folds", type=int, metavar="N", help="fix N test folds in the list, by patient")
-    parser.add_argument("--seed", type=int, help="of the folds (default 0)")
-    parser.add_argument("--open", action="store_true", help="open every case as training would (minutes)")
+    parser.add_argument("--task", type=Path, metavar="JSON", help="task file (default: the grade of HCC)")
+    parser.add_argument("--datalist", type=Path, metavar="JSON", help="write the cases as a list for training")
+    parser.add_argument("--folds", type=int, metavar="N", help="assign N test folds in the list, by patient")
+    parser.add_argument("--seed", type=int, help="seed of the folds (default 0)")
+    parser.add_argument("--open", action="store_true", help="open every case as training does (minutes)")
 
 
 def own_survey(options: argparse.Namespace, on_progress: OnProgress) -> Survey:

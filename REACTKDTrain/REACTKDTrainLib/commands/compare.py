@@ -32,49 +32,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(required=True, metavar="KIND")
 
     runs = kinds.add_parser("runs", help="two finished runs: a table with a line for each set of images")
-    runs.add_argument("run_a", type=Path, help="the output folder of a run")
-    runs.add_argument("run_b", type=Path, help="of the run that it is compared with")
-    runs.add_argument("--inputs", nargs="+", help="such as ct+fdg; by default what both predicted")
-    runs.add_argument("--cases", choices=("external", "folds"), default="external", help="which unseen cases")
+    runs.add_argument("run_a", type=Path, help="the output folder of the first run")
+    runs.add_argument("run_b", type=Path, help="the output folder of the second run")
+    runs.add_argument("--inputs", nargs="+", help="such as ct+fdg (default: all that both predicted)")
+    runs.add_argument(
+        "--cases", choices=("external", "folds"), default="external", help="which unseen cases to compare on"
+    )
     runs.add_argument("--json", action="store_true", help="print a line of JSON for each, in place of the table")
     runs.set_defaults(compare=_runs)
 
     methods = kinds.add_parser("methods", help="train with distillation and without in the same folds, and compare")
-    methods.add_argument("--output", type=Path, required=True, help="the folder of both runs and of the answer")
-    methods.add_argument("--cohort", default="phantom:hospital?size=small", help="what both are trained on")
+    methods.add_argument("--output", type=Path, required=True, help="the folder of both runs and of the comparison")
+    methods.add_argument("--cohort", default="phantom:hospital?size=small", help="training cohort of both runs")
     add_map_argument(methods)
-    methods.add_argument("--external", default="phantom:large?cases=500&size=small", help="what both are asked about")
+    methods.add_argument("--external", default="phantom:large?cases=500&size=small", help="test cohort of both runs")
     methods.add_argument("--config", type=Path, help="a JSON file of settings for both")
-    methods.add_argument("--folds", type=int, default=0, help="by default as the settings say, else 3")
-    methods.add_argument("--page", type=Path, help="a Markdown page to put the table into")
+    methods.add_argument("--folds", type=int, default=0, help="default: the number in the settings, else 3")
+    methods.add_argument("--page", type=Path, help="a Markdown page to insert the table into")
     methods.set_defaults(compare=_methods)
 
     nodes = kinds.add_parser("nodes", help="students on stored node vectors: none, logits, logits with region graphs")
-    nodes.add_argument("--nodes", type=Path, required=True, help="where node vectors are kept")
+    nodes.add_argument("--nodes", type=Path, required=True, help="folder for the node vectors")
     nodes.add_argument(
         "--output",
         type=Path,
         required=True,
-        help="a .json file; the table goes beside it as .md; one that is there is not measured again for --page",
+        help="a .json file; the table is written beside it as .md; an existing one is reused for --page",
     )
     nodes.add_argument("--cohort", default="phantom:hospital", help="graded cases to train on")
     add_map_argument(nodes)
     nodes.add_argument("--test", default="phantom:large?cases=2000&first=0", help="unseen graded cases")
     nodes.add_argument("--folds", type=int, default=3)
     nodes.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    nodes.add_argument("--steps", type=int, default=150, help="of each training")
-    nodes.add_argument("--page", type=Path, help="a Markdown page to put the table into")
-    nodes.add_argument("--made-only", action="store_true", help="test on those whose node vectors are there")
+    nodes.add_argument("--steps", type=int, default=150, help="training steps of each student")
+    nodes.add_argument("--page", type=Path, help="a Markdown page to insert the table into")
+    nodes.add_argument("--made-only", action="store_true", help="test only on cases with existing node vectors")
     nodes.set_defaults(compare=_nodes)
 
-    asked = kinds.add_parser("explanations", help="a model's explanation with what decides, on unseen phantoms")
-    asked.add_argument("--cases", type=int, default=60, help="phantoms of the cohort 'large' (default 60)")
-    asked.add_argument("--first", type=int, default=0, help="the number of the first one (default 0)")
-    asked.add_argument("--biology", choices=("independent", "shared"), default="shared", help="of the phantoms")
-    asked.add_argument("--size", choices=tuple(SIZES), default="full", help="of the phantoms")
+    asked = kinds.add_parser("explanations", help="a model's explanation with the deciding lesion, on unseen phantoms")
+    asked.add_argument("--cases", type=int, default=60, help="number of phantoms of the cohort 'large' (default 60)")
+    asked.add_argument("--first", type=int, default=0, help="seed of the first phantom (default 0)")
+    asked.add_argument("--biology", choices=("independent", "shared"), default="shared", help="biology of the phantoms")
+    asked.add_argument("--size", choices=tuple(SIZES), default="full", help="size of the phantoms")
     asked.add_argument("--bundle", type=Path, metavar="DIR", help="the model folder; by default the shipped one")
-    asked.add_argument("--output", type=Path, required=True, help="a .json file; the table goes beside it as .md")
-    asked.add_argument("--page", type=Path, help="a Markdown page to put the table into")
+    asked.add_argument("--output", type=Path, required=True, help="a .json file; the table is written beside it as .md")
+    asked.add_argument("--page", type=Path, help="a Markdown page to insert the table into")
     asked.set_defaults(compare=_explanations)
 
 

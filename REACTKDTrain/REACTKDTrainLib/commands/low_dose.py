@@ -23,12 +23,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     source.add_argument("--ct", type=Path, help="CT in HU (.nii, .nii.gz, .nrrd, .mha), or its DICOM folder")
     source.add_argument(
         "--cohort",
-        help="a cohort as training takes it: its CT at native, mild, severe and stress dose with the published seeds; "
-        "what is there already is kept",
+        help="a cohort in any format of training: writes its CT at native, mild, severe and stress dose with the "
+        "published seeds; existing files are kept",
     )
     add_map_argument(command)
     command.add_argument("--dose", type=float, help="fraction of the scan's own dose, in (0, 1]; with --ct")
-    command.add_argument("--seed", type=int, help="of the noise, 0 or more (default 0); with --ct")
+    command.add_argument("--seed", type=int, help="seed of the noise, 0 or more (default 0); with --ct")
     command.add_argument(
         "--output", type=Path, required=True, help="image to write, a .json of the same name joins it; or the folder"
     )
@@ -38,7 +38,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--thickness", type=float, metavar="MM", help="slice thickness, if not the slice distance")
     command.add_argument("--calibrate", action="store_true", help="fit the photon budget to the noise of this scan")
     command.add_argument("--device", default="cpu", help="cpu (default) or cuda")
-    command.add_argument("--threads", type=int, default=1, help="default 1: a few slices are too little to share out")
+    command.add_argument("--threads", type=int, default=1, help="default 1, which is fastest for a few slices")
 
 
 def run(options: argparse.Namespace) -> None:

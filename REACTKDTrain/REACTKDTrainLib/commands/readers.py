@@ -19,17 +19,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is asked, and its options."""
     kinds = parser.add_subparsers(required=True, metavar="KIND")
 
-    table = kinds.add_parser("table", help="write what every reader said of every case of a list as CSV")
-    table.add_argument("list", type=Path, help="the list (CSV, datalist or folder) beside which the review lies")
+    table = kinds.add_parser("table", help="write the grades and marks of all readers of a list as CSV")
+    table.add_argument("list", type=Path, help="the list (CSV, datalist or folder); its review is beside it")
     table.add_argument("--output", type=Path, required=True, help="the CSV file")
     table.set_defaults(readers=_table)
 
-    agree = kinds.add_parser("agreement", help="weighted kappa of each two readers, and how well their masks agree")
-    agree.add_argument("list", type=Path, help="the list beside which the review lies")
-    agree.add_argument("--no-masks", action="store_true", help="compare grades only, which opens no image")
+    agree = kinds.add_parser("agreement", help="weighted kappa and mask agreement of each pair of readers")
+    agree.add_argument("list", type=Path, help="the list; its review is beside it")
+    agree.add_argument("--no-masks", action="store_true", help="compare grades only, without opening images")
     agree.set_defaults(readers=_agreement)
 
-    study = kinds.add_parser("study", help="what the model's answer changed: AUC, grades, seconds")
+    study = kinds.add_parser("study", help="effect of showing the model's result: AUC, grades, seconds")
     study.add_argument("table", type=Path, help="the table of readers, from the panel or from 'readers table'")
     study.add_argument(
         "--truth", type=Path, required=True, help="grades: a CSV with case and grade, or the list itself"
@@ -37,13 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     study.set_defaults(readers=_study)
     add_map_argument(study)
     for command in (table, agree, study):
-        command.add_argument(
-            "--task", type=Path, metavar="JSON", help="of lists that ask another question than hcc-grade"
-        )
+        command.add_argument("--task", type=Path, metavar="JSON", help="task file of the list (default: hcc-grade)")
     for command in (agree, study):
         command.add_argument("--output", type=Path, help="a .json file for all numbers; tables are printed")
-        command.add_argument("--draws", type=int, default=2000, help="of the bootstrap (default 2000)")
-        command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+        command.add_argument("--draws", type=int, default=2000, help="bootstrap samples (default 2000)")
+        command.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default 0)")
 
 
 def run(options: argparse.Namespace) -> None:

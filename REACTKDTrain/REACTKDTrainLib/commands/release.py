@@ -29,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is to be done, and its options."""
     kinds = parser.add_subparsers(required=True, metavar="KIND")
 
-    make = kinds.add_parser("make", help="from drawn patients to a model folder with its card; run again to go on")
-    make.add_argument("--work", type=Path, required=True, help="a folder that keeps every step")
+    make = kinds.add_parser("make", help="generate patients, train, and write a model folder; run again to continue")
+    make.add_argument("--work", type=Path, required=True, help="a folder for intermediate results")
     make.add_argument("--output", type=Path, required=True, help="the new model folder")
     make.add_argument(
-        "--preset", choices=("full", "quick", "tiny"), default="full", help="'tiny' shows that everything runs"
+        "--preset", choices=("full", "quick", "tiny"), default="full", help="'tiny' only tests that everything runs"
     )
-    make.add_argument("--model-version", default="0.0.0", help="what the model says of itself")
+    make.add_argument("--model-version", default="0.0.0", help="version in the model's metadata")
     make.add_argument(
         "--patients",
         action="extend",

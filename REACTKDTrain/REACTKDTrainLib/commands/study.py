@@ -20,15 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of a study, and `page`."""
     sizes = "smoke: minutes; quick: two hours of a core; cpu: four hours of two cores; gpu: the full design"
     parser.add_argument("--preset", choices=PRESETS, default="cpu", help=sizes)
-    parser.add_argument("--output", type=Path, help="folder; what an earlier call finished is kept")
+    parser.add_argument("--output", type=Path, help="output folder; finished runs are kept")
     parser.add_argument("--cohort", default="", help="graded cases, as in training; by default phantoms")
     add_map_argument(parser)
     parser.add_argument("--external", default="", help="another source's cases for Table IV, whole fields of view")
     parser.add_argument("--cache", type=Path, help="prepared cases and node files, to be shared by studies")
     parser.add_argument("--part", action="extend", nargs="+", help="nodes, methods, seeds, ablation, external, map")
     parser.add_argument("--arm", action="extend", nargs="+", help="node level: shared, independent, shared-0, ...")
-    parser.add_argument("--tables", action="store_true", help="write tables and figures of what is there, run nothing")
-    parser.add_argument("--ready", action="store_true", help="node level: use the node files that are there, make none")
+    parser.add_argument("--tables", action="store_true", help="only write tables and figures of the finished runs")
+    parser.add_argument("--ready", action="store_true", help="node level: use only existing node files")
     add_engine_arguments(parser, "begin with part I of N of the runs, then help the others; all take the same --output")
     add_old_jobs_argument(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")

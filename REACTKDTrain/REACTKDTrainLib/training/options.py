@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: heading -> what it is about, and its parameters: title in Slicer, what it is
 GROUPS = {
     "Cases": (
-        "What is trained on, and where the results go.",
+        "Training data and output.",
         {
             "cohort": (
                 "Cohort",
@@ -32,7 +32,7 @@ GROUPS = {
             ),
             "map": (
                 "Grades mean",
-                "What the grades of the lists mean where they have other words than the task, such as "
+                "The meaning of the grades if the lists use other words than the task, such as "
                 "G1=well,G2=moderate,G3=poor. May be empty.",
             ),
             "output": (
@@ -42,46 +42,46 @@ GROUPS = {
             ),
             "unlabeled": (
                 "Unlabeled CT",
-                "CT without grades (for example LiTS17, or phantom:unlabeled), on which the dose branch of the "
-                "teacher learns consistency. May be empty.",
+                "CT without grades (for example LiTS17, or phantom:unlabeled) for the consistency loss of the "
+                "teacher's dose branch. May be empty.",
             ),
             "task": (
                 "Task",
-                "A task file (.json): what is asked of which organ, with its classes and words. Empty: grades of "
+                "A task file (.json), which defines the organ, its lesions and the classes. Empty: grades of "
                 "hepatocellular carcinoma.",
             ),
             "external": (
                 "External cohort",
-                "Graded cases of another source that are only tested on, once, at the end. May be empty.",
+                "Graded cases of another source for one external test at the end. May be empty.",
             ),
         },
     ),
     "Training": (
-        "0 keeps what the configuration says.",
+        "0 keeps the value of the configuration.",
         {
             "stage": (
                 "Stage",
-                "Train the teachers, the student (with teachers that are in the output folder), or both.",
+                "Train the teachers, the student (with the teachers in the output folder), or both.",
             ),
             "method": (
                 "Method",
-                f"How the student learns from the teachers: {', '.join(METHODS[:-1])} or {METHODS[-1]} (the default). "
-                "A method that compares features alone takes +kd behind its name, which adds the term on logits.",
+                f"The distillation method: {', '.join(METHODS[:-1])} or {METHODS[-1]} (the default). "
+                "Append +kd to a method that compares only features to add the term on logits.",
             ),
             "folds": (
                 "Folds",
-                "Folds of the cross-validation by patient; 1 trains once on all cases and tests on the external "
-                "cohort alone.",
+                "Cross-validation folds, split by patient; 1 trains once on all cases and tests on the external "
+                "cohort only.",
             ),
-            "fold": ("Fold", "Run this fold alone, counted from 0; -1 runs all."),
+            "fold": ("Fold", "Run only this fold, counted from 0; -1 runs all."),
             "teacherEpochs": ("Teacher epochs", "Passes over the training cases for the teachers."),
             "studentEpochs": ("Student epochs", "Passes over the training cases for the student."),
             "teacherBatch": ("Teacher batch", "Cases in a step of the teachers, over all processes."),
             "studentBatch": ("Student batch", "Cases in a step of the student, over all processes."),
             "config": (
                 "Configuration",
-                "A JSON file of settings; what it does not say stays as it suits the size of the cases. run.json of"
-                " a finished run shows all settings.",
+                "A JSON file of settings; other settings keep their defaults for the size of the cases. run.json of "
+                "a finished run shows all settings.",
             ),
         },
     ),
@@ -89,24 +89,24 @@ GROUPS = {
         "Device, processes, resuming.",
         {
             "device": ("Device", "auto, cpu, cuda, or cuda:1."),
-            "jobs": ("Jobs", "How many processes prepare cases at a time. Steps of the training read what they left."),
-            "seed": ("Seed", "Of everything random; -1 keeps what the configuration says."),
+            "jobs": ("Jobs", "Number of processes that prepare cases in parallel."),
+            "seed": ("Seed", "Seed of all random numbers; -1 keeps the value of the configuration."),
             "resume": (
                 "Resume",
-                "Go on with the run in the output folder; the result is the same as if it had never stopped.",
+                "Continue the run in the output folder; the result is that of an uninterrupted run.",
             ),
             "skipUnreadable": (
                 "Skip unreadable cases",
-                "Leave out cases that cannot be read, and list them in run.json, instead of stopping.",
+                "Skip cases that cannot be read and list them in run.json, instead of stopping.",
             ),
             "loggers": (
                 "Loggers",
-                "tensorboard, mlflow, or both with a comma between: what log.csv holds is written there too, on this "
+                "tensorboard, mlflow, or both, separated by a comma: also log the contents of log.csv there, on this "
                 "computer. May be empty.",
             ),
             "cache": (
                 "Cache",
-                "A folder for prepared cases and teachers' answers that several runs may share; by default inside "
+                "A folder for prepared cases and teachers' outputs that several runs can share; by default inside "
                 "the output folder.",
             ),
         },
