@@ -1,8 +1,8 @@
 # %% [markdown]
-"""# Try a value of the explanation and a method of distillation
+"""# Try out an explanation value and a distillation method
 
-For a developer. Both are a file each in the end; here they are tried before they are one. What stands behind `# ->`
-is what the cell shows; a test runs all cells and compares.
+For developers. Each will finally be one file; this notebook tries them out first. The output of a cell is given after
+`# ->`; a test runs all cells and compares.
 """
 
 # %%
@@ -18,10 +18,10 @@ from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 # %% [markdown]
-# ## A value of each region
+# ## An explanation value
 #
-# It is computed from the head's votes: `weights` (m,), `scores` (m, K), of the regions in order and last of the
-# number and shape of lesions. This one is the logit of the predicted grade by each region alone.
+# It is computed from the outputs of the head: `weights` (m,) and `scores` (m, K), for the regions in order, followed by
+# the number and shape of lesions. This value is the logit of the predicted grade from each region alone.
 
 # %%
 value = RegionValue(
@@ -46,7 +46,7 @@ len(scores) == len(result.report.regions)
 # -> True
 
 # %% [markdown]
-# It must agree with what is known: weight times score is the contribution that the report holds already.
+# Check it against a known value: weight times score is the contribution, which the report contains.
 
 # %%
 known = [region.contribution[result.report.grade] for region in result.report.regions]
@@ -54,13 +54,13 @@ np.allclose(result.votes.weights * scores, known)
 # -> True
 
 # %% [markdown]
-# Saved as `VALUE` in a file of `REACTKD/REACTKDLib/core/reports/values`, it stands in the panel's table, among the
-# colors, on the page, in CSV, JSON and DICOM; nothing else names it.
+# Save it as `VALUE` in a file in `REACTKD/REACTKDLib/core/reports/values`, and it appears in the panel's table, among
+# the colors, on the page, in CSV, JSON and DICOM. No other file needs to name it.
 #
-# ## A method of distillation
+# ## A distillation method
 #
-# A subclass of `Distiller` with its terms, each a mean over the cases of the batch. This one pulls the student's
-# logits to the teachers'.
+# A subclass of `Distiller` returns its loss terms, each a mean over the cases of the batch. This one pulls the
+# student's logits toward the teachers'.
 
 
 # %%
@@ -77,7 +77,7 @@ class Averaging(Distiller, name="mean-of-two"):
 
 
 # %% [markdown]
-# Its test holds values that were worked out by hand: two cases, three grades, every logit off by 3, weight 2.
+# Test it with values computed by hand: two cases, three grades, every logit off by 3, weight 2.
 
 # %%
 distiller = Averaging(DistillationConfig(feature=2.0), student_width=8, teacher_width=8)
@@ -88,7 +88,7 @@ term.item()
 # -> 18.0
 
 # %% [markdown]
-# And it must pull: a small step against its gradient makes it smaller.
+# The loss must decrease with a small step against its gradient.
 
 # %%
 (slope,) = torch.autograd.grad(term, student)
@@ -98,6 +98,6 @@ after.item() < term.item()
 # -> True
 
 # %% [markdown]
-# Saved as `mean_of_two.py` in `REACTKDTrain/REACTKDTrainLib/distillation/methods`, `train(...,
-# method="mean-of-two")`, the command line, the module in Slicer and the study have it. What else a cohort, a section
-# of the panel or a key takes: [CONTRIBUTING](../../CONTRIBUTING.md).
+# Save it as `mean_of_two.py` in `REACTKDTrain/REACTKDTrainLib/distillation/methods`, and it is available in `train(...,
+# method="mean-of-two")`, on the command line, in the Slicer module and in the study. To add a cohort, a section of the
+# panel or a keyboard shortcut, see [CONTRIBUTING](../../CONTRIBUTING.md).

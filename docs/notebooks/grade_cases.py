@@ -1,8 +1,8 @@
 # %% [markdown]
 """# Grade cases from Python
 
-For a radiologist or physicist with images and masks on disk. Open this file as a notebook (VS Code, Jupyter with
-jupytext), or run it as it is. What stands behind `# ->` is what the cell shows; a test runs all cells and compares.
+For radiologists and physicists with images and masks on disk. Open this file as a notebook (VS Code, Jupyter with
+jupytext), or run it as a script. The output of a cell is given after `# ->`; a test runs all cells and compares.
 
 **Everything here is a digital phantom. The shipped model is not for clinical use.**
 """
@@ -16,8 +16,8 @@ from REACTKDLib.__main__ import main as reactkd
 # %% [markdown]
 # ## Two cases to try
 #
-# In a shell this is `reactkd phantom --grade poor --seed 3 --size small --output cases/poor`. With cases of your own,
-# leave it out.
+# From a shell: `reactkd phantom --grade poor --seed 3 --size small --output cases/poor`. Skip this step if you have your
+# own cases.
 
 # %%
 for name in ("poor", "well"):
@@ -28,8 +28,8 @@ sorted(path.name for path in Path("cases/poor").iterdir())
 # %% [markdown]
 # ## One case
 #
-# A case is read and checked first. Any of the three images is enough; each may be a NIfTI, NRRD or MetaImage file, or
-# the folder of a DICOM series. What was noticed is in `findings`.
+# First the case is read and checked. Any one of the three images is sufficient; each can be a NIfTI, NRRD or MetaImage
+# file, or the folder of a DICOM series. `findings` contains the findings of the checks.
 
 # %%
 folder = Path("cases/poor")
@@ -50,10 +50,9 @@ report.grade, sorted(report.probabilities, key=report.probabilities.get, reverse
 # -> ('poor', True)
 
 # %% [markdown]
-# ## Which regions decided
+# ## Which regions determined the grade
 #
-# Shares are percentage points of the grade's probability. With the answer without any region they add up to that
-# probability.
+# Shares are parts of the grade's probability. Together with the probability without any region they add up to it.
 
 # %%
 parts = [report.without_regions[report.grade], *(region.share for region in report.regions)]
@@ -67,12 +66,12 @@ Path("report.png").stat().st_size > 10_000
 # -> True
 
 # %% [markdown]
-# `report.regions.to_dataframe()` is the same as a table of pandas, `report.write_json("report.json")` the whole
-# answer as a file.
+# `report.regions.to_dataframe()` returns the same as a pandas table, and `report.write_json("report.json")` saves the
+# whole report.
 #
 # ## Corrected masks
 #
-# An open case keeps what the network made of its images, so another mask is graded at once.
+# An open case keeps its encoded images, so a corrected mask is graded immediately.
 
 # %%
 session = model.open(case)
@@ -85,8 +84,8 @@ len(first.regions) - len(without.regions), len(first.regions) > len(without.regi
 # %% [markdown]
 # ## A list
 #
-# A folder of case folders, a CSV, or a datalist (.json) as MONAI writes them. A case that cannot be read is reported,
-# and the others go on.
+# A list is a folder of case folders, a CSV, or a datalist (.json) as in MONAI. A case that cannot be read is reported
+# and skipped.
 
 # %%
 faults = []
@@ -98,9 +97,9 @@ sorted(answers), faults
 # -> (['poor', 'well'], [])
 
 # %% [markdown]
-# For hundreds of cases, with a table and a folder for each: `reactkd batch --worklist cases --output results`.
+# For hundreds of cases, with a table and a folder for each case: `reactkd batch --worklist cases --output results`.
 #
 # ## Several models
 #
-# `load_model(["run/ensemble"])`, or several folders, answers with the mean; `report.ensemble.spread["poor"]` says how
-# far the models lie apart.
+# `load_model(["run/ensemble"])`, or several folders, gives the mean prediction; `report.ensemble.spread["poor"]` is the
+# spread of the models.

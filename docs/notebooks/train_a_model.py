@@ -1,8 +1,8 @@
 # %% [markdown]
 """# Train a model from Python
 
-For a researcher with graded cases. This one trains on a few tiny digital phantoms and says nothing of any liver: it
-shows the calls. What stands behind `# ->` is what the cell shows; a test runs all cells and compares.
+For researchers with graded cases. This example trains on a few tiny digital phantoms: it shows how to call the library,
+and its results mean nothing. The output of a cell is given after `# ->`; a test runs all cells and compares.
 """
 
 # %%
@@ -15,8 +15,8 @@ from REACTKDTrainLib import evaluate, open_cohort, train
 # %% [markdown]
 # ## The cohort
 #
-# A datalist (.json), a CSV with a grade column, a folder in a known layout, or phantoms by name (of the first edition,
-# which are drawn quickly).
+# A cohort is a datalist (.json), a CSV with a grade column, a folder in a known layout, or phantoms by name (here of the
+# first edition, which are generated quickly).
 
 # %%
 cohort = "phantom:hospital?cases=16&size=tiny&biology=independent"
@@ -26,7 +26,7 @@ len(open_cohort(cohort).graded)
 # %% [markdown]
 # ## The settings
 #
-# A file changes what it names; everything else suits the cohort's size. These are as small as can be.
+# A file contains only the settings to change; the others have defaults for the size of the cohort. These are minimal.
 
 # %%
 settings = {
@@ -40,22 +40,21 @@ run.bundle.name, run.ensemble.name
 # -> ('bundle', 'ensemble')
 
 # %% [markdown]
-# `method="none"` learns from the grades alone. Leave it out, and two teachers are trained first and distilled
-# (`react-kd`).
+# `method="none"` trains on the grades alone. Without it, two teachers are trained first and distilled (`react-kd`).
 #
-# ## Out of fold
+# ## Cross-validation results
 #
-# Each case was measured by the fold that did not see it; intervals are 95 %, bootstrap over patients.
+# Each case was predicted by the fold in which it was held out; the 95 % intervals are from a bootstrap over patients.
 
 # %%
 sorted(run.metrics["inputs"])
 # -> ['acetate', 'ct', 'ct+acetate', 'ct+fdg', 'ct+fdg+acetate', 'fdg', 'fdg+acetate']
 
 # %% [markdown]
-# ## Another cohort
+# ## External test
 #
-# The model folder, or all folds as one (`run.ensemble`), on cases of another source, with every subset of their
-# images.
+# Evaluate the model folder, or the ensemble of all folds (`run.ensemble`), on cases of another source, with every
+# subset of their images.
 
 # %%
 external = "phantom:external?cases=6&size=tiny&biology=independent"
@@ -69,5 +68,5 @@ together["n"] == found["n"]
 # -> True
 
 # %% [markdown]
-# The model folder works everywhere: `reactkd grade --bundle run/bundle`, the panel's *Settings*, and MONAI's own
+# You can use the model folder everywhere: `reactkd grade --bundle run/bundle`, the panel's *Settings*, and MONAI's own
 # commands (`python -m monai.bundle run --config_file configs/inference.json --datalist cases.json`).
