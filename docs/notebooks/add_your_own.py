@@ -98,6 +98,6 @@ after.item() < term.item()
 # -> True
 
 # %% [markdown]
-# Save it as `mean_of_two.py` in `REACTKDTrain/REACTKDTrainLib/distillation/methods`, and it is available in `train(...,
-# method="mean-of-two")`, on the command line, in the Slicer module and in the study. To add a cohort, a section of the
-# panel or a keyboard shortcut, see [CONTRIBUTING](../../CONTRIBUTING.md).
+# Save it as `mean_of_two.py` in `REACTKDTrain/REACTKDTrainLib/distillation/methods`, and it is available in
+# `train(..., method="mean-of-two")`, on the command line, in the Slicer module and in the study. To add a cohort, a
+# section of the panel or a keyboard shortcut, see [CONTRIBUTING](../../CONTRIBUTING.md).

@@ -16,8 +16,8 @@ from REACTKDLib.__main__ import main as reactkd
 # %% [markdown]
 # ## Two cases to try
 #
-# From a shell: `reactkd phantom --grade poor --seed 3 --size small --output cases/poor`. Skip this step if you have your
-# own cases.
+# From a shell: `reactkd phantom --grade poor --seed 3 --size small --output cases/poor`. Skip this step if you have
+# your own cases.
 
 # %%
 for name in ("poor", "well"):
