@@ -15,8 +15,8 @@ from REACTKDTrainLib import evaluate, open_cohort, train
 # %% [markdown]
 # ## The cohort
 #
-# A cohort is a datalist (.json), a CSV with a grade column, a folder in a known layout, or phantoms by name (here of the
-# first edition, which are generated quickly).
+# A cohort is a datalist (.json), a CSV with a grade column, a folder in a known layout, or phantoms by name (here of
+# the first edition, which are generated quickly).
 
 # %%
 cohort = "phantom:hospital?cases=16&size=tiny&biology=independent"
