@@ -44,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mixed", choices=("exclude", "lower", "higher"),
         help="treatment of mixed grades such as 'Well-moderately differentiated' (default exclude)",
     )  # fmt: skip
-    tace.add_argument("--missing", choices=("keep", "leave-out"), help="patients without a grade (default keep)")
     tace.add_argument(
         "--missing",
         choices=("keep", "leave-out"),
