@@ -7,7 +7,6 @@ import os
 import threading
 from pathlib import Path
 
-import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from REACTKDLib.core.cases.case_list import open_case_list
 from REACTKDLib.core.review.record import answer_of
 from REACTKDLib.core.review.review import NOT_SAVED, Review
 from REACTKDLib.core.review.table import review_csv
+from support.json_files import validator
 from support.read_only import read_only
 from support.scene_cases import make_case, make_result
 
@@ -30,7 +30,7 @@ GOOD = {
     "failure": {"code": "x", "reason": "y", "at": AT},
 }
 DEEP = "[" * 200_000 + "]" * 200_000
-SCHEMA = json.loads(Path(module.__file__).with_name("review.schema.json").read_text(encoding="utf-8"))
+SCHEMA = Path(module.__file__).with_name("review.schema.json")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def case(**parts: str) -> str:
 
 def on_disk(path: Path) -> dict:
     told = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda text: pytest.fail(f"{text} in JSON"))
-    jsonschema.validate(told, SCHEMA)
+    validator(SCHEMA).validate(told)
     return told
 
 

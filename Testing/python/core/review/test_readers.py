@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,11 +22,12 @@ from REACTKDLib.core.review.readers_table import readers_csv
 from REACTKDLib.core.review.record import answer_of
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.review.study import Study, end_study, read_study, start_study
+from support.json_files import validator
 from support.killed import PATH
 from support.read_only import read_only
 from support.scene_cases import make_case, make_result
 
-SCHEMA = json.loads(Path(module.__file__).with_name("review.schema.json").read_text(encoding="utf-8"))
+SCHEMA = Path(module.__file__).with_name("review.schema.json")
 AT = "2026-01-01T00:00:00Z"
 
 
@@ -49,7 +49,7 @@ def review_of(path: Path, reader: str) -> Review:
 
 def on_disk_cases(path: Path) -> dict:
     content = json.loads(path.read_text(encoding="utf-8"))
-    jsonschema.validate(content, SCHEMA)
+    validator(SCHEMA).validate(content)
     return content["cases"]
 
 

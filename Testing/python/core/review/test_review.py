@@ -10,13 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 import REACTKDLib.core.review.review as module
 from REACTKDLib.core.review.record import CaseReview, answer_of
 from REACTKDLib.core.review.review import NOT_SAVED, SCHEMA, Review
 from REACTKDLib.core.writing.file_lock import Locked, lock_of, locked
+from support.json_files import validator
 from support.killed import PATH
 from support.read_only import read_only
 from support.scene_cases import make_case, make_result
@@ -36,8 +36,7 @@ def answer() -> dict:
 
 def on_disk(path: Path) -> dict:
     told = json.loads(path.read_text(encoding="utf-8"))
-    schema = Path(module.__file__).with_name("review.schema.json").read_text(encoding="utf-8")
-    jsonschema.validate(told, json.loads(schema))
+    validator(Path(module.__file__).with_name("review.schema.json")).validate(told)
     return told
 
 
