@@ -40,8 +40,8 @@ GRADES = ("first grade", "second grade", "third grade")
 VIEWS = ("ct", "fdg", "acetate", "fused fdg", "fused acetate", "rows")
 
 
-def words_of(action: str, task: Task) -> str:
-    """Return what a key does, in the language of the application; empty for a class that the task has not."""
+def words(task: Task) -> dict[str, str]:
+    """Return action -> what its key does, in the language of the application; without grades that the task has not."""
     return {
         "grade": _("Grade the case"),
         **{
@@ -61,7 +61,7 @@ def words_of(action: str, task: Task) -> str:
         "fused fdg": _("FDG PET over the CT"),
         "fused acetate": _("Acetate PET over the CT"),
         "rows": _("All images in rows"),
-    }.get(action, "")
+    }
 
 
 def shortcuts(actions: Mapping[str, Callable[[], Any]]) -> Shortcuts:
@@ -76,6 +76,6 @@ def with_key(tip: str, *actions: str) -> str:
 
 def card(task: Task) -> str:
     """Return all keys with what they do, as rich text. task: whose classes the keys for grades stand for."""
-    known = {keys: words for action, keys in KEYS.items() if (words := words_of(action, task))}
-    rows = "".join(f"<tr><td>{keys}</td><td>&nbsp;{words}</td></tr>" for keys, words in known.items())
+    said = words(task)
+    rows = "".join(f"<tr><td>{keys}</td><td>&nbsp;{said[act]}</td></tr>" for act, keys in KEYS.items() if act in said)
     return f"<table>{rows}</table>"
