@@ -51,4 +51,5 @@ def save_figure(
         for suffix in suffixes:
             picture = io.BytesIO()
             figure.savefig(picture, format=suffix[1:], **_SAVED[suffix])
+            figure.set_layout_engine("none")  # room for the texts was made by the first file, in half of its time
             write_bytes(path.with_suffix(suffix), picture.getvalue())
