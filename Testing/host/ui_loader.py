@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from functools import cache
 from typing import Any
 
 from PySide6.QtCore import QBuffer, QIODevice, QObject
@@ -31,14 +32,9 @@ class UiLoader(QUiLoader):
 
     def load(self, device: Any, parent: Any = None) -> Any:
         """Load from an open QIODevice, with the connections made."""
-        root = ElementTree.fromstring(bytes(device.readAll()))
-        wires = [tuple(c.findtext(part) for part in WIRE) for c in root.iter("connection")]
-        for parts in root.findall("connections"):
-            root.remove(parts)
-        wanted = [(w.get("name"), p.get("name")) for w in root.iter("widget") for p in w.findall("property")]
-        enums = take_enums(root, STAND_INS)
+        text, wires, wanted, enums = prepared(bytes(device.readAll()))
         buffer = QBuffer()
-        buffer.setData(ElementTree.tostring(root))
+        buffer.setData(text)
         buffer.open(QIODevice.OpenModeFlag.ReadOnly)
         self._kept: list[Any] = []
         panel = super().load(buffer, parent)
@@ -52,6 +48,21 @@ class UiLoader(QUiLoader):
         for wire in wires:
             make_wire(panel, *wire)
         return panel
+
+
+@cache
+def prepared(text: bytes) -> tuple[bytes, list[tuple], list[tuple], list[tuple]]:
+    """Return a .ui file as QUiLoader can read it, its connections, its properties (widget, name) and its flags.
+
+    Kept, since every test opens the same panels.
+    """
+    root = ElementTree.fromstring(text)
+    wires = [tuple(c.findtext(part) for part in WIRE) for c in root.iter("connection")]
+    for parts in root.findall("connections"):
+        root.remove(parts)
+    wanted = [(w.get("name"), p.get("name")) for w in root.iter("widget") for p in w.findall("property")]
+    enums = take_enums(root, STAND_INS)
+    return ElementTree.tostring(root), wires, wanted, enums
 
 
 def take_enums(root: ElementTree.Element, stand_ins: dict[str, type]) -> list[tuple[str, str, int]]:
