@@ -17,6 +17,14 @@ from support.line_stage import trainer, weights
 from support.small_training import write_config
 
 TINY = "phantom:hospital?cases=12&size=tiny"
+#: one epoch of each: all that is asked of a student here is that it is taught
+BRIEF = {"student_heads": {"epochs": 1}, "student_stage": {"epochs": 1, "batch": 4, "rate": 0.003}}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared cases, shared by the runs of this file."""
+    return tmp_path_factory.mktemp("cache")
 
 
 def stage(**changes) -> StageConfig:
@@ -39,9 +47,11 @@ def test_a_stage_ends_with_its_steps_or_its_patience(config: StageConfig, step: 
 
 
 @pytest.mark.parametrize("part", ["teacher heads", "teacher"])
-def test_teachers_that_were_stopped_teach_nobody_until_they_are_finished(part: str, tmp_path: Path) -> None:
-    output, config = tmp_path / "out", write_config(tmp_path, folds=1)
-    asked = {"cohort": TINY, "output": output, "config": config, "device": "cpu", "method": "kd"}
+def test_teachers_that_were_stopped_teach_nobody_until_they_are_finished(
+    part: str, cache: Path, tmp_path: Path
+) -> None:
+    output, config = tmp_path / "out", write_config(tmp_path, folds=1, **BRIEF)
+    asked = {"cohort": TINY, "output": output, "config": config, "device": "cpu", "method": "kd", "cache": cache}
     seen = []
 
     def stop_early(fraction: float, text: str) -> None:
