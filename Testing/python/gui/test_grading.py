@@ -258,14 +258,17 @@ def test_a_gpu_without_memory_leaves_the_work_to_the_cpu_and_says_so(user: Any, 
         context.controller.dispatcher.close()
 
 
-def test_the_worker_gets_ready_before_the_click(user: Any, nodes: Any, context: Any) -> None:
+def test_the_worker_gets_ready_before_the_click(user: Any, widget: Any, nodes: Any, context: Any) -> None:
+    timer = next(part for part in widget.panel.sections if part.ui_file == "GradePanel.ui").warm_up_timer
+    assert timer.interval >= 1000, "the inputs are shown first"
+    timer.setInterval(100)
     asked = []
     submit = context.dispatcher.submit
     context.dispatcher.submit = lambda job, *more, **how: asked.append(job) or submit(job, *more, **how)
     user.wait_until(lambda: asked, 10, "the model to be loaded")
     user.open_section("inputsSection")
     user.choose("fdgSelector", None)
-    later = time.monotonic() + 2.0
+    later = time.monotonic() + 0.3
     user.wait_until(lambda: time.monotonic() > later and not context.dispatcher.waiting, GRADE_S, "its end")
     from REACTKDLib.core.worker.jobs import Model, WarmUp
 

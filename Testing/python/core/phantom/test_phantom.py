@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from REACTKDLib.core.phantom.fields import ct_field, pet_field
 from REACTKDLib.core.phantom.lattice import Lattice
 
 STEP_MM = 1.5
+#: for tests that look at the same patients, and change nothing of them
+drawn = cache(draw_patient)
 
 
 def measured(lesion, patient):
@@ -54,7 +57,7 @@ def errors(request):
     """
     rows = []
     for seed in range(36 if request.param == "shared" else 50):
-        patient = draw_patient(seed, biology=request.param)
+        patient = drawn(seed, biology=request.param)
         for lesion in patient.lesions if request.param == "shared" else patient.lesions[:1]:
             if (
                 17 if request.param == "shared" else 14
@@ -100,7 +103,7 @@ def test_scanned_images_show_contrast_and_uptake(biology):
     """Through scanners, noise and masks: mean HU and uptake ratios inside the masks, lesion by lesion."""
     hu, uptake = [], []
     for seed in range(8):
-        patient = draw_patient(seed, biology=biology)
+        patient = drawn(seed, biology=biology)
         if patient.lesions[0].radius < 12:
             continue
         case = acquire(patient, "full", around_liver_mm=10).case
@@ -123,7 +126,7 @@ def test_scanned_images_show_contrast_and_uptake(biology):
 def test_count_and_volumes_inside_the_masks():
     right = 0
     for seed in range(20):
-        patient = draw_patient(seed)
+        patient = drawn(seed, biology="shared")
         case = acquire(patient, "small").case
         regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
         right += len(regions.lesions) == patient.latents.lesions
