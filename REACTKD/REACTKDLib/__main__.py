@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from REACTKDLib.commands.parser import build_parser
 from REACTKDLib.core.console import INTERRUPTED, escape_what_cannot_be_shown
@@ -26,15 +27,14 @@ def main(argv: Sequence[str] | None = None, apart: bool = False) -> int:
     """Run one command and return the exit status. apart: a batch grades in a process of its own, which may crash."""
     debug = bool(os.environ.get(DEBUG))
     escape_what_cannot_be_shown()
-    if not debug:
-        warnings.simplefilter("ignore")  # a library's warning is not our one sentence
     try:
-        if threading.current_thread() is threading.main_thread():  # the only one that may
-            signal.signal(signal.SIGTERM, _stop)
-        arguments = build_parser().parse_args(argv)
-        arguments.apart = apart
-        arguments.run(arguments)
-        sys.stdout.flush()
+        with warnings.catch_warnings(), _stopped_by_signal():
+            if not debug:
+                warnings.simplefilter("ignore")  # a library's warning is not our one sentence
+            arguments = build_parser().parse_args(argv)
+            arguments.apart = apart
+            arguments.run(arguments)
+            sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _fail(str(stop) or "Stopped; what was not finished is not written.", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
@@ -61,6 +61,19 @@ def _message(error: Exception) -> str:
 def _fail(text: str, status: int = FAILED) -> int:
     print(sentence(" ".join(text.split())), file=sys.stderr)
     return status
+
+
+@contextmanager
+def _stopped_by_signal() -> Iterator[None]:
+    """SIGTERM ends the command with a sentence. What it did before is put back: Slicer's console calls `main`, too."""
+    if threading.current_thread() is not threading.main_thread():  # the only one that may
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)  # None: not set by Python
 
 
 def _stop(signal_number: int, frame: object) -> None:

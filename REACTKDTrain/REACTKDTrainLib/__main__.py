@@ -52,13 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     escape_what_cannot_be_shown()
     debug = bool(os.environ.get(DEBUG))
     if not debug:
-        warnings.simplefilter("ignore")  # a library's warning is no error, and Slicer shows it as one
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     options, status = None, FAILED.get(command, 2)
     try:
-        options = build_parser(command).parse_args(arguments)
-        status = options.run(options) or 0
-        sys.stdout.flush()
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.simplefilter("ignore")  # a library's warning is no error, and Slicer shows it as one
+            options = build_parser(command).parse_args(arguments)
+            status = options.run(options) or 0
+            sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed with the process

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import signal
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from REACTKDLib.__main__ import FAILED
+from REACTKDLib.__main__ import FAILED, main
 from REACTKDLib.commands.arguments import read_case
 from REACTKDLib.commands.parser import build_parser
 from REACTKDLib.core.errors import ReactkdError
@@ -19,6 +22,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.bundle_metadata import HASH, description_hash
 from REACTKDLib.core.task import HCC_GRADE
+from REACTKDTrainLib.__main__ import main as main_of_training
 from support.case_files import NAMES, SEGMENTATION, case_arguments, patched_nifti, write_masks
 from support.nifti_headers import sheared
 from support.small_cases import small_case
@@ -254,3 +258,13 @@ def test_usage(arguments, run_command, call_command, tmp_path):
     assert done.returncode == FAILED
     one_sentence(done.stderr)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("program", [main, main_of_training])
+@pytest.mark.parametrize("arguments", [["--version"], ["frobnicate"]], ids=" ".join)
+def test_a_command_leaves_the_process_that_calls_it_as_it_was(program, arguments, own_process, capsys):
+    """A tutorial has `main` called in Slicer's Python console, and Slicer goes on."""
+    was = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}, list(warnings.filters)
+    with contextlib.suppress(SystemExit):  # of --version
+        assert program(arguments) == FAILED
+    assert ({number: signal.getsignal(number) for number in was[0]}, list(warnings.filters)) == was
