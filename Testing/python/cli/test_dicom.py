@@ -11,6 +11,8 @@ import pytest
 from REACTKDLib.__main__ import main
 from REACTKDLib.core.errors import PackagesMissing
 from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.modality import Modality
+from support.case_files import NAMES, SEGMENTATION
 from support.dicom_files import pet_tags, write_seg, write_series
 from support.small_cases import small_case
 
@@ -62,6 +64,20 @@ def test_the_same_numbers_as_from_files(folder, case_folder, capsys):
         [x["volume_ml"] for x in files["lesions"]], rel=1e-3
     )
     assert np.allclose(*([x["centroid_ras_mm"] for x in t["lesions"]] for t in told), atol=0.05)
+
+
+@pytest.mark.parametrize("spoiled", ["--ct", "--fdg", "--segmentation"])
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_folder_of_images_that_are_no_dicom_asks_for_a_file_and_not_for_a_package(
+    case_folder, capsys, monkeypatch, installed, spoiled
+):
+    if not installed:
+        monkeypatch.setitem(sys.modules, "pydicom", None)  # what an import finds where nothing is installed
+    files = {"--ct": NAMES[Modality.CT], "--fdg": NAMES[Modality.FDG], "--segmentation": SEGMENTATION}
+    given = {**{option: case_folder / name for option, name in files.items()}, spoiled: case_folder}
+    assert main(["check", *(str(word) for pair in given.items() for word in pair)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "holds no DICOM images; give a file, or the folder of a DICOM series" in told
 
 
 def test_a_pet_folder_with_a_ct_is_one_sentence(folder, capsys):

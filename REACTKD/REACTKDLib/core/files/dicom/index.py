@@ -17,7 +17,7 @@ from REACTKDLib.core.errors import FileMissing, NotAnImage
 from REACTKDLib.core.files.dicom.grid_fit import FARTHEST_MM
 from REACTKDLib.core.files.dicom.header import items, number, numbers, text, words
 from REACTKDLib.core.files.dicom.members import Look, sorted_out
-from REACTKDLib.core.files.dicom.opened import opened
+from REACTKDLib.core.files.dicom.opened import begins_as_dicom, opened
 from REACTKDLib.core.files.dicom.packages import need_pydicom
 from REACTKDLib.core.files.dicom.unreadable import count_unreadable
 from REACTKDLib.core.progress import OnProgress
@@ -132,7 +132,8 @@ def index_folder(folder: str | os.PathLike, on_progress: OnProgress | None = Non
     folder = Path(folder)
     if not os.path.isdir(folder):
         raise FileMissing(_("There is no folder at the path given; check the path."))
-    need_pydicom()
+    if any(begins_as_dicom(path) for path in files_below(folder)):  # else there is nothing to install it for
+        need_pydicom()
     total = sum(1 for _path in files_below(folder)) if on_progress else 0
     found: dict[tuple[str, str], Series] = {}
     refused: list[str] = []

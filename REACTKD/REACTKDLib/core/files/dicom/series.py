@@ -58,7 +58,10 @@ def find_series(
     candidates = [s for s in index.of_modality(modality) if not NOT_A_VOLUME & set(s.image_type)]
     if not candidates:
         others = sorted({s.modality for s in index.series if s.modality})
-        seen = _("it holds {others}").format(others=quoted(others)) if others else _("it holds no DICOM images")
+        if not others:
+            text = _("The folder given for {role} holds no DICOM images; give a file, or the folder of a DICOM series.")
+            raise NotAnImage(text, role=role)
+        seen = _("it holds {others}").format(others=quoted(others))
         if any(s.modality == modality for s in index.series):
             seen = _("only localizers or projections")
         text = _("The folder given for {role} has no {kind} series ({seen}); give the series' own folder.")
