@@ -63,7 +63,7 @@ def volume_words(info: VolumeInfo | None, modality: Modality) -> str:
         return _("This volume holds no image.")
     size = " x ".join(str(n) for n in info.size)
     spacing = " x ".join(f"{value:.3g}" for value in info.spacing)
-    if info.unit is Unit.HU or modality is Modality.CT:
+    if info.unit is Unit.HU:
         unit = _("Hounsfield units")
     elif info.unit is Unit.SUVBW:
         unit = _("SUV (body weight)")

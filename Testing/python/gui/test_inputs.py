@@ -42,6 +42,11 @@ def test_a_case_that_comes_in_is_chosen_and_what_the_user_chooses_is_kept_and_to
     assert user.text("inputsWarningLabel").count("named like") == 2
     user.screenshot("inputs-exchanged")
 
+    user.choose("ctSelector", nodes.volumes[Modality.FDG])
+    user.choose("fdgSelector", nodes.volumes[Modality.CT])
+    assert "SUV" in user.text("ctInfoLabel") and "Hounsfield" not in user.text("ctInfoLabel")
+    assert "Hounsfield units" in user.text("fdgInfoLabel")
+
     user.choose("segmentationSelector", None)
     assert not user.find("gradeButton").enabled
     assert user.text("stateLabel") == "Choose the segmentation with the liver and its tumors."
