@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         grader = grader_of(arguments.bundle, arguments.device)
         case = read_case(arguments, grader.bundle.task)
         headers = _dicom_headers(arguments, case, grader) if arguments.dicom else None
-        result = grader.open(case, on_progress=progress).grade()
+        result = grader.open(case, on_progress=lambda done, text: progress(0.05 + 0.85 * done, text)).grade()
         progress(0.95, "writing")
         write_results(result, case, folder)
         if headers is not None:

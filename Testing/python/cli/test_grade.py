@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
 import shutil
+import sys
 
 import jsonschema
 import numpy as np
 import pytest
 
 from REACTKDLib.__main__ import main
+from REACTKDLib.commands import progress
 from REACTKDLib.commands.results import ATTENTION, REGIONS, REPORT, TABLE
 from REACTKDLib.core.cases.open_case import open_case
 from REACTKDLib.core.files.volumes import read_volume
@@ -55,6 +59,23 @@ def test_grade_leaves_four_files_that_agree(case_folder, bundle_folder, tmp_path
             assert voxels * ct.voxel_ml == pytest.approx(float(row["volume_ml"]), rel=1e-3)
     assert not attention.array[regions.array == 0].any()
     assert attention.array.any()
+
+
+class Terminal(io.StringIO):
+    """A stream that keeps what a terminal would show."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_never_goes_back(case_folder, bundle_folder, tmp_path, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "REDRAW_S", 0.0)
+    assert grade(case_folder, tmp_path / "out", bundle_folder) == 0
+    bars = [bar.count("#") for bar in re.findall(r"\[([#.]+)\]", terminal.getvalue())]
+    assert len(set(bars)) > 2 and bars == sorted(bars)
+    assert bars[-1] < progress.WIDTH  # what is full is done
 
 
 def test_several_models_answer_together(case_folder, bundle_folder, tmp_path, capsys):
