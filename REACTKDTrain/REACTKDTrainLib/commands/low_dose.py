@@ -82,7 +82,7 @@ def _simulate(options: argparse.Namespace, on_progress: OnProgress) -> str:
     sidecar_of(options.output).unlink(missing_ok=True)
     write_sidecar(write_volume(low, options.output), record.to_json())
     added = record.added_std_hu["soft_tissue"]
-    noise = "no soft tissue to measure in" if added is None else f"{added:.1f} HU added in soft tissue"
+    noise = "no soft tissue to measure in" if added is None else f"noise of {added:.1f} HU added in soft tissue"
     warnings = [finding.message for finding in ct.findings if finding.severity != "info"]
     return " ".join([f"Wrote {options.output.name} at {options.dose:g} of the dose ({noise}).", *warnings])
 
