@@ -29,6 +29,7 @@ from REACTKDLib.scene.hand_over import refuse_bent_space
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.other_cases import hide_other_cases, show_case_again
 from REACTKDLib.scene.outputs import follow_reference, is_whole, outputs_of
+from REACTKDLib.scene.own_results import refuse_results
 from REACTKDLib.scene.panel_state import PanelState, chosen_volumes
 from REACTKDLib.scene.parameter_node import find_parameter_node
 from REACTKDLib.scene.reading import Reading
@@ -180,6 +181,7 @@ class PanelContext:
         self.problem = ""
         try:
             nodes = CaseNodes(chosen_volumes(state.volumes), state.segmentation)
+            refuse_results(self.scene, nodes)
             refuse_bent_space(nodes)
             self.choice = self._chosen_segments()
             self.nodes = nodes

@@ -22,6 +22,7 @@ from REACTKDLib.scene.graded_inputs import content_of, still_holds, write_conten
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.outputs import output_steps, remove_outputs
+from REACTKDLib.scene.own_results import refuse_results
 from REACTKDLib.scene.parameter_node import (
     parameter_node_for,
     parameter_nodes,
@@ -190,6 +191,7 @@ class GradingController(ScriptRunner):
     ) -> Generator[None, None, tuple[OpenedCase, GradeAnswer]]:
         """Hand the case over and have it graded; the worker holds it after that."""
         self._set_progress(0.0, _("Reading the case"))
+        refuse_results(self.scene, nodes)
         choice = asked or choose_segments(nodes.segmentation, task=task_of(model.bundle))
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)

@@ -10,8 +10,7 @@ from REACTKDLib.core.files.image_names import modality_of_name
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
-from REACTKDLib.scene.outputs import ROLES as OUTPUT_ROLES
-from REACTKDLib.scene.parameter_node import parameter_nodes, referenced
+from REACTKDLib.scene.own_results import result_ids
 from REACTKDLib.scene.scene_nodes import nodes_of_class
 from REACTKDLib.scene.segments import choose_segments
 from REACTKDLib.scene.units import unit_of
@@ -32,7 +31,7 @@ def recognize_inputs(scene: Any, task: Task = HCC_GRADE) -> RecognizedInputs:
 
     task: whose organ a segmentation must hold where there are several.
     """
-    own = {node.GetID() for case in parameter_nodes(scene) for node in referenced(case, OUTPUT_ROLES).values()}
+    own = result_ids(scene)
     candidates: dict[Modality, list[Any]] = {modality: [] for modality in Modality}
     for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
         left_out = node.GetID() in own or node.IsA("vtkMRMLLabelMapVolumeNode") or node.GetHideFromEditors()

@@ -16,6 +16,7 @@ from REACTKDLib.core.task import Task
 from REACTKDLib.scene.case import CaseNodes, read_case, read_masks
 from REACTKDLib.scene.graded_inputs import read_content, write_content
 from REACTKDLib.scene.outputs import write_outputs
+from REACTKDLib.scene.own_results import refuse_results
 from REACTKDLib.scene.parameter_node import parameter_node_for, write_inputs
 from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
@@ -70,8 +71,9 @@ class SceneSession:
     ) -> None:
         """Read the nodes and encode the images; the scene does not change. hooks: on_progress, is_canceled.
 
-        Raises: what `choose_segments`, `read_case`, `core.masks.checks.checked` and the grader raise.
+        Raises: what `refuse_results`, `choose_segments`, `read_case`, `core.masks.checks.checked` and the grader raise.
         """
+        refuse_results(scene, nodes)
         self.scene = scene
         self.nodes = nodes
         self.choice = choice or choose_segments(nodes.segmentation, task=grader.task)

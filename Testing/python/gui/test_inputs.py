@@ -9,7 +9,7 @@ import slicer
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.volumes import node_from_volume
-from support.panel_steps import wait_for_inputs
+from support.panel_steps import grade, wait_for_inputs
 from support.worlds import linear_transform, rigid
 
 
@@ -132,6 +132,22 @@ def test_an_input_that_is_deleted_is_no_input(user: Any, scene: Any, nodes: Any)
     assert user.find("fdgSelector").currentNode() is None and user.find("gradeButton").enabled
     scene.RemoveNode(nodes.segmentation)
     user.wait_until(lambda: not user.find("gradeButton").enabled, what="the deletion to be noticed")
+
+
+def test_a_result_that_is_chosen_as_an_input_is_refused_with_a_sentence(user: Any, nodes: Any, context: Any) -> None:
+    grade(user)
+    outputs, refused = context.outputs, "is a result of this module"
+    user.open_section("inputsSection")
+    for name, result, own in (
+        ("fdgSelector", outputs.heat_map, nodes.volumes[Modality.FDG]),
+        ("segmentationSelector", outputs.regions, nodes.segmentation),
+    ):
+        user.choose(name, result)
+        assert refused in user.text("stateLabel") and not user.find("gradeButton").enabled
+        assert not user.sees("gradeLabel") and not outputs.regions.GetDisplayNode().GetVisibility()
+        user.choose(name, own)
+        assert user.sees("gradeLabel") and not user.sees("stateLabel")
+        assert outputs.regions.GetDisplayNode().GetVisibility()
 
 
 def test_choices_come_back_with_a_saved_scene(user: Any, widget: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:

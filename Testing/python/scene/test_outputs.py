@@ -8,10 +8,10 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from REACTKDLib.core.errors import LabelMissing, MaskOffImage, NoLiver, TumorOutsideLiver
+from REACTKDLib.core.errors import LabelMissing, MaskOffImage, NoLiver, TumorOutsideLiver, UsageError
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.scene.case import case_from_nodes, nodes_from_case
+from REACTKDLib.scene.case import CaseNodes, case_from_nodes, nodes_from_case
 from REACTKDLib.scene.colors import effect_color
 from REACTKDLib.scene.folder import folder_of
 from REACTKDLib.scene.outputs import ROLES, outputs_of, remove_outputs
@@ -380,3 +380,18 @@ def test_pet_moved_by_its_own_transform_changes_the_answer_as_its_matrix_would(s
     by_transform = real_grader.open(read).grade().report.logits
     still = real_grader.open(case).grade().report.logits
     assert by_transform != pytest.approx(still, abs=1e-6)
+
+
+@pytest.mark.parametrize("chosen", ["heat map as FDG", "regions as masks"])
+def test_a_result_is_no_input(scene, nodes, chosen):
+    """A map of its own numbers would be graded as a PET, and regions be written over by their own answer."""
+    outputs = outputs_of(_grade(scene, nodes))
+    volumes, masks = dict(nodes.volumes), nodes.segmentation
+    if chosen == "heat map as FDG":
+        volumes[Modality.FDG] = outputs.heat_map
+    else:
+        masks = outputs.regions
+    before, regions = _ids(scene), outputs.regions.GetSegmentation().GetMTime()
+    with pytest.raises(UsageError, match="is a result of this module; choose"):
+        _grade(scene, CaseNodes(volumes, masks))
+    assert _ids(scene) == before and outputs.regions.GetSegmentation().GetMTime() == regions

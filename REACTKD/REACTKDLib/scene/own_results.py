@@ -1,0 +1,31 @@
+"""Which nodes of a scene are results of gradings: they are no input of another one.
+
+A voxel map lies on the grid of its CT and holds numbers as a PET does, and regions are recognized by their terminology:
+both would be graded like the images and masks of a patient, and the regions written over by their own answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE
+from REACTKDLib.core.text import tr as _
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.outputs import ROLES as OUTPUT_ROLES
+from REACTKDLib.scene.parameter_node import parameter_nodes, referenced
+
+
+def result_ids(scene: Any) -> set[str]:
+    """Return the IDs of the output nodes of all graded cases."""
+    return {node.GetID() for case in parameter_nodes(scene) for node in referenced(case, OUTPUT_ROLES).values()}
+
+
+def refuse_results(scene: Any, nodes: CaseNodes) -> None:
+    """Raise UsageError when a node of the case is the result of a grading."""
+    own = result_ids(scene)
+    chosen = [(node, ROLES[modality]) for modality, node in nodes.volumes.items()]
+    for node, role in (*chosen, (nodes.segmentation, SEGMENTATION_ROLE)):
+        if node.GetID() in own:
+            text = _("What is chosen as {role} is a result of this module; choose an image or masks of the patient.")
+            raise UsageError(text, role=role)
