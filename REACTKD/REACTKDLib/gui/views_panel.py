@@ -24,6 +24,7 @@ from REACTKDLib.scene.pet_outlines import forget_pet_outlines, outline_on_pet
 from REACTKDLib.scene.reading_layout import is_own, register_layouts
 from REACTKDLib.scene.reading_view import FUSED, IMAGES, ReadingView, offered_images, pet_of
 from REACTKDLib.scene.reading_views import ReadingViews
+from REACTKDLib.scene.region_segmentation import follow_parenchyma, shown_segments
 from REACTKDLib.scene.translation import translated
 from REACTKDLib.scene.windows import ct_windows, pet_windows
 
@@ -47,6 +48,8 @@ class ViewsPanel(Section):
         self._todo: Iterator[None] | None = None  # annotations that are still to be made
         self._covered = False  # something was drawn over the names
         self._layout: Any = None
+        self._regions: Any = None  # of the answer whose display is followed
+        self._shown_regions: tuple[str, ...] = ()
         buttons = (ui.ctButton, ui.fdgButton, ui.acetateButton, ui.fusedFdgButton, ui.fusedAcetateButton, ui.rowsButton)
         self._buttons = dict(zip(IMAGES, buttons, strict=True))
         for images, button in self._buttons.items():
@@ -163,6 +166,7 @@ class ViewsPanel(Section):
     def _annotations(self) -> Iterator[None]:
         """Yields after each thing that had to be made."""
         outputs = self.context.outputs if not self._closing and not self.context.suspended else None
+        self._follow_regions(outputs)
         regions = [node for node in (outputs.liver_outline, outputs.regions) if node] if outputs is not None else []
         forget_pet_outlines(self.context.scene, {node.GetID() for node in regions})
         if outputs is not None:
@@ -207,6 +211,29 @@ class ViewsPanel(Section):
         keys = [window.key for window in windows]
         box.setCurrentIndex(keys.index(key) if key in keys else 0)
 
+    # what the user does elsewhere
+
+    def _follow_regions(self, outputs: Any | None) -> None:
+        """Names and outlines are in no list of Slicer's: they come and go with the regions that they are of."""
+        regions = outputs.regions if outputs is not None else None
+        display = regions.GetDisplayNode() if regions is not None else None
+        self._regions = regions
+        self._shown_regions = shown_segments(regions) if regions is not None else ()
+        if display is None or not self.hasObserver(display, vtk.vtkCommand.ModifiedEvent, self.on_regions_display):
+            self.removeObservers(self.on_regions_display)
+            if display is not None:
+                self.addObserver(display, vtk.vtkCommand.ModifiedEvent, self.on_regions_display)
+
+    def on_regions_display(self, _caller: Any = None, _event: Any = None) -> None:
+        """The regions, or some of them, were hidden or shown: by this module, or by the user's hand."""
+        outputs = self.context.outputs if not self._closing and not self.context.suspended else None
+        if outputs is None or outputs.regions is not self._regions:
+            return
+        if shown_segments(self._regions) != self._shown_regions:
+            if outputs.liver_outline is not None:
+                follow_parenchyma(outputs.liver_outline, self._regions)
+            self._annotate()
+
     # lifecycle
 
     def _follow_layout(self) -> None:
@@ -249,6 +276,7 @@ class ViewsPanel(Section):
         The node of the layout stays in the scene, and is followed on.
         """
         self._on_show = False
+        self._follow_regions(None)
         self.views.close()
         self._todo = None
         self.names.close()

@@ -15,7 +15,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from REACTKDLib.scene.region_segmentation import CLOSED_SURFACE, lesion_segments
+from REACTKDLib.scene.region_segmentation import CLOSED_SURFACE, lesion_segments, shown_segments
 from REACTKDLib.scene.scene_nodes import marked_nodes, new_marked_node, remove_with_displays
 from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in, shown_views
 
@@ -58,7 +58,7 @@ class LesionNames:
 
         anew: over what came into the views since the names were made.
         """
-        if regions is not None and (regions.GetScene() is None or not regions.GetDisplayVisibility()):
+        if regions is not None and (regions.GetScene() is None or not shown_segments(regions)):
             regions = None
         stamp = () if regions is None else _stamp_of(regions)
         if not anew and stamp == self._stamp and regions is self._regions:
@@ -162,19 +162,24 @@ class LesionNames:
 
 
 def _surfaces(regions: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield name and surface points (n, 3), mm, in the frame of the segmentation, of each lesion that has a surface."""
+    """Yield name and surface points (n, 3), mm, in the frame of the segmentation, of each lesion that is shown."""
     data = regions.GetSegmentation()
-    for segment_id in lesion_segments(regions):
+    for segment_id in _shown_lesions(regions):
         surface = data.GetSegment(segment_id).GetRepresentation(CLOSED_SURFACE)
         if surface is not None and surface.GetNumberOfPoints():
             points = vtk_to_numpy(surface.GetPoints().GetData()).astype(float)
             yield data.GetSegment(segment_id).GetName(), points
 
 
+def _shown_lesions(regions: Any) -> list[str]:
+    shown = shown_segments(regions)
+    return [segment_id for segment_id in lesion_segments(regions) if segment_id in shown]
+
+
 def _stamp_of(regions: Any) -> tuple:
-    """What changes when other lesions, or others in other places, are drawn, or all of them are moved."""
+    """What changes when other lesions, or others in other places, are drawn or shown, or all of them are moved."""
     data = regions.GetSegmentation()
-    surfaces = [data.GetSegment(item).GetRepresentation(CLOSED_SURFACE) for item in lesion_segments(regions)]
+    surfaces = [data.GetSegment(item).GetRepresentation(CLOSED_SURFACE) for item in _shown_lesions(regions)]
     drawn = ((id(surface), surface.GetMTime()) for surface in surfaces if surface is not None)
     return (_to_world(regions).tobytes(), *drawn)
 

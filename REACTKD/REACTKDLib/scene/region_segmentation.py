@@ -103,6 +103,19 @@ def color_liver_outline(node: Any, regions: Any) -> None:
     regions.GetDisplayNode().SetSegmentVisibility2DOutline(_PARENCHYMA, False)
 
 
+def shown_segments(node: Any) -> tuple[str, ...]:
+    """Return the IDs of the segments that the display of a segmentation node shows; none where it is hidden."""
+    display = node.GetDisplayNode()
+    ids = node.GetSegmentation().GetSegmentIDs() if display is not None and display.GetVisibility() else ()
+    return tuple(segment_id for segment_id in ids if display.GetSegmentVisibility(segment_id))
+
+
+def follow_parenchyma(outline: Any, regions: Any) -> None:
+    """Show the organ's outline as long as the parenchyma is shown: no list has it, so that nobody could hide it."""
+    if outline.GetDisplayNode() is not None:
+        outline.GetDisplayNode().SetVisibility(_PARENCHYMA in shown_segments(regions))
+
+
 def color_regions(node: Any, report: GradeReport, overlay: Overlay, see_through: bool = False) -> None:
     """Color the segments by what `overlay` stands for. Lesions are the more filled the larger their value is.
 

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from host.main_window import SLICER_KEYS
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
+from REACTKDLib.scene.region_segmentation import lesion_segments
 from support.panel_steps import grade, wait_for_annotations
 
 
@@ -223,6 +224,49 @@ def test_an_answer_that_is_deleted_in_another_module_takes_its_names_along(
     scene.RemoveNode(context.outputs.regions)
     user.wait_until(lambda: not names(), what="the names to go")
     assert application.selected == "SegmentEditor"
+
+
+@pytest.mark.parametrize("hidden", ["the regions", "one lesion"])
+@pytest.mark.parametrize("module", ["REACTKD", "SegmentEditor"])
+def test_regions_that_the_user_hides_take_their_names_and_outlines_along(
+    application: Any, user: Any, context: Any, nodes: Any, module: str, hidden: str
+) -> None:
+    """By the eye in the list of all data, say: names and outlines are in no list, so that no eye could hide them."""
+
+    def seen() -> list[Any]:
+        """What shows the first lesion: its name in each view, and its outline over a PET; with it, that of the liver."""
+        marks = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+        named = [
+            (node, [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())]) for node in marks
+        ]
+        over = [node for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if _over_a_pet(node, regions)]
+        over = [node for node in over if node.GetDisplayNode().GetSegmentVisibility(lesion)]
+        names = [node for node, labels in named if name in labels]
+        outline = [context.outputs.liver_outline] if hidden == "the regions" else []
+        return [node for node in (*names, *over, *outline) if node.GetDisplayNode().GetVisibility()]
+
+    grade(user)
+    wait_for_annotations(user)
+    regions = context.outputs.regions
+    display, lesion = regions.GetDisplayNode(), lesion_segments(regions)[0]
+    name = regions.GetSegmentation().GetSegment(lesion).GetName()
+    application.select_module(module)
+    user.wait_until(seen, what="the names in the views")
+    wait_for_annotations(user)
+    before = sorted(node.GetName() for node in seen())
+
+    def show(on: bool) -> None:
+        display.SetVisibility(on) if hidden == "the regions" else display.SetSegmentVisibility(lesion, on)
+
+    show(False)
+    user.wait_until(lambda: not seen(), what="names and outlines to go")
+    assert not display.GetVisibility() or not display.GetSegmentVisibility(lesion), "as the user has put it"
+    show(True)
+    user.wait_until(lambda: sorted(n.GetName() for n in seen()) == before, what="names and outlines to come back")
+
+
+def _over_a_pet(node: Any, regions: Any) -> bool:
+    return node.GetAttribute("REACTKD.OverPet") == regions.GetID()
 
 
 def test_leaving_and_closing(application: Any, user: Any, panel: Any) -> None:
