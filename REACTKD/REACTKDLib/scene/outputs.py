@@ -78,9 +78,16 @@ def place_legends(outputs: Outputs) -> None:
 
 
 def outputs_of(parameter_node: Any) -> Outputs | None:
-    """Return the output nodes of a parameter node, or None when the case is not graded or a node was deleted."""
-    found = referenced(parameter_node, ROLES)
+    """Return the output nodes of a parameter node, or None when the case is not graded or a node was deleted.
+
+    A node whose display was deleted counts as deleted: nothing can be shown of it until the case is graded again.
+    """
+    found = {role: node for role, node in referenced(parameter_node, ROLES).items() if _has_display(node)}
     return Outputs(*map(found.get, ROLES)) if set(found) >= set(ROLES) - _LATER else None
+
+
+def _has_display(node: Any) -> bool:
+    return not node.IsA("vtkMRMLDisplayableNode") or node.GetDisplayNode() is not None
 
 
 def is_whole(parameter_node: Any) -> bool:

@@ -14,11 +14,14 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes, case_from_nodes, nodes_from_case
 from REACTKDLib.scene.colors import effect_color
 from REACTKDLib.scene.folder import folder_of
+from REACTKDLib.scene.other_cases import hide_other_cases
 from REACTKDLib.scene.outputs import ROLES, outputs_of, remove_outputs
+from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_choice, read_inputs, read_report
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.session import SceneSession, grade_in_scene
+from REACTKDLib.scene.view_choice import ViewChoice, show_as
 from support.scene_cases import HandMadeGrader, make_case, make_result, with_measures
 from support.scene_files import load_scene, save_scene
 from support.small_models import small_bundle
@@ -132,6 +135,23 @@ def test_a_deleted_output_comes_back_alone(scene, nodes):
     again = outputs_of(_grade(scene, nodes))
     assert again.regions.GetID() == kept.regions.GetID()
     assert again.heat_map is not None
+
+
+@pytest.mark.parametrize("role", ["Regions", "HeatMap", "ColorScale", "GraphNodes", "GraphEdges", "LiverOutline"])
+def test_an_output_without_a_display_is_passed_over_and_gets_one_again(scene, nodes, role):
+    """As left by whoever deletes display nodes in the list of all nodes; setting one that is gone ends Slicer."""
+    first = _grade(scene, nodes)
+    node = first.GetNodeReference(role)
+    for display in [node.GetNthDisplayNode(n) for n in reversed(range(node.GetNumberOfDisplayNodes()))]:
+        scene.RemoveNode(display)
+    outputs = outputs_of(first)
+    assert outputs is None if role != "LiverOutline" else outputs.liver_outline is None
+    if outputs is not None:
+        show_as(outputs, read_report(first), ViewChoice())
+    hide_other_cases(scene, None)
+    again = outputs_of(_grade(scene, nodes))
+    assert first.GetNodeReference(role) is node and node.GetDisplayNode() is not None
+    show_as(again, read_report(first), ViewChoice(Overlay("voxels"), graph=True))
 
 
 def test_two_cases_keep_apart(scene, nodes):
