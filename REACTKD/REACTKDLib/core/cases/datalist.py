@@ -142,9 +142,7 @@ def _object_in(path: Path) -> dict[str, Any]:
 
 def _why(error: Exception) -> str:
     if isinstance(error, KeyTwice):
-        return _(" that says each thing once (a case or the list has {keys} twice)").format(
-            keys=quoted([error.key])
-        )
+        return _(" that says each thing once (a case or the list has {keys} twice)").format(keys=quoted([error.key]))
     return ""
 
 

@@ -54,7 +54,8 @@ def test_a_file_goes_over_the_size_and_options_over_the_file(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "key"), [('{"seed": 1, "seed": 2}', "seed"), ('{"loss": {"gamma": 1, "branches": 1, "gamma": 1}}', "gamma")]
+    ("text", "key"),
+    [('{"seed": 1, "seed": 2}', "seed"), ('{"loss": {"gamma": 1, "branches": 1, "gamma": 1}}', "gamma")],
 )
 def test_a_setting_that_stands_twice_is_refused(text: str, key: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
