@@ -215,7 +215,7 @@ def checks_words(case: ListedCase, record: CaseReview) -> tuple[str, str]:
     texts = (
         translated(finding_from(finding).message if "message" in finding else finding["code"]) for finding in found
     )  # reviews of old have codes alone
-    return _("{count} to check").format(count=len(found)), "\n".join(texts)
+    return _("{count} found").format(count=len(found)), "\n".join(texts)
 
 
 def grade_text(record: CaseReview, task: Task) -> str:

@@ -70,7 +70,7 @@ def test_the_table_is_the_report_and_sorting_takes_boxes_and_the_chosen_row_alon
     kinds = ("SUVmax", "SUVmean", "SUVpeak", "tumor/liver")
     measured = ["Longest axial diameter mm", *(f"{pet} {kind}" for pet in ("FDG", "Acetate") for kind in kinds)]
     assert all(re.search(rf"{name}: [1-9\d.]", told) for name in measured), told
-    assert "Left out: By how many percentage points" in user.find("regionDetailsLabel").toolTip
+    assert "Left out: Decrease of the grade's probability" in user.find("regionDetailsLabel").toolTip
     user.press(Qt.Key.Key_Down, "regionTable")
     assert "<b>Lesion 1</b>" not in user.text("regionDetailsLabel"), "it follows the keys, too"
     bar = user.find("regionTable").horizontalScrollBar()
