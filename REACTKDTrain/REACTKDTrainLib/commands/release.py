@@ -126,6 +126,9 @@ def _page(options: argparse.Namespace) -> None:
     from REACTKDTrainLib.results.pages import fill_page
 
     about = Bundle.load(options.bundle).info
+    if "subsets" not in (about.get("evaluation") or {}):
+        text = "The model folder '{name}' holds no tables; give one that release make has made, not that of a training."
+        raise UsageError(text, name=options.bundle.name)
     if options.page is None:
         print(tables_of(about["evaluation"]))
         return

@@ -103,6 +103,7 @@ def summary(sets: DoseTestSets, left_out: Iterable[tuple[str, str]]) -> list[str
         scans = f"{plural(len(own), 'volume')} of {plural(len({row['case'] for row in own}), 'case')}"
         text = f"{level} ({dose:g} of the dose): {scans}"
         if stds and dose < 1:
-            text += f", noise of {median(stds):.1f} HU added in soft tissue (median; {min(stds):.1f} to {max(stds):.1f})"
+            noise = f"{median(stds):.1f} HU added in soft tissue (median; {min(stds):.1f} to {max(stds):.1f})"
+            text += f", noise of {noise}"
         lines.append(text)
     return lines + [f"{case}: left out: {reason}" for case, reason in left_out]

@@ -171,7 +171,8 @@ class Experiment:
         if not cohorts["cohort"].graded:
             raise UsageError(
                 f"No case of the cohort {cohorts['cohort'].name} has a grade; training needs grades ("
-                f"{', '.join(self.task.class_names)}). CT without grades can be given as the unlabeled cohort."
+                f"{', '.join(self.task.class_names)}), in the column 'grade' of a list, or in a grades.csv in the "
+                "folder. CT without grades can be given as the unlabeled cohort."
             )
         cohorts["cohort"] = replace(cohorts["cohort"], cases=cohorts["cohort"].graded)
         return cohorts

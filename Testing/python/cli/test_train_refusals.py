@@ -31,7 +31,7 @@ from support.small_training import COHORT, QUICK, TRAIN_SCRIPT, write_config
         (["--cohort", "phantom:hospital?cases=2&size=tiny"], "fewer than 3 folds"),
         (["--cohort", "phantom:hospital?cases=6&size=tiny"], "has the grade"),
         (["--cohort", "phantom:large?cases=4&size=tiny", "--folds", "1"], "has no patient of"),
-        (["--cohort", "phantom:unlabeled?cases=4&size=tiny"], "has a grade; training needs grades"),
+        (["--cohort", "phantom:unlabeled?cases=4&size=tiny"], "in the column 'grade' of a list, or in a grades.csv"),
         (["--cohort", "phantom:hospitl"], "no phantom cohort 'hospitl'"),
         (["--cohort", "phantom:hospital?case=3"], "no setting 'case'"),
         (["--cohort", "phantom:hospital?size=huge"], "size"),

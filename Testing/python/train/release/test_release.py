@@ -22,6 +22,7 @@ from REACTKDTrainLib.nodes.train import Checkpoint, Recipe, optimize
 from REACTKDTrainLib.release.card import auc_table, card, gain_table, masks_table, sets_table
 from REACTKDTrainLib.release.make import Release, release
 from REACTKDTrainLib.release.recipe import PRESETS
+from support.small_models import write_small_model
 
 TINY = replace(
     PRESETS["tiny"],
@@ -80,6 +81,13 @@ def test_the_command_puts_the_tables_into_a_page(made, tmp_path, capsys):
     assert "no table unknown" in capsys.readouterr().err
     assert main(["release", "page", str(tmp_path / "nowhere")]) == 2
     assert "The model folder 'nowhere' has no" in capsys.readouterr().err
+
+
+def test_a_model_of_a_training_has_no_tables_to_show(tmp_path, capsys):
+    bundle = write_small_model(tmp_path / "bundle")
+    for page in ([], [str(tmp_path / "page.md")]):
+        assert main(["release", "page", str(bundle), *page]) == 2
+        assert "The model folder 'bundle' holds no tables; give one that release make" in capsys.readouterr().err
 
 
 def test_a_second_call_goes_on_from_what_is_there_and_gives_the_same_model(made):
