@@ -13,13 +13,13 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.cases.case_list import ListedCase
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.stored_answers import StoredAnswer
 from REACTKDLib.core.student.bundle import METADATA
-from REACTKDLib.core.student.ensemble import ENSEMBLE, answer_hash, task_of
+from REACTKDLib.core.student.ensemble import ENSEMBLE, task_of
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import Model
+from REACTKDLib.gui.answer_on_screen import AnswerOnScreen
 from REACTKDLib.gui.packages import ensure_packages, missing_packages
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import plain
@@ -28,7 +28,7 @@ from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.hand_over import refuse_bent_space
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.other_cases import hide_other_cases, show_case_again
-from REACTKDLib.scene.outputs import follow_reference, is_whole, outputs_of
+from REACTKDLib.scene.outputs import follow_reference, is_whole
 from REACTKDLib.scene.own_results import refuse_results
 from REACTKDLib.scene.panel_state import PanelState, chosen_volumes
 from REACTKDLib.scene.parameter_node import find_parameter_node
@@ -40,14 +40,13 @@ from REACTKDLib.scene.view_choice import ViewChoice, show_as
 HIDDEN = _("In this study the answer is hidden: choose your grade and confirm it first.")
 
 
-class PanelContext:
+class PanelContext(AnswerOnScreen):
     """Shared state of the panel, and the few things that a section may ask of all others.
 
     resources: the module's folder Resources. reading: the list of cases and the way through it; see `scene.reading`.
     dispatcher: of the worker's jobs. controller: see `scene.grading`.
     nodes: the input nodes (`CaseNodes`) of the case at hand, or None while they make no case; then `problem` says why.
     choice: its liver and tumor segments, or None.
-    stored: the answer of an earlier sitting that is on the screen, or None.
     masks_on_show: the user's masks are seen beside the answer, while the place of a finding in them is looked at.
     message: a fault outside the grading, one sentence (the grading's own is `controller.error`).
     proposal_on_show: a copy of them with a proposed fix is seen in their place.
@@ -120,57 +119,6 @@ class PanelContext:
         if listed is not None and chosen is not None and chosen.reference not in listed.nodes.volumes.values():
             return None
         return self.reading.current
-
-    @property
-    def answer_hidden(self) -> bool:
-        """True while a reader study keeps the model's answer to the case at hand from the reader.
-
-        The one place that says so in the panel: report, result and outputs are None then, and nothing is graded.
-        """
-        return self.reading.hides_answer_of(self.nodes)
-
-    @property
-    def report(self) -> GradeReport | None:
-        """The answer of the case at hand: of the last grading, or as stored in the scene. None while it is hidden."""
-        return None if self.answer_hidden else self.controller.report
-
-    @property
-    def result(self) -> Any:
-        """The regions and the map behind the report, or None, as after a scene was loaded."""
-        return None if self.answer_hidden else self.controller.result
-
-    @property
-    def parameter_node(self) -> Any:
-        """The node that leads to inputs, outputs and report of the case at hand, or None."""
-        return self.controller.parameter_node
-
-    @property
-    def outputs(self) -> Any:
-        """The output nodes of the case at hand, or None before they are written."""
-        none = self.answer_hidden or self.parameter_node is None
-        return None if none else outputs_of(self.parameter_node)
-
-    @property
-    def outdated(self) -> bool:
-        """True when the answer belongs to other images or other masks than those at hand."""
-        return self.masks_outdated or self.images_outdated
-
-    @property
-    def masks_outdated(self) -> bool:
-        """True when the answer belongs to other inputs, or to other masks than those at hand."""
-        opened = self._compared
-        return opened is not None and (opened.is_of_others(self.nodes, self.choice) or opened.masks_changed)
-
-    @property
-    def images_outdated(self) -> bool:
-        """True when an image of the answer is not as it was then, or lies elsewhere."""
-        return self._compared is not None and self._compared.images_changed
-
-    @property
-    def _compared(self) -> OpenedCase | None:
-        """What the answer on the screen was computed from, where that can be compared with the case at hand."""
-        none = self.report is None or self.nodes is None or self.busy
-        return None if none else self.controller.opened
 
     # the case at hand
 
@@ -259,16 +207,6 @@ class PanelContext:
             opened = opened.with_changes(stored.masks_changed, stored.files_changed)
             self.controller.show_stored(stored.report, opened)
             self.changed()
-
-    @property
-    def shows_stored(self) -> bool:
-        """True while the answer on the screen is one of an earlier sitting."""
-        return self.stored is not None and self.report is self.stored.report
-
-    @property
-    def other_model(self) -> bool:
-        """True when the answer on the screen is of another model than the one that is chosen now."""
-        return self.report is not None and answer_hash(self.state.model) not in (None, self.report.model.sha256)
 
     def close_case(self) -> None:
         """Let go of the case at hand: stop its work, forget its inputs. Its nodes stay in the scene."""

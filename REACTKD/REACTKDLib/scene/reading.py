@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +19,18 @@ from REACTKDLib.core.text import joined, quoted
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case_loader import CaseLoader
+from REACTKDLib.scene.mask_saving import MaskSaving, Question
 from REACTKDLib.scene.reader_marks import ReaderMarks
 from REACTKDLib.scene.reader_study import ReaderStudy
-from REACTKDLib.scene.segments import SegmentChoice, names_by_hand
+from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.signal import Signal
-from REACTKDLib.scene.unsaved_masks import GO_ON, LEAVE, SAVE_ELSEWHERE, keep_elsewhere, not_saved
 
 LAST = _("This is the last case of the list.")
 LAST_SAVED = _("This is the last case of the list; its masks are saved.")
 FIRST = _("This is the first case of the list.")
 
 
-@dataclass(frozen=True)
-class Question:
-    """Masks could not be saved. text: what happened. leave: goes on without them."""
-
-    text: str
-    leave: Callable[[], Any]
-
-
-class Reading(ReaderMarks):
+class Reading(ReaderMarks, MaskSaving):
     """One list at a time, and at most one of its cases in the scene.
 
     cases: the list, or None. review: what is known of it. study: see `ReaderStudy`. reader: the name under which it is
@@ -88,11 +79,6 @@ class Reading(ReaderMarks):
     def busy(self) -> bool:
         """True while a case is opened or saved, or a question is open."""
         return self.loader.busy or self.question is not None
-
-    @property
-    def edited(self) -> bool:
-        """True when the masks of the case at hand are to be saved."""
-        return self.current is not None and self.loader.present and self.loader.edited
 
     @property
     def current(self) -> ListedCase | None:
@@ -226,76 +212,6 @@ class Reading(ReaderMarks):
         if files is not None:
             self.loader.read_ahead(files)
 
-    # leaving a case
-
-    def save(self, then: Callable[[], Any]) -> None:
-        """Save the masks of the case at hand, if they were edited, and go on with `then`; the case stays."""
-        if not self.busy:
-            self._leave(then, lambda error: self._ask(error, then, GO_ON))
-
-    def keep(self, saying: str = "") -> None:
-        """Save the masks of the case at hand, which stays, and say this.
-
-        Where that fails it is said and not asked about: nothing is lost as long as the case is there.
-        """
-        if self.busy:
-            return
-
-        def ended(sentence: str) -> None:
-            wish, self._wish, self._keeping = self._wish, None, False
-            self._say_too(sentence)
-            if wish is not None:
-                wish()
-
-        self._keeping, self._wish = True, None
-        self._leave(lambda: ended(saying), lambda error: ended(not_saved(self.current.id, error, SAVE_ELSEWHERE)))
-
-    def answer(self, leave: bool) -> None:
-        """Answer the open question: leave without the edits, or stay."""
-        question, self.question = self.question, None
-        self.message = ""
-        if question is not None and leave:
-            question.leave()
-        self.changed()
-
-    def _leave(self, then: Callable[[], Any], failed: Callable[[ReactkdError], Any] | None = None) -> None:
-        """Save edits and go on with `then`. failed: what is done where they cannot be saved; by default it is asked."""
-        if not self.edited:
-            then()
-            return
-        failed = failed or (lambda error: self._ask(error, then, LEAVE))
-        outdated = self.loader.stamp() != self._graded
-
-        def saved(error: ReactkdError | None) -> None:
-            if error is not None:
-                failed(error)
-                self.changed()
-                return
-            self._record_masks(path, outdated)
-            self._leave(then, failed)  # the masks may have been drawn in meanwhile
-            self.changed()
-
-        try:
-            path = self.masks.target(self.current)
-        except ReactkdError as error:
-            saved(error)
-            return
-        self.loader.save(path, saved)
-        self.changed()
-
-    def _ask(self, error: ReactkdError, then: Callable[[], Any], choice: str) -> None:
-        self.question = Question(not_saved(self.current.id, error, choice), then)
-
-    def _record_masks(self, path: Path, outdated: bool) -> None:
-        case = self.current
-        names = names_by_hand(self.loader.loaded.nodes.segmentation, self.chosen)
-        parts = {"masks": self.masks.saved_as(path, case, names)}
-        answer = self.review.whole(case.id).answer
-        if answer is not None and outdated:
-            parts["answer"] = {**answer, "outdated": True}
-        self.review.update(case.id, **parts)
-        self._take_notices()
-
     # what the model says
 
     def record(self, report: GradeReport, holds: bool = True) -> None:
@@ -336,14 +252,7 @@ class Reading(ReaderMarks):
 
     def before_scene_closes(self) -> None:
         """Save the edits while the nodes are still there, in another place where need be; the list stays open."""
-        if self.edited:
-            outdated = self.loader.stamp() != self._graded
-            try:
-                path = self.masks.target(self.current)
-                self.loader.save_now(path)
-                self._record_masks(path, outdated)
-            except ReactkdError as error:
-                self._rescued.append(keep_elsewhere(self.loader, self.current, error))
+        self._save_at_once()
         if self.study is not None:
             self.study.leave()
         self.loader.forget()
