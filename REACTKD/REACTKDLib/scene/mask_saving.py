@@ -46,8 +46,8 @@ class MaskSaving:
 
     @property
     def edited(self) -> bool:
-        """True when the masks of the case at hand are to be saved."""
-        return self.current is not None and self.loader.present and self.loader.edited
+        """True when the masks of the case at hand are to be saved, also where an image of it was removed."""
+        return self.current is not None and self.loader.edited
 
     def save(self, then: Callable[[], Any]) -> None:
         """Save the masks of the case at hand, if they were edited, and go on with `then`; the case stays."""

@@ -465,6 +465,31 @@ def test_a_node_that_the_user_removed_is_no_edit(start, scene, listed):
     assert reading.loader.present
 
 
+@pytest.mark.parametrize("end", ["the next case", "the list is closed", "the scene closes", "the program ends"])
+@pytest.mark.parametrize("removed", ["PET", "CT"])
+def test_edits_are_saved_although_an_image_was_removed(start, scene, listed, removed, end):
+    """Whoever takes a superfluous PET out of the scene has not given up what was drawn."""
+    reading = start(listed)
+    go(reading, 0)
+    voxels = edit(reading)
+    nodes = reading.loader.loaded.nodes
+    scene.RemoveNode(nodes.volumes[Modality.CT if removed == "CT" else Modality.FDG])
+    assert reading.edited
+    if end == "the next case":
+        go(reading, 1)
+        assert reading.current.id == "b" and not reading.message
+    elif end == "the list is closed":
+        reading.close_list()
+        wait(reading)
+        assert reading.cases is None
+    else:
+        reading.before_scene_closes() if end == "the scene closes" else reading.close()
+    scene.Clear(0)
+    again = start(listed)
+    go(again, 0)
+    assert tumor(again).sum() == voxels
+
+
 def test_names_stay_out_of_the_review(start, listed):
     reading = start(listed)
     go(reading, 0)
