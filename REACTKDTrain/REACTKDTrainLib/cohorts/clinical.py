@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -60,6 +61,18 @@ def grade_of_text(text: Any, mixed: Mixed = "exclude") -> int | None:
     if cleaned in NONE:
         return None
     raise UsageError(f"The grade {str(text)!r} is not known; known are {quoted([*EXACT, *MIXED, *NONE[:-1]])}.")
+
+
+def only_sheet(found: Iterable[Path], advice: str = "keep one") -> Path | None:
+    """The clinical sheet among these files, however many copies of it there are; None without any.
+
+    Raises: UsageError for two that differ, since either could be meant.
+    """
+    paths = sorted(found)
+    if len(paths) > 1 and len({path.read_bytes() for path in paths}) > 1:
+        names = quoted(path.name for path in paths)
+        raise UsageError(f"The folder holds {len(paths)} clinical sheets ({names}) that differ; {advice}.")
+    return paths[0] if paths else None
 
 
 def read_hcc_tace_sheet(path: Path, mixed: Mixed = "exclude") -> dict[str, ClinicalRow]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress, no_progress
@@ -31,8 +32,8 @@ def survey_own(
 ) -> Survey:
     """Find the cases of a folder by patterns of their files, with grades of a sheet.
 
-    A case with two files for one image, without an image or without masks is left out, with a sentence; files that no
-    pattern fits and rows without files are reported.
+    A case with two files for one image, without an image, without masks, or of whom path and sheet name two patients,
+    is left out with a sentence; files that no pattern fits and rows without files are reported.
 
     Raises: UsageError where nothing fits, one file fits two patterns, or a path can be read in two ways; and what
     `OwnSheet.rows` raises.
@@ -50,7 +51,12 @@ def survey_own(
             problems.append(fault)
             continue
         grade, listed, kept = rows.get(name, (None, "", {}))
-        patient = listed or next(iter(found.patients[name]), name)
+        of_path = next(iter(found.patients[name]), "")
+        if listed and of_path and on_disk(listed) != on_disk(of_path):
+            text = f"Its path is of the patient {quoted([of_path])} and its row of {quoted([listed])}; correct one."
+            problems.append(Problem(name, "ambiguous", text))
+            continue
+        patient = listed or of_path or name
         files = {role: paths[0] for role, paths in roles.items()}
         cases.append(replace(_case(name, patient, grade, files, task), clinical=kept or None))
         if sheet is not None and name not in rows:

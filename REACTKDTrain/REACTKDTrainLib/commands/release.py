@@ -96,6 +96,8 @@ def with_patients(recipe: ReleaseRecipe, given: Sequence[str]) -> ReleaseRecipe:
         least = 0 if text.startswith("encoder_patients=") else 1  # an empty span leaves the encoder out
         if found is None or found[1] not in SPANS or int(found[3]) - int(found[2]) < least:
             raise UsageError(f"{text!r} names no patients; give PART=FIRST:LAST, with a part of {', '.join(SPANS)}.")
+        if found[1] in spans:
+            raise UsageError(f"The command names the patients of {found[1]} twice; leave one.")
         spans[found[1]] = int(found[2]), int(found[3])
     recipe = replace(recipe, **spans)
     apart = [name for name in SPANS if name != "encoder_patients"]

@@ -19,7 +19,7 @@ from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.worker.training_run import RECORD
 from REACTKDLib.core.writing.run_lock import running_alone
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
-from REACTKDTrainLib.cohorts.folds import Split, make_folds
+from REACTKDTrainLib.cohorts.folds import FoldsImpossible, Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import check_map, open_cohort, size_of
 from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose
 from REACTKDTrainLib.distillation.distiller import make_distiller
@@ -119,7 +119,8 @@ class Experiment:
         try:
             cohorts = self._prepare(cohorts)
             truncated = self._truncated(cohorts)
-        except (UnreadableCase, TruncatedFieldOfView):
+            splits = self._splits(cohorts)  # of the cases that can be read, who may be too few
+        except (UnreadableCase, TruncatedFieldOfView, FoldsImpossible):
             if new and self.processes.first:
                 (self.output / RECORD).unlink()  # nothing has begun: the corrected cohort may take the same folder
             raise
@@ -129,7 +130,7 @@ class Experiment:
         record = describe_run(self.config, cohorts, self.device, self.processes)
         names = logger_names(self.options.loggers) if self.processes.first else []
         with opened_loggers(names, self.output, record["configuration"]) as self._loggers:
-            result = self._train(cohorts, self._splits(cohorts), record)
+            result = self._train(cohorts, splits, record)
             for logger in self._loggers:
                 logger.add("measures", 0, numbers_of({"macro_auc": result.macro_auc, "accuracy": result.accuracy}))
         if self.processes.first:

@@ -9,6 +9,7 @@ Data: doi.org/10.7937/TCIA.5FNA-0924; descriptor: Moawad et al., Scientific Data
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -28,7 +29,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural, quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.cohorts.clinical import MIXED, ClinicalRow, grade_of_text, read_hcc_tace_sheet
+from REACTKDTrainLib.cohorts.clinical import MIXED, ClinicalRow, grade_of_text, only_sheet, read_hcc_tace_sheet
 from REACTKDTrainLib.cohorts.layout import AS_IT_IS, Layout, LayoutOptions
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
 from REACTKDTrainLib.cohorts.tace_case import (
@@ -63,8 +64,8 @@ def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: 
     series (with what was chosen), missing or mixed grades, odd sizes and segments, what cannot be read.
     on_progress: as in `index_folder`; the index is the first half.
 
-    Raises: FileMissing, PackagesMissing, UsageError for a sheet that is none, and for names of patients who are not
-    there, or that are not of the form HCC_NNN.
+    Raises: FileMissing, PackagesMissing, UsageError for a sheet that is none, for two that differ, and for names of
+    patients who are not there, or that are not of the form HCC_NNN.
     """
     root = Path(root)
     grade_of_text("", options.mixed)  # a wrong option is refused before anything is read
@@ -74,7 +75,7 @@ def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: 
     if strangers:
         raise UsageError(f"The folder has no patient {quoted(strangers[:1])}, who was to be renamed; correct the name.")
     rows, problems = _clinical(root, options)
-    patients = _by_patient(index, options.names)
+    patients = _by_patient(index, options.names, root)
     problems += _of_folder(index, patients)
     cases: list[CohortCase] = []
     for number, (patient, series) in enumerate(sorted(patients.items())):
@@ -246,7 +247,7 @@ def _axes_problem(patient: str, file: Segmentation, series: Series) -> list[Prob
 
 
 def _clinical(root: Path, options: LayoutOptions) -> tuple[dict[str, ClinicalRow], list[Problem]]:
-    path = options.sheet or next(iter(sorted(root.rglob(SHEET))), None)
+    path = options.sheet or only_sheet(root.rglob(SHEET), "keep one, or name it with --sheet")
     if path is None:
         text = f"There is no clinical sheet ({SHEET}); without it no case carries a grade. Give it with --sheet."
         return {}, [Problem("", "no-sheet", text)]
@@ -278,15 +279,18 @@ def _of_folder(index: FolderIndex, patients: Mapping[str, Sequence[Series]]) -> 
     return problems
 
 
-def _by_patient(index: FolderIndex, names: Mapping[str, str]) -> dict[str, list[Series]]:
-    """Series by HCC_NNN: from the given names, the PatientID, else the path; else as `_shown` names the patient."""
+def _by_patient(index: FolderIndex, names: Mapping[str, str], root: Path) -> dict[str, list[Series]]:
+    """Series by HCC_NNN: from the given names, the PatientID, else the path below `root`, else the folder itself, where
+    that is its whole name; else as `_shown` names the patient.
+    """
     patients: dict[str, list[Series]] = {}
+    of_root = root.resolve().name if NAME.fullmatch(root.resolve().name) else ""
     for series in index.series:
         if series.modality not in ("CT", "SEG"):
             continue
         name = names.get(series.patient) or series.patient
         if not NAME.fullmatch(name):
-            in_path = NAME.findall(series.slices[0].path)
+            in_path = NAME.findall(os.path.relpath(series.slices[0].path, root)) or NAME.findall(of_root)
             name = in_path[-1] if in_path else _shown(series, name)
         patients.setdefault(name, []).append(series)
     return patients

@@ -25,7 +25,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.cohorts.clinical import read_hospital_sheet
+from REACTKDTrainLib.cohorts.clinical import only_sheet, read_hospital_sheet
 from REACTKDTrainLib.cohorts.file_case import file_case
 from REACTKDTrainLib.cohorts.layout import Layout, Pairs
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
@@ -43,7 +43,8 @@ def is_hospital(root: Path) -> bool:
 def grade_of_folder(name: str, names: Mapping[str, str] | None = None) -> int | None:
     """The grade that a folder's name states ('well', 'Moderately differentiated', 'G3_poor', '1'), or None.
 
-    names: folder name -> 'well', 'moderate' or 'poor', where the names say nothing. Bare digits are indices 0, 1, 2.
+    names: folder name -> 'well', 'moderate' or 'poor', where the names say nothing. Bare digits are indices 0, 1, 2;
+    `patients_by_grade` looks whether they are counted so.
 
     Raises: UsageError for another grade.
     """
@@ -92,13 +93,17 @@ def patients_by_grade(
 
     Raises: UsageError for a folder in `grades` that is not there, and as `grade_of_folder`.
     """
-    absent = sorted(set(grades or {}) - {folder.name for folder in _folders(top)})
+    absent = sorted(set(grades or ()) - {folder.name for folder in _folders(top)})
     if absent:
         raise UsageError(f"There is no folder {quoted(absent[:1])} of a grade; correct its name.")
     places: dict[str, list[tuple[Path, int | None]]] = {}
     problems: list[Problem] = []
+    told = grades or {}
+    numbers = {folder.name for folder in _folders(top) if folder.name.strip().isdigit()}
+    # folders 1 to 3, or of which somebody says what one number means, do not count grades from 0
+    unknown = numbers - told.keys() if numbers & told.keys() or {n.strip() for n in numbers} - set("012") else set()
     for folder in _folders(top):
-        grade = grade_of_folder(folder.name, grades)
+        grade = None if folder.name in unknown else grade_of_folder(folder.name, told)
         if grade is None:
             text = (
                 f"The folder {folder.name!r} names no grade, so its patients were left out; say which one it is with "
@@ -149,6 +154,10 @@ def _pairs_of(root: Path, grade: str, patient: str) -> tuple[dict[Modality, Job]
             found[modality] = Job(name, volumes, mask_files=(files["CT_liver"], files["CT_tumor"]))
     if not found and not problems:
         problems.append(Problem(patient, "no-image", "There is neither an FDG nor an ACT folder with images."))
+    others = [path.name for path in _folders(root / IMAGES / grade / patient) if path.name not in TRACERS]
+    if others:
+        text = f"What lies in {quoted(others)} was passed over, since the tracers' folders are called FDG and ACT."
+        problems.append(Problem(patient, "not-matched", text))
     return found, problems
 
 
@@ -174,12 +183,14 @@ def _cases(
 
 def _clinical(root: Path, patients: set[str]) -> tuple[dict[str, dict], list[Problem]]:
     sheets = sorted(
-        p for p in root.glob("*.csv") if "clinical" in p.name.casefold() and "public" not in p.name.casefold()
+        p
+        for p in root.glob("*.csv")
+        if "clinical" in p.name.casefold() and "public" not in p.name.casefold() and not p.name.startswith(".")
     )
     if not sheets:
         return {}, []
     try:
-        rows = read_hospital_sheet(sheets[0])
+        rows = read_hospital_sheet(only_sheet(sheets))
     except ReactkdError as error:
         return {}, [Problem("", "clinical-sheet", str(error))]
     absent = sorted(patients - set(rows))

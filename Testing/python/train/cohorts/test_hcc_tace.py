@@ -314,6 +314,35 @@ def test_mixed_and_missing_grades_by_stated_options(tmp_path):
     assert "1 patient without images" in message(survey, "no-images-of-rows")
 
 
+def test_of_two_sheets_that_differ_none_is_chosen(tmp_path):
+    """The first one by name gave the grades, though the second be its correction."""
+    write_patient(tmp_path, "HCC_001")
+    write_sheet(tmp_path, {"HCC_001": "Poorly differentiated"})
+    second = tmp_path / "HCC-TACE-Seg_clinical_data-V2.xlsx"
+    first = second.rename(tmp_path / "HCC-TACE-Seg_clinical_data-V1.xlsx")
+    write_sheet(tmp_path, {"HCC_001": "Well differentiated"})
+    with pytest.raises(UsageError, match="holds 2 clinical sheets .*-V1.xlsx.* keep one, or name it with --sheet"):
+        survey_hcc_tace(tmp_path)
+    assert survey_hcc_tace(tmp_path, LayoutOptions(sheet=second)).cases[0].grade == 0
+    (tmp_path / "copy").mkdir()
+    first.rename(tmp_path / "copy" / first.name)
+    (tmp_path / "copy" / first.name).write_bytes(second.read_bytes())  # the same sheet twice is one
+    assert survey_hcc_tace(tmp_path).cases[0].grade == 0
+
+
+def test_patients_are_not_named_by_where_the_folder_lies(tmp_path):
+    """HCC_105 in the path of the whole data set was the patient of every case without such an id."""
+    root = tmp_path / "HCC_105_patients"
+    for n, patient in enumerate(("A1", "B2")):
+        paths = write_series(
+            root / patient / "ct", scan("venous", n), spacing=SPACING, patient=patient, first_file=100 * n
+        )
+        write_seg(root / patient / "seg" / "1-1.dcm", paths, SEGMENTS)
+    survey = survey_hcc_tace(root)
+    assert len({case.patient for case in survey.cases}) == 2
+    assert not any("HCC_105" in case.patient for case in survey.cases)
+
+
 def test_without_a_sheet_nobody_has_a_grade(tmp_path):
     write_patient(tmp_path, "HCC_001")
     survey = survey_hcc_tace(tmp_path)

@@ -97,6 +97,41 @@ def test_folders_that_name_no_grade_can_be_told(tmp_path):
         survey_hospital(tmp_path, grades={"G2": "middling"})
 
 
+def test_numbers_from_1_to_3_are_not_those_from_0_to_2(tmp_path):
+    """Folders 1 and 2 were moderate and poor, while 3 alone was left out."""
+    for name in ("1", "2", "3", "poor"):
+        pair(tmp_path, name, f"p{name}", "FDG")
+    survey = survey_hospital(tmp_path)
+    assert [(c.patient, c.grade) for c in survey.cases] == [("ppoor", 2)]
+    assert {"p1", "p2", "p3"} <= left_out(survey)
+    told = survey_hospital(tmp_path, grades={"1": "well", "2": "moderate", "3": "poor"})
+    assert {c.patient: c.grade for c in told.cases} == {"p1": 0, "p2": 1, "p3": 2, "ppoor": 2}
+    assert {c.patient for c in survey_hospital(tmp_path, grades={"3": "poor"}).cases} == {"p3", "ppoor"}
+    (tmp_path / "other").mkdir()
+    for name in ("0", "1", "2"):
+        pair(tmp_path / "other", name, f"p{name}", "FDG")
+    assert {c.patient: c.grade for c in survey_hospital(tmp_path / "other").cases} == {"p0": 0, "p1": 1, "p2": 2}
+
+
+def test_a_folder_of_a_patient_that_is_no_tracer_is_told(root):
+    """Its images would be missing without a word."""
+    images = root / "Dataset" / "0_well" / "a"
+    (images / "ACT").rename(images / "act")
+    survey = survey_hospital(root)
+    assert [c.id for c in survey.cases if c.patient == "a"] == ["a-FDG"]
+    assert "'act'" in found(survey, "a")["not-matched"]
+    (images / "FDG").rename(images / "fdg")
+    assert {"not-matched", "no-image"} == set(found(survey_hospital(root), "a"))
+
+
+def test_of_two_clinical_sheets_none_is_chosen(root):
+    for name, age in (("clinical.csv", 60), ("clinical_new.csv", 70)):
+        (root / name).write_text(f"ID,Age\na,{age}\n")
+    survey = survey_hospital(root)
+    assert survey.clinical == {}
+    assert "2 clinical sheets ('clinical.csv', 'clinical_new.csv')" in found(survey, "")["clinical-sheet"]
+
+
 def test_a_patient_under_two_grades_is_told(root):
     pair(root, "2_poor", "a", "FDG")
     survey = survey_hospital(root)

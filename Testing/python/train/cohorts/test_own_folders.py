@@ -107,6 +107,23 @@ def test_what_is_kept_of_a_case_is_not_said_of_another_case_of_its_patient(study
     ]
 
 
+def test_a_path_and_a_sheet_that_name_two_patients_leave_the_case_out(tmp_path, capsys):
+    """Folds part patients: the sheet was taken, whatever the path said."""
+    write_case(small_case(), tmp_path / "source")
+    for patient, case in (("007", "a"), ("B", "b")):
+        (tmp_path / "study" / patient).mkdir(parents=True)
+        for name, suffix in ((NAMES[Modality.CT], "ct.nii.gz"), (SEGMENTATION, "seg.seg.nrrd")):
+            data = (tmp_path / "source" / name).read_bytes()
+            (tmp_path / "study" / patient / f"{case}_{suffix}").write_bytes(data)
+    (tmp_path / "who.csv").write_text("scan,who,grade\na,007,well\nb,C,poor\n")
+    patterns = ["{patient}/{case}_ct.nii.gz", "{patient}/{case}_seg.seg.nrrd"]
+    sheet = ["--sheet", str(tmp_path / "who.csv"), "--case-column", "scan", "--patient-column", "who"]
+    assert main(["cohorts", "open", str(tmp_path / "study"), "--pattern", *patterns, *sheet]) == 0
+    said = capsys.readouterr().out
+    assert "1 case of 1 patient" in said
+    assert "b: ambiguous: Its path is of the patient 'B' and its row of 'C'; correct one." in said
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

@@ -144,6 +144,7 @@ def test_patients_are_named_in_the_shell():
         (["train=2500"], "PART=FIRST:LAST"),
         (["others=1:2"], "a part of encoder_patients, train"),
         (["train=9:8"], "names no patients"),
+        (["train=1:2", "train=5:6"], "names the patients of train twice; leave one"),
         *((f"{part}=9:9".split(), "names no patients") for part in ("train", "validation", "conformal", "test")),
         (["train=2500:2601"], "train and of conformal overlap"),
         (["encoder_patients=2000:2004"], "encoder_patients and of validation overlap"),

@@ -15,6 +15,7 @@ from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.progress import no_progress
 from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.folds import FoldsImpossible
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.distillation.losses import random_presence
 from REACTKDTrainLib.training import experiment
@@ -48,6 +49,22 @@ def test_an_unreadable_case_leaves_its_namesake_in_another_cohort(tmp_path: Path
     assert [case.id for case in found["cohort"].cases] == names and found["cohort"].skipped == ()
     assert [case.id for case in found["external"].cases] == [*names[:3], *names[4:]]
     assert dosed == {case.fingerprint for case in own.cases}
+
+
+def test_folds_that_unreadable_cases_make_impossible_leave_the_folder_free(tmp_path: Path, monkeypatch) -> None:
+    """The corrected cohort may take it, as where a case is unreadable."""
+    poor = [case.fingerprint for case in open_cohort(COHORT).cases if case.grade == 2]
+
+    def prepare(doses, store, case) -> None:
+        if case.fingerprint in poor[1:]:
+            raise FileMissing("It is not there.")
+
+    monkeypatch.setattr(experiment, "prepare_one", prepare)
+    config = write_config(tmp_path)
+    run = run_of(tmp_path, skip_unreadable=True, config=config, loggers="")
+    with pytest.raises(FoldsImpossible, match="1 patient has the grade poor"):
+        run.run()
+    assert not (tmp_path / "out" / "run.json").exists()
 
 
 @pytest.mark.parametrize(
