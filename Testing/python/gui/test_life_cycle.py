@@ -234,7 +234,7 @@ def test_regions_that_the_user_hides_take_their_names_and_outlines_along(
     """By the eye in the list of all data, say: names and outlines are in no list, so that no eye could hide them."""
 
     def seen() -> list[Any]:
-        """What shows the first lesion: its name in each view, and its outline over a PET; with it, that of the liver."""
+        """What shows the first lesion: its name in each view, and its outline over a PET; the liver's goes along."""
         marks = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
         named = [
             (node, [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())]) for node in marks
