@@ -74,16 +74,21 @@ def reference_grades(path: Path, words: GradeWords = OWN_WORDS, task: Task = HCC
 
     path: a CSV with the columns case and grade (a worklist, or a table of grades alone), a datalist (.json), or a
     folder with `grades.csv`. words: what grades mean, where the list has others; task: whose classes they are. Without
-    a patient a case is a patient of its own. Raises: UsageError.
+    a patient a case is a patient of its own. Raises: UsageError, also for a list that says two things of one case.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
         datalist, entries = read_datalist(path, task=task)
-        words, rows = words.with_list(datalist.get("grades")), {entry["id"]: entry for entry in entries}
+        words, rows = words.with_list(datalist.get("grades")), [(entry["id"], entry) for entry in entries]
     else:
-        rows = _rows_by_case(path / GRADES_FILE if path.is_dir() else path, task, words)
-    grades = {_composed(name): (words.grade(row.get("grade"), name, task), row) for name, row in rows.items()}
-    found = {name: (g, name_of(row, "patient", name)) for name, (g, row) in grades.items() if g is not None}
+        rows = list(_rows_by_case(path / GRADES_FILE if path.is_dir() else path, task, words).items())
+    said: dict[str, tuple[int | None, str]] = {}
+    for name, row in rows:
+        case = _composed(name)
+        own = (words.grade(row.get("grade"), name, task), name_of(row, "patient", case))
+        if said.setdefault(case, own) != own:
+            raise UsageError(f"The list says two things of {quoted([case])}; correct it.")
+    found = {case: (grade, patient) for case, (grade, patient) in said.items() if grade is not None}
     if not found:
         raise UsageError("The list holds no grade to compare with; give a CSV with the columns case and grade.")
     return found

@@ -50,6 +50,20 @@ def test_training_batch_and_the_panel_read_one_list(lists, name):
     assert reference_grades(path, GradeWords.from_text(given)) == {"a": (0, "a"), "b": (1, "b"), "c": (2, "c")}
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({"id": "a", "grade": "well"}, {"id": "a", "grade": "poor"}), ({"id": "\u00e9", "grade": 0}, {"id": "e\u0301"})],
+)
+def test_a_list_that_grades_one_case_twice_is_no_reference(first, second, tmp_path):
+    """The later part of a datalist was taken."""
+    path = tmp_path / "twice.json"
+    path.write_text(json.dumps({"training": [first], "test": [second]}))
+    with pytest.raises(UsageError, match="The list says two things of '.*'; correct it."):
+        reference_grades(path)
+    path.write_text(json.dumps({"training": [first], "test": [first]}))
+    assert len(reference_grades(path)) == 1
+
+
 def test_commands_take_the_map(lists, capsys):
     assert main(["cohorts", "check", str(lists["list.csv"]), "--map", "G1=well", "G2=moderate", "G3=poor"]) == 0
     assert "grades: 1 well, 1 moderate, 1 poor" in capsys.readouterr().out
