@@ -63,8 +63,9 @@ class Panel(VTKObservationMixin):
         self.reading = Reading(slicer.mrmlScene, JobDispatcher())  # a worker of its own: docs/decisions/0029
         self.context = PanelContext(resources, self.reading)
         self.sections: list[Section] = []
+        buttons = slicer.util.childWidgetVariables(frame)
         for section in SECTIONS:
-            place = place_of(section, frame, self.sections[-1].place if self.sections else None)
+            place = place_of(section, frame, buttons, self.sections[-1].place if self.sections else None)
             self.sections.append(section(self.context, place))
         self.inputs: InputsPanel = self.sections[SECTIONS.index(InputsPanel)]
         self.live = Live(self.context)

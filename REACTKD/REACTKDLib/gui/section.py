@@ -98,9 +98,13 @@ def empty_layout(layout: Any) -> None:
         widget.deleteLater()
 
 
-def place_of(section: type[Section], frame: Any, before: Any) -> Any:
-    """Return the button for a section: that of the frame, or a new one below the button `before` (None: on top)."""
-    place = getattr(slicer.util.childWidgetVariables(frame), section.place_name(), None)
+def place_of(section: type[Section], frame: Any, buttons: Any, before: Any) -> Any:
+    """Return the button for a section: that of the frame, or a new one below the button `before` (None: on top).
+
+    buttons: the widgets of the frame by name, as they are before the first section: Slicer looks for them among all
+    widgets, of which each section brings more.
+    """
+    place = getattr(buttons, section.place_name(), None)
     if place is None:
         place = ctk.ctkCollapsibleButton()
         place.objectName = section.place_name()
