@@ -18,7 +18,7 @@ from host.main_window import SLICER_KEYS
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
 from REACTKDLib.scene.region_segmentation import lesion_segments
-from support.panel_steps import grade, wait_for_annotations
+from support.panel_steps import grade, wait_for_annotations, wait_for_inputs
 
 
 def test_the_panel_opens(user: Any) -> None:
@@ -140,6 +140,7 @@ def test_the_keys_are_free_and_told(application: Any, user: Any) -> None:
 
 
 def test_scene_close_and_a_second_case(user: Any, phantom_nodes: Any) -> None:
+    wait_for_inputs(user, phantom_nodes)  # which folds the section, on a busy computer while it is in use
     user.open_section("inputsSection")
     user.choose("segmentationSelector", phantom_nodes.segmentation)
     slicer.mrmlScene.Clear(0)
