@@ -3,8 +3,8 @@
     from REACTKDLib import grade, load_model, read_case
     report = grade(ct="CT.nii.gz", fdg="FDG.nii.gz", segmentation="masks.seg.nrrd")
 
-Layers, each importing only what is below it: `gui` -> `scene` -> `core`; this package's public names (`api`) and the
-command line (`commands`) stand beside `scene`. Nothing is imported here before it is asked for.
+The layers are `gui`, `scene` and `core`; each imports only from those below it. The public names (`api`) and the
+command line (`commands`) are on the level of `scene`. Public names are imported on first access.
 """
 
 from importlib import import_module as _import_module
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """Import a public name when it is first asked for (PEP 562)."""
+    """Import a public name on first access (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(_import_module(f"{__name__}.api"), name)

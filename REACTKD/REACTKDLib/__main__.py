@@ -1,7 +1,7 @@
 """The command line: `python -m REACTKDLib grade | batch | check | prepare | phantom`.
 
-Exit status 0; 2, or 130 after Ctrl-C, with one plain sentence on standard error. A traceback appears only with
-REACTKD_DEBUG=1.
+The exit status is 0 on success, 130 after Ctrl-C, and 2 after any other error. An error is printed as one sentence on
+standard error; a traceback is printed only with REACTKD_DEBUG=1.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ FAILED = 2
 
 
 def main(argv: Sequence[str] | None = None, apart: bool = False) -> int:
-    """Run one command and return the exit status. apart: a batch grades in a process of its own, which may crash."""
+    """Run one command and return its exit status. apart: run batch jobs in a separate process, since they may crash."""
     debug = bool(os.environ.get(DEBUG))
     escape_what_cannot_be_shown()
     try:
         with warnings.catch_warnings(), _stopped_by_signal():
             if not debug:
-                warnings.simplefilter("ignore")  # a library's warning is not our one sentence
+                warnings.simplefilter("ignore")  # the user should see only our one sentence, not a library's warning
             arguments = build_parser().parse_args(argv)
             arguments.apart = apart
             arguments.run(arguments)
             sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _fail(str(stop) or "Stopped; what was not finished is not written.", INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
+    except BrokenPipeError:  # the reader of the pipe has closed it, as `head` does
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed with the process
         return 0
-    except Exception as error:  # whatever it is, a user sees one sentence
+    except Exception as error:  # the user sees one sentence, whatever went wrong
         text = _message(error)
         if debug:
             raise
@@ -65,15 +65,17 @@ def _fail(text: str, status: int = FAILED) -> int:
 
 @contextmanager
 def _stopped_by_signal() -> Iterator[None]:
-    """SIGTERM ends the command with a sentence. What it did before is put back: Slicer's console calls `main`, too."""
-    if threading.current_thread() is not threading.main_thread():  # the only one that may
+    """End the command with a sentence on SIGTERM. The previous handler is restored on exit, since Slicer's console
+    calls `main`, too.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield
         return
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)  # None: not set by Python
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)  # None: not set from Python
 
 
 def _stop(signal_number: int, frame: object) -> None:
@@ -81,7 +83,7 @@ def _stop(signal_number: int, frame: object) -> None:
 
 
 def command() -> int:
-    """What `python -m REACTKDLib` and the installed `reactkd` run."""
+    """Entry point of `python -m REACTKDLib` and of the installed command `reactkd`."""
     return main(apart=True)
 
 

@@ -1,9 +1,9 @@
-"""What a program or a notebook calls: read a case, open a model, grade. `REACTKDLib` exports these names.
+"""The public Python API: read a case, load a model, grade. `REACTKDLib` exports these names.
 
     from REACTKDLib import grade, load_model, read_case
 
-Nothing is printed or written; every fault is a subclass of `ReactkdError` with one sentence. Images may be files, DICOM
-series, images of SimpleITK or nibabel, or `Volume`s.
+Nothing is printed or written. Every expected error is a subclass of `ReactkdError` whose message is one sentence.
+Images may be files, DICOM series, SimpleITK or nibabel images, or `Volume` objects.
 """
 
 from __future__ import annotations
@@ -58,16 +58,16 @@ Mask = Union[Image, "np.ndarray"]
 
 
 def load_model(folder: PathLike | Sequence[PathLike] | None = None, device: str = "auto") -> Grader:
-    """Open a model once, for many cases.
+    """Load a model once, to grade many cases.
 
     Args:
         folder: the model's folder (a bundle in MONAI's layout); None for the shipped student. For the folder of an
             ensemble, or several folders, the prediction is the mean of the members' probabilities.
-        device: 'cpu', 'cuda', or 'auto' for a GPU if there is one.
+        device: 'cpu', 'cuda', or 'auto' (a GPU if there is one).
 
-    Returns: the model; `grade(case, model=model)` uses it, `model.open(case)` keeps a case open for corrected masks.
+    Returns: the model, for `grade(case, model=model)`; `model.open(case)` keeps a case open for corrected masks.
 
-    Raises: BundleIncomplete, BundleAltered, BundleUnsafe, BundleMismatch; UsageError for another device.
+    Raises: BundleIncomplete, BundleAltered, BundleUnsafe, BundleMismatch; UsageError for any other device.
 
     Example:
         >>> model = load_model()
@@ -92,15 +92,15 @@ def read_case(
     """Read the images and masks of one patient and check them.
 
     Args:
-        ct, fdg, acetate: a file (NIfTI, NRRD, MetaImage), a DICOM series by its folder or a file of it, an image of
-            SimpleITK or nibabel, or a `Volume` (array (D, H, W), ijk_to_ras (4, 4) mm, unit). At least one.
+        ct, fdg, acetate: a file (NIfTI, NRRD, MetaImage), a DICOM series (its folder or one of its files), a SimpleITK
+            or nibabel image, or a `Volume` (array (D, H, W), ijk_to_ras (4, 4) mm, unit). At least one.
         segmentation: a `.seg.nrrd`, a DICOM SEG, a label map (file or image), or a `Segmentation`.
-        liver, tumor: with a segmentation, names or label numbers of its segments, None for recognition. Without one,
-            the two masks: files, images, or bool arrays (D, H, W) on the grid of the first image given.
+        liver, tumor: with a segmentation, the names or label values of its segments (None: recognize them). Without
+            one, the two masks: files, images, or bool arrays (D, H, W) on the grid of the first image given.
         case_id: a name for the report, free of patient data.
-        different_patients_ok: accept DICOM files whose headers name different patients.
-        keep_specks: keep lesions under 0.05 ml.
-        task: organ, lesions and classes, as a `Task` or a task file; that of a model is
+        different_patients_ok: accept DICOM files whose headers state different patients.
+        keep_specks: keep lesions smaller than 0.05 ml.
+        task: organ, lesions and classes, as a `Task` or a task file; the task of a model is
             `load_model(folder).bundle.task`.
 
     Returns: the checked case; `case.findings` contains the findings of the checks.
@@ -137,19 +137,19 @@ def read_cases(
     on_fault: Callable[[str, ReactkdError], None] | None = None,
     task: Task | PathLike = HCC_GRADE,
 ) -> Iterator[Case]:
-    """Read the cases of a list, one after the other, as `batch`, the panel and training read the same list.
+    """Read the cases of a list one at a time; `batch`, the panel and training read lists in the same way.
 
     Args:
-        cases: a CSV, a folder of case folders, or a datalist (.json); or entries of a datalist, each an object with
-            "ct", "fdg", "acetate" and "segmentation" (or "liver" and "tumor"), "id", and the keys of training. A DICOM
-            series is given by its folder. Paths in entries are relative to the current working directory.
-        on_fault: called with the name and the error of a case that cannot be read, which is skipped. None: the error is
-            raised.
+        cases: a CSV, a folder of case folders, or a datalist (.json); or the entries of a datalist, each a dict with
+            "ct", "fdg", "acetate" and "segmentation" (or "liver" and "tumor"), "id", and the keys that training uses. A
+            DICOM series is given as its folder. Paths in entries are relative to the current working directory.
+        on_fault: called with the name and the error of each case that cannot be read; the case is then skipped. None:
+            the error is raised.
         task: see `read_case`.
 
-    Yields: each checked case, named as in the list; one is in memory at a time.
+    Yields: each checked case, with its name in the list; only one is in memory at a time.
 
-    Raises: UsageError if `cases` is not a list of cases, before the first case; without `on_fault`, what `read_case`
+    Raises: UsageError before the first case if `cases` is not a list of cases; without `on_fault`, what `read_case`
     raises.
 
     Example:
@@ -188,14 +188,15 @@ def grade(
     """Grade one case and report which regions determined the grade.
 
     Args:
-        case: from `read_case`. Without it, pass the arguments of `read_case` by name; the task is that of the model.
+        case: from `read_case`. Without it, pass the arguments of `read_case` as keyword arguments; the task of the
+            model is used.
         model: from `load_model`, or one or several model folders; None for the shipped student.
-        device: if the model is loaded here, see `load_model`.
+        device: used only if the model is loaded here; see `load_model`.
         images: `ct`, `fdg`, `acetate`, `segmentation`, ..., see `read_case`.
 
     Returns: the report; its `grade` is None if the masks contain no lesion.
 
-    Raises: what `read_case` and `load_model` raise; UsageError when a case and images are both given.
+    Raises: what `read_case` and `load_model` raise; UsageError if both a case and images are given.
 
     Example:
         >>> report = grade(ct="CT.nii.gz", fdg="FDG.nii.gz", segmentation="masks.seg.nrrd")
@@ -227,7 +228,7 @@ def _segmentation(value: Any, task: Task) -> Segmentation:
 
 
 def _names(value: Any) -> Any:
-    """Names or label numbers, or a list of them; nothing else. Raises: UsageError."""
+    """Return a name, a label value, or a list of these, after checking the types. Raises: UsageError."""
     entries = value if isinstance(value, list | tuple) else [value]
     if value is not None and not all(isinstance(entry, str | int) for entry in entries):
         text = _("With a segmentation, liver and tumor are names of its segments; leave out one or the other.")
@@ -236,7 +237,9 @@ def _names(value: Any) -> Any:
 
 
 def _two_masks(liver: Any, tumor: Any, reference: Volume, task: Task) -> Segmentation:
-    """Two masks, each a file, an image, or an array on the grid of `reference`; no tumor is an empty mask."""
+    """Return the segmentation of two masks, each a file, an image, or an array on the grid of `reference`. Without a
+    tumor, its mask is empty.
+    """
     import numpy as np
 
     tumor = np.zeros(reference.shape, dtype=bool) if tumor is None else tumor

@@ -1,4 +1,4 @@
-"""Numbers that others wrote, checked before anything is made of that size."""
+"""Range checks of numbers from files, made before anything of that size is allocated."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ LARGEST_SEED = 2**32 - 1
 
 
 def check_whole(name: str, value: object, least: int, most: int) -> None:
-    """Raise ValueError that names the field unless `value` is a whole number from `least` to `most`; true is none."""
+    """Raise ValueError that names the field unless `value` is an integer from `least` to `most` (a bool is refused)."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"{name} must be a whole number from {least} to {most}, not {shown(repr(value), 40)}")
 
 
 def check_number(name: str, value: object, least: float, most: float) -> None:
-    """Raise ValueError that names the field unless `value` is a number from `least` to `most`; NaN is none."""
+    """Raise ValueError that names the field unless `value` is a number from `least` to `most` (NaN and bool are
+    refused).
+    """
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or not least <= value <= most:
         raise ValueError(f"{name} must be a number from {least:g} to {most:g}, not {shown(repr(value), 40)}")

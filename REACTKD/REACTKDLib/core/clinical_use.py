@@ -1,4 +1,4 @@
-"""What a model says it may be used for, and when that is believed."""
+"""Whether a model's stated intended use permits clinical use."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ NOT_VERIFIED = "its description is not verified: not for clinical use"
 
 
 def claims_clinical_use(words: str) -> bool:
-    """Whether a model's own words on its use leave clinical use open."""
+    """Return True if a model's own statement of its intended use does not rule out clinical use."""
     return not any(known in words.casefold() for known in _NOT_CLINICAL)

@@ -1,4 +1,6 @@
-"""A command line in one sentence, and text for a terminal or a pipe that does not hold every letter, as on Windows."""
+"""Parser of the command lines, which reports errors in one sentence, and output of characters that a terminal cannot
+encode.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,18 @@ from typing import Any, NoReturn, TextIO
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import sentence
 
-#: exit status of a command that Ctrl-C has ended, as shells give it: 128 and the number of the signal
+#: exit status of a command ended by Ctrl-C, by the convention of shells: 128 plus the number of the signal
 INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises instead of printing the usage and leaving; an option that is not known is told before one that is missing,
-    since the one may be the other with a slip.
+    """Parser that raises an error instead of printing the usage and exiting.
+
+    An unknown option is reported before a missing one, since it may be that option misspelled.
     """
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[argparse.Namespace, list[str]]:
-        """As argparse does, but what is not known is told here, with the help of the command. Raises: UsageError."""
+        """Like argparse, but report an unknown option here, with the help of the command. Raises: UsageError."""
         args = sys.argv[1:] if args is None else list(args)
         for option in (word.partition("=")[0] for word in takewhile(self._is_own, args)):
             if option.startswith("--") and option not in self._option_string_actions:
@@ -33,7 +36,7 @@ class Parser(argparse.ArgumentParser):
         return found, extra
 
     def _is_own(self, word: str) -> bool:
-        """False for a command, or what stands where one must: what follows is its own."""
+        """Return False for a subcommand, or a word in its place: what follows belongs to the subcommand."""
         commands = [action for action in self._actions if action.nargs == argparse.PARSER]
         if any(action.required for action in commands) and not word.startswith("-"):
             return False
@@ -45,24 +48,28 @@ class Parser(argparse.ArgumentParser):
         return f" (did you mean {alike[0]}?)" if alike else ""
 
     def error(self, message: str) -> NoReturn:
-        """Raise UsageError with argparse's message and where to read more."""
+        """Raise UsageError with argparse's message and a hint to the help."""
         raise UsageError(sentence(f"{message}; '{self.prog} --help' lists what is possible."))
 
 
 def program(command: str, package: str) -> str:
-    """Return how this program was called, for its help and its errors: the installed command, or Python's -m."""
-    called = sys.argv[0] or ""  # a module without a file has none
+    """Return the name by which this program was called, for its help and errors: the installed command, or python
+    -m.
+    """
+    called = sys.argv[0] or ""  # empty if Python was started without a script
     return command if Path(called).stem == command else f"python -m {package}"
 
 
 def escape_what_cannot_be_shown() -> None:
-    """Have standard output write "\\u738b" for a letter that it does not hold, as standard error does, not raise."""
-    reconfigure = getattr(sys.stdout, "reconfigure", None)  # another program may have put a stream of its own there
+    """Make standard output escape a character that it cannot encode ("\\u738b"), as standard error does, instead of
+    raising.
+    """
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # the host program may have replaced the stream
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
 
 
 def writable(text: str, stream: TextIO) -> str:
-    """Return `text` with what `stream` does not hold as escapes."""
+    """Return `text` with the characters that `stream` cannot encode escaped."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

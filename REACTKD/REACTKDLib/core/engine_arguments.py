@@ -1,4 +1,4 @@
-"""The options of a command line that say where its jobs run."""
+"""Command line options that choose where jobs run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from REACTKDLib.core.shard import WHOLE, Shard
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser, shard: str) -> None:
-    """Add --jobs, --dask and --shard. shard: what part I of N is, for its help."""
+    """Add --jobs, --dask and --shard. shard: the help text for what part I of N contains."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=int, metavar="N", help="how many processes work at a time (default: 1)")
     where.add_argument(
@@ -23,17 +23,17 @@ def add_engine_arguments(parser: argparse.ArgumentParser, shard: str) -> None:
 
 
 def engine_of(options: argparse.Namespace, apart: bool = False) -> Engine:
-    """Return the engine that was asked for. apart: see `Engine`. Raises: UsageError."""
+    """Return the engine that the options select. apart: see `Engine`. Raises: UsageError."""
     return Engine(jobs_of(options), options.dask, apart)
 
 
 def add_old_jobs_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --workers, the name of the last release, which no help shows."""
+    """Add --workers, the option's name in the last release, hidden from the help."""
     parser.add_argument("--workers", dest="old_jobs", type=int, help=argparse.SUPPRESS)
 
 
 def jobs_of(options: argparse.Namespace) -> int:
-    """Return how many processes work at a time; the old name counts with a hint, where the new one is not given."""
+    """Return the number of parallel processes. The old option counts if the new one is not given, with a hint."""
     old = getattr(options, "old_jobs", None)
     if old is not None:
         print("--workers is now --jobs; the old name goes with the next release.", file=sys.stderr)

@@ -1,7 +1,7 @@
-"""One hierarchy of errors; each message is one sentence that names the fault and the fix.
+"""The hierarchy of exceptions. Each message is one sentence that names the fault and the fix.
 
-`code` is stable and machine-readable; the message is for people: plain English, of a template and its values, so that
-the panel can say it in another language. Nothing here is shown with a traceback.
+`code` is stable and machine-readable. The message is for people: plain English made from a template and its values, so
+that the panel can translate it. These errors are shown without a traceback.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ class ReactkdError(Exception):
 
         raise NoLiver(_("The {organ} mask is empty; draw the {organ}, or choose another file."), organ="liver")
 
-    code: stable. message: the sentence in English, a `Text` where it has a template.
+    code: stable. message: the English sentence, a `Text` if it has a template.
     """
 
     code: ClassVar[str] = "error"
 
     def __init__(self, template: str = "", /, **values: Any) -> None:
-        """template: the sentence, with a place in braces for each of `values`; its first letter is raised where it
-        begins with a role such as "the CT".
+        """template: the sentence, with a placeholder in braces for each of `values`. The first letter of the message is
+        capitalized, since it may begin with a role such as "the CT".
         """
         if values:
             template = Text.of(getattr(template, "context", ""), str.__str__(template), values)
@@ -37,23 +37,23 @@ class ReactkdError(Exception):
         return self.message
 
     def add(self, sentence: str) -> None:
-        """Say one more sentence, in English, for the command line."""
+        """Append a sentence, in English, for the command line."""
         self.message = f"{self.message} {sentence}"
-        self.args = (self.message,)  # what a pickled error is made from
+        self.args = (self.message,)  # unpickling creates the error from these
 
     @property
     def template(self) -> str:
-        """What the sentence is made from."""
+        """The template of the sentence."""
         return getattr(self.message, "template", str(self.message))
 
     @property
     def values(self) -> Mapping[str, str]:
-        """What stands in the template."""
+        """The values for the placeholders of the template."""
         return getattr(self.message, "values", {})
 
 
 class UsageError(ReactkdError):
-    """The command or call was given arguments that do not make sense together."""
+    """The arguments of a command or call are invalid or do not fit together."""
 
     code = "usage"
 
@@ -72,7 +72,7 @@ class OutputNotWritable(ReactkdError):
 
 
 class FolderInUse(ReactkdError):
-    """Another run writes into the output folder; nothing was changed."""
+    """Another run is writing to the output folder; nothing was changed."""
 
     code = "folder-in-use"
 
@@ -195,13 +195,13 @@ class NoScratchSpace(ReactkdError):
 
 
 class HandOverDamaged(ReactkdError):
-    """A file in the worker's folder is not what the message says; a fault of the disk, or of a cleaning tool."""
+    """A file in the worker's folder does not match the message: the disk is faulty, or a cleaning tool changed it."""
 
     code = "hand-over-damaged"
 
 
 class CaseNotOpen(ReactkdError):
-    """A job asked for a case that the worker does not hold (any more); grading it opens it."""
+    """A job refers to a case that the worker does not have open (any more); grading opens it again."""
 
     code = "case-not-open"
 
@@ -232,7 +232,7 @@ class MixedSeries(ReactkdError):
 
 
 class BadRescale(NotAnImage):
-    """Slope or intercept of a DICOM slice is missing or absurd."""
+    """The rescale slope or intercept of a DICOM slice is missing or implausible."""
 
     code = "bad-rescale"
 
@@ -246,13 +246,13 @@ class WrongTracer(ReactkdError):
 
 
 class SuvRefused(ReactkdError):
-    """No SUV follows from the header; the PET itself may still be used, in the unit that it has."""
+    """No SUV can be computed from the header; the PET itself may still be used, in its own unit."""
 
     code = "suv-refused"
 
 
 class PatientMismatch(ReactkdError):
-    """Files of one case name different patients; the message names no patient."""
+    """Files of one case state different patients; the message contains no patient data."""
 
     code = "patient-mismatch"
 
@@ -262,24 +262,24 @@ class PatientLike(ReactkdError):
 
 
 class NotReferable(ReactkdError):
-    """DICOM images without the UIDs by which a report or segmentation would refer to them."""
+    """DICOM images without the UIDs that a report or segmentation needs to reference them."""
 
     code = "not-referable"
 
 
 class Ungraded(ReactkdError):
-    """A case that was asked for its grade carries none; it is never guessed."""
+    """A case whose grade is needed has none; a grade is never guessed."""
 
     code = "ungraded"
 
 
 class TaskNotValid(ReactkdError):
-    """A task file that cannot be read as one, or that asks what cannot be asked."""
+    """A task file cannot be read as one, or defines an unsupported task."""
 
     code = "task-not-valid"
 
 
 class TaskMismatch(ReactkdError):
-    """Case, model or cohort are of different tasks."""
+    """Case, model or cohort belong to different tasks."""
 
     code = "task-mismatch"

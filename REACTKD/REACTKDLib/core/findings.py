@@ -1,4 +1,4 @@
-"""A finding: something about a case that the reader should know, in one sentence, without stopping the work."""
+"""A finding: one sentence about a case that the reader should know and that does not stop the work."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Severity = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark on a case; as an error, it is made of a template and its values.
+    """One remark on a case; like an error, it consists of a template and its values.
 
         Finding("pet-not-suv", "info", _("{image} is in Bq/ml, so no SUV is reported."), image=ROLES[modality])
 
-    code: stable, kebab-case. message: one plain sentence, a `Text` where it has a template. location_ras: where to
-    look, mm RAS, or None.
+    code: stable, kebab-case. message: one plain sentence, a `Text` if it has a template. location_ras: the position to
+    look at, mm RAS, or None.
     """
 
     code: str
@@ -34,7 +34,9 @@ class Finding:
         location_ras: tuple[float, float, float] | None = None,
         **values: Any,
     ) -> None:
-        """message: the sentence, with a place in braces for each of `values`; then its first letter is raised."""
+        """message: the sentence, with a placeholder in braces for each of `values`; with values, its first letter is
+        capitalized.
+        """
         message = sentence(message.format(**values)) if values else message
         for field, value in zip(fields(self), (code, severity, message, location_ras)):
             object.__setattr__(self, field.name, value)
@@ -48,19 +50,23 @@ class Finding:
 
 
 def to_entry(finding: Finding) -> dict:
-    """Return the JSON form for what the panel reads back: with the template and values of its message as "text"."""
+    """Return the JSON form for files that the panel reads back, with the template and values of the message as
+    "text".
+    """
     entry = finding.to_dict()
     return entry | {"text": packed(finding.message)} if isinstance(finding.message, Text) else entry
 
 
 def finding_from(entry: Mapping[str, Any]) -> Finding:
-    """Return the finding that `Finding.to_dict` or `to_entry` wrote."""
+    """Return the finding from its JSON form, as written by `Finding.to_dict` or `to_entry`."""
     location, message = entry.get("location_ras_mm"), text_from(entry.get("text"), entry["message"])
     return Finding(entry["code"], entry["severity"], message, None if location is None else tuple(location))
 
 
 def merged(first: Iterable[Finding], then: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return `first`, then what `then` adds: of two about one thing in one place, the first."""
+    """Return `first` followed by the new findings of `then`: of two with the same code and location, the first is
+    kept.
+    """
     first = tuple(first)
     known = {(finding.code, finding.location_ras) for finding in first}
     return (*first, *(f for f in then if (f.code, f.location_ras) not in known))

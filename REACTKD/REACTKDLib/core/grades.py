@@ -1,4 +1,4 @@
-"""The grades of hepatocellular carcinoma, in order; another task has classes of its own."""
+"""The grades of hepatocellular carcinoma, in order; other tasks define their own classes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Where jobs run: in processes of this computer (loky, which comes with joblib), or on a running Dask cluster.
 
-Both are an `Executor` of `concurrent.futures`. Not `joblib.Parallel`: see docs/decisions.
+Both are used as an `Executor` of `concurrent.futures`. docs/decisions explains why not `joblib.Parallel`.
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ from typing import Any
 from REACTKDLib.core.errors import Canceled, PackagesMissing, ReactkdError, UsageError
 from REACTKDLib.core.text import tr as _
 
-#: read once by a process, when its numerical libraries are loaded: OpenMP and torch, numpy's OpenBLAS, MKL
+#: read by each process when its numerical libraries are loaded: OpenMP and torch, numpy's OpenBLAS, MKL
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 STOP_GRACE_S = 0.8
 _WATCH_S = 0.2
 
-_one_at_a_time = threading.Lock()  # the number of torch's threads belongs to the process: see `core.one_thread`
+_one_at_a_time = threading.Lock()  # torch's number of threads is a setting of the process: see `core.one_thread`
 _busy = _ending = False
-_work: tuple[bytes, Any] = (b"", None)  # in a worker: what it does, so that what it has read is read once
+_work: tuple[bytes, Any] = (b"", None)  # in a worker: its function, kept so that what it has loaded is loaded once
 
 
 class EngineMissing(ReactkdError):
-    """The cluster does not answer, or has no worker."""
+    """The cluster does not respond or has no worker."""
 
     code = "engine-missing"
 
 
 @dataclass(frozen=True)
 class Engine:
-    """jobs: how many run at a time on this computer; 1 works in the calling process unless `apart`.
+    """Where jobs run.
 
-    dask: the address of a Dask scheduler, such as 'tcp://head:8786', in place of this computer; connect_s: how long to
-    wait for it and its first worker. apart: also a single job runs in a process of its own, so that one that crashes
-    ends no more than itself.
+    jobs: number of jobs in parallel on this computer; 1 runs them in the calling process unless `apart`. dask: address
+    of a Dask scheduler, such as 'tcp://head:8786', to use instead of this computer. connect_s: timeout in seconds for
+    the scheduler and its first worker. apart: run even a single job in a separate process, so that a crash does not end
+    the caller.
     """
 
     jobs: int = 1
@@ -56,18 +57,18 @@ class Engine:
 
     @property
     def here(self) -> bool:
-        """True when jobs run in the calling process."""
+        """True if jobs run in the calling process."""
         return self.jobs == 1 and not self.dask and not self.apart
 
 
-#: in the calling process
+#: runs jobs in the calling process
 HERE = Engine()
 
 
 class Executing:
-    """The executor of an engine, made with the first job and made again when a worker has broken it.
+    """The executor of an engine, created with the first job and again after a lost worker has broken it.
 
-    width: how many jobs to hand out at a time, two for each that can run, so that none waits.
+    width: number of jobs to submit at a time; two for each parallel job, so that no worker is idle.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -77,29 +78,29 @@ class Executing:
 
     @property
     def width(self) -> int:
-        """Asked anew each time: a cluster grows and shrinks."""
+        """Computed on each call, since a cluster grows and shrinks."""
         return 2 * (sum(self._client.nthreads().values()) if self._client is not None else self._engine.jobs) or 2
 
     def started(self) -> Executor:
-        """Raises: EngineMissing, PackagesMissing."""
+        """Return the executor, starting it if necessary. Raises: EngineMissing, PackagesMissing."""
         if self._executor is None:
             self._executor = self._on_cluster() if self._engine.dask else _processes(self._engine.jobs)
         return self._executor
 
     def broken(self) -> None:
-        """Note that a worker was lost; a cluster goes on without it, and processes of this computer do not."""
+        """Handle the loss of a worker: a cluster continues without it; local processes are started again."""
         if self._client is None:
             self.close()
 
     @property
     def lost(self) -> tuple[type[BaseException], ...]:
-        """What a future raises when its worker is gone."""
+        """The exceptions that a future raises if its worker is lost."""
         if self._client is None:
             return (BrokenExecutor,)
         return (importlib.import_module("distributed").KilledWorker,)
 
     def close(self, stop: bool = False) -> None:
-        """End the processes when each has done its job, or with `stop` now."""
+        """End the processes once their jobs are done, or immediately with `stop`."""
         executor, self._executor = self._executor, None
         if executor is None:
             return
@@ -124,7 +125,7 @@ class Executing:
         try:
             self._client = distributed.Client(self._engine.dask, timeout=self._engine.connect_s, set_as_default=False)
             self._client.wait_for_workers(1, timeout=self._engine.connect_s)
-        except (OSError, ValueError, TimeoutError, asyncio.TimeoutError) as error:  # two until Python 3.10
+        except (OSError, ValueError, TimeoutError, asyncio.TimeoutError) as error:  # not the same until 3.11
             client, self._client = self._client, None
             if client is not None:
                 client.close()
@@ -139,22 +140,22 @@ class Executing:
 
 
 def packed(thing: Any) -> bytes:
-    """Return what a worker is sent: bytes, which Dask hands over with the job and stores on no worker.
+    """Return the bytes to send to a worker. Dask passes bytes along with the job and stores them on no worker.
 
-    Functions of a script or notebook travel too. Raises: PackagesMissing.
+    Functions defined in a script or notebook can be sent too. Raises: PackagesMissing.
     """
     return _cloudpickle().dumps(thing)
 
 
 def _cloudpickle() -> Any:
-    for name in ("cloudpickle", "joblib.externals.cloudpickle"):  # joblib held it itself until 1.5
+    for name in ("cloudpickle", "joblib.externals.cloudpickle"):  # bundled with joblib until 1.5
         with suppress(ImportError):
             return importlib.import_module(name)
     raise PackagesMissing(_("Several jobs at a time need the package joblib; install it with 'pip install joblib'."))
 
 
 def do(work: bytes, item: bytes) -> Any:
-    """In a worker: do one job, both as `packed`; one at a time in each process."""
+    """In a worker: run one job, with both arguments as `packed`; one at a time in each process."""
     global _work, _busy
     with _one_at_a_time:
         if _ending:
@@ -169,22 +170,24 @@ def do(work: bytes, item: bytes) -> Any:
 
 
 def share_of(jobs: int) -> int:
-    """Threads for each of so many processes, at least one."""
+    """Return the number of threads for each of `jobs` processes, at least one."""
     return max(1, (os.cpu_count() or 1) // max(jobs, 1))
 
 
 def _processes(jobs: int) -> Executor:
-    """Two processes with two threads each on two cores took 1.4 times the processor time of one thread each."""
+    """Start the processes, with the cores divided among them. On two cores, two processes with two threads each took
+    1.4 times the processor time of one thread each.
+    """
     from joblib.externals.loky import ProcessPoolExecutor
 
     wanted = dict.fromkeys(THREAD_VARIABLES, str(share_of(jobs)))
-    wanted["PYTHONFAULTHANDLER"] = ""  # a crash is reported in a sentence
+    wanted["PYTHONFAULTHANDLER"] = ""  # a crash is reported in one sentence instead
     own = {name: value for name, value in wanted.items() if name not in os.environ}
     return ProcessPoolExecutor(jobs, initializer=_begin, initargs=(os.getpid(),), env=own)
 
 
 def _stop_processes(executor: Any) -> None:
-    """Let every process clean up behind what it does, and end those that take too long."""
+    """Let every process clean up, and kill those that take too long."""
     processes = list(executor._processes.values())
     for process in processes:
         process.terminate()
@@ -195,13 +198,13 @@ def _stop_processes(executor: Any) -> None:
 
 
 def _begin(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the one that started this one decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all; the parent decides
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end(number: int, frame: object) -> None:
-    """Leave by an exception, so that nothing half-written stays."""
+    """Exit by an exception, so that no partial output remains."""
     global _ending
     _ending = True
     threading.Thread(target=_leave_when_idle, daemon=True).start()
@@ -217,10 +220,12 @@ def _leave_when_idle() -> None:
 
 
 def _end_with(parent: int) -> None:
-    """A parent that is killed, as Slicer does on Cancel, cannot tell its workers."""
+    """End this worker when its parent is gone: a parent that is killed, as Slicer does on Cancel, cannot stop its
+    workers.
+    """
     if os.name == "nt":
         multiprocessing.parent_process().join()
-    while os.name != "nt" and os.getppid() == parent:  # there siblings hold what `join` waits for
+    while os.name != "nt" and os.getppid() == parent:  # `join` fails: siblings keep its pipe open
         time.sleep(_WATCH_S)
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)

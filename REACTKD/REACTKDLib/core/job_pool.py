@@ -1,4 +1,6 @@
-"""Many jobs of one kind: in this process, in several, or on a cluster; the jobs of a lost worker are done again."""
+"""A pool that runs one function for many items: in this process, in several, or on a cluster. The jobs of a lost worker
+are repeated.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +18,25 @@ from REACTKDLib.core.text import tr as _
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_POLL_S = 0.2  # so soon a stop is seen
+_POLL_S = 0.2  # interval for checking cancellation, in seconds
 
 
 class WorkerLost(ReactkdError):
-    """A worker process is gone, and its job ended another one too."""
+    """A worker process ended unexpectedly, and its job ended another one too."""
 
     code = "worker-lost"
 
 
 class JobPool(Generic[Item, Result]):
-    """Calls one function for many items, by an engine that is started with the first items.
+    """Calls one function for many items on an engine, which is started with the first items.
 
-    Processes stay until the pool is left, so what `work` reads once is read once in each. They end when the process
-    that started them ends, however it ends. When a worker is lost, every job that could have been in it is done again,
-    one at a time: so the one that ends its process is known, and no other suffers.
+    Processes live until the pool is closed, so data that `work` loads once is loaded once per process. They also end
+    when the process that started them ends, for whatever reason. If a worker is lost, every job that may have been
+    running in it is repeated, one at a time: this identifies the job that ends its process, and no other job fails with
+    it.
 
-    work: called with each item. Unless in this process it is pickled, and so are items and results; on a cluster the
-    paths in them must be the same on every computer.
+    work: called with each item. Unless it runs in this process, it is pickled, and so are items and results; on a
+    cluster, paths in them must be valid on every computer.
 
     Example:
         >>> with JobPool(prepare, Engine(jobs=4)) as pool:
@@ -51,7 +54,9 @@ class JobPool(Generic[Item, Result]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Cancel what has not begun; a stop ends what has begun too, within a second."""
+        """Cancel the jobs that have not started; after an error or a stop, also end the running ones, within a
+        second.
+        """
         self._executing.close(stop=kind is not None and issubclass(kind, (KeyboardInterrupt, Canceled, SystemExit)))
 
     def results(
@@ -60,11 +65,11 @@ class JobPool(Generic[Item, Result]):
         on_progress: OnProgress = no_progress,
         lost: Callable[[Item], Result] | None = None,
     ) -> Iterator[tuple[Item, Result]]:
-        """Yield each item with its result, in the order in which they are done.
+        """Yield each item with its result, in order of completion.
 
-        on_progress: called before each is handed out, with the share that is done and '3 of 20'. lost: the result of a
-        job that ended its process twice; without it that raises.
-        Raises: what `work` raises, for the first; WorkerLost, EngineMissing, PackagesMissing. Leave the pool then.
+        on_progress: called before each item is submitted, with the fraction done and text such as '3 of 20'. lost:
+        returns the result for a job that ended its process twice; without it, WorkerLost is raised. Raises: what `work`
+        raises, for the first failing item; WorkerLost, EngineMissing, PackagesMissing. The pool must then be closed.
         """
         if self._engine.here:
             found: Iterator[tuple[Item, Result]] = ((item, self._work(item)) for item in items)
@@ -75,7 +80,9 @@ class JobPool(Generic[Item, Result]):
             yield pair
 
     def _elsewhere(self, items: Sequence[Item], lost: Callable[[Item], Result]) -> Iterator[tuple[Item, Result]]:
-        """Few jobs are handed out at a time: what is held does not grow with the number of items."""
+        """Run the items in the engine. Few are submitted at a time, so memory does not grow with the number of
+        items.
+        """
         work = packed(self._work)
         waiting, suspects = iter(items), deque[Item]()
         flying: dict[Future, Item] = {}
@@ -99,7 +106,7 @@ class JobPool(Generic[Item, Result]):
                     item = flying.pop(future)
                     try:
                         result = future.result()
-                    except (*self._executing.lost, Canceled):  # a worker that is asked to end leaves by Canceled
+                    except (*self._executing.lost, Canceled):  # a worker that was told to end raises Canceled
                         self._executing.broken()
                         if not alone:
                             suspects.append(item)
@@ -118,7 +125,7 @@ class JobPool(Generic[Item, Result]):
         job = (do, work, packed(item))
         try:
             return self._executing.started().submit(*job)
-        except BrokenExecutor:  # a worker was lost that had nothing to do
+        except BrokenExecutor:  # an idle worker was lost
             self._executing.broken()
             return self._executing.started().submit(*job)
 

@@ -1,4 +1,4 @@
-"""JSON that people write, read so that it says each thing once."""
+"""Parsing of JSON written by people, in which a duplicate key is an error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class KeyTwice(ValueError):
-    """A key stands twice in one object, so that either value could be meant. key: which."""
+    """An object has a key twice, so its value is ambiguous. key: the key."""
 
     def __init__(self, key: str):
         super().__init__(f"{key!r} stands twice")
@@ -15,9 +15,9 @@ class KeyTwice(ValueError):
 
 
 def parse_once(data: str | bytes) -> Any:
-    """Parse JSON; bytes may begin with a mark of their encoding.
+    """Parse JSON. Bytes may begin with a byte order mark.
 
-    Raises: KeyTwice; ValueError (JSONDecodeError, UnicodeDecodeError) and RecursionError for what is no JSON.
+    Raises: KeyTwice; ValueError (JSONDecodeError, UnicodeDecodeError) and RecursionError for text that is not JSON.
     """
     return json.loads(data, object_pairs_hook=_once)
 

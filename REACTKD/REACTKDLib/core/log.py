@@ -1,8 +1,8 @@
-"""A log in the user's folder for unexpected faults: the traceback, without a patient's name and without a path.
+"""A log of unexpected errors in the user's folder: their tracebacks, without patient names or paths.
 
-One file for each program (`reactkd`, `worker`, `training`), rotated, in the folder where the system keeps such files;
-`REACTKD_LOG_DIR` names another. Nothing is opened before there is something to write, and where it cannot be written
-nothing is said: a log must not become a fault of its own.
+There is one rotated file per program (`reactkd`, `worker`, `training`), in the operating system's folder for logs;
+`REACTKD_LOG_DIR` selects another. A file is opened only when there is something to write. If it cannot be written, the
+failure is silent: logging must not cause errors of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LIBRARIES = ("REACTKDLib", "REACTKDTrainLib")
 
 
 def log_folder() -> Path:
-    """Return the folder of the logs: the user's state folder, by the convention of the system."""
+    """Return the folder of the logs: the user's state folder, by the convention of the operating system."""
     stated = os.environ.get(FOLDER)
     if stated:
         return Path(stated)
@@ -42,18 +42,18 @@ def log_folder() -> Path:
 
 
 def log_file(program: str = MAIN) -> Path:
-    """Return the file that a program logs to."""
+    """Return the log file of a program."""
     return log_folder() / f"{program}.log"
 
 
 def log_unforeseen(error: BaseException, doing: str, program: str = MAIN, show: bool = True) -> str:
-    """Log an unexpected fault, and return the end of the sentence about it: where its details are.
+    """Log an unexpected error, and return the end of the sentence about it, which says where the details are.
 
-    doing: a constant of the program, such as "grading". show: with REACTKD_DEBUG=1 print the traceback as well, for
-    callers that do not raise it again.
+    doing: a constant text, such as "grading". show: also print the traceback if REACTKD_DEBUG=1, for callers that do
+    not raise the error again.
     """
     if show and os.environ.get(DEBUG):
-        with suppress(OSError, ValueError, AttributeError):  # Slicer on Windows has no standard error
+        with suppress(OSError, ValueError, AttributeError):  # Slicer on Windows has no standard error stream
             traceback.print_exception(type(error), error, error.__traceback__)
     if not _logged(error, doing, program, logging.ERROR):
         return _("run it again with {variable}=1 and report what it prints").format(variable=DEBUG)
@@ -61,15 +61,16 @@ def log_unforeseen(error: BaseException, doing: str, program: str = MAIN, show: 
 
 
 def log_cause(error: BaseException, doing: str, program: str = MAIN) -> None:
-    """Log the cause of a fault that the user saw as a sentence of ours; without a cause, nothing."""
+    """Log the cause of an error that the user saw as one of our sentences; do nothing if it has no cause."""
     if error.__cause__ is not None and not isinstance(error, Canceled):
         _logged(error, doing, program, logging.WARNING)
 
 
 def log_uncaught(doing: str, program: str = MAIN) -> Callable[[], None]:
-    """Log what callbacks of the application raise, beside what it does with that; returns how to end it.
+    """Log uncaught exceptions of the application's callbacks, in addition to its own handling; return a function that
+    ends this.
 
-    Only faults that went through our own code: the application has other modules.
+    Only exceptions that passed through our code are logged, since the application has other modules.
     """
     before = sys.excepthook
 
@@ -101,7 +102,7 @@ class _Formatter(logging.Formatter):
 
 
 class _Quiet(RotatingFileHandler):
-    """Keeps to itself that it could not write, and remembers it. failed: the last record was not written."""
+    """Handler that is silent about failing to write but remembers it. failed: the last record was not written."""
 
     failed = False
 
@@ -110,7 +111,7 @@ class _Quiet(RotatingFileHandler):
 
 
 def _logged(error: BaseException, doing: str, program: str, level: int) -> bool:
-    """Write one entry; False when that is not possible. Nothing is raised."""
+    """Write one entry; return False if that is impossible. Nothing is raised."""
     with suppress(Exception):
         handler = _handler(log_file(program))
         try:
@@ -118,7 +119,7 @@ def _logged(error: BaseException, doing: str, program: str, level: int) -> bool:
             logger.propagate, logger.disabled = False, False
             logger.setLevel(logging.INFO)
             logger.handlers[:] = [handler]
-            # without a traceback of its own, such as one made in another thread, there is still its type
+            # without a traceback of its own (for example, made in another thread) its type is logged
             logger.log(level, "%s", doing, exc_info=(type(error), error, error.__traceback__))
             logger.handlers[:] = [logging.NullHandler()]
         finally:
@@ -128,7 +129,9 @@ def _logged(error: BaseException, doing: str, program: str, level: int) -> bool:
 
 
 def _handler(path: Path) -> _Quiet:
-    """Opened for one entry: faults are rare, and an open file could not be rotated by another program on Windows."""
+    """Return a handler for one entry. Errors are rare, and on Windows another program could not rotate a file that
+    stays open.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handler = _Quiet(path, maxBytes=LARGEST_BYTES, backupCount=KEPT, encoding="utf-8", errors="backslashreplace")
     from REACTKDLib import __version__
@@ -140,7 +143,7 @@ def _handler(path: Path) -> _Quiet:
 
 
 def _shown(path: Path) -> str:
-    """The path with the user's own folder as "~", which every shell and file manager reads."""
+    """Return the path with the user's home folder as "~", which every shell and file manager understands."""
     home = os.path.expanduser("~")
     text = str(path)
     return "~" + text[len(home) :] if text.startswith(home + os.sep) else text

@@ -1,4 +1,4 @@
-"""What was computed of regions, kept by what they are: after an edit only regions that changed are computed again."""
+"""A cache of values computed from regions, so that after an edit only those of changed regions are computed again."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 class Memo:
-    """Results by key; beyond `size` of them, those that were asked for longest ago are forgotten.
+    """Results by key. Beyond `size` entries, the least recently used are dropped.
 
-    A key must hold everything that the result depends on, but for what the memo's owner keeps constant.
+    A key must contain everything that the result depends on, except what is constant for the owner of the cache.
     """
 
     def __init__(self, size: int = 512):
@@ -20,7 +20,7 @@ class Memo:
         self._known: OrderedDict[Hashable, Any] = OrderedDict()
 
     def of(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what `make` returned for this key, calling it the first time."""
+        """Return the cached result for this key, or call `make` to compute it."""
         if key not in self._known:
             self._known[key] = make()
             if len(self._known) > self._size:

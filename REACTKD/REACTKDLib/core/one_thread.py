@@ -1,4 +1,4 @@
-"""One thread of torch for what must come out the same bit by bit, whatever the computer and the worker."""
+"""A context with one torch thread, for results that must be bitwise identical on every computer and worker."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with one thread inside: sums and convolutions are rounded by how they were divided among threads.
+    """Run the body with one torch thread: the rounding of sums and convolutions depends on how they are divided among
+    threads.
 
-    The number of threads belongs to the process: enter it from one Python thread at a time.
+    The number of threads is a setting of the process: use this in one Python thread at a time.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

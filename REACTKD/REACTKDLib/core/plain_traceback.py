@@ -1,7 +1,7 @@
-"""A traceback that says where the program failed and nothing of its data.
+"""Tracebacks that show where the program failed but contain none of its data.
 
-Messages of exceptions quote what the program held: paths, names of patients, nodes and cases. What variables of the
-frames hold is taken out of them, and so are paths and whatever stands in quotes that the program itself does not write.
+Messages of exceptions quote data: paths, names of patients, nodes and cases. Values of the frames' variables, paths,
+and quoted text that does not occur in the program itself are therefore removed from them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from types import CodeType, FrameType, ModuleType
 
 LONGEST_MESSAGE = 300
-DEEPEST, MOST_FRAMES = 5, 60  # of chained faults, and of calls
+DEEPEST, MOST_FRAMES = 5, 60  # chained exceptions, and frames
 _MOST_TEXTS = 5000
 _QUOTED = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
 _PATH = re.compile(r"(?:[A-Za-z]:)?[^\s'\"=(,]*[\\/][^'\"\n]*?(?=$|[\n'\"]|:\s|,\s|\)|\s\()")
@@ -24,7 +24,7 @@ _PACKAGES = re.compile(r"^.*?[\\/](?=(?:REACTKDLib|REACTKDTrainLib|REACTKDTrain\
 
 
 def plain_traceback(error: BaseException) -> str:
-    """Return the traceback of a fault and of what it was raised from, innermost cause first, without any data."""
+    """Return the traceback of an exception and its causes, innermost cause first, without any data."""
     parts: list[str] = []
     seen: set[int] = set()
     now: BaseException | None = error
@@ -45,12 +45,12 @@ def _one(error: BaseException) -> str:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # of a library, whose own text fails
+    except Exception:  # an exception of a library whose own `__str__` fails
         return ""
 
 
 def _place(frame: FrameType, number: int) -> Iterator[str]:
-    """Where, and the line of source, which is the program's own and holds no data."""
+    """Yield the location, and the line of source, which is program text and contains no data."""
     code = frame.f_code
     yield f"  {_file(code.co_filename)}:{number} in {code.co_name}"
     line = linecache.getline(code.co_filename, number, frame.f_globals).strip()
@@ -59,13 +59,13 @@ def _place(frame: FrameType, number: int) -> Iterator[str]:
 
 
 def _file(name: str) -> str:
-    """The file within its package: of ours from the library on, of others the last two names."""
+    """Return the path within its package: from the library's folder on for our files, otherwise the last two parts."""
     ours = _PACKAGES.sub("", name)
     return (ours if ours != name else "/".join(PurePath(name).parts[-2:])).replace("\\", "/")
 
 
 def without_data(message: str, frames: Iterable[FrameType] = ()) -> str:
-    """Return the message of an exception without what the frames' variables hold, without paths and quoted data."""
+    """Return the message of an exception without the values of the frames' variables, paths and quoted data."""
     frames = list(frames)
     written = _written(frame.f_code for frame in frames)
     for text in sorted(_texts(frames), key=len, reverse=True):
@@ -77,7 +77,7 @@ def without_data(message: str, frames: Iterable[FrameType] = ()) -> str:
 
 
 def _written(codes: Iterable[CodeType]) -> set[str]:
-    """Names and constants in the program's own text: words that say nothing of the data."""
+    """Return the names and constants in the program's own text, which reveal nothing of the data."""
     found: set[str] = {""}
     for code in codes:
         found.update(code.co_names, code.co_varnames)
@@ -92,7 +92,7 @@ def _written(codes: Iterable[CodeType]) -> set[str]:
 
 
 def _texts(frames: Iterable[FrameType]) -> set[str]:
-    """Texts and names of paths that the variables of the frames hold, three levels deep."""
+    """Return strings and path names in the variables of the frames, three levels deep."""
     found: set[str] = set()
     for frame in frames:
         for value in list(frame.f_locals.values()):

@@ -1,4 +1,6 @@
-"""How long work says how far it is, and how it is stopped: the two callbacks that every long function takes."""
+"""Progress and cancellation: the two callbacks that every long-running function takes, and the estimate of the time
+left.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +8,31 @@ import math
 import time
 from collections.abc import Callable
 
-#: on_progress(fraction, text): 0 to 1 of the work is done; what is done next, in a few words
+#: on_progress(fraction, text): the fraction of the work done, 0 to 1, and a short text on what is done next
 OnProgress = Callable[[float, str], None]
-#: is_canceled(): asked between steps; True stops the work with `Canceled`
+#: is_canceled(): checked between steps; True stops the work with `Canceled`
 IsCanceled = Callable[[], bool]
 
 
 def no_progress(fraction: float, text: str) -> None:
-    """Show nothing."""
+    """Ignore the progress."""
 
 
 def never_canceled() -> bool:
-    """Go on."""
+    """Return False: continue."""
     return False
 
 
-#: before this many seconds of work were measured, what would take no more than `AT_ONCE_S` in all was there already
+#: until `BEGINNING_S` seconds of work were measured, steps so fast that the whole would take at most `AT_ONCE_S` are
+#: skipped as results of an earlier run
 BEGINNING_S, AT_ONCE_S = 2.0, 5.0
 
 
 class TimeLeft:
-    """Seconds until all is done, from a running mean of the speed; None until there is one.
+    """Estimates the remaining seconds from a running mean of the speed; None until there is one.
 
-    The mean is over time, not over steps: two cases that end at once after a minute are two in a minute. What an
-    earlier run has left is passed over at the beginning and says nothing of the speed.
+    The mean is over time, not over steps: two cases that finish together after a minute count as two per minute.
+    Results of an earlier run are skipped at the beginning and do not count toward the speed.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
@@ -51,7 +54,7 @@ class TimeLeft:
 
 
 def duration(seconds: float) -> str:
-    """'40 s', '12 min', '3.5 h'."""
+    """Format seconds, such as '40 s', '12 min', '3.5 h'."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

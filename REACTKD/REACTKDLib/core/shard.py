@@ -1,4 +1,4 @@
-"""One part of N of some work, as the elements of a job array do it."""
+"""One of N parts of some work, as for the tasks of a job array."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shard:
 
     @classmethod
     def from_text(cls, text: str) -> Shard:
-        """Read '2/8'. Raises: UsageError."""
+        """Parse text such as '2/8'. Raises: UsageError."""
         found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip())
         if found is None or not 1 <= int(found[1]) <= int(found[2]):
             raise UsageError(
@@ -37,11 +37,13 @@ class Shard:
         return cls(int(found[1]), int(found[2]))
 
     def part(self, items: Sequence[Item]) -> list[Item]:
-        """Every N-th item; the parts of all N hold each item once."""
+        """Return every N-th item; each item is in exactly one of the N parts."""
         return list(items[self.number - 1 :: self.of])
 
     def first(self, items: Sequence[Item]) -> list[Item]:
-        """All items, this part before the next ones, for work in which who is done helps the others."""
+        """Return all items, those of this part first and then the other parts in turn, for work in which a process that
+        has finished its part helps with the others.
+        """
         turns = [(self.number - 1 + n) % self.of for n in range(self.of)]
         return [item for turn in turns for item in items[turn :: self.of]]
 

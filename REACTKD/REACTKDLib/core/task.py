@@ -1,7 +1,8 @@
-"""A task: what is asked of which organ. Another task file is another question for the same program.
+"""A task: the organ, its lesions and the classes to predict. Other task files adapt the same program to other
+questions.
 
-`HCC_GRADE` is built in. A model carries its task in its description, a case knows it (`Case.task`), and every check,
-sentence, code and table that speaks of an organ, its lesions or the classes takes them from there.
+`HCC_GRADE` is built in. A model stores its task in its metadata, and a case has one (`Case.task`). Every check,
+message, code and table about an organ, its lesions or the classes uses it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _KEYS = {
 
 @dataclass(frozen=True, repr=False)
 class Task:
-    """What is asked of which organ.
+    """A classification task on one organ.
 
     name: such as 'hcc-grade'. title: a short description. intended_use: a sentence. classes: in order.
     modalities: image types that a model may use. answer: the code of the predicted quantity. preparation: settings that
@@ -71,11 +72,11 @@ class Task:
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in order; plain, as files and tables hold them."""
+        """Names of the classes, in order, as plain strings for files and tables."""
         return tuple(str.__str__(one.name) for one in self.classes)
 
     def class_of(self, name: str) -> TaskClass | None:
-        """Return the class of this name; None for one of another task."""
+        """Return the class with this name, or None if the task has none."""
         return next((one for one in self.classes if one.name == name), None)
 
     def class_word(self, name: str) -> str:
@@ -122,9 +123,10 @@ class Task:
 
     @classmethod
     def from_dict(cls, data: Any) -> Task:
-        """Return the task of a dict, from `to_dict` or a task file; for the built-in task return it with its texts.
+        """Return the task of a dict from `to_dict` or a task file; for the built-in task, return `HCC_GRADE` with its
+        translatable texts.
 
-        Raises: TaskNotValid, one sentence that names the first fault.
+        Raises: TaskNotValid, with one sentence on the first fault.
         """
         try:
             task = _parsed(data)
@@ -137,7 +139,7 @@ class Task:
     def read(cls, path: str | os.PathLike[str]) -> Task:
         """Return the task of a JSON file.
 
-        Raises: FileMissing; TaskNotValid, also for a file that is not JSON, or that says something twice.
+        Raises: FileMissing; TaskNotValid, also for a file that is not JSON or has a duplicate key.
         """
         path = Path(path)
         if not os.path.isfile(path):
@@ -154,7 +156,7 @@ class Task:
 
 
 def _parsed(data: Any) -> Task:
-    """The task of an object, every key checked. Raises: ValueError."""
+    """Return the task of a parsed JSON object, after checking every key. Raises: ValueError."""
     known_keys(data, _KEYS, "the task")
     if data.get("schema") != SCHEMA:
         raise ValueError(f"schema must be '{SCHEMA}'")
@@ -203,7 +205,7 @@ def _classes_of(value: Any) -> tuple[TaskClass, ...]:
 
 
 def _preparation_of(value: Any) -> Mapping[str, Any]:
-    """Which keys there are and what they may be is checked by `Preparation`, when a model is made or loaded."""
+    """Return the settings. `Preparation` checks their names and values when a model is created or loaded."""
     if not isinstance(value, Mapping):
         raise ValueError("preparation must be an object")
     return dict(value)
@@ -216,7 +218,7 @@ def _uncertain_of(value: Any) -> Mapping[str, float]:
     return dict(value)
 
 
-#: grades of hepatocellular carcinoma; classes are coded as mCODE (HL7) codes histologic grades that have three steps
+#: grades of hepatocellular carcinoma; classes have the codes that mCODE (HL7) uses for three-step histologic grades
 HCC_GRADE = Task(
     name="hcc-grade",
     title="Differentiation of hepatocellular carcinoma",
@@ -265,10 +267,10 @@ HCC_GRADE = Task(
 
 
 def task_of_description(info: Mapping[str, Any]) -> Task:
-    """Return the task of a model by its description (the section "reactkd").
+    """Return the task of a model from its description (the section "reactkd").
 
-    Older descriptions hold none: theirs is `HCC_GRADE`, with the organ, lesion and classes that they name.
-    Raises: TaskNotValid; ValueError where the task is not that of the other keys.
+    Older descriptions contain no task: for them, return `HCC_GRADE` with the organ, lesion and classes that they name.
+    Raises: TaskNotValid; ValueError if the task contradicts the other keys.
     """
     if "task" in info:
         task = Task.from_dict(info["task"])
@@ -291,6 +293,8 @@ def task_of_description(info: Mapping[str, Any]) -> Task:
 
 
 def _named(kind: type, title: str, where: str) -> Any:
-    """A structure of which only the title is known; what no segment can be named by is no word for one."""
+    """Return a structure of which only the title is known. Titles that cannot occur in segment names are not used as
+    synonyms.
+    """
     name = " ".join(re.findall("[a-z]+", title.lower())) or where
     return replace(kind.read({"name": name[:LONGEST]}, where), title=title)

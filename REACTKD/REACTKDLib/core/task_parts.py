@@ -1,4 +1,4 @@
-"""The parts of a task: an organ, the lesions in it, the classes that a case may be of, and the codes of each."""
+"""The parts of a task: an organ, its lesions, the classes of a case, and the codes of each."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from REACTKDLib.core.bounds import check_number
 from REACTKDLib.core.text import shown
 
 PRIVATE = "99REACTKD"
-LONGEST = 64  # of a name or the meaning of a code, as DICOM's long strings are
-SHORT_STRING = 16  # of the value of a code, as DICOM's short strings are
+LONGEST = 64  # of a name or the meaning of a code: DICOM's long strings (LO)
+SHORT_STRING = 16  # of the value of a code: DICOM's short strings (SH)
 COUINAUD = "couinaud"
 _WORD = re.compile(r"[a-z]+( [a-z]+)*")
 Range = tuple[float, float]
 
 
 def private_value(kind: str, name: str) -> str:
-    """Return the value of a private code: at most 16 characters, as DICOM's short strings have, and no other name's.
+    """Return the value of a private code, which is unique for the name and at most 16 characters long (DICOM's short
+    strings).
 
-    Words that are longer end in a hash of the whole, so that "grade group 1" and "grade group 2" stay two.
+    Longer names are truncated and end in a hash of the whole name, so that "grade group 1" and "grade group 2" differ.
     """
     value = f"{kind}-{name}".upper().replace(" ", "-")
     if len(value) <= SHORT_STRING:
@@ -31,7 +32,7 @@ def private_value(kind: str, name: str) -> str:
 
 
 class Code(NamedTuple):
-    """A coded concept of DICOM: its value, its coding scheme ('SCT' for SNOMED CT) and its meaning in words."""
+    """A DICOM coded concept: its value, its coding scheme ('SCT' for SNOMED CT) and its meaning."""
 
     value: str
     scheme: str
@@ -39,17 +40,17 @@ class Code(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """(scheme, value), as segments carry it."""
+        """(scheme, value), the form used for segments."""
         return self.scheme, self.value
 
     @classmethod
     def private(cls, kind: str, name: str) -> Code:
-        """Return a code of the scheme 99REACTKD, for a concept whose standard code the task does not state."""
+        """Return a code of the private scheme 99REACTKD, for a concept for which the task states no standard code."""
         return cls(private_value(kind, name), PRIVATE, name[:LONGEST])
 
     @classmethod
     def read(cls, value: Any, where: str) -> Code:
-        """Return the code of {"value", "scheme", "meaning"}. Raises: ValueError."""
+        """Return the code of a dict with "value", "scheme" and "meaning". Raises: ValueError."""
         if not isinstance(value, Mapping) or set(value) != set(cls._fields):
             raise ValueError(f"{where} must be an object with value, scheme and meaning")
         longest = {"value": SHORT_STRING, "scheme": SHORT_STRING, "meaning": LONGEST}
@@ -58,12 +59,12 @@ class Code(NamedTuple):
 
 @dataclass(frozen=True)
 class Structure:
-    """What is drawn: an organ or its lesions.
+    """An annotated structure: an organ or its lesions.
 
-    name: in a sentence, lower case, one of it: "liver". one, many: "a liver", "livers". title: of its segment, "Liver".
-    code: of its segment in DICOM. codes: further (scheme, value) by which a segment is recognized. synonyms: other
-    words in the names of segments that mean the same, one of it. beside: words that may stand beside these in such a
-    name without changing what is meant ("hepatic").
+    name: in a sentence, lower case, singular: "liver". one, many: "a liver", "livers". title: of its segment, "Liver".
+    code: of its segment in DICOM. codes: further (scheme, value) pairs by which a segment is recognized. synonyms:
+    other words in segment names for one such structure. beside: words that may accompany these in a segment name
+    without changing its meaning ("hepatic").
     """
 
     name: str
@@ -77,11 +78,11 @@ class Structure:
 
     @property
     def keys(self) -> frozenset[tuple[str, str]]:
-        """(scheme, value) of every code that means it."""
+        """(scheme, value) of every code for this structure."""
         return frozenset({self.code.key, *self.codes})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; what is not stated is left out."""
+        """Return the JSON form, without fields that are not stated."""
         out: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -93,7 +94,9 @@ class Structure:
 
     @classmethod
     def read(cls, value: Any, where: str) -> Any:
-        """Return what `to_dict` wrote, or a person with fewer keys: only the name must be there. Raises: ValueError."""
+        """Return the structure of a dict from `to_dict` or a task file; only the name is required. Raises:
+        ValueError.
+        """
         known_keys(value, {field.name for field in fields(cls)}, where)
         name = text_of(value, "name", where)
         if not _WORD.fullmatch(name):
@@ -123,11 +126,12 @@ class Structure:
 
 @dataclass(frozen=True)
 class Organ(Structure):
-    """The organ. volume_ml, hu: ranges (least, most) beyond which its mask and its CT are doubted; None: no check.
+    """The organ. volume_ml, hu: plausible ranges (least, most) of its volume and of its CT in HU; None: no check.
 
-    usual_hu: what a sentence about its CT calls usual. more_acetate: True where it takes up clearly more acetate than
-    FDG, by which exchanged PETs are noticed. side: 'right' or 'left' of the patient where it lies on one.
-    smallest_ml: a mask with less is refused. parts: 'couinaud' for one that may be drawn in Couinaud's segments.
+    usual_hu: the usual CT values as text, for messages. more_acetate: True if the organ takes up clearly more acetate
+    than FDG, which allows swapped PETs to be detected. side: 'right' or 'left' of the patient, for an organ that lies
+    on one side. smallest_ml: smaller masks are refused. parts: 'couinaud' for an organ that may be drawn as Couinaud
+    segments.
     """
 
     volume_ml: Range | None = None
@@ -155,13 +159,13 @@ class Organ(Structure):
 
 @dataclass(frozen=True)
 class Lesion(Structure):
-    """The lesions in the organ. disease: the code of what is graded; that of the segment where none is stated."""
+    """The lesions in the organ. disease: the code of the disease that is graded; by default, that of the segment."""
 
     disease: Code | None = None
 
     @property
     def finding(self) -> Code:
-        """What a structured report names as the finding."""
+        """The code of the finding in a structured report."""
         return self.disease or self.code
 
     @classmethod
@@ -171,10 +175,10 @@ class Lesion(Structure):
 
 @dataclass(frozen=True)
 class TaskClass:
-    """One of the classes that a case may be of.
+    """One of the classes that a case can have.
 
     name: in files and sentences, "well". title: "Well differentiated". short: "Well". code: in DICOM. synonyms: other
-    words for it in lists of cases, lower case.
+    names for it in lists of cases, lower case.
     """
 
     name: str
@@ -190,7 +194,7 @@ class TaskClass:
 
     @classmethod
     def read(cls, value: Any, where: str) -> TaskClass:
-        """Return the class of its name alone, or of what `to_dict` wrote. Raises: ValueError."""
+        """Return the class of a name, or of a dict from `to_dict`. Raises: ValueError."""
         value = {"name": value} if isinstance(value, str) else value
         known_keys(value, {field.name for field in fields(cls)}, where)
         name = text_of(value, "name", where, longest=32)
@@ -214,7 +218,7 @@ def known_keys(value: Any, known: set[str], where: str) -> None:
 
 
 def text_of(value: Mapping[str, Any], key: str, where: str, longest: int = LONGEST) -> str:
-    """Return a text that is not blank. Raises: ValueError that names it."""
+    """Return a non-blank text. Raises: ValueError that names the key."""
     text = value.get(key)
     if not isinstance(text, str) or not text.strip() or len(text) > longest or not text.isprintable():
         raise ValueError(f"{where}.{key} must be a text of at most {longest} characters")
@@ -222,7 +226,7 @@ def text_of(value: Mapping[str, Any], key: str, where: str, longest: int = LONGE
 
 
 def texts_of(value: Mapping[str, Any], key: str, where: str) -> Sequence[str]:
-    """Return a list of texts, empty where there is none. Raises: ValueError that names it."""
+    """Return a list of texts, empty if the key is missing. Raises: ValueError that names the key."""
     texts = value.get(key, ())
     if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) and 0 < len(t) <= LONGEST for t in texts):
         raise ValueError(f"{where}.{key} must be a list of texts of at most {LONGEST} characters")
@@ -248,7 +252,7 @@ def _key_of(entry: Any, where: str) -> tuple[str, str]:
 
 
 def _plain(value: Any) -> Any:
-    """The JSON form of a field: codes as objects, tuples as lists, texts of ours as plain ones."""
+    """Return the JSON form of a field: codes as dicts, tuples as lists, `Text` as plain strings."""
     if isinstance(value, Code):
         return {key: str.__str__(part) for key, part in value._asdict().items()}
     if isinstance(value, tuple):

@@ -1,12 +1,13 @@
-"""Texts for users: English that carries what it was made from, so that the panel can say it in another language.
+"""Texts for users: English strings that carry their template and values, so that the panel can translate them.
 
     from REACTKDLib.core.text import tr as _
 
     raise NoLiver(_("The {organ} mask is empty; draw the {organ}."), organ=organ)
     text = _("{image} covers {share} % of the liver.").format(image=ROLES[modality], share=f"{share:.0f}")
 
-Slicer's tools find what stands in `_(...)` as they find it in any module. The text is a `str` in English, and so stands
-in every file; template and values travel with it to the panel, from the worker's process too, and are translated there.
+Slicer's translation tools find the strings in `_(...)` as in any module. A text is a `str` in English, and is written
+to files as such. Its template and values are passed on to the panel, also from the worker process, and are translated
+there.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ from pathlib import Path
 from typing import Any
 
 LONGEST = 60
-#: a named value in a template; other braces are braces
+#: a placeholder in a template; other braces are literal
 FIELD = re.compile(r"\{(\w+)\}")
 
 
 class Text(str):
-    """A text in English with the template and the values that it was made from.
+    """An English text with its template and values.
 
-    context: where translators find the template, as Slicer names it ("masks.checks"); "" for one that has no words.
-    values: plain text, or texts that are translated themselves. raised: whether its first letter was made a capital.
+    context: where translators find the template, in Slicer's notation ("masks.checks"); "" if there is nothing to
+    translate. values: plain strings, or texts that are translated themselves. raised: whether the first letter was
+    capitalized.
     """
 
     context: str = ""
@@ -39,7 +41,7 @@ class Text(str):
 
     @classmethod
     def of(cls, context: str, template: str, values: Mapping[str, Any], raised: bool = False) -> Text:
-        """Fill a template. values: by name; what is no `str` becomes one. Raises: KeyError where a value is missing."""
+        """Fill a template. values: by name; converted to `str`. Raises: KeyError if a value is missing."""
         values = {name: value if isinstance(value, str) else format(value) for name, value in values.items()}
         english = FIELD.sub(lambda field: values[field[1]], template) if values else template
         text = cls(sentence(english) if raised else english)
@@ -51,14 +53,14 @@ class Text(str):
         return Text.of(self.context, self.template, values, self.raised)
 
     def __str__(self) -> str:
-        return self  # str(error) and str(text) keep what the text was made from
+        return self  # so that str(error) and str(text) keep the template and values
 
     def __add__(self, other: str) -> Text:
         return joined((self, other), "")
 
 
 def tr(text: str) -> Text:
-    """Mark a text for translators; it is translated where it is shown. Imported as `_`, as Slicer's tools expect it."""
+    """Mark a text for translation; it is translated when shown. Imported as `_`, which Slicer's tools expect."""
     return Text.of(_context(sys._getframe(1).f_code.co_filename), text, {})
 
 
@@ -67,19 +69,19 @@ _ = tr
 
 @cache
 def _context(file: str) -> str:
-    """What `slicer.i18n.getContext` makes of a file in a package."""
+    """Return what `slicer.i18n.getContext` returns for a file in a package."""
     path = Path(file)
     return f"{path.parent.name}.{path.stem}"
 
 
 def joined(texts: Iterable[str], separator: str = " ") -> Text:
-    """Return texts one after the other, each of which is translated by itself."""
+    """Join texts, each of which is translated separately."""
     parts = {f"part{n}": text for n, text in enumerate(texts, 1)}
     return Text.of("", separator.join(f"{{{name}}}" for name in parts), parts)
 
 
 def all_of(names: Iterable[str]) -> str:
-    """Return "one", "one and another", or "one and another and a third"."""
+    """Join names: "one", "one and another", or "one and another and a third"."""
     first, *others = names
     for other in others:
         first = _("{first} and {other}").format(first=first, other=other)
@@ -87,7 +89,9 @@ def all_of(names: Iterable[str]) -> str:
 
 
 def packed(value: Any) -> Any:
-    """Return a message for JSON in which texts carry template and values; `json.loads(..., object_hook=unpacked)`."""
+    """Return a JSON message in which texts keep template and values; read it with `json.loads(...,
+    object_hook=unpacked)`.
+    """
     if isinstance(value, Text):
         return {part: packed(getattr(value, part)) for part in _PARTS}
     if isinstance(value, Mapping):
@@ -96,7 +100,7 @@ def packed(value: Any) -> Any:
 
 
 def unpacked(entry: dict[str, Any]) -> Any:
-    """Return the text of an object that `packed` made, and any other object as it is. Raises: ValueError."""
+    """Return the text of an object that `packed` created; return any other object unchanged. Raises: ValueError."""
     if entry.keys() != set(_PARTS):
         return entry
     try:
@@ -106,7 +110,7 @@ def unpacked(entry: dict[str, Any]) -> Any:
 
 
 def text_from(entry: Any, english: str) -> str:
-    """Return the text of which a file keeps `packed` beside its English, or the English where the two do not agree."""
+    """Return the text that a file stores as `packed` beside its English; return the English if the two do not agree."""
     try:
         text = json.loads(json.dumps(entry), object_hook=unpacked)
     except (ValueError, RecursionError):
@@ -118,14 +122,16 @@ _PARTS = ("context", "template", "values", "raised")
 
 
 def sentence(text: str) -> str:
-    """Return `text` with its first letter raised, so that a message may begin with a role such as "the CT"."""
+    """Capitalize the first letter of `text`, so that a message may begin with a role such as "the CT"."""
     if isinstance(text, Text):
         return text if text[:1].upper() == text[:1] else Text.of(text.context, text.template, text.values, True)
     return text[:1].upper() + text[1:]
 
 
 def quoted(names: Iterable[str], limit: int = 12) -> str:
-    """Return the names in quotes, separated by commas, each cut to a line; beyond `limit` the rest is counted."""
+    """Return the names in quotes, separated by commas, each shortened to a line; beyond `limit`, the rest are
+    counted.
+    """
     names = list(names)
     quotes = ", ".join(f"'{shown(name)}'" for name in names[:limit])
     if len(names) <= limit:
@@ -134,9 +140,9 @@ def quoted(names: Iterable[str], limit: int = 12) -> str:
 
 
 def shown(name: object, longest: int = LONGEST) -> str:
-    """Return what was given as one short line that every screen and file can show: "a\\x00b", "aaaa...".
+    """Return a name as one short line that every screen and file can show: "a\\x00b", "aaaa...".
 
-    Control characters, line ends and halves of surrogate pairs are written as escapes.
+    Control characters, line breaks and lone surrogates are escaped.
     """
     text = str(name)
     text = text if len(text) <= longest else f"{text[: longest - 3]}..."
@@ -144,13 +150,13 @@ def shown(name: object, longest: int = LONGEST) -> str:
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
-    """Return "1 lesion" or "3 lesions", of "lesion" alone, or of _("{count} lesion") and _("{count} lesions")."""
+    """Return "1 lesion" or "3 lesions", from "lesion" alone, or from _("{count} lesion") and _("{count} lesions")."""
     if isinstance(one, Text):
         return (one if count == 1 else many).format(count=count)
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return "the CT", "the CT and the FDG PET", or "the CT, the FDG PET and the acetate PET"."""
+    """Join names in a list: "the CT", "the CT and the FDG PET", or "the CT, the FDG PET and the acetate PET"."""
     *before, last = names
     return _("{names} and {last}").format(names=joined(before, ", "), last=last) if before else last
