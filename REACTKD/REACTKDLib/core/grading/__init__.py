@@ -1,1 +1,1 @@
-"""Grading: a case is encoded once, then graded as often as its masks change."""
+"""Grading: a case is encoded once, then graded again whenever its masks change."""

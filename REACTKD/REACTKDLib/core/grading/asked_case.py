@@ -1,4 +1,4 @@
-"""A case as a model asks for it: of the model's task, with lesions counted as part of the organ."""
+"""Adapts a case to a model: the model's task, with lesions counted as part of the organ."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def for_task(case: Case, bundle: Bundle) -> Case:
-    """Return the case, read for the task of the model. An older model states its organ in words only: these are taken.
+    """Return the case with the model's task. For an older model, which describes its organ only in words, these are
+    used.
 
-    Raises: TaskMismatch for a case whose masks were read as another organ's.
+    Raises: TaskMismatch if the masks of the case are of another organ.
     """
     if case.task == bundle.task:
         return case
@@ -33,8 +34,8 @@ def for_task(case: Case, bundle: Bundle) -> Case:
 
 
 def whole_organ(case: Case) -> Case:
-    """Return the case with lesions counted as part of the organ. Raises: NoLiver when the organ's mask is empty."""
-    if LIVER_IS_WHOLE in case.derived:  # nor is it empty
+    """Return the case with lesions counted as part of the organ. Raises: NoLiver if the organ's mask is empty."""
+    if LIVER_IS_WHOLE in case.derived:  # then it is not empty either
         return case
     if not case.liver.any():
         raise empty_organ(case.task)

@@ -1,4 +1,6 @@
-"""The student on a GPU where there is one; trouble with the GPU never stops the work."""
+"""Runs the student on a GPU if there is one, and on the CPU if the GPU fails, so that a GPU fault never stops the
+work.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,10 @@ T = TypeVar("T")
 
 
 class FallbackRunner:
-    """Runs the student on the device that was wished; once a GPU fails, on the CPU, and says so in `findings`.
+    """Runs the student on the requested device; once a GPU fails, on the CPU, which is reported in `findings`.
 
-    device: where it computes now, 'cpu' or 'cuda'. current: the runner there. wish: 'auto', 'cpu' or 'cuda', see
-    `Grader`. make_runner: makes a `StudentRunner`.
+    device: the current device, 'cpu' or 'cuda'. current: the runner on it. wish: 'auto', 'cpu' or 'cuda', see `Grader`.
+    make_runner: creates a `StudentRunner`.
     """
 
     def __init__(self, student: Student, wish: str, make_runner: Callable[[Student, str], StudentRunner]):
@@ -30,7 +32,7 @@ class FallbackRunner:
         self.current: StudentRunner = self._first(wish)
 
     def run(self, work: Callable[[StudentRunner], T]) -> T:
-        """Return work(runner); when a GPU fails, the CPU does it, and all that comes after."""
+        """Return work(runner). If a GPU fails, this and all later work is done on the CPU."""
         try:
             return work(self.current)
         except (RuntimeError, AssertionError) as error:
@@ -52,7 +54,7 @@ class FallbackRunner:
         return runner
 
     def _on_cpu(self, error: Exception) -> StudentRunner:
-        """Return a runner on the CPU, and remember why."""
+        """Return a runner on the CPU, and record why."""
         self.device = "cpu"
         text = _("The GPU was not used: {reason}. The CPU was used instead.")
         self.findings = (Finding("device-fallback", "warning", text, reason=_reason(error)),)

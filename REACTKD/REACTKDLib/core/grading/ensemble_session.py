@@ -1,4 +1,4 @@
-"""One open case for several models that answer together: each encodes it once, the masks are read once for all."""
+"""An open case for an ensemble: each member encodes the case once, and the masks are analyzed once for all."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class EnsembleSession:
-    """What `Session` is, for an ensemble; its methods are described there.
+    """The counterpart of `Session` for an ensemble; `Session` documents the methods.
 
-    sessions: of the members, on the same case. Time and memory of images and features are those of as many single
-    models; regions, their measures and, on the same grid, their places are worked out once.
+    sessions: one for each member, on the same case. Images and features cost time and memory for each member; regions,
+    their measurements and, on the same grid, their placement are computed once.
     """
 
     def __init__(self, ensemble: Ensemble, sessions: Sequence[Session]):
@@ -32,22 +32,22 @@ class EnsembleSession:
 
     @property
     def case(self) -> Case:
-        """With the masks of the last correction."""
+        """The case, with its latest masks."""
         return self._sessions[0].case
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """The images that are used."""
+        """The modalities that are used."""
         return self._sessions[0].modalities
 
     @property
     def device(self) -> str:
-        """Where it computes now: 'cuda' only where every member does."""
+        """The current device: 'cuda' only if all members use it."""
         return "cpu" if any(session.device == "cpu" for session in self._sessions) else self._sessions[0].device
 
     @property
     def encoder_calls(self) -> int:
-        """How many images the members have encoded so far, for other cases too."""
+        """Number of images that the members have encoded so far, including other cases."""
         return sum(session.encoder_calls for session in self._sessions)
 
     def correct(
@@ -58,14 +58,16 @@ class EnsembleSession:
         lesions: np.ndarray | None = None,
         findings: Collection[Finding] | None = None,
     ) -> None:
-        """Take other masks; they are checked once."""
+        """Replace the masks; they are checked once."""
         first, *others = self._sessions
         first.correct(liver, tumor, keep_specks, lesions, findings)
         for session in others:
             session.case = first.case
 
     def adopt(self, case: Case) -> bool:
-        """Take another reading of the same images, if every member would encode the same; else nothing changes."""
+        """Take over another copy of the same case if every member would encode the same images; otherwise nothing
+        changes.
+        """
         if not case.has_images_of(self.case):
             return False
         clean = checked(for_task(case, self._sessions[0].bundle))
@@ -76,7 +78,7 @@ class EnsembleSession:
         return True
 
     def serves(self, case: Case) -> bool:
-        """True when `adopt` would take this case; nothing is changed."""
+        """True if `adopt` would accept this case; nothing is changed."""
         return all(session.serves(case) for session in self._sessions)
 
     def grade(
@@ -86,7 +88,7 @@ class EnsembleSession:
         leave_out: Collection[Modality] = (),
         mute: Collection[str | int] = (),
     ) -> GradeResult:
-        """Grade with the mean probabilities of the members; see `compose_report` for what becomes of the regions."""
+        """Grade with the mean of the members' probabilities; for the values of regions see `compose_report`."""
         first, *others = self._sessions
         asked, judgment, findings = first.judge(liver, tumor, leave_out, mute)
         more = [session.judge(leave_out=leave_out, mute=mute, like=first)[1] for session in others]

@@ -1,4 +1,4 @@
-"""The result of one grading: the report, the regions behind it, and the voxel map, drawn when it is asked for."""
+"""The result of a grading: the report, its regions, and the voxel map, which is computed on demand."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from REACTKDLib.core.student.ensemble import Ensemble
 
 TOPOLOGY_NAME = _("Number and shape of lesions")
-# Of the positive voxels, so that one hot voxel does not darken all others.
+# Percentile of the positive voxels that is shown as 1, so that one extreme voxel does not darken all others.
 _SHOWN_PERCENT = 99.5
 
 
 @dataclass(frozen=True, eq=False)
 class GradeResult:
-    """One answer.
+    """The result of one grading.
 
-    report: for display and files. regions: label i + 1 of its map is report.regions[i]. votes: the head's numbers in
-    float64, None where no grade is claimed and where several models answered.
+    report: for display and files. regions: label i + 1 of its map is report.regions[i]. votes: the outputs of the head
+    in float64; None if no grade is given, and for an ensemble.
     """
 
     report: GradeReport
@@ -53,7 +53,7 @@ class GradeResult:
         if self._draw is None:
             return np.zeros(self.regions.labels.shape, dtype=np.float32), 0.0
         values = self._draw()
-        inside = values[self.regions.box]  # outside it is 0, and a large CT has ten times as many voxels
+        inside = values[self.regions.box]  # the map is 0 outside this box, and a large CT has ten times as many voxels
         positive = inside[inside > 0]
         if positive.size == 0:
             return values, 0.0
@@ -66,21 +66,24 @@ class GradeResult:
     def voxel_map(self) -> Volume:
         """Evidence for the predicted class on the reference grid, 0 to 1, 0 outside the regions. See `voxel_map.py`.
 
-        Costs a backward pass through the pooling when first asked for. All zeros where no grade is claimed.
+        The first access computes a backward pass through the pooling. All zeros if no grade is given.
         """
         return Volume(self._voxel_map[0], self.regions.ijk_to_ras, name="voxel map", checked=True)
 
     @property
     def voxel_map_scale(self) -> float:
-        """What 1 in the voxel map stands for, in logits per ml of tissue; stronger evidence is shown as 1 too."""
+        """The value that 1 in the voxel map represents, in logits per ml of tissue; stronger evidence is shown as 1
+        too.
+        """
         return self._voxel_map[1]
 
 
 @dataclass(frozen=True, eq=False)
 class Judgment:
-    """What one model makes of a case. bundle: the model. decided: None where there is no lesion, hence no grade.
+    """The output of one model for a case. bundle: the model. decided: None if there is no lesion and therefore no
+    grade.
 
-    draw_map(predicted): the voxel map in logits per ml, on the reference grid.
+    draw_map(predicted): returns the voxel map in logits per ml, on the reference grid.
     """
 
     bundle: Bundle
@@ -93,8 +96,8 @@ class Judgment:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What is graded: a case by its id, the images used, the regions with their measures and their place on the
-    network's grid, and the nodes that take no part.
+    """The input of a grading: the id of the case, the images used, the regions with their measurements and their
+    placement on the network's grid, and the nodes that are muted.
     """
 
     case_id: str
@@ -108,11 +111,12 @@ class Asked:
 def compose_report(
     model: Bundle | Ensemble, asked: Asked, judgments: Sequence[Judgment], findings: Sequence[Finding]
 ) -> GradeResult:
-    """Put an answer into words and numbers.
+    """Create the report of a grading.
 
-    judgments: one, or of each member of an ensemble. Then the probabilities are their mean, and so is every value of a
-    region: shares and deletion effects are differences of probabilities, so that their means are those of the answer.
-    Parts of logits are not claimed: the mean of probabilities is no softmax of a sum of parts. findings: of the case.
+    judgments: of one model, or of each member of an ensemble. For an ensemble, the probabilities and every value of a
+    region are means over the members. Shares and deletion effects are differences of probabilities, so their means are
+    those of the mean probabilities. Contributions to logits are not reported, since a mean of probabilities is not the
+    softmax of a sum of contributions. findings: of the case.
     """
     bundle, regions, muted = model, asked.regions, asked.muted
     measures, placement = asked.measures, asked.placement
@@ -130,7 +134,7 @@ def compose_report(
     }
     claimed = all(judgment.decided is not None for judgment in judgments)
     if regions.lesions and set(range(1, len(regions.regions))) <= set(muted):
-        claimed = False  # what is left says nothing of a lesion, as where none is marked
+        claimed = False  # no lesion is left, as if none had been segmented
         text = _("Every lesion was left out, so no grade is given.")
         findings.append(Finding("lesions-left-out", "warning", text))
     if not claimed:
@@ -180,7 +184,7 @@ def _mean_edges(embeddings: Sequence[np.ndarray]) -> tuple[tuple[int, int, float
 
 
 def _mean_map(judgments: Sequence[Judgment], predicted: int) -> np.ndarray:
-    """The mean of the members' maps, in one array."""
+    """Return the mean of the members' maps, in one array."""
     total = judgments[0].draw_map(predicted)
     for judgment in judgments[1:]:
         total += judgment.draw_map(predicted)
@@ -188,7 +192,9 @@ def _mean_map(judgments: Sequence[Judgment], predicted: int) -> np.ndarray:
 
 
 def _sets(bundle: Bundle, probabilities: np.ndarray, inputs: Sequence[str], muted: Sequence[int]) -> dict[str, Any]:
-    """The set of grades of a bundle that has them; none with regions taken out, where they were not measured."""
+    """Return the set of grades if the bundle defines them; none with muted regions, for which coverage was not
+    measured.
+    """
     if "grade_sets" not in bundle.info or muted:
         return {}
     sets = GradeSets.from_metadata(bundle.info["grade_sets"])
@@ -233,9 +239,9 @@ def _muted_findings(rows: Sequence[ReportRegion], muted: Sequence[int]) -> list[
 
 
 def muted_nodes(mute: Collection[str | int], regions: RegionSet) -> tuple[int, ...]:
-    """Return the indices of regions given by name or index; the topology node comes after the regions.
+    """Return the indices of regions given by name or index. The topology node comes after the regions.
 
-    Raises: UsageError for a region that is not there.
+    Raises: UsageError for an unknown region.
     """
     names = [region.name for region in regions.regions] + [TOPOLOGY_NAME]
     indices = []

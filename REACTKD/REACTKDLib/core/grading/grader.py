@@ -1,4 +1,4 @@
-"""Grading: a case is prepared and encoded once, then graded as often as its masks change.
+"""Grading: a case is prepared and encoded once, then graded again whenever its masks change.
 
 session = Grader(load_model_folder(folder)).open(case)
 result = session.grade()                       # result.report, result.regions, result.voxel_map
@@ -33,7 +33,9 @@ def _runner(student: Student, device: str) -> StudentRunner:
 
 
 def load_libraries() -> None:
-    """Import what a first grade would: half a second that nobody has to wait for when it is spent beforehand."""
+    """Import the libraries that grading needs. This takes half a second, which is better spent before the first
+    grade.
+    """
     for name in ("scipy.ndimage", "scipy.spatial", "REACTKDLib.core.grading.runner"):
         importlib.import_module(name)
 
@@ -42,8 +44,7 @@ class Grader:
     """Grades cases with one bundle, or with an ensemble of several.
 
     device: 'auto' (a GPU if there is one), 'cuda' or 'cpu'. If the GPU fails, the CPU is used instead and a finding
-    `device-fallback` reports it. runner: creates a `StudentRunner`.
-    Raises: UsageError for another device.
+    `device-fallback` reports it. runner: creates a `StudentRunner`. Raises: UsageError for any other device.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Grader:
 
     @property
     def encoder_calls(self) -> int:
-        """How many images the model has encoded so far on the CPU."""
+        """Number of images that the model has encoded so far on the CPU."""
         return sum(bundle.student.encoder_calls for bundle in self._members)
 
     @property
@@ -78,7 +79,7 @@ class Grader:
         """Prepare and encode `case`.
 
         on_progress(fraction, text) is called at every step; is_canceled() is called before every layer of the network.
-        Raises: NoLiver, NoVolume (no input that the bundle knows), PetOffLiver, Canceled.
+        Raises: NoLiver, NoVolume (no modality that the bundle uses), PetOffLiver, Canceled.
         """
         members = self._members
         sessions = []

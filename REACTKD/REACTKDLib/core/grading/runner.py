@@ -1,4 +1,4 @@
-"""A student on one device: arrays in, arrays out. Knows nothing of cases, classes or reports."""
+"""Runs a student on one device, from arrays to arrays, independent of cases, classes and reports."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ from REACTKDLib.core.student.pooling import NodeMasks
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """votes: see `Votes`; its last node is topology. embeddings: (n, hidden) of the regions, for similarities."""
+    """The output of `StudentRunner.decide`. votes: see `Votes`; the last node is topology. embeddings: (n, hidden) of
+    the regions, for similarities.
+    """
 
     votes: Votes
     embeddings: np.ndarray
 
 
 class LesionShells:
-    """Shells (6, d, h, w) of each lesion by its index, laid out on the whole box only while they are read.
+    """Shells (6, d, h, w) of each lesion by its index, expanded to the whole box only while they are used.
 
-    Dense shells of a dozen lesions would take more memory than the encoder.
+    Dense shells of a dozen lesions would need more memory than the encoder.
     """
 
     def __init__(self, placement: Placement, device: torch.device):
@@ -51,9 +53,9 @@ class LesionShells:
 
 
 class StudentRunner:
-    """Runs `student` on `device` ('cpu', 'cuda'). The given student is copied, never moved, for another device.
+    """Runs `student` on `device` ('cpu', 'cuda'). For another device, the given student is copied, not moved.
 
-    Same input, same answer: cuDNN's deterministic algorithms, full float32, no benchmarking.
+    Results are deterministic: cuDNN's deterministic algorithms, full float32, no benchmarking.
     """
 
     def __init__(self, student: Student, device: str = "cpu"):
@@ -63,7 +65,7 @@ class StudentRunner:
 
     @property
     def of_masks(self) -> tuple[bool, bool]:
-        """Whether the student's nodes hold radial profiles, and whether they hold the shape of their masks."""
+        """Whether the student's nodes use radial profiles, and whether they use the shape of their masks."""
         blocks = self.student.config.blocks
         return "shells" in blocks, "shape" in blocks
 
@@ -83,18 +85,18 @@ class StudentRunner:
             return self.student.fuse(features) if self.student.fused_size else []
 
     def masks(self, placement: Placement) -> NodeMasks:
-        """Put a placement on the device."""
-        shells = LesionShells(placement, self.device)  # read once, by `NodeMasks.lesion`
+        """Transfer a placement to the device."""
+        shells = LesionShells(placement, self.device)  # each is read once, by `NodeMasks.lesion`
         shape = None if placement.shape is None else torch.from_numpy(placement.shape).to(self.device)
         return NodeMasks(torch.from_numpy(placement.occupancy).to(self.device), shells, placement.keys, shape)
 
     def decide(
         self, features: FeatureMaps, fused: list[Tensor], placement: Placement, memos: Mapping[str, Memo] | None = None
     ) -> Decided:
-        """Pool over the placement and decide. features, fused: of the whole grid, for the modalities to be used.
+        """Pool over the placement and classify. features, fused: on the whole grid, for the modalities to be used.
 
-        memos: see `Student.pool`. With one thread: the boxes of lesions are so small that threads, waiting for each
-        other, take half as long again.
+        memos: see `Student.pool`. One thread is used: the boxes of lesions are so small that several threads take half
+        as long again, because they wait for each other.
         """
         with self._exact(), one_thread(), torch.no_grad():
             nodes = self.pool(features, fused, placement, memos)
@@ -119,7 +121,7 @@ class StudentRunner:
 
 
 def merge(parts: Mapping[str, FeatureMaps]) -> FeatureMaps:
-    """Join features that were encoded one modality at a time, all on one box."""
+    """Merge features that were encoded one modality at a time, all on the same box."""
     images, bands, levels, box = {}, {}, {}, None
     for part in parts.values():
         box = part.box
@@ -130,7 +132,9 @@ def merge(parts: Mapping[str, FeatureMaps]) -> FeatureMaps:
 
 
 def crop(features: FeatureMaps, box: Box) -> FeatureMaps:
-    """Views of images and bands inside a box of the grid; levels are left out, since fused ones take their place."""
+    """Return views of images and bands inside a box of the grid; levels are omitted, since the fused ones replace
+    them.
+    """
     return FeatureMaps(
         {name: image[box] for name, image in features.images.items()},
         {name: bands[(slice(None), *box)] for name, bands in features.bands.items()},
@@ -139,7 +143,7 @@ def crop(features: FeatureMaps, box: Box) -> FeatureMaps:
 
 
 def crop_fused(fused: list[Tensor], features: FeatureMaps, box: Box) -> list[Tensor]:
-    """Views of the fused maps of `features` inside an aligned box of the grid."""
+    """Return views of the fused maps of `features` inside an aligned box of the grid."""
     if features.box is not None:
         box = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, features.box, strict=True))
     return crop_levels(fused, box)

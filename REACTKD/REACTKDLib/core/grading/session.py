@@ -1,4 +1,4 @@
-"""One open case: images prepared and encoded once, and everything that may change kept apart from them."""
+"""An open case: its images are prepared and encoded once, separately from everything that may change."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One open case: its images are encoded once, its masks may change from grade to grade.
+    """An open case: its images are encoded once; its masks may change between grades.
 
-    The network's field stays too, as long as a fresh reading of the masks would lay the same. case: as given, with the
-    masks of the last correction. What a case says of its masks is believed: give one that `masks.checks.checked` has
-    cleaned, as `cases.open_case` and `scene.case` do.
+    The network's field (its grid around the liver) is kept as long as the masks lead to the same one. case: as given,
+    with its latest masks. The masks of a case are trusted: pass one that `masks.checks.checked` has cleaned, as
+    `cases.open_case` and `scene.case` do.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class Session:
 
     @property
     def device(self) -> str:
-        """Where it computes now, 'cpu' or 'cuda'."""
+        """The current device, 'cpu' or 'cuda'."""
         return self._runner.device
 
     @property
     def encoder_calls(self) -> int:
-        """How many images the student of this session's device has encoded so far, for other cases too."""
+        """Number of images that the student on the current device has encoded so far, including other cases."""
         return self._runner.current.student.encoder_calls
 
     def correct(
@@ -83,19 +83,19 @@ class Session:
         lesions: np.ndarray | None = None,
         findings: Collection[Finding] | None = None,
     ) -> None:
-        """Take other masks, bool (D, H, W) as drawn: they are cleaned, and what is found on masks is found anew.
+        """Replace the masks, bool (D, H, W) as drawn: they are cleaned, and findings on masks are updated.
 
-        None keeps a mask, or what is known of specks. lesions: those of another tumor, see `Case`. findings: what the
-        reading of the masks gave, see `DrawnMasks`; None keeps what is known. Raises: what `masks.checks.rechecked`
-        raises.
+        None keeps a mask, or the setting of `keep_specks`. lesions: of the new tumor mask, see `Case`. findings: from
+        reading the masks, see `DrawnMasks`; None keeps the present ones. Raises: what `masks.checks.rechecked` raises.
         """
         case = self.case if keep_specks is None else replace(self.case, keep_specks=keep_specks)
         self.case = rechecked(case, liver, tumor, self._cleaning, lesions, findings)
 
     def adopt(self, case: Case) -> bool:
-        """Take masks, id and units of another reading of the same images, if a fresh start would encode the same.
+        """Take over masks, id and units from another copy of the same case, if a new session would encode the same
+        images.
 
-        Returns False, and changes nothing, when the images differ or would be read on another grid. Raises: what
+        Returns False, and changes nothing, if the images differ or need another grid. Raises: what
         `masks.checks.checked` raises.
         """
         if not case.has_images_of(self.case):
@@ -107,7 +107,7 @@ class Session:
         return True
 
     def serves(self, case: Case) -> bool:
-        """True when `adopt` would take this case; nothing is changed. case: as checked."""
+        """True if `adopt` would accept this case; nothing is changed. case: already checked."""
         return case.has_images_of(self.case) and self._would_read(case)
 
     def grade(
@@ -117,18 +117,18 @@ class Session:
         leave_out: Collection[Modality] = (),
         mute: Collection[str | int] = (),
     ) -> GradeResult:
-        """Grade the case with these masks; what is not given is as in `case`.
+        """Grade the case with these masks; arguments that are not given are taken from `case`.
 
-        liver, tumor: bool (D, H, W) on the reference grid. leave_out: modalities to do without, as if they had not been
-        given. mute: regions, by name or by index into the report, to take out of the sum; the parenchyma stays what
-        lesions are compared with even when muted, and with every lesion muted no grade is claimed. The encoder does not
-        run, unless the liver moves the network's field.
+        liver, tumor: bool (D, H, W) on the reference grid. leave_out: modalities to ignore, as if they had not been
+        given. mute: regions, by name or by index into the report, to take out of the sum. A muted parenchyma remains
+        the reference with which lesions are compared; if every lesion is muted, no grade is given. The encoder does not
+        run, unless the liver mask moves the network's field.
 
-        `uncertain` in the report follows the bundle's rule ("uncertain" in its metadata: top_below, margin_below), by
-        default: the top probability is below 0.5 or leads the second by less than 0.1. Without a lesion no grade is
-        claimed and the finding `no-lesion` says so.
+        `uncertain` in the report follows the bundle's rule ("uncertain" in its metadata: top_below, margin_below); by
+        default, the top probability is below 0.5 or leads the second by less than 0.1. Without a lesion no grade is
+        given, which the finding `no-lesion` reports.
 
-        Raises: NoLiver; NoVolume when every modality is left out; GeometryMismatch; UsageError for an unknown region.
+        Raises: NoLiver; NoVolume if every modality is left out; GeometryMismatch; UsageError for an unknown region.
         """
         asked, judgment, findings = self.judge(liver, tumor, leave_out, mute)
         return compose_report(self.bundle, asked, (judgment,), findings)
@@ -141,10 +141,11 @@ class Session:
         mute: Collection[str | int] = (),
         like: Session | None = None,
     ) -> tuple[Asked, Judgment, tuple[Finding, ...]]:
-        """Return what `grade` reports: what is asked, what this model makes of it, what is found on the case.
+        """Return the parts of the report: the input of the grading, the output of this model, and the findings of the
+        case.
 
-        like: another model's session of the same case on the same grid, which has just judged these masks: its regions
-        and measures are taken. Raises: what `grade` raises.
+        like: another model's session of the same case on the same grid, which has just graded these masks; its regions
+        and measurements are reused. Raises: what `grade` raises.
         """
         used = tuple(m for m in self.modalities if m not in {Modality(m) for m in leave_out})
         if not used:
@@ -177,13 +178,15 @@ class Session:
         return asked, Judgment(self.bundle, decided, found, self.device, timing, draw), case.findings
 
     def _measures(self, case: Case, regions: RegionSet) -> tuple[RegionMeasures, ...]:
-        """Diameters and uptake of these regions, once for the same masks."""
+        """Return diameters and uptake of these regions, computed once for the same masks."""
         if self._measured is None or self._measured[0] is not case:
             self._measured = case, measures_of(case, regions, self._measuring)
         return self._measured[1]
 
     def _check_numbers(self, votes: Votes) -> None:
-        """Finite weights may still overflow, and of three NaN the first would be called the grade."""
+        """Refuse results that are not finite: finite weights may still overflow, and with NaN for all grades the first
+        would be predicted.
+        """
         parts = (votes.weights, votes.scores, votes.bias, votes.null)
         if not all(np.isfinite(part).all() for part in parts):
             text = _(
@@ -192,14 +195,15 @@ class Session:
             raise BundleMismatch(text, model=quoted([self.bundle.info["name"]]))
 
     def _with_masks(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> Case:
-        """The case with other masks; what was found on the old ones is left to who checks the new ones."""
+        """Return the case with other masks, without the findings on the old ones; the caller checks the new ones."""
         kept = tuple(finding for finding in self.case.findings if finding.code not in RENEWED_FINDINGS)
         return replace(self.case.with_masks(liver, tumor), findings=kept)
 
     def _place(self, case: Case, like: Session | None) -> tuple[RegionSet, Placement, tuple[Finding, ...]]:
-        """Return regions and their placement; read the images again where a fresh reading would lay another field.
+        """Return regions and their placement. The images are read again if these masks lead to another field.
 
-        The field follows from these masks, never from those before: an edited case grades as it does reopened.
+        The field depends only on the current masks, not on earlier ones, so that an edited case and a reopened one get
+        the same grade.
         """
         if self._placed is not None and self._placed[0] is case:
             return (*self._placed[1:], ())
@@ -218,9 +222,10 @@ class Session:
         return regions, placement, moved
 
     def _would_read(self, case: Case) -> bool:
-        """True when this session has what a fresh run on `case`, another reading of the same images, would encode.
+        """True if a new session on `case`, another copy of the same case, would encode the same images on the same
+        grid.
 
-        So that encoding again changes nothing. Raises: NoLiver.
+        Encoding again would then change nothing. Raises: NoLiver.
         """
         case = whole_organ(case)
         return self._field.covers(case, self.bundle.preparation.grid_for(case)[0])
@@ -266,8 +271,8 @@ class Session:
         field.memos = {name: Memo() for name in field.images}
 
     def _features(self, field: EncodedField, used: tuple[Modality, ...]) -> tuple[FeatureMaps, list]:
-        """Feature maps of the modalities in use, and their fusion (kept until other modalities are asked for)."""
-        if field.runner is not self._runner.current:  # another device has taken over
+        """Return feature maps of the modalities in use, and their fusion (kept until other modalities are used)."""
+        if field.runner is not self._runner.current:  # the device has changed
             self._encode(field, self._runner.current)
         names = tuple(m.value for m in used)
         features = field.features.only(names)
@@ -277,7 +282,7 @@ class Session:
         return features, field.fused
 
     def _voxel_map(self, field, regions, placement, used, predicted, muted) -> np.ndarray:
-        """Evidence for class `predicted` in logits per ml, on the reference grid."""
+        """Return the evidence for class `predicted` in logits per ml, on the reference grid."""
         from REACTKDLib.core.grading.voxel_map import gradient_map, onto_reference
 
         values = self._runner.run(

@@ -1,4 +1,4 @@
-"""Images that the model cannot use, since it has no branch for them or never saw them in training."""
+"""Findings on images that the model cannot use, and on combinations that it never saw in training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ignored_inputs(given: Sequence[Modality], bundle: Bundle) -> tuple[Finding, 
 
 
 def unseen_combination(used: Sequence[Modality], bundle: Bundle) -> tuple[Finding, ...]:
-    """Return a warning when the model saw each image in `used`, but never just these together."""
+    """Return a warning if the model saw each image in `used` in training, but never this combination."""
     names = [m.value for m in used]
     if bundle.trained_on is None or bundle.trained_on.saw(names):
         return ()

@@ -1,15 +1,15 @@
-"""Where in the images the evidence lies: the gradient of the predicted logit through the cached maps, per voxel.
+"""The voxel map: the evidence at each voxel, from the gradient of the predicted logit with respect to the cached maps.
 
     A = max(0, G * sum_c (F_c - m_c) dz/dF_c)
 
 z: logit of the predicted class. F_c: every cached channel that pooling reads (images, bands, fused encoder maps, the
 coarser ones interpolated to the input grid with their sum kept). m_c: the channel's mean over the parenchyma, so that
 (F_c - m_c) dz/dF_c is the first-order change of the logit if the voxel looked like the rest of the organ. G: a Gaussian
-of one voxel. Then A is brought to the reference volume by linear weights and kept only inside the regions.
+of one voxel. A is then interpolated linearly to the reference volume and set to 0 outside the regions.
 
 This is HiResCAM (Draelos and Carin 2020, arXiv 2011.08891) with the parenchyma as reference. The gradient is taken in
-two steps, first to the node vectors, then back through pooling for one group of maps at a time, so that never more than
-one group's gradient is in memory.
+two steps, first to the node vectors, then back through pooling for one group of maps at a time, so that the gradient of
+only one group is in memory at a time.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def gradient_map(
     predicted: int,
     muted: Sequence[int] = (),
 ) -> np.ndarray:
-    """Return A of the module's docstring on the placement's box, (d, h, w) float32, in logits per grid voxel.
+    """Return A (see the module's docstring) on the placement's box, (d, h, w) float32, in logits per grid voxel.
 
-    predicted: the class. muted: nodes that take no part.
+    predicted: index of the class. muted: nodes that are left out.
     """
     masks, config = runner.masks(placement), runner.student.config
     nodes = runner.pool(features, fused, placement)
@@ -63,7 +63,7 @@ def gradient_map(
 
 
 def onto_reference(values: np.ndarray, grid: Grid, regions: RegionSet) -> np.ndarray:
-    """Linear interpolation of (d, h, w) on `grid` to the reference volume's voxels, 0 outside the regions. float32."""
+    """Interpolate (d, h, w) on `grid` linearly to the reference volume's voxels, 0 outside the regions. float32."""
     box = regions.box
     placed = Grid(regions.labels.shape, regions.ijk_to_ras).part(box).ijk_to_ras
     view, matrix = to_ras_order(regions.labels[box], placed)
@@ -80,7 +80,9 @@ def onto_reference(values: np.ndarray, grid: Grid, regions: RegionSet) -> np.nda
 def _node_gradients(
     runner: StudentRunner, nodes: NodeVectors, topology: np.ndarray, predicted: int, muted: Sequence[int]
 ) -> tuple[Tensor | None, dict[str, Tensor]]:
-    """Gradient of the logit with respect to the fused and to each modality's fixed node vectors."""
+    """Return the gradient of the logit with respect to the fused node vectors and to the fixed ones of each
+    modality.
+    """
     leaves = NodeVectors(
         nodes.fused.detach().requires_grad_(), {n: v.detach().requires_grad_() for n, v in nodes.fixed.items()}
     )
@@ -94,17 +96,19 @@ def _node_gradients(
 
 
 def _logits(decision: Decision, muted: Sequence[int]) -> Tensor:
-    """Logits (K,) of a softmax over the nodes that are left."""
+    """Return the logits (K,), with the softmax over the nodes that are not muted."""
     keep = [n for n in range(len(decision.weights)) if n not in muted]
     attention = torch.softmax(torch.cat([decision.attention[keep], decision.attention[-1:]]), dim=0)
     return decision.bias + attention @ torch.cat([decision.scores[keep], decision.null_score[None]])
 
 
 def _evidence(vectors: Tensor, leaves: list[Tensor], gradient: Tensor, masks: NodeMasks) -> Tensor:
-    """Sum over the channels of `leaves` (C, ...) of (F - m) dz/dF, on the grid of the first leaf. (d, h, w)."""
+    """Return the sum over the channels of `leaves` (C, ...) of (F - m) dz/dF, on the grid of the first leaf. (d, h,
+    w).
+    """
     total = torch.zeros_like(masks.occupancy[0])
     for leaf, slope in zip(leaves, torch.autograd.grad(vectors, leaves, gradient, allow_unused=True)):
-        if slope is None:  # a block that this student does not pool
+        if slope is None:  # this student does not pool this block
             continue
         weight = masks.occupancy[:1]
         factor = 1
