@@ -1,10 +1,10 @@
 #!/usr/bin/env python-real
-"""Trains REACT-KD: as a command line module of 3D Slicer, from a shell, or under torchrun on several processes.
+"""Train REACT-KD, as a command line module of 3D Slicer, from a shell, or under torchrun on several processes.
 
     python REACTKDTrain.py --cohort "phantom:hospital?cases=24&size=tiny" --output my-run
 
-The same as `python -m REACTKDTrainLib train`, which it finds in an extension or a source checkout. Exit status: 0 done,
-1 an error, 3 stopped (go on with --resume).
+This is `python -m REACTKDTrainLib train`; the script first locates the library in an installed extension or a source
+checkout. Exit status: 0 finished, 1 error, 3 stopped (resume with --resume).
 """
 
 import sys
@@ -15,7 +15,7 @@ DESCRIPTION = HERE / "REACTKDTrain.xml"
 
 
 def find_library():
-    """Put both libraries on the path, of an installed or built extension or of a source checkout; True when found."""
+    """Add both libraries of an installed or built extension, or of a source checkout, to the path; True if found."""
     if (HERE / "REACTKDTrainLib").is_dir():
         places = [HERE, HERE.parent / "REACTKD"]
     else:
@@ -30,8 +30,8 @@ def find_library():
 
 
 def main(arguments):
-    """Run what the arguments say; returns the exit status."""
-    if "--xml" in arguments:  # Slicer asks for the description
+    """Run the command line `arguments` and return the exit status."""
+    if "--xml" in arguments:  # Slicer requests the module description
         print(DESCRIPTION.read_text(encoding="utf-8"), end="")
         return 0
     if not find_library():

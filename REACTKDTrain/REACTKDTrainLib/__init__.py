@@ -17,7 +17,7 @@ __all__ = ["Cohort", "Run", "evaluate", "open_cohort", "train"]
 
 
 def __getattr__(name: str):
-    """Import a public name when it is first asked for (PEP 562)."""
+    """Import a public name on first access (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(_import_module(f"{__name__}.api"), name)

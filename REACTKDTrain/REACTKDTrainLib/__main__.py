@@ -1,7 +1,7 @@
-"""The command line of training: `python -m REACTKDTrainLib COMMAND`, where `COMMANDS` names the commands.
+"""Command line of the training library: `python -m REACTKDTrainLib COMMAND`; `COMMANDS` lists the commands.
 
-Exit status: 0 done; 2, or 1 of train and study, with one plain sentence on standard error; 130 after Ctrl-C; 3 of a
-training that was stopped, by Ctrl-C too, and can go on. A traceback appears only with REACTKD_DEBUG=1.
+Exit status: 0 finished; 2 (train and study: 1) an error, with one plain sentence on standard error; 130 after Ctrl-C; 3
+a training that was stopped, also by Ctrl-C, and can be resumed. Tracebacks are shown only with REACTKD_DEBUG=1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from REACTKDLib.core.console import INTERRUPTED, Parser, escape_what_cannot_be_s
 from REACTKDLib.core.log import DEBUG
 from REACTKDTrainLib.commands.faults import explain
 
-#: command -> what it is for; its file in `commands` is loaded only when it is called
+#: command -> its purpose; the command's file in `commands` is imported only when the command is called
 COMMANDS = {
     "train": "train teachers and students on a cohort",
     "cohorts": "look at real cohorts before training, and list their cases",
@@ -31,7 +31,7 @@ FAILED = {"train": 1, "study": 1}
 
 
 def build_parser(chosen: str = "") -> Parser:
-    """The parser of all commands, with the options of the chosen one; `parse_args(...).run` does what it says."""
+    """Return the parser of all commands, with the options of the chosen one; `parse_args(...).run` executes it."""
     description = "Trains REACT-KD (arXiv 2508.02104), and what belongs to it."
     parser = Parser(prog=program("reactkd-train", "REACTKDTrainLib"), description=description)
     parser.add_argument("--version", action="version", version=f"REACTKD {__version__}")
@@ -57,23 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             if not debug:
-                warnings.simplefilter("ignore")  # a library's warning is no error, and Slicer shows it as one
+                warnings.simplefilter("ignore")  # Slicer would show a library's warning as an error
             options = build_parser(command).parse_args(arguments)
             status = options.run(options) or 0
             sys.stdout.flush()
         return status
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
+    except BrokenPipeError:  # the reader of our output has closed the pipe, such as `head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed with the process
         return 0
     except KeyboardInterrupt:
         status, text = INTERRUPTED, "Stopped; what was finished is kept, and nothing is half-written."
-    except Exception as error:  # whatever it is, a user reads one sentence
+    except Exception as error:  # for any error, the user gets one sentence
         text = explain(
             error, getattr(options, "output", None) if command == "train" else None, f"the command {command}"
         )
         if debug:
             raise
-    process = os.environ.get("RANK", "0")  # torchrun ends the others when one has failed, so each says it
+    process = os.environ.get("RANK", "0")  # torchrun ends all processes when one fails, so each reports
     print(text if process == "0" else f"Process {process}: {text}", file=sys.stderr, flush=True)
     return status
 

@@ -1,4 +1,4 @@
-"""What a program or a notebook calls: train a model, and measure one on other cases. `REACTKDTrainLib` exports these.
+"""Functions for programs and notebooks: train a model, and evaluate one on other cases. `REACTKDTrainLib` exports them.
 
 from REACTKDTrainLib import evaluate, train
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cohort", "Run", "evaluate", "open_cohort", "train"]
 
-LEAST_CASES = 12  # fewer make no curve
+LEAST_CASES = 12  # fewer are too few for a curve
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,9 @@ def evaluate(
         on_progress: called with (fraction, text).
 
     Returns: the measures as in `metrics.json`: "macro_auc" with "macro_auc_interval95" (bootstrap over patients),
-    "accuracy" and others with all images of each case, and the same under "inputs" for each subset. Cases without a
-    lesion that is large enough to grade have no answer: "cases_without_answer" counts them, and nothing else does.
+    "accuracy" and others with all images of each case, and the same for each subset of the images under "inputs". Cases
+    without a lesion large enough to grade have no prediction; they are counted in "cases_without_answer" and excluded
+    from all measures.
 
     Raises: UsageError for a run without a model or a cohort without grades; the errors of files; OutputNotWritable.
 
@@ -148,7 +149,7 @@ def _opened(model: Run | Grader | PathLike, device: str) -> Grader:
 
 
 def _answers(model: Grader, case: CohortCase) -> list[Prediction]:
-    """A row for each subset of the images that the model reads. A case without a lesion has no answer."""
+    """Return one row for each subset of the images that the model reads; no row for a case without a lesion."""
     session = model.open(case.load())
     own = tuple(m.value for m in session.modalities)
     rows = []

@@ -1,4 +1,4 @@
-"""Work that is done once: its results in files that are named by a hash of all that they depend on."""
+"""Content-addressed store of computed results: a file is named by a hash of everything that its content depends on."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 
 def content_key(recipe: str | Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of everything that a result depends on: its input's hash, every setting, and a format's version.
+    """Return the SHA-256 (hex) of everything that a result depends on: hash of its input, all settings, format version.
 
-    recipe: a text, which may hold the name of a file that is no Unicode, or what JSON can hold; other values count as
-    their text.
+    recipe: a text (which may contain a file name that is not valid Unicode) or a JSON-serializable mapping; other
+    values
+    are converted to text.
     """
     text = recipe if isinstance(recipe, str) else json.dumps(recipe, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -30,12 +31,13 @@ def content_key(recipe: str | Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class ContentStore:
-    """Results by `content_key`, one file each, written whole; a file that is damaged counts as absent and is removed.
+    """Results by `content_key`, one file each, written atomically; a damaged file is removed and counts as absent.
 
-    Names of files are hashes, since a case is often named for a patient and stores are shared.
+    File names are hashes because cases are often named after patients and stores are shared.
 
-    folder: made when something is put. suffix: '.npz' for arrays by name, '.pt' for what `torch.save` takes.
-    compressed: arrays are packed, where they hold many zeros.
+    folder: created when the first result is stored. suffix: '.npz' for arrays by name, '.pt' for objects of
+    `torch.save`.
+    compressed: compress the arrays, for arrays with many zeros.
 
     Example:
         >>> store = ContentStore(Path("cache"))
@@ -47,19 +49,19 @@ class ContentStore:
     compressed: bool = False
 
     def path(self, key: str, label: str = "") -> Path:
-        """Where a result is kept. label: for display, before the hash; never from a patient's name."""
+        """Return the path of a result. label: text shown before the hash; must not contain a patient's name."""
         return Path(self.folder) / f"{label}{'.' if label else ''}{key[:40]}{self.suffix}"
 
     def has(self, key: str, label: str = "") -> bool:
-        """Whether it is there and whole. Reads all of it."""
+        """Return True if the result exists and is undamaged. Reads the whole file."""
         return is_whole(self.path(key, label))
 
     def get(self, key: str, decode: Callable[[Any], T] = dict, label: str = "") -> T | None:
-        """What `decode` makes of the result; None when it is absent, damaged or of another form."""
+        """Return the result as converted by `decode`; None if it is absent, damaged or in another format."""
         return kept(self.path(key, label), lambda path: decode(self._read(path)))
 
     def put(self, key: str, content: Any, label: str = "") -> None:
-        """Keep a result: {name: array}, or what `torch.save` takes. Raises: OutputNotWritable."""
+        """Store a result: {name: array}, or an object for `torch.save`. Raises: OutputNotWritable."""
         path = self.path(key, label)
         if self.suffix == ".pt":
             write_tensors(path, content)
@@ -68,7 +70,7 @@ class ContentStore:
             (np.savez_compressed if self.compressed else np.savez)(beside, **content)
 
     def made(self, key: str, make: Callable[[], Any], decode: Callable[[Any], T] = dict) -> T:
-        """The result from the folder, or made now, kept and read from there. Raises: what `make` and `put` raise."""
+        """Return the stored result; compute and store it first if it is absent. Raises: see `make` and `put`."""
         found = self.get(key, decode)
         if found is None:
             self.put(key, make())

@@ -1,4 +1,4 @@
-"""Commands by the names of the last release: they run, with a hint on standard error. Goes with the next release."""
+"""Command names of the last release: they still work, with a hint on standard error, until the next release."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 
-#: module under REACTKDTrainLib run by `python -m` -> the command that it is now
+#: module under REACTKDTrainLib that was run by `python -m` -> the command that replaces it
 MOVED = {
     "cohorts.__main__": "cohorts",
     "low_dose.__main__": "low-dose",
@@ -16,12 +16,10 @@ MOVED = {
     "evaluation.compare": "compare runs",
     "heads.compare": "compare nodes",
     "run.comparison": "compare methods",
-    **{
-        f"shipped.{step}": "release make" for step in ("prepared", "extract", "ship", "distill")
-    },  # one of its steps each
+    **{f"shipped.{step}": "release make" for step in ("prepared", "extract", "ship", "distill")},  # one step each
     "shipped.page": "release page",
 }
-PACKAGES = ("heads", "run", "shipped")  # that are no more
+PACKAGES = ("heads", "run", "shipped")  # packages that no longer exist
 SOURCE = """
 import sys
 from REACTKDTrainLib.__main__ import main
@@ -33,7 +31,7 @@ if __name__ == "__main__":
 
 
 class _Moved(MetaPathFinder, InspectLoader):
-    """Finds, after every other finder, the modules of MOVED."""
+    """Import hook that finds the modules of MOVED after all other finders have failed."""
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
         name = fullname.removeprefix("REACTKDTrainLib.")

@@ -1,4 +1,4 @@
-"""How far work is: parts that make up a whole, and how it is shown: to Slicer, on a terminal, in a file."""
+"""Progress of work that consists of weighted parts, and its display in Slicer, on a terminal or in a file."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from REACTKDLib.core.console import writable
 from REACTKDLib.core.progress import OnProgress, TimeLeft, duration, no_progress
 
 Style = Literal["slicer", "terminal", "lines", "none"]
-#: style -> seconds between two reports, at first and after hours
+#: style -> seconds between two reports, at the start and after hours
 PACE = {"slicer": (0.5, 30.0), "terminal": (0.1, 0.1), "lines": (2.0, 60.0)}
-#: seconds of work that are measured before it is said how long all takes, and what is too short to say so
+#: seconds of work measured before the total duration is estimated, and the duration below which none is printed
 MEASURED_S, SHORT_S = 2.0, 10.0
-#: before this share of the work nothing is said of the whole, unless it took this long: first cases also load packages
+#: no estimate before this share of the work, unless it took this long: the first cases also load packages
 MEASURED_SHARE, LONG_S = 0.02, 600.0
 _BAR = "{percentage:5.1f} %|{bar:20}| {desc}"
 
 
 class WeightedProgress:
-    """A run as parts with weights (their expected cost): `part` gives each an OnProgress that moves the whole.
+    """A run as parts with weights (their expected cost); `part` returns for each an OnProgress that advances the total.
 
-    A part that was not announced counts nothing; the whole never goes back.
+    A part that was not announced has weight 0. The total never decreases.
     """
 
     def __init__(self, parts: Mapping[str, float], on_progress: OnProgress = no_progress):
@@ -36,7 +36,7 @@ class WeightedProgress:
         self._on_progress = on_progress
 
     def part(self, name: str) -> OnProgress:
-        """The progress of one part, 0 to 1."""
+        """Return the OnProgress of one part, from 0 to 1."""
         return partial(self._report, name)
 
     def _report(self, part: str, fraction: float, text: str) -> None:
@@ -45,14 +45,15 @@ class WeightedProgress:
 
 
 class ProgressDisplay:
-    """An OnProgress that shows what it gets on a stream, as a context around the work.
+    """An OnProgress that prints progress to a stream; used as a context manager around the work.
 
-    On a terminal a line that stays says about how long all takes, once the first part of the work was measured.
+    On a terminal, the estimated total duration is printed once, on a line of its own, after the first part of the work
+    has been measured.
 
     style: 'slicer' prints the tags that Slicer's runner reads, 'terminal' draws a bar, 'lines' prints lines, 'none'
-    nothing. Slicer keeps all that a module prints and takes its tags out one by one when it ends, in time that grows
-    with the square of their number: so the longer a run takes, the more seldom it reports (a day makes about 4,000
-    reports). The end, and a text that is another one up to its first comma, are shown at once.
+    prints nothing. Slicer keeps everything that a module prints and removes its tags one by one when it ends, in time
+    quadratic in their number. The interval between reports therefore grows with the duration of the run (a day gives
+    about 4,000 reports). The end, and a text that differs from the last one before its first comma, are shown at once.
     """
 
     def __init__(self, stream: TextIO, style: Style, name: str = "", clock: Callable[[], float] = time.monotonic):
@@ -71,7 +72,7 @@ class ProgressDisplay:
         return self
 
     def __call__(self, fraction: float, text: str = "") -> None:
-        """Show it, unless the last time was a moment ago."""
+        """Show the progress, unless the last report was a moment ago."""
         if self._style == "none":
             return
         seconds = self._left(fraction)
@@ -104,7 +105,7 @@ class ProgressDisplay:
             )
 
     def _estimate(self, seconds: float | None) -> None:
-        """Say once about how long all takes; what comes later is in the bar."""
+        """Print the estimated total duration once; later estimates are shown in the bar."""
         passed = self._clock() - self._started
         if self._estimated or self._bar is None or seconds is None or passed < MEASURED_S:
             return
@@ -121,5 +122,5 @@ class ProgressDisplay:
 
 
 def display_for(stream: TextIO, piped: Style = "none") -> ProgressDisplay:
-    """A bar where `stream` is a terminal, else `piped`."""
+    """Return a bar if `stream` is a terminal, otherwise the style `piped`."""
     return ProgressDisplay(stream, "terminal" if stream.isatty() else piped)

@@ -1,4 +1,4 @@
-"""Settings as typed, frozen classes that pydantic validates; a wrong value gets one sentence that names its key."""
+"""Settings as typed, frozen classes validated by pydantic; an invalid value gives one sentence that names its key."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from REACTKDLib.core.text import shown
 
 T = TypeVar("T")
 CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True)
-#: a factor of a term of the loss
+#: factor of a term of the loss
 Weight = Annotated[float, Field(ge=0, le=1e12)]
-#: the share of things that are left out
+#: share of items that are left out
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-#: pydantic's type of an error -> what the setting must be; other errors keep pydantic's words
+#: pydantic error type -> what the setting must be; other errors keep pydantic's message
 KINDS = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -34,14 +34,14 @@ KINDS = {
 
 
 class BadSetting(UsageError, ValueError):
-    """A setting has a value that it cannot have, or there is no such setting."""
+    """A setting has an invalid value, or does not exist."""
 
 
 @dataclass_transform(frozen_default=True)
 def settings(cls: type[T] | None = None, **config: Any) -> Any:
-    """Decorate a class of settings: frozen, typed strictly, no other keys; `config` goes over `CONFIG`.
+    """Decorate a class of settings: frozen, strictly typed, no unknown keys; `config` overrides `CONFIG`.
 
-    Its constructor and `dataclasses.replace` raise BadSetting.
+    The constructor and `dataclasses.replace` raise BadSetting.
     """
     if cls is None:
         return partial(settings, **config)
@@ -60,7 +60,7 @@ def settings(cls: type[T] | None = None, **config: Any) -> Any:
 
 
 def from_json(cls: type[T], values: Mapping[str, Any], base: T) -> T:
-    """Build from the JSON form; what `values` lack is taken from `base`. Raises: BadSetting."""
+    """Build an object from its JSON form; missing values are taken from `base`. Raises: BadSetting."""
     try:
         return _adapter(cls).validate_json(json.dumps(_merged(base, values)))
     except ValidationError as error:
@@ -72,17 +72,17 @@ def from_json(cls: type[T], values: Mapping[str, Any], base: T) -> T:
 
 
 def to_json(value: Any) -> dict[str, Any]:
-    """The JSON form, by the names that files have."""
+    """Return the JSON form, with the names used in files."""
     return _adapter(type(value)).dump_python(value, mode="json", by_alias=True)
 
 
 def schema_of(cls: type) -> dict[str, Any]:
-    """The JSON schema of what `from_json` reads."""
+    """Return the JSON schema of the input of `from_json`."""
     return _adapter(cls).json_schema(by_alias=True)
 
 
 def sentence_of(error: ValidationError, cls: type) -> str:
-    """The first of pydantic's errors about a `cls` as one plain sentence."""
+    """Return the first of pydantic's errors about `cls` as one plain sentence."""
     first = error.errors(include_url=False)[0]
     kind, given = first["type"], shown(repr(first["input"]))
     keys = [part for part in first["loc"] if isinstance(part, str)]
@@ -110,13 +110,13 @@ def _adapter(cls: type) -> TypeAdapter:
 
 
 def _file_names(cls: type) -> dict[str, str]:
-    """Attribute -> name in files."""
+    """Return attribute -> name in files."""
     known = getattr(cls, "__pydantic_fields__", {})
     return {f.name: (known[f.name].alias if f.name in known else None) or f.name for f in fields(cls)}
 
 
 def _told_names(cls: type) -> dict[str, str]:
-    """Name in files -> what a sentence calls it: as the pages do, and where run.json differs that too."""
+    """Return name in files -> name in messages (that of the documentation, also where run.json differs from it)."""
     names = ((name, written, name.replace("_", "")) for name, written in _file_names(cls).items())
     return {w: w if plain == w.lower() or n == w else f"{n} ({w} in run.json)" for n, w, plain in names}
 
@@ -129,7 +129,7 @@ def _class_at(cls: type, keys: list[str]) -> type:
 
 
 def _merged(base: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON form of `base` with `values`, all the way down. Raises: BadSetting for a setting given twice."""
+    """Return the JSON form of `base`, updated recursively by `values`. Raises: BadSetting for a setting given twice."""
     names = _file_names(type(base))
     attributes = {written: name for name, written in names.items()}
     changes: dict[str, Any] = {}

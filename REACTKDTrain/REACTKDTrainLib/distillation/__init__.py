@@ -1,1 +1,1 @@
-"""What the student learns from the teachers: logits, and the graph of regions."""
+"""Distillation of teachers into the student: methods, losses, the graph of regions."""

@@ -1,4 +1,4 @@
-"""Regression of a phantom's latents from the student's lesions: a term that real cohorts do not have."""
+"""Auxiliary regression of a phantom's latent variables from the student's lesion embeddings; for phantoms only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from REACTKDTrainLib.models.outputs import GraphOutput
 
 
 class LatentReadout(nn.Module):
-    """Linear readout of what a lesion is from its embedding, in units of the training cases.
+    """Linear readout of a lesion's latent variables from its embedding, in units of the training cases.
 
     hidden: width of the embeddings. latents: of the training cases, all of one biology, see `units_of`.
     """
@@ -31,7 +31,7 @@ class LatentReadout(nn.Module):
         self.readout = nn.Linear(hidden, len(mean))
 
     def loss(self, embeddings: Tensor, wanted: Tensor, shown: Tensor) -> Tensor:
-        """Mean squared error, a scalar, over what is known and shown; 0 where that is nothing.
+        """Return the mean squared error, a scalar, over the latents that are known and visible; 0 if there are none.
 
         embeddings: (L, H) of lesions; wanted: (L, K), the columns of `COLUMNS`, NaN where unknown; shown: (L, K) bool,
         see `visible`.
@@ -41,19 +41,19 @@ class LatentReadout(nn.Module):
 
 
 class LatentRegression(LatentReadout):
-    """The term of `loss.auxiliary` on views.
+    """The loss term `loss.auxiliary`, computed on views.
 
-    hidden: width of the embeddings. train: cases whose latents give the units. Raises: UsageError for patients, and for
-    phantoms of two biologies.
+    hidden: width of the embeddings. train: cases whose latents define the units. Raises: UsageError for patients, and
+    for phantoms of two biologies.
     """
 
     def __init__(self, hidden: int, train: Sequence[CohortCase]):
         super().__init__(hidden, [truth.latents for truth in truths_of(train)])
 
     def forward(self, output: GraphOutput, views: Sequence[View], presence: Mapping[str, Tensor]) -> Tensor:
-        """The mean over the cases of each case's mean over its lesions and the latents known and shown: a scalar.
+        """Return a scalar: the mean over lesions and over known, visible latents of each case, averaged over the cases.
 
-        output: of the student, whose `embeddings` are read. presence: modality -> (B,), the images of each case.
+        output: of the student; only its `embeddings` are used. presence: modality -> (B,), the images of each case.
         """
         shown = visible(presence, self.biology)
         rows = []
@@ -69,7 +69,7 @@ class LatentRegression(LatentReadout):
 
 
 def truths_of(cases: Sequence[CohortCase]) -> list[Truth]:
-    """What is known of phantoms of one biology. Raises: UsageError for patients, and for phantoms of two biologies."""
+    """Return the ground truth of phantoms of one biology. Raises: UsageError for patients, or for two biologies."""
     truths = [truth_of(case.truth) for case in cases]
     if any(truth is None for truth in truths):
         raise UsageError("Only digital phantoms have latents to regress; set loss.auxiliary to 0.")
@@ -81,10 +81,10 @@ def truths_of(cases: Sequence[CohortCase]) -> list[Truth]:
 
 
 def visible(presence: Mapping[str, Tensor], biology: str) -> Tensor:
-    """(B, K) bool: which columns of a biology the images show. presence: modality -> (B,), 0 or 1.
+    """(B, K) bool: which columns of a biology are visible in the images. presence: modality -> (B,), 0 or 1.
 
-    The lesion count of the independent biology is the topology node's, and no image's of a lesion; t of the shared one
-    shows in every image.
+    The lesion count of the independent biology belongs to the topology node and is visible in no image of a lesion; t
+    of the shared biology is visible in every image.
     """
     columns = []
     rows = len(next(iter(presence.values())))

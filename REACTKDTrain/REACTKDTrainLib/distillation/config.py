@@ -1,4 +1,4 @@
-"""How the student is distilled."""
+"""Settings of the distillation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from REACTKDTrainLib.distillation.gromov import Mode
 from REACTKDTrainLib.models.teacher_heads import BRANCHES
 from REACTKDTrainLib.settings import Weight, settings
 
-#: who teaches: everything together, or one branch alone
+#: which teacher is distilled: the fused one, or one branch alone
 TEACHERS = ("fused", *BRANCHES)
 
 

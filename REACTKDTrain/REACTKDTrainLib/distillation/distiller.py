@@ -1,4 +1,4 @@
-"""What every method of distillation is: terms that pull the student toward its teachers."""
+"""Base classes of the distillation methods, and construction of a method by its name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from REACTKDTrainLib.distillation.maps import map_pairs
 from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.models.outputs import GraphOutput
 
-#: what is written behind the name of a method without a term on the answer, to add that of 'kd'
+#: suffix that adds the logit term of 'kd' to a method that has none
 WITH_KD = "+kd"
 
 
@@ -23,13 +23,13 @@ _registered: dict[str, type[Distiller]] = {}
 
 
 class Distiller(nn.Module):
-    """One method: a subclass with its name, such as `class X(Distiller, name="kd")`, in `methods/kd.py`, where it is
-    found; the command line, REACTKDTrain.xml and the study then have it too. Its parameters (projections) are trained
-    with the student and thrown away afterward.
+    """One method, as a subclass with its name, such as `class X(Distiller, name="kd")` in `methods/kd.py`. Methods in
+    that folder are found automatically and offered by the command line, REACTKDTrain.xml and the study. The parameters
+    of a method (projections) are trained with the student and discarded afterward.
 
-    student_width, teacher_width: channels of the node vectors and maps of the two. `needs_teacher`: False for a method
-    that never looks at one; `needs_maps`: True for methods that compare whole maps. `label`: in tables; it says where a
-    loss had to be re-derived because its source could not be had.
+    student_width, teacher_width: channels of the node vectors and maps of the two networks. `needs_teacher`: False for
+    a method that uses no teacher; `needs_maps`: True for methods that compare whole maps. `label`: the name in tables;
+    it marks a loss that was re-derived because its source was not available.
     """
 
     label = ""
@@ -47,14 +47,15 @@ class Distiller(nn.Module):
         self.student_width, self.teacher_width = student_width, teacher_width
 
     def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
-        """Named terms, weighted, each a scalar, the mean over the B cases; the focal loss is not among them.
+        """Return named, weighted terms, each a scalar (mean over the B cases), without the focal loss.
 
-        student, teacher: their outputs; those of the teacher are constants. views: of the cases, in the same order.
+        student, teacher: outputs of the networks; those of the teacher are treated as constants. views: of the cases,
+        in the same order.
         """
         raise NotImplementedError
 
     def logit_terms(self, student: Tensor, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
-        """Those of the terms that compare logits alone; heads learn from them before the encoders join.
+        """Return the terms that compare logits alone; heads are trained with them before the encoders are included.
 
         student: logits (B, K). teacher, views: as in `forward`.
         """
@@ -63,7 +64,7 @@ class Distiller(nn.Module):
 
 class MapDistiller(Distiller):
     """A method that compares whole maps, one case at a time: the mean of `of_case` over the batch, times `feature` and
-    its own weight `beta`.
+    the method's own weight `beta`.
     """
 
     needs_maps = True
@@ -75,12 +76,14 @@ class MapDistiller(Distiller):
         return {name: weight * torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
 
     def of_case(self, student: Tensor, teacher: Tensor, occupancy: Tensor) -> dict[str, Tensor]:
-        """Named terms of maps (C, d, h, w) and (E, d, h, w) on one grid, and regions (n, d, h, w), see `map_pairs`."""
+        """Return named terms from maps (C, d, h, w), (E, d, h, w) on one grid and regions (n, d, h, w), see
+        `map_pairs`.
+        """
         raise NotImplementedError
 
 
 class WithLogits(Distiller):
-    """Another method's terms, and those of logits beside them (Hinton et al. 2015), as its authors often run it."""
+    """The terms of another method plus those of logits (Hinton et al. 2015), as its authors often use it."""
 
     def __init__(self, method: Distiller, logits: Distiller):
         super().__init__(method.config, method.student_width, method.teacher_width)
@@ -96,7 +99,7 @@ class WithLogits(Distiller):
 
 
 def method_class(name: str) -> type[Distiller]:
-    """The class of one of METHODS. Raises: UsageError for another name."""
+    """Return the class of one of METHODS. Raises: UsageError for an unknown name."""
     if name not in METHODS:
         raise UsageError(f"There is no method {name!r}; choose one of {', '.join(METHODS)}.")
     import_module(f"REACTKDTrainLib.distillation.methods.{name.replace('-', '_')}")
@@ -104,12 +107,12 @@ def method_class(name: str) -> type[Distiller]:
 
 
 def compares_answers(method: type[Distiller]) -> bool:
-    """Whether a method has terms on the logits, as `logit_terms` gives them."""
+    """Return True if a method has terms on the logits, as given by `logit_terms`."""
     return method.logit_terms is not Distiller.logit_terms
 
 
 def check_method(name: str) -> None:
-    """Raises: UsageError unless `name` is one of METHODS, or one without a term on logits with '+kd' behind it."""
+    """Raises: UsageError unless `name` is one of METHODS, or one without a term on logits followed by '+kd'."""
     plain = name.removesuffix(WITH_KD)
     if plain != name and plain in METHODS:
         found = method_class(plain)
@@ -119,10 +122,10 @@ def check_method(name: str) -> None:
 
 
 def make_distiller(name: str, config: DistillationConfig, student_width: int, teacher_width: int) -> Distiller:
-    """Build a method by its name; 'at+kd' adds the terms of 'kd' to a method without any on logits.
+    """Build a method by its name; 'at+kd' adds the terms of 'kd' to a method without terms on logits.
 
     config: each method reads its own weights. student_width, teacher_width: channels C of their nodes and maps.
-    Raises: UsageError for an unknown one.
+    Raises: UsageError for an unknown name.
     """
     check_method(name)
     if name not in METHODS:

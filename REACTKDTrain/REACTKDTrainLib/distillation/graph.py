@@ -1,8 +1,8 @@
 """The graph of regions: nodes on the unit sphere, cosine edges, and the losses on nodes and edges.
 
-`Graphs` holds a batch as padded matrices, and the `mean_` losses take it whole: a step has dozens of graphs of two to
-six nodes, and a loop over them spends its time on calls, not on arithmetic. Values and gradients are those of one graph
-after the other, averaged over the cases.
+`Graphs` holds a batch as padded matrices, and the `mean_` losses process the whole batch: a step has dozens of graphs
+with two to six nodes, and a loop over them would be dominated by call overhead. Values and gradients equal those of
+computing one graph after the other and averaging over the cases.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from REACTKDTrainLib.distillation.gromov import Mode, plan_between
 from REACTKDTrainLib.distillation.gromov_batch import plan_values, semirelaxed_plans
 
 _EPS = 1e-6
-#: teacher nodes up to which the search for many graphs finds what `plan_between` finds; beyond it may end higher
+#: number of teacher nodes up to which the batched search reaches the result of `plan_between`; beyond it may be worse
 _EXACT_TOGETHER = 4
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Rows (n, d) scaled to length 1; a row of zeros stays zeros, with a finite gradient."""
+    """Return rows (n, d) scaled to length 1; a zero row stays zero, with a finite gradient."""
     return vectors / vectors.square().sum(dim=-1, keepdim=True).add(_EPS**2).sqrt()
 
 
@@ -50,7 +50,7 @@ def normalized(nodes: Tensor) -> Tensor:
 
 
 def projector(channels: int, width: int) -> nn.Linear:
-    """A linear map of node vectors to a common width, orthogonal at the start; thrown away after training."""
+    """Linear map of node vectors to a common width, initialized orthogonal; discarded after training."""
     layer = nn.Linear(channels, width, bias=False)
     nn.init.orthogonal_(layer.weight)
     return layer
@@ -58,7 +58,7 @@ def projector(channels: int, width: int) -> nn.Linear:
 
 @dataclass(frozen=True, eq=False)
 class Graphs:
-    """B graphs, padded with zeros. nodes: (B, N, d) of length 1; rows: (B, N) bool, the real ones; counts: of each."""
+    """B graphs, padded with zeros. nodes: (B, N, d), unit length; rows: (B, N) bool, the real nodes; counts: (B,)."""
 
     nodes: Tensor
     rows: Tensor
@@ -82,7 +82,7 @@ class Graphs:
         return (1 - self.edges) * (self.rows[:, :, None] & self.rows[:, None] & ~itself)
 
     def matched(self, matches: Sequence[Tensor]) -> Graphs:
-        """The graphs with nodes in another order: node i of case b is node matches[b][i] here."""
+        """Return the graphs with their nodes reordered: node i of case b becomes node matches[b][i] of this one."""
         index = pad_sequence([m.to(self.nodes.device) for m in matches], batch_first=True)
         nodes = self.nodes.gather(1, index[..., None].expand(-1, -1, self.nodes.shape[2]))
         rows, counts = _real(matches, index)
@@ -90,28 +90,28 @@ class Graphs:
 
 
 def _real(parts: Sequence[Tensor], padded: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-    """Which rows (B, N) of `padded` are no padding, and how many each part has."""
+    """Return which rows (B, N) of `padded` are real, and the number of rows of each part."""
     counts = tuple(map(len, parts))
     rows = torch.arange(padded.shape[1], device=padded.device) < torch.tensor(counts, device=padded.device)[:, None]
     return rows, counts
 
 
 def mean_node_loss(student: Graphs, teacher: Graphs) -> Tensor:
-    """Equation 5, the mean over cases; both with the same nodes."""
+    """Equation 5, mean over cases; both graphs with the same nodes."""
     each = (student.nodes - teacher.nodes).square().sum(dim=2) * student.rows
     return (each.sum(dim=1) / student.rows.sum(dim=1)).mean()
 
 
 def mean_edge_loss(student: Graphs, teacher: Graphs) -> Tensor:
-    """Equation 6, the mean over cases; both with the same nodes."""
+    """Equation 6, mean over cases; both graphs with the same nodes."""
     each = (student.edges - teacher.edges).square().sum(dim=(1, 2))
     return (each / student.rows.sum(dim=1).square()).mean()
 
 
 def mean_gw_loss(student: Graphs, teacher: Graphs, costs: Tensor, mode: Mode) -> Tensor:
-    """Equation 7, the mean over cases, at detached plans that start from `costs` (B, N, M).
+    """Equation 7, mean over cases, at detached plans initialized from `costs` (B, N, M).
 
-    A graph of one node on either side counts as 0.
+    A case with one node on either side contributes 0.
     """
     ds, dt = student.distances, teacher.distances.detach()
     plans = ds.new_zeros((len(ds), ds.shape[1], dt.shape[1]))

@@ -1,11 +1,11 @@
 """Gromov-Wasserstein between graphs of different node sets (equation 7 of arXiv 2508.02104).
 
-L = min over plans pi of sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl. The plan is found without gradient, in double
-precision on the CPU, by POT; the value at the fixed plan is then differentiated in closed form, which is the gradient
-of the minimum by the envelope theorem. Cold-started solvers fail just where the loss should vanish
-(docs/explanation/method.md, Gromov-Wasserstein), and entropic or batched ones stay at the product plan for two nodes;
-so plans start from features, and small graphs of one size are solved by enumeration (a concave objective over uniform
-marginals has an optimum at a permutation).
+L = min over plans pi of sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl. The plan is computed without gradient, in double
+precision on the CPU, by POT. The value at the fixed plan is then differentiated in closed form, which by the envelope
+theorem is the gradient of the minimum. Cold-started solvers fail exactly where the loss should vanish
+(docs/explanation/method.md, Gromov-Wasserstein), and entropic or batched ones stay at the product plan for two nodes.
+Plans therefore start from features, and small graphs of equal size are solved by enumeration (a concave objective over
+uniform marginals has an optimum at a permutation).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _POLISHED = 3
 
 @torch.no_grad()
 def plan_between(d_student: Tensor, d_teacher: Tensor, cost: Tensor, mode: Mode) -> Tensor:
-    """The best plan found, (n, m) float64 on the CPU.
+    """Return the best plan found, (n, m) float64 on the CPU.
 
-    cost: (n, m) squared distances between node features, which plans start from. 'paper': balanced, uniform marginals
-    on both sides. 'semirelaxed': uniform over the student's nodes, free over the teacher's, so that a lesion that the
-    student's masks lack costs nothing. 'matched': the identity, for graphs with the same nodes.
+    cost: (n, m) squared distances between node features, from which plans are initialized. mode: 'paper': balanced,
+    uniform marginals on both sides. 'semirelaxed': uniform over the student's nodes, free over the teacher's, so that a
+    lesion missing from the student's masks costs nothing. 'matched': the identity, for graphs with the same nodes.
 
     Raises: ValueError for an unknown mode, or 'matched' with different node counts.
     """
@@ -58,14 +58,14 @@ def _permutations(n: int) -> np.ndarray:
 
 
 def _values(ds: np.ndarray, dt: np.ndarray, plans: np.ndarray) -> np.ndarray:
-    """sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl of many plans (k, n, m): (k,)."""
+    """Values sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl of several plans (k, n, m): (k,)."""
     p, q = plans.sum(axis=2), plans.sum(axis=1)
     own = np.einsum("ki,ij,kj->k", p, ds**2, p) + np.einsum("ki,ij,kj->k", q, dt**2, q)
     return own - 2 * np.einsum("kij,kij->k", plans, ds @ plans @ dt.T)
 
 
 def _balanced(ds: np.ndarray, dt: np.ndarray, cost: np.ndarray) -> list[np.ndarray]:
-    """Fused plans at two mixtures of features and structure; each is also polished on structure alone."""
+    """Fused plans at two mixtures of features and structure; each is also refined on structure alone."""
     import ot
 
     p, q = np.full(len(ds), 1 / len(ds)), np.full(len(dt), 1 / len(dt))
@@ -77,10 +77,10 @@ def _balanced(ds: np.ndarray, dt: np.ndarray, cost: np.ndarray) -> list[np.ndarr
 
 
 def _semirelaxed(ds: np.ndarray, dt: np.ndarray, cost: np.ndarray) -> list[np.ndarray]:
-    """Descent from the best assignments of student to teacher nodes where all can be tried, else from feature starts.
+    """Descent from the best assignments of student to teacher nodes if all can be enumerated, otherwise from features.
 
-    With the student's marginal alone fixed the feasible set is a product of simplices, whose corners are assignments.
-    An optimum may split a node's mass, so the best corners are only where the descent starts.
+    With only the student's marginal fixed, the feasible set is a product of simplices, whose vertices are assignments.
+    An optimum may split a node's mass, so the best vertices are only the starting points of the descent.
     """
     import ot
 
@@ -109,8 +109,8 @@ def _semirelaxed(ds: np.ndarray, dt: np.ndarray, cost: np.ndarray) -> list[np.nd
 
 
 def _stays(ds: np.ndarray, dt: np.ndarray, row: np.ndarray) -> bool:
-    """True when descent would not leave the corner that sends student node i to teacher node row[i]: at each node the
-    gradient is least where its mass already is, so a linear step stays put (most corners that are best are such).
+    """True if descent would not leave the vertex that sends student node i to teacher node row[i]: at each node the
+    gradient is smallest where its mass already is, so a linear step stays there (true of most of the best vertices).
     """
     gradient = ((ds[:, :, None] - dt[row][None]) ** 2).sum(axis=1)
     return bool((gradient[np.arange(len(row)), row] <= gradient.min(axis=1) + 1e-12).all())

@@ -1,10 +1,10 @@
-"""Semi-relaxed Gromov-Wasserstein plans of a whole batch of small graphs at once: what a training step asks for.
+"""Semi-relaxed Gromov-Wasserstein plans of a whole batch of small graphs at once, as needed in each training step.
 
-With the student's marginal alone fixed, the corners of the feasible set are assignments of student to teacher nodes.
-The best of many assignments are improved node by node, then by conditional gradient with an exact step, since an
-optimum may split a node's mass (Frank and Wolfe 1956; Vincent-Cuaz et al. 2022). On graphs small enough to try every
-assignment its values are within a few percent of those of `gromov.plan_between`, on larger ones they are lower in the
-mean, and all of a batch takes some tens of milliseconds.
+With only the student's marginal fixed, the vertices of the feasible set are assignments of student to teacher nodes.
+The best of many assignments are improved node by node, then by conditional gradient with exact line search, since an
+optimum may split a node's mass (Frank and Wolfe 1956; Vincent-Cuaz et al. 2022). On graphs small enough to enumerate
+all assignments, the values are within a few percent of those of `gromov.plan_between`; on larger ones they are lower on
+average. A batch takes some tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -15,24 +15,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_COUNTED = 1024  # assignments tried in order: all of them for graphs of four nodes and five
+_COUNTED = 1024  # assignments enumerated: all of them for a student of five nodes and a teacher of four
 _DRAWN = 96
 _KEPT = 4
 _SWEEPS = 3
 _ITERATIONS = 15
 _LAST_ITERATIONS = 60
 _SMALL = 1e-13
-_WIDEST = 256  # nodes of a graph for which starts are drawn
+_WIDEST = 256  # width of the table of random starts, which are the same for every n up to it
 
 
 @torch.no_grad()
 def semirelaxed_plans(
     d_student: Tensor, d_teacher: Tensor, rows_student: Tensor, rows_teacher: Tensor, costs: Tensor
 ) -> Tensor:
-    """Plans (B, N, M), float64 on the CPU: uniform over the student's nodes, free over the teacher's, 0 on padding.
+    """Return plans (B, N, M), float64 on the CPU: uniform over the student's nodes, free over the teacher's, 0 on
+    padding.
 
     d_student: (B, N, N); d_teacher: (B, M, M); rows_*: (B, N), (B, M) bool, the real nodes, which come first; costs:
-    (B, N, M) squared distances of node features, which one start is made from. A case's plan depends on no other case.
+    (B, N, M) squared distances of node features, used for one of the starts. The plan of a case is independent of the
+    other cases.
     """
     ds, dt, costs = (x.detach().cpu().double() for x in (d_student, d_teacher, costs))
     real, known = rows_student.cpu(), rows_teacher.cpu()
@@ -46,7 +48,7 @@ def semirelaxed_plans(
             maps = _improved(maps, node, ds, dt, p, known)
         if torch.equal(before, maps):
             break
-    maps = torch.cat([raw, maps], dim=1)  # an improved corner may lie farther from the best split of masses
+    maps = torch.cat([raw, maps], dim=1)  # an improved vertex may lie farther from the best split of masses
     b, k = maps.shape[:2]
     wide = [x.repeat_interleave(k, dim=0) for x in (ds, dt, p, known)]
     corners = F.one_hot(maps, dt.shape[1]).double().flatten(0, 1) * wide[2][..., None]
@@ -57,21 +59,21 @@ def semirelaxed_plans(
 
 
 def plan_values(ds: Tensor, dt: Tensor, plans: Tensor) -> Tensor:
-    """sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl, differentiable in both: (B,) of (B, n, n), (B, m, m), (B, n, m)."""
+    """sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl: (B,) from (B, n, n), (B, m, m), (B, n, m); differentiable."""
     p, q = plans.sum(dim=2, keepdim=True), plans.sum(dim=1)[..., None]
     own = (p * (ds.square() @ p)).sum(dim=(1, 2)) + (q * (dt.square() @ q)).sum(dim=(1, 2))
     return own - 2 * (plans * (ds @ plans @ dt)).sum(dim=(1, 2))
 
 
 def _starts(counts: Tensor, n: int, costs: Tensor) -> Tensor:
-    """(B, starts, n): the nearest teacher node by features, the node of the same place, counted and random ones."""
+    """(B, starts, n): nearest teacher node by features, node of the same index, enumerated and random assignments."""
     fixed = torch.stack([_fixed_starts(int(m), n) for m in counts])
     return torch.cat([costs.argmin(dim=2)[:, None], fixed], dim=1)
 
 
-@lru_cache(maxsize=256)  # a training asks for those of few sizes, thousands of times
+@lru_cache(maxsize=256)  # a training uses few sizes, thousands of times
 def _fixed_starts(m: int, n: int) -> Tensor:
-    """(starts, n) onto m teacher nodes, those of `_starts` that no feature changes."""
+    """Assignments (starts, n) to m teacher nodes: those of `_starts` that do not depend on features."""
     drawn = torch.rand(_DRAWN, max(n, _WIDEST), generator=torch.Generator().manual_seed(0))[:, :n]
     random = (drawn * m).long()
     power = float(m) ** torch.arange(n).double()  # digits of a number, one for each node
@@ -81,9 +83,11 @@ def _fixed_starts(m: int, n: int) -> Tensor:
 
 
 def _best(maps: Tensor, ds: Tensor, dt: Tensor, pair: Tensor, kept: int) -> Tensor:
-    """The assignments (B, kept, n) of smallest value; of symmetric distances, so that half of the pairs tell it.
+    """Return the assignments (B, kept, n) with the smallest values. Distances are symmetric, so half of the pairs
+    suffice.
 
-    A pair of nodes at a time: all pairs in one go make an array that no cache holds, and take ten times as long.
+    Pairs of nodes are processed one at a time: all at once need an array that exceeds every cache and take ten times as
+    long.
     """
     b, k, n = maps.shape
     columns, distances = maps.unbind(dim=2), dt.flatten(1)
@@ -98,9 +102,9 @@ def _best(maps: Tensor, ds: Tensor, dt: Tensor, pair: Tensor, kept: int) -> Tens
 
 
 def _improved(maps: Tensor, node: int, ds: Tensor, dt: Tensor, p: Tensor, known: Tensor) -> Tensor:
-    """Send one student node where it fits best while the others stay."""
+    """Move one student node to its best teacher node while the others stay."""
     case = torch.arange(len(ds))[:, None, None]
-    images = dt.transpose(1, 2)[case, maps]  # (B, k, n, m): from where each node goes to every candidate
+    images = dt.transpose(1, 2)[case, maps]  # (B, k, n, m): distances from each node's image to every candidate
     apart = (ds[:, node][:, None, :, None] - images).square() * p[:, None, :, None]
     apart[:, :, node] = 0
     places = apart.sum(dim=2).masked_fill(~known[:, None], float("inf")).argmin(dim=2)
@@ -108,7 +112,7 @@ def _improved(maps: Tensor, node: int, ds: Tensor, dt: Tensor, p: Tensor, known:
 
 
 def _descended(ds: Tensor, dt: Tensor, p: Tensor, known: Tensor, plans: Tensor, iterations: int) -> Tensor:
-    """Conditional gradient from `plans`; every step goes toward a corner and as far as pays."""
+    """Conditional gradient descent from `plans`; each step goes toward a vertex, with exact line search."""
     squared = dt.square()
     for _ in range(iterations):
         q = plans.sum(dim=1)[..., None]

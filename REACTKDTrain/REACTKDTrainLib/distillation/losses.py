@@ -1,4 +1,4 @@
-"""Losses on the grade and between two answers, and the modality dropout under which the student meets them."""
+"""Losses on the grade, divergences between two outputs, and modality dropout for the student."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ def focal_loss(logits: Tensor, grade: Tensor, gamma: float = 2.0, class_weights:
     """
     log_p = F.log_softmax(logits, dim=1).gather(1, grade[:, None])[:, 0]
     weight = 1.0 if class_weights is None else class_weights[grade]
-    # below 1 a power has no slope at 0, which is where a sure answer rounds to; the least step from 1 is 6e-8
+    # for gamma < 1 the derivative diverges at 1 - p = 0, where confident outputs round to; the spacing below 1 is 6e-8
     return -(weight * (1 - log_p.exp()).clamp_min(_SURE) ** gamma * log_p).mean()
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-    """KL(p_T || p_S) of softmaxes of logits at a temperature, over the last axis; the teacher's are a constant.
+    """KL(p_T || p_S) of softmaxes of logits at a temperature, over the last axis; the teacher's logits are a constant.
 
-    student, teacher: (..., K), of shapes that broadcast. Returns (...).
+    student, teacher: (..., K), broadcastable. Returns (...).
     """
     log_t, log_s = (F.log_softmax(z / temperature, dim=-1) for z in (teacher.detach(), student))
     return (log_t.exp() * (log_t - log_s)).sum(dim=-1)
 
 
 def logit_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """tau^2 KL(p_T || p_S), the mean over cases, p = softmax(z / tau) (Hinton, Vinyals and Dean 2015; equations 1 and
-    2 of arXiv 2508.02104).
+    """tau^2 KL(p_T || p_S), mean over cases, p = softmax(z / tau) (Hinton, Vinyals and Dean 2015; equations 1 and 2 of
+    arXiv 2508.02104).
 
-    student, teacher: (B, K). The factor tau^2 keeps the gradient's size when tau changes. Raises: ValueError.
+    student, teacher: (B, K). The factor tau^2 keeps the size of the gradient when tau changes. Raises: ValueError.
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, not {temperature}")
@@ -41,18 +41,19 @@ def logit_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
 
 def masked_mse(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared error over the entries where `mask` (broadcastable, 0 or 1) is set and the target is no NaN; 0 when
-    there is none.
+    """Mean squared error over the entries where `mask` (broadcastable, 0 or 1) is set and the target is not NaN; 0 if
+    there are none.
     """
     mask = mask.expand_as(predicted) * target.isfinite()
     return ((predicted - target.nan_to_num()).square() * mask).sum() / mask.sum().clamp_min(1.0)
 
 
 def random_presence(n: int, modalities: tuple[str, ...], rate: float, generator: torch.Generator) -> dict[str, Tensor]:
-    """Modality dropout: each is absent with probability `rate`, never all of them. Returns modality -> (n,) 0 or 1.
+    """Modality dropout: each modality is absent with probability `rate`, but never all. Returns modality -> (n,) 0 or
+    1.
 
-    A row that would lose everything is drawn again, so the rates stay equal between modalities. Raises: ValueError for
-    no modality, of which none can be kept.
+    A row that would lose all modalities is drawn again, so all modalities keep the same rate. Raises: ValueError
+    without any modality.
     """
     if not modalities:
         raise ValueError("a case needs an image of which one can be kept")

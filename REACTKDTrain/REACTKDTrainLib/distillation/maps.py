@@ -1,4 +1,4 @@
-"""Maps of student and teacher side by side: grids, masks and scales that the compared methods share."""
+"""Feature maps of student and teacher on a common grid, with masks and scaling shared by the compared methods."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _EPS = 1e-6
 def map_pairs(
     student: GraphOutput, teacher: GraphOutput, views: Sequence[View]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Of each case (student's map (C, ...), teacher's map (E, ...), the expert's occupancy (n, ...)) on one grid.
+    """Return for each case the student's map (C, ...), teacher's map (E, ...) and expert's occupancy (n, ...) on one
+    grid.
 
-    The grid is the teacher's; a student's map of another grid is interpolated to it (trilinear). The expert's regions
-    serve both sides, since both must be looked at in the same voxels. Raises: ValueError when maps were not kept.
+    The grid is the teacher's; a student's map on another grid is interpolated to it (trilinear). The expert's regions
+    are used for both, because both must be compared in the same voxels. Raises: ValueError if maps were not kept.
     """
     if len(student.maps) != len(views) or len(teacher.maps) != len(views):
         raise ValueError("this method compares maps, and the student or the teacher gave none")
@@ -32,13 +33,13 @@ def map_pairs(
 
 
 def occupancy_on(occupancy: Tensor, size: Sequence[int]) -> Tensor:
-    """(n, d, h, w) averaged to a quarter of its grid, or to `size` where that is another one."""
+    """(n, d, h, w) averaged to a quarter of its grid, or to `size` if that differs."""
     small = F.avg_pool3d(occupancy[None], 4, ceil_mode=True)[0]
     return small if small.shape[1:] == torch.Size(size) else F.adaptive_avg_pool3d(occupancy, tuple(size))
 
 
 def standardized(level: Tensor) -> Tensor:
-    """(C, ...) with zero mean and unit variance of each channel over all positions; a constant channel is 0."""
+    """(C, ...) with zero mean and unit variance of each channel over all positions; a constant channel becomes 0."""
     flat = level.flatten(1)
     flat = flat - flat.mean(dim=1, keepdim=True)
     return (flat / flat.square().mean(dim=1, keepdim=True).add(_EPS).sqrt()).reshape(level.shape)
@@ -51,8 +52,9 @@ def region_means(level: Tensor, occupancy: Tensor) -> Tensor:
 
 
 def pooled_graph(nodes: Tensor) -> Tensor:
-    """(2 C,) of node vectors (n, C): the parenchyma's, then the mean over the lesions (the parenchyma's without any).
+    """(2 C,) from node vectors (n, C): the parenchyma's, then the mean over the lesions (without any: the
+    parenchyma's).
 
-    One vector for a case whatever its number of lesions, where methods for images have global pooling.
+    One vector for a case with any number of lesions; it replaces the global pooling of methods for images.
     """
     return torch.cat([nodes[0], nodes[1:].mean(dim=0) if len(nodes) > 1 else nodes[0]])

@@ -1,4 +1,4 @@
-"""Several teachers at once: the two branches (structure and function; dose), each case with those that it has."""
+"""Several teachers at once: the two branches (structure-function and dose); a case may lack one of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from REACTKDTrainLib.models.teacher_heads import BRANCHES
 
 
 def branch_logits(teacher: GraphOutput) -> tuple[Tensor, Tensor]:
-    """Logits (T, B, K) of the teachers, zeros where a case lacks one, and which it has (T, B) bool."""
+    """Return logits (T, B, K) of the teachers, 0 where a case lacks one, and (T, B) bool, which teachers it has."""
     empty = torch.full_like(teacher.logits, float("nan"))
     logits = torch.stack([teacher.branch_logits.get(name, empty) for name in BRANCHES])
     there = logits.isfinite().all(dim=2)
@@ -19,6 +19,6 @@ def branch_logits(teacher: GraphOutput) -> tuple[Tensor, Tensor]:
 
 
 def true_log_probability(logits: Tensor, grades: Tensor) -> Tensor:
-    """Log probability of the true grade (T, B) of logits (T, B, K)."""
+    """Log probability (T, B) of the true grade under logits (T, B, K)."""
     index = grades[None, :, None].expand(len(logits), -1, 1)
     return F.log_softmax(logits, dim=2).gather(2, index)[..., 0]

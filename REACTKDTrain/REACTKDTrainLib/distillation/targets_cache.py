@@ -1,4 +1,4 @@
-"""What frozen teachers said, kept by the content of their weights and of what they saw."""
+"""Cache of the outputs of frozen teachers, addressed by their weights and their inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMAT = "reactkd-targets/3"
 
 
 def weights_hash(module: nn.Module) -> str:
-    """SHA-256 of a module's names, shapes and values, buffers included."""
+    """SHA-256 of a module's names, shapes and values, including buffers."""
     digest = hashlib.sha256(FORMAT.encode())
     for name, value in sorted(module.state_dict().items()):
         digest.update(f"\0{name} {tuple(value.shape)} {value.dtype}\0".encode())
@@ -26,9 +26,10 @@ def weights_hash(module: nn.Module) -> str:
 
 
 class TargetCache:
-    """One file for each pair of teacher and view, written whole; kept in memory once read.
+    """One file for each pair of teacher and view, written atomically; kept in memory once read.
 
-    A changed weight or view has another name, so it never meets an old entry; an unreadable file counts as absent.
+    Changed weights or views have another key, so an outdated entry is never returned; an unreadable file counts as
+    absent.
     """
 
     def __init__(self, folder: Path):
@@ -36,11 +37,11 @@ class TargetCache:
         self._memory: dict[str, GraphOutput] = {}
 
     def path(self, teacher: str, view: View) -> Path:
-        """Where the targets of a teacher (its `weights_hash`) and view are kept."""
+        """Return the path of the targets of a teacher (its `weights_hash`) for a view."""
         return self._files.path(_key(teacher, view))
 
     def of(self, teacher: str, view: View, make: Callable[[], GraphOutput]) -> GraphOutput:
-        """The targets of one view (B = 1) on the CPU, made now if they were not before. Raises: OutputNotWritable."""
+        """Return the targets of one view (B = 1) on the CPU; if absent, make them. Raises: OutputNotWritable."""
         key = _key(teacher, view)
         if key not in self._memory:
             self._memory[key] = self._files.made(key, lambda: _content(make()), lambda content: GraphOutput(**content))

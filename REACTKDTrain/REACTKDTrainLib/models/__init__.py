@@ -1,1 +1,1 @@
-"""The teacher, the student with its graph, and their outputs."""
+"""The teacher, the student with its region graph, and their outputs."""

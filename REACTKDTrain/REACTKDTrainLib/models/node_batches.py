@@ -1,4 +1,4 @@
-"""Views as a batch of node vectors, and networks that grade by these alone: thousands of steps take minutes."""
+"""Views as batches of node vectors, and networks that classify from these alone (thousands of steps take minutes)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from REACTKDTrainLib.models.teacher_heads import PET, TeacherHeads
 def batch_of(
     views: Sequence[View], images: Sequence[str], blocks: Sequence[str], device: torch.device, expert: bool = False
 ) -> NodeBatch:
-    """Collate the student's side of views, or the expert's, which is what teachers see.
+    """Collate the masks of the student's side of views, or of the expert's, which the teachers use.
 
-    images: those that are read, absent ones as zeros; blocks: of the fixed node vectors. Returns B cases, padded to the
-    largest graph.
+    images: the images that are read, absent ones as zeros; blocks: of the fixed node vectors. Returns B cases, padded
+    to the largest graph.
     """
     columns = columns_of(blocks)
     vectors = [view.fixed_expert if expert else view.fixed for view in views]
@@ -44,24 +44,24 @@ def batch_of(
 
 
 def teacher_batch(teacher: TeacherHeads, views: Sequence[View]) -> NodeBatch:
-    """What a teacher's heads read of views: the expert's side, and CT as the dose branch's own image."""
+    """Return the input of a teacher's heads from views: the expert's side, with CT also as the dose branch's image."""
     batch = batch_of(views, ("ct", *PET), teacher.blocks, next(teacher.parameters()).device, expert=True)
     with_dose = [{**part, "dose": part["ct"]} for part in (batch.fixed, batch.present)]
     return replace(batch, fixed=with_dose[0], present=with_dose[1])
 
 
 def teacher_heads(teacher: TeacherHeads, views: Sequence[View], seeds: Sequence[int]) -> GraphOutput:
-    """The teachers without their encoders. seeds: (B,), of dropout."""
+    """Run the teachers without their encoders. seeds: (B,), for dropout."""
     return teacher.forward_nodes(teacher_batch(teacher, views), seeds)
 
 
 def fit_teacher_scales(teacher: TeacherHeads, views: Sequence[View]) -> None:
-    """Set the standardization constants of all heads from the lesions of training views; encodes nothing."""
+    """Set the standardization constants of all heads from the lesions of training views; runs no encoder."""
     teacher.fit_scales([teacher_batch(teacher, views)])
 
 
 def student_batch(student: Student, views: Sequence[View]) -> NodeBatch:
-    """What a student reads of views, without moments of its encoder."""
+    """Return the input of a student from views, without the moments of its encoder."""
     return batch_of(views, student.config.modalities, student.config.blocks, next(student.parameters()).device)
 
 
@@ -72,7 +72,7 @@ def student_heads(
     seeds: Sequence[int],
     drop_nodes: Sequence[Sequence[int]],
 ) -> GraphOutput:
-    """The student with moments of 0 in place of its encoder's; arguments as in `student_forward`."""
+    """Run the student with zeros in place of its encoder's moments; arguments as in `student_forward`."""
     batch = student_batch(student, views)
     seen = batch.rows.clone()
     for row, dropped in enumerate(drop_nodes):
@@ -90,7 +90,7 @@ def student_heads(
 
 @contextmanager
 def seeded_dropout(student: Student) -> Iterator[SampleDropout]:
-    """Put a SampleDropout in the place of the student's own inside; parameters and their names stay as they are."""
+    """Replace the student's dropout by a SampleDropout inside the context; parameters and their names do not change."""
     own = student.drop
     student.drop = SampleDropout(own.p).train(student.training)
     try:
@@ -100,7 +100,7 @@ def seeded_dropout(student: Student) -> Iterator[SampleDropout]:
 
 
 def start_heads(student: Student) -> None:
-    """Let the encoder's part start at nothing, so that heads on fixed vectors are where the student departs from."""
+    """Initialize the encoder's part with zeros, so that training starts from the heads on fixed vectors."""
     if student.fused_size and student.fixed_size:
         nn.init.zeros_(student.fused_in.weight)
         nn.init.zeros_(student.fused_in.bias)

@@ -1,4 +1,4 @@
-"""What a network says of a batch of cases: the grade, and the graph it rests on; of a teacher, what is learned from."""
+"""Output of a network for a batch of cases: logits, the region graph, and the targets that a teacher provides."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from REACTKDLib.core.student.node_network import NodeBatch
 class GraphOutput:
     """One batch of B cases, of a student or a teacher.
 
-    logits: (B, K). nodes: of each case (n, C), means of the fused map over its regions (equation 3 of arXiv
-    2508.02104). maps: of each case (C, d, h, w), the fused map after CBAM3D at a quarter of the input grid, or () where
-    no method needs them. hidden: (B, H), region embeddings summed by attention. branch_logits: name -> (B, K), of a
-    teacher's branches, NaN where a case lacks the branch. branch_nodes and the other fields of branches: name -> of
-    each case that of the branch, or None. embeddings: of each case (n, H). scores, attention: of each case (n, K) what
-    every region alone says, and (n,) raw attention scores, -inf for a region that the head did not see.
+    logits: (B, K). nodes: for each case (n, C), means of the fused map over its regions (equation 3 of arXiv
+    2508.02104). maps: for each case (C, d, h, w), the fused map after CBAM3D at a quarter of the input grid, or () if
+    no method needs them. hidden: (B, H), attention-weighted sum of the region embeddings. branch_logits: name -> (B,
+    K), of a teacher's branches, NaN where a case lacks the branch. branch_nodes and the other fields of branches: name
+    -> the value of the branch for each case, or None. embeddings: for each case (n, H). scores, attention: for each
+    case (n, K), the logits of every region alone, and (n,), raw attention scores, -inf for a region that was hidden
+    from the head.
     """
 
     logits: Tensor
@@ -39,16 +40,18 @@ class GraphOutput:
     branch_attention: Mapping[str, Sequence[Tensor | None]] = field(default_factory=dict)
 
     def as_targets(self, maps: bool = False) -> GraphOutput:
-        """What a frozen teacher teaches: without gradients and embeddings, and without maps unless they are wanted."""
+        """Return the targets of a frozen teacher: without gradients and embeddings, and without maps unless `maps` is
+        True.
+        """
         kept = replace(self, embeddings=()) if maps else replace(self, embeddings=(), maps=(), branch_maps={})
         return kept._mapped(Tensor.detach)
 
     def to(self, device: torch.device | str) -> GraphOutput:
-        """The same on another device."""
+        """Return a copy on another device."""
         return self._mapped(lambda value: value.to(device))
 
     def taken(self, index: Tensor) -> GraphOutput:
-        """The same of some cases (k,) int64, in their order."""
+        """Return the output of selected cases (k,) int64, in their order."""
         rows = index.tolist()
 
         def pick(value: Any) -> Any:
@@ -59,7 +62,7 @@ class GraphOutput:
         return GraphOutput(**{name: pick(value) for name, value in vars(self).items()})
 
     def of_branch(self, name: str) -> GraphOutput:
-        """What one branch says, as if it were the only teacher. Raises: KeyError for one that is not there."""
+        """Return the output of one branch as if it were the only teacher. Raises: KeyError for an unknown branch."""
         logits, nodes = self.branch_logits[name], self.branch_nodes[name]
         if any(n is None for n in nodes):
             raise KeyError(f"a case has no branch {name}")
@@ -69,7 +72,7 @@ class GraphOutput:
 
     @classmethod
     def joined(cls, parts: Sequence[GraphOutput]) -> GraphOutput:
-        """One batch from the targets of single cases; a branch that only some have is NaN or None in the others."""
+        """Join the targets of single cases into one batch; a branch that a case lacks is NaN or None there."""
         empty = torch.full_like(parts[0].logits, float("nan"))
 
         def branches(kind: str, lacking: Any) -> dict[str, list]:
@@ -95,13 +98,13 @@ class GraphOutput:
 
 
 def region_fields(batch: NodeBatch, decision: Decision) -> dict[str, list[Tensor]]:
-    """What a head says of each region, case by case: embeddings, scores and attention of `GraphOutput`."""
+    """Return the output of a head for each region, case by case: embeddings, scores and attention of `GraphOutput`."""
     own = {"embeddings": decision.regions, "scores": decision.region_scores, "attention": decision.region_attention}
     return {name: batch.per_case(value) for name, value in own.items()}
 
 
 def _changed(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """Every tensor in mappings and sequences changed; None stays."""
+    """Apply `change` to every tensor in nested mappings and sequences; None stays None."""
     if value is None or isinstance(value, Tensor):
         return value if value is None else change(value)
     if isinstance(value, Mapping):

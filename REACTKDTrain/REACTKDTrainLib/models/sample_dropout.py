@@ -1,4 +1,4 @@
-"""Dropout whose masks are drawn from a seed of each case: neither batch, nor padding, nor processes change them."""
+"""Dropout with masks drawn from a seed per case, independent of the batch, of padding and of the processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class SampleDropout(nn.Module):
-    """As nn.Dropout, until it is `armed` with seeds: then for (B, n, Q) or (B, Q), each case from its own generator."""
+    """As nn.Dropout, but inside `armed` each case of (B, n, Q) or (B, Q) draws from its own generator."""
 
     def __init__(self, p: float):
         super().__init__()
@@ -20,7 +20,7 @@ class SampleDropout(nn.Module):
 
     @contextmanager
     def armed(self, seeds: Sequence[int], nodes: Sequence[int]) -> Iterator[None]:
-        """Draw from `seeds` (B,) inside; nodes (B,): how many of a case's rows are real, the rest is padding."""
+        """Draw from `seeds` (B,) inside the context. nodes: (B,), number of real rows per case; the rest is padding."""
         self._draws = [(torch.Generator().manual_seed(int(s)), n) for s, n in zip(seeds, nodes, strict=True)]
         try:
             yield
@@ -41,7 +41,7 @@ class SampleDropout(nn.Module):
 
 @contextmanager
 def drawn_from(seed: int | None) -> Iterator[None]:
-    """Draw dropout of one case from its own seed, and leave the process's generator as it was; None draws from that."""
+    """Draw the dropout of one case from its own seed and restore the global generator; None: use the global one."""
     kept = torch.get_rng_state()
     if seed is not None:
         torch.manual_seed(int(seed))

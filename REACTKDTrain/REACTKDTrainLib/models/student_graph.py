@@ -1,5 +1,5 @@
-"""The student on views: in training a batch of different shapes, some modalities dropped, with gradients; afterward
-with every subset of the images, each encoded once.
+"""The student applied to views: in training on batches of different shapes with modality dropout and gradients;
+afterward with every subset of the images, each encoded once.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.models.sample_dropout import drawn_from
 
 Presence = Mapping[str, Tensor]
-#: of views encoded at a time: one case at 2.5 mm, eight at 5 mm
+#: voxels of the views that are encoded at a time: one case at 2.5 mm, eight at 5 mm
 BATCH_VOXELS, MOST_VIEWS = 1_200_000, 16
 
 
 def images_read(student: Student, images: Collection[str]) -> tuple[str, ...]:
-    """Those of a case's images that the student reads, in its order."""
+    """Return those of a case's images that the student reads, in the student's order."""
     return tuple(m for m in student.config.modalities if m in images)
 
 
 def used_modalities(student: Student, view: View, presence: Presence | None, row: int) -> tuple[str, ...]:
-    """The modalities that the student knows, the view has, and `presence` keeps in this row or does not name.
+    """Return the modalities that the student reads, the view has, and `presence` (if it names them) keeps in this row.
 
-    Raises: ValueError when none is left.
+    Raises: ValueError if none is left.
     """
     used = tuple(
         m
@@ -52,9 +52,9 @@ def used_modalities(student: Student, view: View, presence: Presence | None, row
 def encode_views(student: Student, views: Sequence[View], presence: Presence | None) -> list[dict[str, list[Tensor]]]:
     """Projected maps of each view: modality -> three (C_l, ...) at full, half and quarter size.
 
-    presence: modality -> (B,) 0 or 1, None for all images; a branch that is dropped is not computed at all.
+    presence: modality -> (B,) 0 or 1, None for all images; a dropped modality is not computed at all.
 
-    Views of one shape are encoded as one batch.
+    Views of the same shape are encoded as one batch.
     """
     groups: dict[tuple, list[int]] = defaultdict(list)
     for row, view in enumerate(views):
@@ -72,7 +72,7 @@ def encode_views(student: Student, views: Sequence[View], presence: Presence | N
 
 
 def view_batches(views: Iterable[View]) -> Iterator[list[View]]:
-    """Groups that fit in memory when they are encoded without gradients; views are opened as they are needed."""
+    """Yield groups of views that fit in memory when encoded without gradients; views are opened only when needed."""
     batch: list[View] = []
     for view in views:
         batch.append(view)
@@ -86,9 +86,9 @@ def view_batches(views: Iterable[View]) -> Iterator[list[View]]:
 def nodes_of(
     student: Student, view: View, levels: Mapping[str, list[Tensor]] | None, modalities: Sequence[str]
 ) -> tuple[NodeBatch, Tensor | None]:
-    """One case for `Student.forward_nodes`, and the coarsest fused map (C, d, h, w).
+    """Return one case for `Student.forward_nodes`, and the coarsest fused map (C, d, h, w).
 
-    levels: of the view, from `encode_views`; None puts moments of 0 in the place of the encoder's, and gives no map.
+    levels: of the view, from `encode_views`; None replaces the encoder's moments by zeros and gives no map.
     """
     columns, device = columns_of(student.config.blocks), next(student.parameters()).device
     occupancy = view.masks.occupancy.to(device)
@@ -109,13 +109,13 @@ def student_forward(
     sample_seeds: Sequence[int] | None = None,
     drop_nodes: Sequence[Sequence[int]] | None = None,
 ) -> GraphOutput:
-    """Grade a batch of views with their `masks`.
+    """Classify a batch of views with their `masks`.
 
-    presence: modality -> (B,) 0 or 1, which modalities each case may use; None: all that it has. sample_seeds: (B,),
-    dropout is drawn from them, one case at a time, so that neither the batch nor the number of processes changes it.
-    drop_nodes: of each case the lesions that the head does not see. Logits equal those of `Student.decide`.
+    presence: modality -> (B,) 0 or 1, the modalities that each case may use; None: all. sample_seeds: (B,), seeds of
+    dropout, one per case, so that neither the batch nor the number of processes changes it. drop_nodes: for each case
+    the lesions that are hidden from the head. Logits equal those of `Student.decide`.
 
-    Raises: ValueError for a case that is left without any image.
+    Raises: ValueError for a case without any image left.
     """
     levels = encode_views(student, views, presence) if student.fused_size else [{} for _ in views]
     decisions, nodes, maps = [], [], []
@@ -137,7 +137,7 @@ def student_forward(
 
 
 def _means_of_coarsest(student: Student, fused: Tensor) -> Tensor:
-    """The columns of `fused_nodes` that are means of the coarsest map: (n, C)."""
+    """Return the columns of `fused_nodes` that are means of the coarsest map: (n, C)."""
     width = student.config.widths[-1]
     end = fused.shape[1] - (width if student.config.spread else 0)
     return fused[:, end - width : end]
@@ -151,7 +151,7 @@ def fit_student_scales(student: Student, views: Sequence[View]) -> None:
 
 @torch.no_grad()
 def fit_fused_scale(student: Student, views: Iterable[View]) -> None:
-    """Set those of the encoder's moments, as it is now. Encodes every view once."""
+    """Set the standardization constants of the current encoder's moments. Encodes every view once."""
     rows = []
     for batch in view_batches(views) if student.fused_size else ():
         for view, levels in zip(batch, encode_views(student, batch, None), strict=True):
@@ -165,11 +165,12 @@ def fit_fused_scale(student: Student, views: Iterable[View]) -> None:
 def decide_views(
     student: Student, views: Iterable[View], subsets: Sequence[Sequence[str]] = SUBSETS, encode: bool = True
 ) -> Iterator[dict[str, Decision]]:
-    """Of each view, name of the subset -> the head's decision, for the subsets that the view has all images of.
+    """Return for each view: name of the subset -> the head's decision, for the subsets of which the view has all
+    images.
 
-    encode: False leaves out the encoder's part. The student should be in evaluation mode. Small views are encoded as
-    batches: on a CPU several times as fast as one by one, since torch's quick convolutions leave a single small volume
-    to its slow ones.
+    encode: False omits the encoder's part. The student should be in evaluation mode. Small views are encoded in
+    batches, which on a CPU is several times as fast as one by one, since torch uses its slow convolutions for a single
+    small volume.
     """
     encode = encode and student.fused_size > 0
     for batch in view_batches(views):
@@ -186,6 +187,6 @@ def decide_views(
 def predict_views(
     student: Student, views: Iterable[View], subsets: Sequence[Sequence[str]] = SUBSETS, encode: bool = True
 ) -> Iterator[dict[str, Tensor]]:
-    """As `decide_views`, the logits (K,) alone, on the CPU."""
+    """As `decide_views`, but returns only the logits (K,), on the CPU."""
     for found in decide_views(student, views, subsets, encode):
         yield {name: decision.logits.cpu() for name, decision in found.items()}

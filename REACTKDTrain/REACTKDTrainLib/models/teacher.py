@@ -21,15 +21,15 @@ from REACTKDTrainLib.models.sample_dropout import drawn_from
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.models.teacher_heads import BRANCHES, PET, TeacherHeads
 
-#: what is kept of each branch, beside the fused output
+#: the outputs of each branch that are kept beside the fused output
 _OF_BRANCHES = ("logits", "nodes", "maps", "scores", "attention")
 
 
 class SwinBranch(nn.Module):
-    """SwinUNETR's encoder over `channels` images; hidden states at /4 ... projected to `width` at /4 and summed.
+    """SwinUNETR's encoder over `channels` images; hidden states from /4 on are projected to `width` at /4 and summed.
 
-    Input (B, channels, D, H, W), output (B, width, D/4, H/4, W/4), layer-normalized over channels at each voxel.
-    With patches of 2 the state at /2 is not used (arXiv 2508.02104 fuses from /4 on); with patches of 4 all are.
+    Input (B, channels, D, H, W), output (B, width, D/4, H/4, W/4), layer-normalized over channels at each voxel. With
+    patches of 2 the state at /2 is not used (arXiv 2508.02104 fuses from /4 on); with patches of 4 all states are.
     """
 
     def __init__(self, config: TeacherConfig, channels: int):
@@ -64,9 +64,9 @@ class Teacher(TeacherHeads):
     """Both teachers and their fusion (arXiv 2508.02104, section on the dual teacher).
 
     Three Swin encoders: FDG with CT and acetate with CT (together 'structure_function'), and CT alone at varied dose
-    ('dose'). Their maps are summed over what is present, pass CBAM3D (one instance: each branch's map and the fused map
-    go through the same weights, and the student gets them too), and are pooled over the expert's regions. Three heads:
-    fused and one for each branch. A tracer that is missing is absent, not zeros.
+    ('dose'). The maps of the available encoders are summed, pass CBAM3D (one instance for each branch's map and the
+    fused map; the student gets its weights too), and are pooled over the expert's regions. Three heads: fused and one
+    for each branch. A missing tracer is left out of the sum, not replaced by zeros.
     """
 
     def __init__(self, config: TeacherConfig):
@@ -78,7 +78,7 @@ class Teacher(TeacherHeads):
         self._make_heads(images, config.blocks, config.width, config.hidden, config.classes, config.dropout)
 
     def encode(self, views: Sequence[View], dose_images: Sequence[Tensor] | None) -> list[dict[str, Tensor]]:
-        """Maps of each view: encoder -> (C, d/4, h/4, w/4). Views of one shape are encoded as one batch."""
+        """Maps of each view: encoder -> (C, d/4, h/4, w/4). Views of the same shape are encoded as one batch."""
         device = next(self.parameters()).device
         groups: dict[tuple, list[int]] = defaultdict(list)
         for row, view in enumerate(views):
@@ -105,11 +105,11 @@ class Teacher(TeacherHeads):
         dose_images: Sequence[Tensor] | None = None,
         sample_seeds: Sequence[int] | None = None,
     ) -> GraphOutput:
-        """Grade a batch over the expert's regions.
+        """Classify a batch over the expert's regions.
 
-        dose_images: of each view the CT (d, h, w) that the dose branch reads, windowed; None: the native one.
-        sample_seeds: (B,), dropout is drawn from them one case at a time. A batch in which no case has PET has no
-        'structure_function' among its branches; in a mixed batch it is NaN for those without.
+        dose_images: for each view the windowed CT (d, h, w) that the dose branch reads; None: the original CT.
+        sample_seeds: (B,), seeds of dropout, one per case. If no case of the batch has PET, the branches do not include
+        'structure_function'; in a mixed batch it is NaN for the cases without PET.
 
         Raises: ValueError for a case without CT.
         """
@@ -131,7 +131,7 @@ class Teacher(TeacherHeads):
     def grade_dose(
         self, views: Sequence[View], images: Sequence[Tensor], sample_seeds: Sequence[int] | None = None
     ) -> GraphOutput:
-        """The dose branch alone, for CT (d, h, w) without a grade: logits and node means. sample_seeds: (B,)."""
+        """Run the dose branch alone on CT (d, h, w) without a grade: logits and node means. sample_seeds: (B,)."""
         device = next(self.parameters()).device
         maps = [self.encoders["dose"](image[None, None].to(device))[0] for image in images]
         parts = []
@@ -144,7 +144,7 @@ class Teacher(TeacherHeads):
         return drawn_from(sample_seeds[row] if sample_seeds is not None and self.training else None)
 
     def _grade(self, name: str, maps: list[Tensor], view: View, batch: NodeBatch) -> GraphOutput:
-        """One head on one case, as a batch of it."""
+        """Run one head on one case, as a batch of one."""
         level = self.cbam(torch.stack(maps).sum(dim=0)[None])[0]
         weights = F.avg_pool3d(view.expert.occupancy[None].to(level.device), 4, ceil_mode=True)[0]
         decision, nodes = self.heads[name].grade_map(level, weights, batch)
@@ -152,7 +152,7 @@ class Teacher(TeacherHeads):
         return GraphOutput(decision.logits[None], [nodes], [level], decision.summary[None], **regions)
 
     def _batch(self, view: View, dose_image: Tensor | None) -> NodeBatch:
-        """One case over the expert's regions; 'dose' from the degraded CT where there is one."""
+        """One case over the expert's regions; 'dose' is computed from the degraded CT if given."""
         fixed = dict(view.fixed_expert)
         if dose_image is not None and self.config.blocks:
             fixed["dose"] = fixed_vectors({"dose": dose_image}, view.expert)["dose"]

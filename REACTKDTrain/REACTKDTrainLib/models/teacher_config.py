@@ -1,4 +1,4 @@
-"""What a teacher is built from."""
+"""Configuration of a teacher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The teachers' heads: the student's own way from node vectors to a grade, once for all images and for each branch."""
+"""The teachers' heads: the student's architecture from node vectors to the grade, one fused and one for each branch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ BRANCHES = ("structure_function", "dose")
 
 
 class GraphHead(NodeNetwork):
-    """Grade a graph of regions.
+    """Classify a graph of regions.
 
-    width: channels of the map; inputs: names of the images whose fixed node vectors (n, fixed_size) join; classes: K.
+    width: channels of the map; inputs: names of the images whose fixed node vectors (n, fixed_size) are added; classes:
+    K.
     """
 
     def __init__(self, width: int, inputs: tuple[str, ...], fixed_size: int, hidden: int, classes: int, dropout: float):
@@ -30,21 +31,23 @@ class GraphHead(NodeNetwork):
         self.inputs = inputs
         self.map_in = nn.Linear(4 * width, hidden)
         self._make_layers(inputs, fixed_size, 7, hidden, classes, SampleDropout(dropout))
-        if fixed_size:  # the encoders join a head that may have learned from fixed vectors first, and earn their part
+        if fixed_size:  # the head may be trained on fixed vectors first; encoders then start with no effect
             nn.init.zeros_(self.map_in.weight)
             nn.init.zeros_(self.map_in.bias)
 
     def embed_learned(self, learned: Tensor) -> Tensor:
-        """Of the moments of the fused map, which is layer-normalized and needs no constants."""
+        """Embed the moments of the fused map, which is layer-normalized and needs no standardization constants."""
         return self.map_in(self.drop(self.relative(learned)))
 
     def own(self, batch: NodeBatch) -> NodeBatch:
-        """The batch with the images that this head reads, in its order."""
+        """Return the batch with only the images that this head reads, in its order."""
         return replace(batch, fixed={m: batch.fixed[m] for m in self.inputs if m in batch.fixed})
 
     def grade_map(self, level: Tensor, occupancy: Tensor, batch: NodeBatch) -> tuple[Decision, Tensor]:
-        """Grade one case by a map (C, d, h, w) over regions (n, d, h, w) of its grid, and by the fixed vectors of
-        `batch`. Returns the decision and the node means (n, C) (equation 3 of arXiv 2508.02104).
+        """Classify one case from a map (C, d, h, w) over regions (n, d, h, w) of its grid and the fixed vectors of
+        `batch`.
+
+        Returns the decision and the node means (n, C) (equation 3 of arXiv 2508.02104).
         """
         mean, spread = moments(level, occupancy)
         learned = torch.cat([mean, torch.log(spread + 0.01)], dim=1)
@@ -52,7 +55,7 @@ class GraphHead(NodeNetwork):
 
 
 class TeacherHeads(nn.Module):
-    """Heads that grade by node vectors: 'fused' by all images, and one for each of `BRANCHES`.
+    """Heads that classify from node vectors: 'fused' from all images, and one for each of `BRANCHES`.
 
     A subclass calls `_make_heads`. images: head -> names of the images that it reads; blocks: of fixed node vectors;
     width: channels of the map.
@@ -72,10 +75,10 @@ class TeacherHeads(nn.Module):
         )
 
     def forward_nodes(self, batch: NodeBatch, seeds: Sequence[int] | None = None) -> GraphOutput:
-        """Grade a batch by fixed node vectors alone; `nodes` are region embeddings, there being no map.
+        """Classify a batch from fixed node vectors alone; without maps, `nodes` are the region embeddings.
 
-        seeds: (B,), dropout is drawn from them, case by case. A branch is NaN for cases that lack its images, and left
-        out where all do.
+        seeds: (B,), seeds of dropout, one per case. A branch is NaN for cases that lack its images, and omitted if all
+        lack them.
         """
         out: dict[str, Decision] = {}
         for name, head in self.heads.items():
@@ -100,7 +103,7 @@ class TeacherHeads(nn.Module):
         )
 
     def fit_scales(self, batches: Iterable[NodeBatch]) -> None:
-        """Set the standardization constants of all heads from the lesions of training cases, as teachers see them."""
+        """Set the standardization constants of all heads from the lesions of training cases in the expert's masks."""
         batches = list(batches)
         for head in self.heads.values():
             head.fit_scales(map(head.own, batches))

@@ -1,4 +1,4 @@
-"""Attention transfer: where the energy of the features lies (Zagoruyko and Komodakis 2017, arXiv 1612.03928)."""
+"""Attention transfer: spatial distribution of the feature energy (Zagoruyko and Komodakis 2017, arXiv 1612.03928)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class AttentionTransfer(MapDistiller, name="at"):
     """Originally L = CE + beta / 2 sum_levels mean((Q(F_S) - Q(F_T))^2), beta = 1e3 (szagoruyko/attention-transfer).
 
     Adapted: the mean over positions would make the weight depend on the number of voxels, so positions are summed and
-    beta is 3 (times `feature`). Both fused maps are at a quarter of the grid; the level below is that map averaged over
-    2x2x2. No projection is needed, since channels are averaged. From the fused teacher.
+    beta is 3 (times `feature`). Both fused maps are at a quarter of the grid; the second level is that map averaged
+    over 2x2x2. No projection is needed, since channels are averaged. The teacher is the fused one.
     """
 
     label = "AT"

@@ -1,4 +1,4 @@
-"""Several teachers, weighted for each case by how well they know it, after AWMT-KD (Ben Loussaief et al. 2025)."""
+"""Several teachers, weighted per case by their loss on the true grade, after AWMT-KD (Ben Loussaief et al. 2025)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ SHARPNESS = 1.0
 
 
 def teacher_weights(logits: Tensor, there: Tensor, grades: Tensor) -> Tensor:
-    """w_k = softmax_k(-CE(z_Tk, y) / tau_w): (T, B), 0 where a case lacks a teacher, which must not lack all.
+    """w_k = softmax_k(-CE(z_Tk, y) / tau_w): (T, B), 0 for a teacher that a case lacks; each case must have at least
+    one.
 
-    logits: (T, B, K); there: (T, B) bool, which teacher a case has; grades: (B,).
+    logits: (T, B, K); there: (T, B) bool, which teachers a case has; grades: (B,).
     For two teachers this is CA-MKD's (1 - softmax_k(CE)) / (T - 1) (Zhang et al., ICASSP 2022).
     """
     u = true_log_probability(logits, grades) / SHARPNESS
@@ -31,14 +32,14 @@ def teacher_weights(logits: Tensor, there: Tensor, grades: Tensor) -> Tensor:
 
 
 class AdaptiveStyle(Distiller, name="awmt"):
-    """AWMT-style, re-derived: Knowledge-Based Systems 315, 113196 could not be had; only that it has several teachers,
-    adaptive weights and terms on logits, features and graphs. Our formula:
+    """AWMT-style, re-derived: Knowledge-Based Systems 315, 113196 was not available. Known is only that it has several
+    teachers, adaptive weights and terms on logits, features and graphs. Our formula:
 
     L = sum_k w_k tau^2 KL(T_k || S) + b1 sum_k w_k |v^S - v^Tk|^2 + b2 sum_k w_k L_edge(S, T_k)
 
-    with weights per case (`teacher_weights`), v the pooled graphs, projected and normalized, as the common adaptation
-    of all baselines has them (the teachers' projections are fixed: they would collapse if they learned). b1 = b2 =
-    `feature`; the first term has the weight `logits`.
+    with weights per case (`teacher_weights`) and v the pooled graphs, projected and normalized as for all compared
+    methods. The teachers' projections are fixed, because trained ones would collapse. b1 = b2 = `feature`; the first
+    term has the weight `logits`.
     """
 
     label = "AWMT-style (re-derived)"

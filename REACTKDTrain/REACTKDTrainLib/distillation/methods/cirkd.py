@@ -1,4 +1,4 @@
-"""Cross-image relations of voxels and regions, CIRKD (Yang et al., CVPR 2022, arXiv 2204.06986)."""
+"""Cross-image relational distillation of voxels and regions, CIRKD (Yang et al., CVPR 2022, arXiv 2204.06986)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ QUEUES = {"pixels": 512, "regions": 64}  # of each class
 
 
 def relation_loss(student: Sequence[Tensor], teacher: Sequence[Tensor], tau: float = TAU) -> Tensor:
-    """(1/B^2) sum_ij mean_rows KL(softmax(F^T_i F^T_j' / tau) || softmax(F^S_i F^S_j' / tau)); of each case (a, C)
-    unit vectors of the same voxels.
+    """(1/B^2) sum_ij mean_rows KL(softmax(F^T_i F^T_j' / tau) || softmax(F^S_i F^S_j' / tau)).
+
+    student, teacher: for each case unit vectors (a, C) of the same voxels.
     """
     total = student[0].new_zeros(())
     for of_s, of_t in zip(student, teacher, strict=True):
@@ -35,14 +36,16 @@ def relation_loss(student: Sequence[Tensor], teacher: Sequence[Tensor], tau: flo
 
 
 class CrossImageDistillation(LogitDistillation, name="cirkd"):
-    """Originally L = L_task + L_kd + L_batch + 0.1 L_pixel + 0.1 L_region (winycg/CIRKD, version 1, commit 05a2753):
-    similarities between voxels of two images of a batch, and of voxels with queues of the teacher's voxels and of its
-    regions of each class, student's against teacher's, tau 0.1; the student's pass a projector of two layers.
+    """Originally L = L_task + L_kd + L_batch + 0.1 L_pixel + 0.1 L_region (winycg/CIRKD, version 1, commit 05a2753).
+    The terms compare the student's similarities with the teacher's, at tau 0.1: between voxels of two images of a
+    batch, and between voxels and queues of the teacher's voxels and regions of each class. The student's voxels pass a
+    two-layer projector.
 
-    Adapted: classes are parenchyma, tumor of each grade, other; up to 64 voxels of tumor, parenchyma and other in each
-    volume, drawn from the name of its view, the same for both; queues of 512 voxels and 64 regions for each class, read
-    whole. The official code draws what it enqueues from the whole map instead of the class; here it is of the class.
-    L_kd is `logits` tau^2 KL as in the other methods; `feature` multiplies the rest. From the fused teacher.
+    Adapted: classes are parenchyma, tumor of each grade, other. Up to 64 voxels of tumor, parenchyma and other are
+    sampled in each volume, seeded by the key of its view, the same for both networks. Queues hold 512 voxels and 64
+    regions for each class and are used whole. The official code samples what it enqueues from the whole map; here it is
+    sampled within the class. L_kd is `logits` tau^2 KL as in the other methods; `feature` multiplies the rest. The
+    teacher is the fused one.
     """
 
     label = "CIRKD"
@@ -79,7 +82,9 @@ class CrossImageDistillation(LogitDistillation, name="cirkd"):
         return terms
 
     def _to_queue(self, name: str, ours: Tensor, theirs: Tensor) -> Tensor:
-        """Similarities to all keys of a queue, student's against teacher's; 0 while the queue is empty."""
+        """Divergence of the student's from the teacher's similarities to all keys of a queue; 0 while the queue is
+        empty.
+        """
         queue, count = getattr(self, name), getattr(self, f"{name}_count")
         keys = torch.cat([queue[c, : min(int(n), queue.shape[1])] for c, n in enumerate(count)]).clone().to(ours)
         if not len(keys):
@@ -88,7 +93,7 @@ class CrossImageDistillation(LogitDistillation, name="cirkd"):
 
     @torch.no_grad()
     def _enqueue(self, voxels: list[Tensor], kinds: list[Tensor], teacher: GraphOutput, views: Sequence[View]):
-        """The first 16 drawn voxels of each class, which are in random order, and each region's mean."""
+        """Enqueue the first 16 sampled voxels of each class (they are in random order) and the mean of each region."""
         for rows, kind, nodes, view in zip(voxels, kinds, teacher.nodes, views, strict=True):
             for c in kind.unique().tolist():
                 self._put("pixels", c, rows[kind == c][:ENQUEUED])
@@ -104,9 +109,9 @@ class CrossImageDistillation(LogitDistillation, name="cirkd"):
 
 
 def drawn_voxels(occupancy: Tensor, view: View) -> tuple[Tensor, Tensor]:
-    """Positions (a,) in the flattened map and the class of each: up to 64 of tumor, of parenchyma and of the rest.
+    """Return positions (a,) in the flattened map and the class of each: up to 64 of tumor, parenchyma and the rest.
 
-    A voxel is of what fills most of it. Drawn from the view's key, in random order.
+    A voxel belongs to the class that fills most of it. Seeded by the view's key, in random order.
     """
     rest = (1 - occupancy.sum(dim=0)).clamp_min(0)
     kind = torch.stack([rest, occupancy[0], occupancy[1:].sum(dim=0)]).flatten(1).argmax(dim=0).cpu()

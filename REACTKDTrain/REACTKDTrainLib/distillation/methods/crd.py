@@ -19,12 +19,12 @@ from REACTKDTrainLib.models.outputs import GraphOutput
 BETA = 0.8
 TEMPERATURE = 0.1
 WIDTH = 128
-ROOM = 512  # patients in memory, more than a hospital's fold has; of still more the last ones seen
+ROOM = 512  # patients in the banks, more than a hospital's fold has; of more patients, the most recent ones
 MOMENTUM = 0.5
 
 
 def contrast(anchor: Tensor, positive: Tensor, others: Tensor, allowed: Tensor) -> Tensor:
-    """InfoNCE, the mean over B: -log(e^{a.p/t} / (e^{a.p/t} + sum_j e^{a.o_j/t})), t = 0.1.
+    """InfoNCE, mean over B: -log(e^{a.p/t} / (e^{a.p/t} + sum_j e^{a.o_j/t})), t = 0.1.
 
     anchor, positive: (B, d) unit; others: (M, d) unit; allowed: (B, M) bool, False for the anchor's own patient.
     """
@@ -34,15 +34,15 @@ def contrast(anchor: Tensor, positive: Tensor, others: Tensor, allowed: Tensor) 
 
 
 class ContrastiveDistillation(Distiller, name="crd"):
-    """Originally L = CE + 0.8 (NCE of student against a bank of 16,384 teacher vectors, and the reverse), t = 0.07,
-    vectors of linear maps to 128, banks with momentum 0.5 (RepDistiller).
+    """Originally L = CE + 0.8 (NCE of the student against a bank of 16,384 teacher vectors, and the reverse), t = 0.07,
+    linear maps to 128 dimensions, banks with momentum 0.5 (RepDistiller).
 
-    Adapted: a fold has some 65 patients, so every other patient is a negative and InfoNCE takes the place of NCE, with
-    t = 0.1; vectors are pooled graphs (`pooled_graph`) of layer-normalized nodes; the same patient's other views are no
-    negatives. The teacher's bank keeps the vectors before their linear map, which are constants, and maps them anew in
-    each step, so nothing in it is stale; the student's bank has momentum 0.5. Under several processes the banks hold
-    what the first one saw (`Processes.spread`). Weight 0.8 (times `feature`). The paper calls it incompatible; pooled
-    vectors are all that it takes.
+    Adapted: a fold has about 65 patients, so all other patients are negatives and InfoNCE replaces NCE, with t = 0.1.
+    Vectors are pooled graphs (`pooled_graph`) of layer-normalized nodes; other views of the same patient are not
+    negatives. The teacher's bank stores the constant vectors before the linear map and maps them again in each step, so
+    they are never outdated; the student's bank has momentum 0.5. With several processes, all banks hold what the first
+    process saw (`Processes.spread`). Weight 0.8 (times `feature`). The paper calls the method incompatible; it only
+    needs pooled vectors.
     """
 
     label = "CRD"
@@ -62,7 +62,7 @@ class ContrastiveDistillation(Distiller, name="crd"):
         theirs = torch.stack([pooled_graph(normalized(nodes.to(ours))) for nodes in teacher.nodes]).detach()
         s = F.normalize(self.of_student(ours), dim=1)
         t = F.normalize(self.of_teacher(theirs), dim=1)
-        # clones: the banks change in place below, before gradients are asked for
+        # clones, because the banks change in place below, before the backward pass
         owners, used = self.owners.clone(), self.owners != 0
         banked_t = F.normalize(self.of_teacher(self.teachers[used].to(theirs)), dim=1)
         banked_s = self.students[used].clone().to(s)
@@ -75,7 +75,7 @@ class ContrastiveDistillation(Distiller, name="crd"):
 
     @torch.no_grad()
     def _remember(self, patients: Tensor, theirs: Tensor, ours: Tensor) -> None:
-        """Put each patient's vectors into its place; a new one takes the next place, in turn."""
+        """Store each patient's vectors in the patient's slot; a new patient takes the next slot, cyclically."""
         for row, patient in enumerate(patients):
             at = (self.owners == patient).nonzero()
             if len(at):
@@ -89,5 +89,5 @@ class ContrastiveDistillation(Distiller, name="crd"):
 
 
 def patient_number(patient: str) -> int:
-    """A positive number for a name, the same everywhere."""
+    """Return a positive number for a name, the same on all systems."""
     return 1 + int(content_key(patient)[:15], 16)

@@ -21,10 +21,10 @@ def channel_loss(student: Tensor, teacher: Tensor, tau: float = TAU) -> Tensor:
 class ChannelDistillation(MapDistiller, name="cwd"):
     """Originally L = CE + beta tau^2 / (B C) sum KL(phi(F_T) || phi(F_S)), beta 3 to 50, tau 1 to 10 (TorchDistiller).
 
-    Adapted: a learned 1x1x1 projection of the student's channels (the original has one where channels differ); each
-    channel is standardized over positions first, since the teacher's are layer-normalized and the student's are not;
-    positions are those of the box around the regions. beta 3 (times `feature`), tau 4. From the fused teacher. The
-    paper calls it incompatible; a projection is all that it takes.
+    Adapted: a learned 1x1x1 projection of the student's channels (the original has one if the numbers of channels
+    differ). Each channel is first standardized over positions, since the teacher's are layer-normalized and the
+    student's are not. Positions are those of the bounding box of the regions. beta 3 (times `feature`), tau 4. The
+    teacher is the fused one. The paper calls the method incompatible; it only needs a projection.
     """
 
     label = "CWD"

@@ -12,9 +12,9 @@ _EPS = 1e-6
 
 
 def classes_of(occupancy: Tensor) -> Tensor:
-    """(positions,) int64: what fills most of each voxel, 0 for the rest and 1 + i for region i.
+    """(positions,) int64: the class that fills most of each voxel, 0 for the rest and 1 + i for region i.
 
-    occupancy: (n, ...) shares of regions; what they leave of a voxel is the rest.
+    occupancy: (n, ...) fractions covered by the regions; the remaining fraction of a voxel is the rest.
     """
     shares = occupancy.flatten(1)
     rest = (1 - shares.sum(dim=0)).clamp_min(0)
@@ -30,7 +30,7 @@ def variation(level: Tensor, classes: Tensor) -> Tensor:
 
 
 def variation_loss(student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
-    """(V_S - V_T)^2, the mean within each class, then over the classes that are there."""
+    """(V_S - V_T)^2, mean within each class, then over the classes present."""
     apart = (variation(student, classes) - variation(teacher.detach(), classes)).square()
     member = F.one_hot(classes).to(apart)
     member = member[:, member.sum(dim=0) > 0]
@@ -38,11 +38,11 @@ def variation_loss(student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
 
 
 class VariationDistillation(MapDistiller, name="ifvd"):
-    """Originally L = CE + KD + beta mean_x (V_S(x) - V_T(x))^2, beta 50, classes those of the segmentation.
+    """Originally L = CE + KD + beta mean_x (V_S(x) - V_T(x))^2, beta 50, with the classes of the segmentation.
 
-    Adapted: classes are the expert's regions (parenchyma, each lesion) and the other voxels; the mean is taken within
-    each class first, so that a small lesion counts as much as the liver. beta 10 (times `feature`). No projection. From
-    the fused teacher. The paper calls it incompatible; masks are all that it takes.
+    Adapted: classes are the expert's regions (parenchyma, each lesion) and the other voxels. The mean is first taken
+    within each class, so that a small lesion has the same weight as the liver. beta 10 (times `feature`). No
+    projection. The teacher is the fused one. The paper calls the method incompatible; it only needs masks.
     """
 
     label = "IFVD"

@@ -13,9 +13,9 @@ from REACTKDTrainLib.models.outputs import GraphOutput
 
 
 class LogitDistillation(Distiller, name="kd"):
-    """L = (1 - a) CE + a tau^2 KL(p_T || p_S) originally; here focal + `logits` tau^2 KL, from the fused teacher.
+    """Originally L = (1 - a) CE + a tau^2 KL(p_T || p_S); here focal loss + `logits` tau^2 KL, from the fused teacher.
 
-    Methods that have this term beside their own are subclasses.
+    Methods that include this term are subclasses.
     """
 
     label = "KD (logits)"

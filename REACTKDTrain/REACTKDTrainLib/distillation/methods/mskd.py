@@ -15,7 +15,7 @@ PATCH = 4
 
 
 def patches(level: Tensor, size: int = PATCH) -> Tensor:
-    """(C, d, h, w) -> (patches, C): means over cubes of `size` voxels; the last of a row may be smaller."""
+    """(C, d, h, w) -> (patches, C): means over cubes of `size` voxels; the last cube along an axis may be smaller."""
     kernel = [min(size, n) for n in level.shape[1:]]
     return F.avg_pool3d(level[None], kernel, ceil_mode=True)[0].flatten(1).T
 
@@ -38,12 +38,12 @@ def filtered_loss(student: Tensor, teacher: Tensor, occupancy: Tensor) -> Tensor
 
 class MultiScaleStyle(MapDistiller, name="mskd"):
     """MSKD-style, re-derived: the article's abstract names Feature Filtering Distillation and Region Graph Distillation
-    without added parameters, REACT-KD describes uniform patches, pooled, with cosines between them; the formulas above
+    without added parameters; REACT-KD describes uniform patches, pooled, with cosines between them. The formulas above
     are ours (docs/explanation/method.md, Compared methods).
 
     It is the control of REACT-KD's graph: the same losses on patches instead of anatomical regions. Adapted to 3D:
-    cubes of 4 voxels of the fused map, channels standardized over positions. Where channels differ the student's pass a
-    fixed orthogonal map, so that nothing is learned. Weight 1 (times `feature`).
+    cubes of 4 voxels of the fused map, channels standardized over positions. If the numbers of channels differ, the
+    student's pass a fixed orthogonal map, so that nothing is learned. Weight 1 (times `feature`).
     """
 
     label = "MSKD-style (re-derived)"

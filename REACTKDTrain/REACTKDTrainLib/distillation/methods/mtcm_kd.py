@@ -17,7 +17,7 @@ from REACTKDTrainLib.distillation.several import branch_logits, true_log_probabi
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.models.teacher_heads import BRANCHES
 
-TASK = 0.75  # the original's weight of the student's own loss, which is 1 here: all others are divided by it
+TASK = 0.75  # original weight of the student's own loss; here it is 1, and all other weights are divided by TASK
 TEACHERS = 0.125  # sum of the teachers' weights, 0.10 to 0.15 originally
 DEEP = 0.10
 TEMPERATURE = 20.0
@@ -25,7 +25,7 @@ MEMORY = 0.9
 
 
 class FusedFeatures(nn.Module):
-    """CDSFL: maps of the teachers through a channel gate and a 1x1x1 convolution each, summed, then graded."""
+    """CDSFL: each teacher's map passes a channel gate and a 1x1x1 convolution; the sum is classified."""
 
     def __init__(self, width: int, teachers: int, classes: int):
         super().__init__()
@@ -47,12 +47,12 @@ class CrossModalDistillation(Distiller, name="mtcm-kd"):
     """Originally 0.75 L_task + sum_k w_k T KL(T_k || S) + 0.10 (0.7 L_task(deep) + 0.3 T KL(CDSFL || deep)), T = 20.
 
     T multiplies the divergence, not T^2. Teachers, one for each modality, train with the student; w_k are proportional
-    to their Dice of the last epoch and sum to 0.10 to 0.15; CDSFL grades the teachers' fused features; 'deep' is an
-    auxiliary head of the student. Adapted (docs/explanation/method.md, Compared methods): frozen teachers (the two
-    branches), so that all methods share them; only CDSFL is trained, with focal loss. In place of Dice the running mean
-    of each teacher's probability of the true grade on the training views. CDSFL and the deep head look at the maps at a
-    quarter of the grid. The student's own loss has weight 1 here, the rest is divided by 0.75. Divergences act from the
-    first step, not the second epoch. `feature` multiplies all terms but CDSFL's own.
+    to their Dice of the last epoch and sum to 0.10 to 0.15; CDSFL classifies the teachers' fused features; 'deep' is an
+    auxiliary head of the student. Adapted (docs/explanation/method.md, Compared methods): the teachers (the two
+    branches) are frozen, so that all methods share them; only CDSFL is trained, with focal loss. Dice is replaced by
+    the running mean of each teacher's probability of the true grade on the training views. CDSFL and the deep head read
+    the maps at a quarter of the grid. The student's own loss has weight 1 here, and the rest is divided by 0.75.
+    Divergences are used from the first step, not the second epoch. `feature` multiplies all terms except CDSFL's own.
     """
 
     label = "MTCM-KD"
@@ -90,7 +90,7 @@ class CrossModalDistillation(Distiller, name="mtcm-kd"):
 
     @torch.no_grad()
     def _learn_trust(self, teacher: GraphOutput, views: Sequence[View]) -> None:
-        """Move the running mean of each teacher's probability of the true grade."""
+        """Update the running mean of each teacher's probability of the true grade."""
         if not self.training:
             return
         logits, there = branch_logits(teacher)

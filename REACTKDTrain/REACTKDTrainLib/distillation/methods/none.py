@@ -12,7 +12,7 @@ from REACTKDTrainLib.models.outputs import GraphOutput
 
 
 class NoDistillation(Distiller, name="none"):
-    """The focal loss is all there is."""
+    """No terms: the focal loss alone."""
 
     label = "Student alone"
     needs_teacher = False

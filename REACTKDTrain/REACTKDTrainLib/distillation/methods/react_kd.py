@@ -27,12 +27,14 @@ class ReactDistillation(LogitDistillation, name="react-kd"):
     """l2 tau^2 KL + l3 (l_n node + l_e edge + l_g GW).
 
     Node vectors are layer-normalized (in this branch only, since the two networks have different scales). Edges are
-    cosines of these; for the node term both sides are projected to one width, which equation 5 leaves open. The
-    student's regions may be another annotator's: node and edge terms then compare each of its regions with the expert's
-    that it overlaps most (`RegionMasks.matches`), and Gromov-Wasserstein compares the graphs as they are. Where both
-    have the same nodes it adds nothing to the edge term (GW <= edge): docs/explanation/method.md, Gromov-Wasserstein.
+    cosines of these vectors; for the node term both sides are projected to one width, which equation 5 leaves open. The
+    student's regions may come from another annotator. Node and edge terms then compare each student region with the
+    expert region that it overlaps most (`RegionMasks.matches`), and Gromov-Wasserstein compares the graphs without
+    matching. If both have the same nodes it adds nothing to the edge term (GW <= edge): docs/explanation/method.md,
+    Gromov-Wasserstein.
 
-    The teacher's projection would be free to collapse if it learned, so it is fixed at its random orthogonal start.
+    The teacher's projection would be free to collapse if it were trained, so it stays at its random orthogonal
+    initialization.
     """
 
     label = "REACT-KD"

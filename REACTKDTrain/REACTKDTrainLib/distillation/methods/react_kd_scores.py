@@ -1,4 +1,4 @@
-"""REACT-KD with region scores: what the teacher says of each region by itself, and how much it looks at it (ours)."""
+"""REACT-KD with region scores (ours): distills the teacher's logits and attention of each single region."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from REACTKDTrainLib.models.outputs import GraphOutput
 class RegionScores(ReactDistillation, name="react-kd-scores"):
     """REACT-KD's terms, and l_s score + l_a attention.
 
-    The head is additive, logits = b + sum a_i s_i, so the teacher has logits s_i for every region. The student's lesion
-    learns from those of the expert's lesion that it overlaps most, by tau^2 KL; its attention over the regions, a
-    softmax of raw scores, from the teacher's by KL. So it learns which lesion is bad, which the label of a case
-    cannot. A lesion that overlaps none of the expert's, or that the head did not see, has no such target. Several that
-    overlap one share its attention.
+    The head is additive, logits = b + sum a_i s_i, so the teacher has logits s_i for every region. A student's lesion
+    is matched to the expert's lesion that it overlaps most and learns its logits by tau^2 KL; the student's attention
+    over the regions, a softmax of raw scores, learns the teacher's by KL. This tells the student which lesion
+    determines the grade, which the label of a case cannot. A lesion that overlaps none of the expert's, or that was
+    hidden from the head, has no target. Several lesions that overlap the same one share its attention.
     """
 
     label = "REACT-KD + region scores"
@@ -47,16 +47,17 @@ class RegionScores(ReactDistillation, name="react-kd-scores"):
         return terms
 
     def _scores(self, student: Tensor, teacher: Tensor, lesions: Tensor) -> Tensor:
-        """(B,): tau^2 KL, the mean over a case's `lesions` (B, n), 0 without any. student, teacher: (B, n, K)."""
+        """(B,): tau^2 KL, mean over a case's `lesions` (B, n), 0 if there are none. student, teacher: (B, n, K)."""
         tau = self.config.temperature
         found = divergence(student, teacher, tau).masked_fill(~lesions, 0)
         return tau**2 * found.sum(dim=1) / lesions.sum(dim=1).clamp_min(1)
 
 
 def attention_loss(student: Tensor, teacher: Tensor, matches: Tensor, known: Tensor) -> Tensor:
-    """(B,): KL of the softmaxes over the regions `known` (B, n) of raw attention scores.
+    """(B,): KL of the softmaxes of raw attention scores over the regions `known` (B, n).
 
-    student: (B, n); teacher: (B, m); matches: (B, n), into the teacher's. Regions that match one share its attention.
+    student: (B, n); teacher: (B, m); matches: (B, n), indices into the teacher's regions. Regions with the same match
+    share its attention.
     """
     times = torch.zeros_like(teacher).scatter_add_(1, matches, known.to(teacher))
     wanted = (teacher.detach() - times.log()).gather(1, matches).masked_fill(~known, -torch.inf)
@@ -65,5 +66,5 @@ def attention_loss(student: Tensor, teacher: Tensor, matches: Tensor, known: Ten
 
 
 def _padded(rows: Sequence[Tensor]) -> Tensor:
-    """(B, n, ...) of B tensors (n_b, ...), 0 beyond their ends."""
+    """Stack B tensors (n_b, ...) into (B, n, ...), padded with zeros."""
     return pad_sequence(list(rows), batch_first=True)
