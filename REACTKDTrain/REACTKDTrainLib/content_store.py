@@ -21,9 +21,8 @@ T = TypeVar("T")
 def content_key(recipe: str | Mapping[str, Any]) -> str:
     """Return the SHA-256 (hex) of everything that a result depends on: hash of its input, all settings, format version.
 
-    recipe: a text (which may contain a file name that is not valid Unicode) or a JSON-serializable mapping; other
-    values
-    are converted to text.
+    recipe: a text (which may contain a file name that is not valid Unicode) or a JSON-serializable mapping; values that
+    JSON cannot hold are converted to text.
     """
     text = recipe if isinstance(recipe, str) else json.dumps(recipe, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,1 +1,1 @@
-"""How good an answer is, and how sure one may be of that."""
+"""Evaluation: measures of predictions, their intervals, and tests."""

@@ -1,4 +1,4 @@
-"""One-vs-rest areas under the ROC curve, of a sample and of many weighted resamples of it at once."""
+"""One-vs-rest areas under the ROC curve, for a sample or for many weighted resamples of it at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ _AT_ONCE = 128  # resamples whose running sums stay in the processor's cache
 def weighted_aucs(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """P(score of a positive > of a negative) + half of the ties, under case weights (Hanley and McNeil 1982).
 
-    positive: (n,) bool; score: (n,); weights: (draws, n), 0 and up. Returns (draws,), NaN where either side has no
-    weight. Sorted once for all resamples: each then costs a running sum. Exact for counts, whatever the order of cases.
+    positive: (n,) bool; score: (n,); weights: (draws, n), nonnegative. Returns (draws,), NaN where either class has no
+    weight. Scores are sorted once for all resamples; each resample then costs one cumulative sum. Integer weights give
+    exact results, independent of the order of the cases.
     """
     positive, score = np.asarray(positive, dtype=bool), np.asarray(score)
     negative = np.flatnonzero(~positive)
@@ -33,7 +34,7 @@ def weighted_aucs(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) 
 def class_aucs(grades: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """One-vs-rest AUC of each class. grades: (n,); probabilities: (n, K); weights: (draws, n) or None for ones.
 
-    Returns (draws, K), or (K,) without weights; NaN for a class that is absent, or alone.
+    Returns (draws, K), or (K,) without weights; NaN for a class that has no case, or all of them.
     """
     w = np.ones((1, len(grades))) if weights is None else weights
     out = np.stack([weighted_aucs(grades == c, probabilities[:, c], w) for c in range(probabilities.shape[1])], axis=1)
@@ -41,18 +42,18 @@ def class_aucs(grades: np.ndarray, probabilities: np.ndarray, weights: np.ndarra
 
 
 def macro_auc(grades: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean of `class_aucs` (equation 23 of arXiv 2508.02104); NaN when a class is absent."""
+    """Mean of `class_aucs` (equation 23 of arXiv 2508.02104); NaN if a class is absent."""
     return float(class_aucs(grades, probabilities).mean())
 
 
 def macro_auc_influence(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(n,): how much each case moves the macro AUC, to first order; the sum over all cases is 0.
+    """(n,): influence of each case on the macro AUC, to first order; the sum over all cases is 0.
 
-    Mean over classes of DeLong's structural components about their mean, a positive's divided by the number of
-    positives, a negative's by that of negatives (DeLong et al. 1988; an infinitesimal jackknife, Efron 1982). The sum
-    of a resample's influences is its AUC minus the whole one's, but for terms of second order.
+    The mean over classes of DeLong's structural components minus their mean, divided by the number of positives for a
+    positive and of negatives for a negative (DeLong et al. 1988; an infinitesimal jackknife, Efron 1982). The sum of
+    the influences of a resample is its AUC minus that of the sample, up to terms of second order.
 
-    grades: (n,); probabilities: (n, K). Not a number where a class is absent, or alone.
+    grades: (n,); probabilities: (n, K). NaN if a class has no case, or all of them.
     """
     out = np.zeros(len(grades))
     for c in range(probabilities.shape[1]):
@@ -67,10 +68,10 @@ def macro_auc_influence(grades: np.ndarray, probabilities: np.ndarray) -> np.nda
 
 
 def components(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Structural components of an AUC: each positive's share of negatives below it, each negative's of positives above.
+    """Structural components of an AUC: per positive, the share of negatives below it; per negative, of positives above.
 
-    Ties count one half; both have the AUC for their mean. From ranks, O(n log n), after Sun and Xu (2014).
-    positive: (n,) bool, some of either kind; score: (n,). Returns (positives,) and (negatives,).
+    Ties count one half; the mean of either is the AUC. Computed from ranks in O(n log n), after Sun and Xu (2014).
+    positive: (n,) bool, with both classes present; score: (n,). Returns (positives,) and (negatives,).
     """
     among_all, own, others = rankdata(score), rankdata(score[positive]), rankdata(score[~positive])
     return (among_all[positive] - own) / len(others), 1 - (among_all[~positive] - others) / len(own)

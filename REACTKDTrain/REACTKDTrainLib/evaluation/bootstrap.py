@@ -1,4 +1,4 @@
-"""The stratified bootstrap over patients, as weights: how often each case was drawn."""
+"""The stratified bootstrap over patients, as weights: the number of times that each case was drawn."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from REACTKDLib.core.errors import UsageError
 def bootstrap_weights(
     grades: np.ndarray, patients: np.ndarray | None = None, draws: int = 2000, seed: int = 0
 ) -> np.ndarray:
-    """(draws, n) counts, int32 (Efron 1979). Patients are drawn with replacement within their grade, cases come along.
+    """(draws, n) counts, int32 (Efron 1979). Patients are drawn with replacement within their grade, with all their
+    cases.
 
-    grades: (n,). patients: (n,) names, or None when each case is a patient of its own. A patient whose cases have
-    several grades belongs to the stratum of just these grades, so a grade that is there is in every draw. The same
-    grades, patients and seed give the same weights: comparisons are paired.
+    grades: (n,). patients: (n,) names, or None if each case is a separate patient. Patients whose cases have the same
+    set of grades form a stratum, so every grade that is present is in every draw. The same grades, patients and seed
+    give the same weights, so comparisons are paired.
 
-    Raises: UsageError for fewer than one draw, a seed below 0, and see `strata`.
+    Raises: UsageError for fewer than one draw or a negative seed; see `strata`.
     """
     if draws < 1:
         raise UsageError(f"A bootstrap needs at least one draw, not {draws}.")
@@ -32,9 +33,9 @@ def bootstrap_weights(
 
 
 def strata(grades: np.ndarray, patients: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of each case's patient (n,), and of each patient the number of its stratum.
+    """Return the index of each case's patient (n,), and for each patient the index of the stratum.
 
-    Patients of the same grades are a stratum. Raises: UsageError for names that are not one per case.
+    Patients with the same set of grades form a stratum. Raises: UsageError unless there is one name per case.
     """
     grades = np.asarray(grades)
     names = np.arange(len(grades)) if patients is None else np.asarray(patients)
@@ -49,11 +50,11 @@ def strata(grades: np.ndarray, patients: np.ndarray | None = None) -> tuple[np.n
 
 
 def linear_error(influence: np.ndarray, grades: np.ndarray, patients: np.ndarray | None = None) -> float:
-    """Standard error of a statistic under `bootstrap_weights`, without drawing: that of the sum of its influences.
+    """Standard error of a statistic under `bootstrap_weights`, computed without drawing: that of the sum of influences.
 
-    influence: (n,), how much each case moves the statistic, such as `auc.macro_auc_influence`. Each stratum's sum over
-    its k patients varies by k / (k - 1) times the sum of squares about their mean; a patient alone in its stratum is in
-    every draw. Not a number where an influence is none. Raises: UsageError, see `strata`.
+    influence: (n,), how much each case changes the statistic, such as `auc.macro_auc_influence`. The variance of the
+    sum over a stratum of k patients is k / (k - 1) times the sum of squares about their mean; a patient alone in a
+    stratum is in every draw. NaN if an influence is NaN. Raises: UsageError, see `strata`.
     """
     patient, stratum = strata(grades, patients)
     of_patient = np.bincount(patient, weights=influence, minlength=len(stratum))
@@ -65,14 +66,15 @@ def linear_error(influence: np.ndarray, grades: np.ndarray, patients: np.ndarray
 
 
 def crossed_weights(grades: np.ndarray, places: int, draws: int = 2000, seed: int = 0) -> np.ndarray:
-    """(draws, places, n) counts for n questions that are asked at each of some places, such as lesions in scans.
+    """(draws, places, n) counts for n questions, each asked at several places, such as lesions in scans.
 
-    Cases that share a question or a place are no independent patients. Both are drawn with replacement, questions
-    within their grade, and a case counts as often as the two together: the interval covers other questions at other
-    places, and errs on the wide side (the pigeonhole bootstrap, Owen 2007). One place alone says nothing of others.
-    The same grades and seed draw the same questions, whatever the places are: comparisons are paired.
+    Cases that share a question or a place are not independent patients. Both are drawn with replacement, questions
+    within their grade, and the weight of a case is the product of the two counts. The interval thus generalizes to
+    other questions at other places, and is conservative (the pigeonhole bootstrap, Owen 2007). A single place gives no
+    information about others. The same grades and seed draw the same questions for any number of places, so comparisons
+    are paired.
 
-    grades: (n,) of the questions. Raises: UsageError for no place, and see `bootstrap_weights`.
+    grades: (n,) of the questions. Raises: UsageError without a place; see `bootstrap_weights`.
     """
     if places < 1:
         raise UsageError("A bootstrap over places needs at least one of them.")
@@ -83,7 +85,7 @@ def crossed_weights(grades: np.ndarray, places: int, draws: int = 2000, seed: in
 
 
 def interval95(values: np.ndarray) -> list[float] | None:
-    """The 2.5th and 97.5th percentile of draws (n,); None where one is not a number, or there is none."""
+    """Return the 2.5th and 97.5th percentile of draws (n,); None if one is not finite, or there are none."""
     values = np.asarray(values, dtype=np.float64)
     if not values.size or not np.isfinite(values).all():
         return None

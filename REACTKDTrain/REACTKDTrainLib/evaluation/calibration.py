@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say? Reliability curves and the expected calibration error."""
+"""Calibration of probabilities: reliability curves and the expected calibration error."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.checks import checked, checked_binary
 from REACTKDTrainLib.evaluation.intervals import share_interval95
 
-BINS = 5  # with ten, 97 patients leave fewer than ten in a bin, which makes the error look larger than it is
+BINS = 5  # with ten, 97 patients leave fewer than ten in a bin, which inflates the estimated error
 
 
 def reliability_curve(outcome: np.ndarray, probability: np.ndarray, bins: int = BINS) -> dict[str, list]:
-    """Stated against observed frequency in bins of equal mass.
+    """Mean predicted probability and observed frequency in bins of equal mass.
 
-    outcome: (n,) bool; probability: (n,) that was given to it. Returns lists, one entry per bin in ascending order:
-    'stated' and 'observed' (means), 'interval95' of the observed share (Wilson 1927; cases taken as independent) and
-    'cases'.
+    outcome: (n,) bool; probability: (n,) predicted for it. Returns lists with one entry per bin, in ascending order:
+    'stated' and 'observed' (means), 'interval95' of the observed frequency (Wilson 1927; cases taken as independent)
+    and 'cases'.
 
     Raises: UsageError, see `checked_binary`, and for fewer than one bin.
     """
@@ -35,7 +35,7 @@ def reliability_curve(outcome: np.ndarray, probability: np.ndarray, bins: int = 
 
 
 def calibration_error(outcome: np.ndarray, probability: np.ndarray, bins: int = BINS) -> float:
-    """Sum over bins of share x |observed - stated|, 0 to 1. Arguments and errors of `reliability_curve`."""
+    """Sum over bins of (share of cases) x |observed - stated|, 0 to 1. Arguments, errors: see `reliability_curve`."""
     outcome, probability = checked_binary(outcome, probability)
     count, stated, observed = bin_means(equal_mass_bins(probability, bins), probability, outcome)
     return float(count @ np.abs(observed - stated) / len(outcome))
@@ -44,7 +44,7 @@ def calibration_error(outcome: np.ndarray, probability: np.ndarray, bins: int = 
 def top_label(
     grades: np.ndarray, probabilities: np.ndarray, classes: Sequence[str] = GRADES
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Whether the likeliest class is the true one (n,), and the probability that it was given (n,).
+    """Return whether the most probable class is the true one (n,), and its predicted probability (n,).
 
     Raises: UsageError, see `checked`.
     """
@@ -62,8 +62,8 @@ def expected_calibration_error(
 def equal_mass_bins(values: np.ndarray, bins: int) -> np.ndarray:
     """(n,): the bin of each case, from 0, ascending with the value (Nixon et al. 2019, arXiv 1904.01685).
 
-    With 97 patients, bins of equal width would be empty or hold two. Equal values share a bin, so the order of cases
-    does not matter; without ties the sizes differ by one at most. Numbers of bins may be left out.
+    With 97 patients, some bins of equal width would be empty or hold two cases. Equal values share a bin, so the order
+    of cases does not matter; without ties the sizes differ by at most one. Some bin numbers may be unused.
 
     Raises: UsageError for fewer than one bin.
     """
@@ -73,7 +73,7 @@ def equal_mass_bins(values: np.ndarray, bins: int) -> np.ndarray:
 
 
 def bin_means(bin_of: np.ndarray, *columns: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Of the bins that hold a case, ascending: how many they hold, then the mean of each column there."""
+    """Return for the nonempty bins, ascending, the number of cases and then the mean of each column."""
     where = np.unique(bin_of, return_inverse=True)[1]
     count = np.bincount(where)
     return (count, *(np.bincount(where, weights=column) / count for column in columns))

@@ -1,4 +1,4 @@
-"""What every measure asks of its input, so that a fault is a sentence and not a wrong number."""
+"""Checks of the input of every measure: invalid input gives an error message instead of a wrong number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 
-ROUNDING = 1e-12  # a standard error below it is rounding, not variance
+ROUNDING = 1e-12  # standard errors below it are rounding errors
 
 
 def checked(
@@ -17,7 +17,7 @@ def checked(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return grades (n,) as int64 indices of `classes` and probabilities (n, K) as float64, rows that sum to 1.
 
-    Raises: UsageError for no case, for shapes that do not fit, and for values that cannot be.
+    Raises: UsageError without cases, for shapes that do not match, and for invalid values.
     """
     grades, probabilities = np.asarray(grades), np.asarray(probabilities, dtype=np.float64)
     if grades.ndim != 1 or probabilities.shape != (len(grades), len(classes)) or not len(grades):
@@ -38,7 +38,7 @@ def checked(
 def checked_binary(positive: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return positive (n,) as bool and each of `scores` (n,) as float64, finite.
 
-    Raises: UsageError for no case, for shapes that do not fit, and for values that cannot be.
+    Raises: UsageError without cases, for shapes that do not match, and for invalid values.
     """
     positive = np.asarray(positive)
     if positive.ndim != 1 or not len(positive) or not np.isin(positive, (0, 1)).all():
@@ -52,5 +52,5 @@ def checked_binary(positive: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarra
 
 
 def number_or_none(value: float) -> float | None:
-    """A number for JSON, which has no NaN: None where the value is not defined."""
+    """Return a number for JSON, which has no NaN: None if the value is undefined."""
     return float(value) if np.isfinite(value) else None

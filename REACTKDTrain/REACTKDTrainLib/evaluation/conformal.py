@@ -1,9 +1,9 @@
-"""Sets of grades that hold the true one with a stated probability: split conformal prediction.
+"""Split conformal prediction: sets of grades that contain the true grade with a given probability.
 
 The score of a case is 1 - p of its true grade (the least ambiguous set-valued classifier, Sadinle, Lei and Wasserman
-2019). With n held-out cases the threshold is the k-th smallest score, k = ceil((n + 1) coverage): a new case drawn like
-them is covered with at least that probability, whatever the model is (Vovk et al. 2005). Nothing is randomized; sets
-hold the likeliest grade in any case (`core.student.grade_sets`), so they are never empty.
+2019). With n held-out cases the threshold is the k-th smallest score, k = ceil((n + 1) coverage). The set of a new,
+exchangeable case contains its grade with at least that probability, for any model (Vovk et al. 2005). Nothing is
+randomized. Sets always contain the most probable grade (`core.student.grade_sets`), so they are never empty.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ COVERAGE = 0.9
 
 
 def least_probability(p: np.ndarray, grade: np.ndarray, coverage: float = COVERAGE) -> float:
-    """The probability from which on a grade is in the set; 0, every grade, where there are too few cases.
+    """Return the smallest probability at which a grade is in the set; 0, that is every grade, if there are too few
+    cases.
 
-    p: (n, K) of held-out cases, grade: (n,) their true ones. Rounded down to six decimals, which only widens sets.
-    Raises: UsageError for no case, or a coverage that is not between 0 and 1.
+    p: (n, K) of held-out cases; grade: (n,), their true grades. Rounded down to six decimals, which can only enlarge
+    sets.
+    Raises: UsageError without cases, or for a coverage that is not between 0 and 1.
     """
     if not 0 < coverage < 1 or len(grade) < 1:
         raise UsageError("Sets of grades need held-out cases and a coverage between 0 and 1; give both.")
@@ -34,8 +36,8 @@ def least_probability(p: np.ndarray, grade: np.ndarray, coverage: float = COVERA
 
 
 def measured_sets(p: np.ndarray, grade: np.ndarray, least: float) -> dict:
-    """What sets are worth on other cases: 'coverage' and 'size', each with 'interval95' of the mean (Wilson's of the
-    coverage, a normal one of the size), and 'alone', the share of cases with one grade in their set.
+    """Evaluate the sets on other cases: 'coverage' and 'size', each with 'interval95' of the mean (Wilson for the
+    coverage, normal for the size), and 'alone', the share of cases with a single grade in their set.
     """
     sets = [grade_set(row, least) for row in np.asarray(p, dtype=np.float64)]
     held = np.array([g in own for g, own in zip(grade, sets, strict=True)])

@@ -1,12 +1,12 @@
-"""Is acting on the model better than treating everybody or nobody? Net benefit over thresholds.
+"""Decision curve analysis: net benefit of acting on the model, against treating everybody or nobody.
 
-Whoever treats from a stated probability of t on accepts (1 - t) / t needless treatments for each one that was due, so
-(Vickers and Elkin 2006)
+Treating from a predicted probability of t on means accepting (1 - t) / t unnecessary treatments for each necessary one,
+so (Vickers and Elkin 2006)
 
     net benefit(t) = TP / n - FP / n * t / (1 - t)
 
-The mean over three one-vs-rest curves has a prevalence of 1/3 whatever the data, so it says nothing of a clinic; the
-primary curve is "poor versus rest".
+The mean over three one-vs-rest curves has a prevalence of 1/3 in any data, so it has no clinical meaning; the primary
+curve is "poor versus rest".
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def net_benefit(
         raise UsageError("Net benefit needs probabilities from 0 to 1; recalibrate scores first.")
     if thresholds.ndim != 1 or not ((thresholds >= 0) & (thresholds < 1)).all():
         raise UsageError("Thresholds of a decision curve lie from 0 to below 1.")
-    worth = np.where(positive[:, None], 1.0, -thresholds / (1 - thresholds))  # of treating this case, at each threshold
+    worth = np.where(positive[:, None], 1.0, -thresholds / (1 - thresholds))  # gain per treated case, per threshold
     gained = np.where(probability[:, None] >= thresholds, worth, 0.0)
     if weights is None:
         return gained.mean(axis=0)
@@ -46,7 +46,7 @@ def net_benefit(
 
 
 def treat_all(positive: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Net benefit (T,) of treating everybody: prevalence - (1 - prevalence) t / (1 - t). Treating nobody has 0."""
+    """Net benefit (T,) of treating everybody: prevalence - (1 - prevalence) t / (1 - t). Treating nobody: 0."""
     return net_benefit(positive, np.ones(len(positive)), thresholds)
 
 
@@ -59,10 +59,10 @@ def graded_decision_curves(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict:
-    """Curves of models by name, of one grade versus the rest ("poor versus rest" if nothing else is said), with bands
-    of a patient bootstrap that keeps the prevalence.
+    """Decision curves of several models for one grade versus the rest (by default "poor versus rest"), with bands of a
+    bootstrap over patients that keeps the prevalence.
 
-    grades: (n,); probabilities: name -> (n, 3) of the same cases, which are taken as they are: calibrate them first, on
+    grades: (n,); probabilities: name -> (n, 3) of the same cases, used as given; they must have been calibrated on
     other cases. Returns lists over thresholds: 'thresholds', 'treat_all', and under 'models' for each name
     'net_benefit', 'low' and 'high' (pointwise 95 %); also 'prevalence' and 'cases'.
 

@@ -1,7 +1,7 @@
-"""Variance of an AUC, and the test of two AUCs on the same cases, without resampling (DeLong et al. 1988).
+"""Variance of an AUC, and a test of two AUCs on the same cases, without resampling (DeLong et al. 1988).
 
-Cases are taken as independent: where patients have several cases, the bootstrap over patients is the one to believe.
-DeLong covers one class against the rest; the macro mean over classes is left to `intervals`.
+Cases are assumed independent; if patients have several cases, use the bootstrap over patients instead. DeLong's method
+covers one class against the rest; for the macro mean over classes see `intervals`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.auc import components
 from REACTKDTrainLib.evaluation.checks import ROUNDING, checked, checked_binary
 
-_REACH = float(norm.ppf(0.975))  # of a 95 % interval, in standard errors
+_REACH = float(norm.ppf(0.975))  # half width of a 95 % interval, in standard errors
 
 
 def placements(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`auc.components` of checked outcomes and scores, (n,) each.
 
-    Raises: UsageError, see `checked_binary`, and for fewer than two cases on either side.
+    Raises: UsageError, see `checked_binary`, and for fewer than two cases of either class.
     """
     positive, score = checked_binary(positive, score)
     m, n = int(positive.sum()), int((~positive).sum())
@@ -34,8 +34,8 @@ def placements(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.
 def delong_test(positive: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict:
     """AUC of scores a minus that of b, (n,) each, on the same cases: 'difference', 'standard_error', 'interval95', 'p'.
 
-    Two-sided. Models that rank alike have p = 1. Where the AUCs differ and yet neither varies over cases (both separate
-    perfectly, or not at all), p is None: the normal approximation says nothing.
+    Two-sided. Models with the same ranking have p = 1. If the AUCs differ but neither varies over cases (both are
+    perfect, or perfectly wrong), p is None, since the normal approximation does not apply.
 
     Raises: UsageError, see `placements`.
     """
@@ -54,7 +54,7 @@ def delong_test(positive: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict:
 def delong_of_each_class(
     grades: np.ndarray, a: np.ndarray, b: np.ndarray, classes: Sequence[str] = GRADES
 ) -> dict[str, dict | None]:
-    """`delong_test` of each class against the rest; None for one with fewer than two cases on either side.
+    """`delong_test` of each class against the rest; None for a class with fewer than two cases in it or outside it.
 
     grades: (n,); a, b: (n, K) probabilities of `classes`. Raises: UsageError, see `checked`.
     """
@@ -67,5 +67,5 @@ def delong_of_each_class(
 
 
 def _standard_error(of_positives: np.ndarray, of_negatives: np.ndarray) -> float:
-    """Square root of the sum of the two means' variances."""
+    """Square root of the sum of the variances of the two means."""
     return float(np.sqrt(sum(part.var(ddof=1) / len(part) for part in (of_positives, of_negatives))))

@@ -1,8 +1,9 @@
-"""Does an explanation name what really decides? Over numbers alone: whoever has the network gives the answers.
+"""Faithfulness of an explanation: does it rank regions by their effect on the output? The caller provides the outputs.
 
-A node's contribution is what the head says it adds; its effect is what the answer loses without it. Faithful means that
-taking nodes out in the order of the explanation lowers the answer faster than in a random order (deletion curve, Samek
-et al. 2017; Petsiuk et al. 2018, arXiv 1806.07421), and that contribution and effect rank the nodes alike.
+The contribution of a node is the term that the head adds for it; its effect is the drop of the output when it is
+deleted. An explanation is faithful if deleting nodes in its order lowers the output faster than in random order
+(deletion curve, Samek et al. 2017; Petsiuk et al. 2018, arXiv 1806.07421), and if contribution and effect rank the
+nodes alike.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ _RANDOM_ORDERS = 500
 
 
 def deletion_curve(answer: Answer, order: Sequence[int]) -> np.ndarray:
-    """(m + 1,): the answer with nothing deleted, then after each further node of `order` (m,).
+    """(m + 1,): the output with nothing deleted, then after each further node of `order` (m,).
 
-    answer: deleted nodes -> the number that is followed, e.g. the probability of the predicted grade.
+    answer: deleted nodes -> output, such as the probability of the predicted grade.
     """
     return np.array([answer(frozenset(order[:k])) for k in range(len(order) + 1)], dtype=np.float64)
 
 
 def area(curve: np.ndarray) -> float:
-    """Area under a deletion curve (m + 1,) by trapezoids, over the share of nodes deleted: a mean height.
+    """Area under a deletion curve (m + 1,) by the trapezoidal rule, over the share of deleted nodes: a mean height.
 
     Raises: UsageError for fewer than two points.
     """
@@ -43,10 +44,10 @@ def area(curve: np.ndarray) -> float:
 def random_area(answer: Answer, nodes: int, seed: int = 0) -> float:
     """Mean area over all orders of `nodes` nodes.
 
-    Exact up to `MOST_NODES_EXACT`, without walking the orders: after k deletions a random order has deleted each set of
-    k nodes equally often. Above, the mean of 500 random orders.
+    Exact up to `MOST_NODES_EXACT`, without enumerating the orders: after k deletions of a random order, all sets of k
+    nodes are equally probable. Above, the mean of 500 random orders.
 
-    Raises: UsageError for no node.
+    Raises: UsageError without nodes.
     """
     if nodes < 1:
         raise UsageError("A deletion curve needs a node to delete.")
@@ -58,12 +59,12 @@ def random_area(answer: Answer, nodes: int, seed: int = 0) -> float:
 
 
 def deletion_gain(answer: Answer, importance: np.ndarray, seed: int = 0) -> float:
-    """Random order's area minus that of deleting the most important node first. importance: (m,).
+    """Area of random order minus area of deleting the most important nodes first. importance: (m,).
 
-    Above 0: the explanation finds what the answer rests on faster than chance. 0 for a single node, which has one
-    order. Nodes of equal importance are taken in every order among themselves, in the mean.
+    Above 0: the explanation finds the regions that determine the output faster than chance. 0 for a single node, which
+    has only one order. For nodes of equal importance, the mean over all their orders.
 
-    Raises: UsageError for no node.
+    Raises: UsageError without nodes.
     """
     importance = np.asarray(importance, dtype=np.float64)
     by_chance = random_area(answer, len(importance), seed)
@@ -71,13 +72,14 @@ def deletion_gain(answer: Answer, importance: np.ndarray, seed: int = 0) -> floa
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Spearman's rho of two explanations of the same nodes, (m,) each; None for one node, or where one is constant.
+    """Spearman's rho of two explanations of the same nodes, (m,) each; None for one node, or if one of them is
+    constant.
 
-    Of contribution and measured effect; of a node's deletion and the lesion's occlusion in the image; of a trained
-    network's contributions and those of one with random weights, where it should be near 0 (Adebayo et al. 2018, arXiv
-    1810.03292).
+    Used for contribution and measured effect; for deletion of a node and occlusion of the lesion in the image; and for
+    the contributions of a trained network and of one with random weights, where it should be near 0 (Adebayo et al.
+    2018, arXiv 1810.03292).
 
-    Raises: UsageError for shapes that do not fit.
+    Raises: UsageError for shapes that do not match.
     """
     from scipy.stats import spearmanr
 
@@ -90,10 +92,10 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def mean_over_cases(values: Iterable[float | None], draws: int = 2000, seed: int = 0) -> dict:
-    """Mean of one value per case with its 95 % bootstrap interval over cases; None is left out and counted.
+    """Mean of one value per case with its 95 % bootstrap interval over cases; None values are excluded and counted.
 
-    Returns 'mean' and 'interval95' (None where no case has a value), 'cases', 'left_out', and 'above_0', the share of
-    the cases with a value above 0.
+    Returns 'mean' and 'interval95' (None if no case has a value), 'cases', 'left_out', and 'above_0', the share of the
+    cases with a value above 0.
     """
     values = list(values)
     held = np.array([v for v in values if v is not None], dtype=np.float64)
@@ -105,7 +107,7 @@ def mean_over_cases(values: Iterable[float | None], draws: int = 2000, seed: int
 
 
 def _orders(importance: np.ndarray, seed: int) -> list[list[int]]:
-    """All orders by falling importance: more than one where nodes tie, and 500 random ones where that is too many."""
+    """All orders by decreasing importance: several if nodes tie, and 500 random ones if there are too many."""
     levels = [np.flatnonzero(importance == v).tolist() for v in np.unique(importance)[::-1]]
     orders: list[list[int]] = [[]]
     if np.prod([float(factorial(len(level))) for level in levels]) > _RANDOM_ORDERS:

@@ -1,4 +1,4 @@
-"""How much better one model is than another on the same cases, and within which bounds."""
+"""Differences between models on the same cases, with confidence intervals and p-values."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def paired_auc_difference(
 ) -> dict:
     """Macro AUC of probabilities a minus that of b, (n, K) each, of the same cases in the same order.
 
-    Both are measured on the same bootstrap samples of patients, stratified by grade, so what makes a sample easy falls
-    out of the difference. Returns 'difference', 'interval95', two-sided 'p' (see `bootstrap_p`),
-    'share_of_draws_above_0', all None where a grade is missing, and 'cases', 'draws'.
+    Both are measured on the same bootstrap samples of patients, stratified by grade, so the difficulty of a sample
+    cancels in the difference. Returns 'difference', 'interval95', two-sided 'p' (see `bootstrap_p`),
+    'share_of_draws_above_0', all None if a grade is absent, and 'cases', 'draws'.
 
     Raises: UsageError, see `checked` and `bootstrap_weights`.
     """
@@ -49,28 +49,29 @@ def auc_difference_over_runs(
 ) -> dict:
     """Mean over runs of the macro AUC of a minus that of b, with an interval over runs and cases.
 
-    a, b: (runs, n, 3), the answers of models trained on different subsets (or from different seeds), run r of a paired
-    with run r of b, all to the same n cases. The question is "another subset, other patients", so two variances of the
-    mean are added: that over runs, cases held fixed, and that over patients within their grade, runs held fixed, to
-    first order (`linear_error`), which is what the stratified bootstrap comes to. The interval is Student's, with the
-    degrees of freedom of the sum (Satterthwaite 1946), since a handful of runs says little of their spread: measured
-    with two models alike, it covered 0 in 93 to 96 % of 300 repetitions from 3 runs on (91 % with 2), where percentiles
-    of runs and cases drawn together (Owen 2007) went down to 86 %. What run and case do together is in both variances,
-    so it errs on the wide side.
+    a, b: (runs, n, 3), predictions of models trained on different subsets (or with different seeds), run r of a paired
+    with run r of b, all for the same n cases. The result should hold for other subsets and other patients, so two
+    variances of the mean are added: that over runs with the cases fixed, and that over patients within their grade with
+    the runs fixed, to first order (`linear_error`), which is the limit of the stratified bootstrap. The interval is
+    Student's, with the degrees of freedom of the sum (Satterthwaite 1946), since the spread of a few runs is poorly
+    known. In simulations with two equal models it covered 0 in 93 to 96 % of 300 repetitions from 3 runs on (91 % with
+    2); percentiles of runs and cases drawn together (Owen 2007) covered only 86 % in the worst case. The interaction of
+    run and case is contained in both variances, so the interval is conservative.
 
-    subsets: which training subset each run is of, (runs,); runs of one subset (its seeds) are averaged first and count
-    as one. None: each has its own. shared: the share of their patients that two subsets have in common, on average over
-    the pairs (`share_in_common`); 0.5 for the training parts of three folds. Such runs lie closer together than runs of
-    patients drawn anew would: to first order (Hoeffding 1948) their correlation is `shared`, so the variance s^2 over k
-    subsets tells (1 - shared) of the true one, and that of their mean is s^2 (1 + (k - 1) shared) / (k (1 - shared)).
-    Seeds only lower the correlation, so this errs on the wide side too (compare Nadeau and Bengio 2003).
+    subsets: (runs,), the training subset of each run; runs of one subset (its seeds) are averaged first and count as
+    one. None: every run has a different subset. shared: the share of patients that two subsets have in common, averaged
+    over the pairs (`share_in_common`); 0.5 for the training parts of three folds. Runs on overlapping subsets differ
+    less than runs on independent patients would. To first order (Hoeffding 1948) their correlation is `shared`, so the
+    expectation of the variance s^2 over k subsets is (1 - shared) times the true one, and the variance of the mean is
+    s^2 (1 + (k - 1) shared) / (k (1 - shared)). Different seeds only lower the correlation, so this is conservative too
+    (compare Nadeau and Bengio 2003).
 
     Returns 'difference', 'interval95', two-sided 'p', 'of_each_run' (values), 'standard_error_runs',
-    'standard_error_cases', 'runs', 'subsets', 'shared', 'cases', 'draws'. One subset, or several of the same patients,
-    say nothing of others: 'standard_error_runs' is None, and interval and p are those of `paired_auc_difference`, which
-    alone takes `draws` and `seed`. All are None where a grade is missing.
+    'standard_error_cases', 'runs', 'subsets', 'shared', 'cases', 'draws'. One subset, or several with the same
+    patients, give no information about other subsets: 'standard_error_runs' is then None, and interval and p are those
+    of `paired_auc_difference`, the only use of `draws` and `seed`. All are None if a grade is absent.
 
-    Raises: UsageError for shapes that do not fit and a share outside 0 to 1, see `checked` and `bootstrap_weights`.
+    Raises: UsageError for shapes that do not match and a share outside 0 to 1; see `checked` and `bootstrap_weights`.
     """
     if not 0 <= shared <= 1:
         raise UsageError(f"The share of patients that training subsets have in common is from 0 to 1, not {shared}.")
@@ -98,7 +99,7 @@ def auc_difference_over_runs(
             w * (_macro(grades, left, drawn) - _macro(grades, right, drawn)) for w, (left, right) in zip(weight, pairs)
         )
         found = _estimate(difference, spread)
-        del found["share_of_draws_above_0"]  # of cases alone
+        del found["share_of_draws_above_0"]  # applies to cases only
     return {
         "difference": number_or_none(difference),
         **found,
@@ -114,7 +115,7 @@ def auc_difference_over_runs(
 
 
 def _shares(runs: int, subsets: Sequence[int] | None) -> np.ndarray:
-    """(k, runs): what each run weighs in the mean over k subsets. Raises: UsageError."""
+    """(k, runs): the weight of each run in the mean over k subsets. Raises: UsageError."""
     names = np.arange(runs) if subsets is None else np.asarray(subsets)
     if names.shape != (runs,):
         raise UsageError(f"A training subset is named for each of {runs} runs, not for {names.size}.")
@@ -123,7 +124,7 @@ def _shares(runs: int, subsets: Sequence[int] | None) -> np.ndarray:
 
 
 def _error_of_mean(values: np.ndarray, shared: float) -> float:
-    """Standard error of the mean of values (k,) whose correlation is `shared`; not a number where it is not known."""
+    """Standard error of the mean of values (k,) whose correlation is `shared`; NaN if it is unknown."""
     k = len(values)
     if k < 2 or shared >= 1:
         return np.nan
@@ -131,14 +132,14 @@ def _error_of_mean(values: np.ndarray, shared: float) -> float:
 
 
 def share_in_common(subsets: Sequence[Collection[Hashable]]) -> float:
-    """Return which share of its patients a training subset has in common with another, on average over the pairs."""
+    """Return the share of patients that two training subsets have in common, averaged over the pairs."""
     sets = [frozenset(s) for s in subsets]
     pairs = [len(a & b) / max((len(a) + len(b)) / 2, 1) for n, a in enumerate(sets) for b in sets[:n]]
     return float(np.mean(pairs)) if pairs else 0.0
 
 
 def share_interval95(count: int, of: int) -> list[float]:
-    """Wilson's score interval of a share, count of so many independent cases: inside 0 to 1 for any count (1927)."""
+    """Wilson's score interval (1927) of the share count / of of independent cases; within 0 to 1 for any count."""
     from scipy.stats import binomtest
 
     found = binomtest(count, of).proportion_ci(method="wilson")
@@ -146,10 +147,10 @@ def share_interval95(count: int, of: int) -> list[float]:
 
 
 def bootstrap_p(spread: np.ndarray) -> float | None:
-    """Two-sided p of "the difference is 0" from draws (n,): twice the smaller tail, each tail with one draw added.
+    """Two-sided p-value of "the difference is 0" from draws (n,): twice the smaller tail, each with one draw added.
 
-    It agrees with the percentile interval but for that one draw, and is never 0 (Davison and Hinkley 1997). None where
-    a draw is not a number.
+    It agrees with the percentile interval except for that one draw, and is never 0 (Davison and Hinkley 1997). None if
+    a draw is not finite.
     """
     spread = np.asarray(spread, dtype=np.float64)
     if not spread.size or not np.isfinite(spread).all():
@@ -159,7 +160,7 @@ def bootstrap_p(spread: np.ndarray) -> float | None:
 
 
 def _student(value: float, errors: tuple[float, ...], freedoms: tuple[int, ...]) -> dict:
-    """Interval and p of a value whose independent standard errors have these degrees of freedom."""
+    """Interval and p-value of a value whose independent standard errors have the given degrees of freedom."""
     from scipy.stats import t
 
     variances = np.square(errors)

@@ -1,17 +1,17 @@
-"""Answers against grades: the table of counts, the measures that follow from it, and proper scores, for many resamples.
+"""The confusion matrix, the measures computed from it, and proper scores, for many resamples at once.
 
-scikit-learn has these for one sample; thousands of draws need them over arrays. A test holds the two together.
+scikit-learn computes these for one sample; the bootstrap needs them for thousands of draws. A test compares the two.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-LEAST_PROBABILITY = 1e-12  # of the true grade: a network that is sure and wrong costs 27.6, not infinity
+LEAST_PROBABILITY = 1e-12  # of the true grade: a confident wrong prediction costs 27.6, not infinity
 
 
 def confusion(grades: np.ndarray, predicted: np.ndarray, weights: np.ndarray, classes: int = 3) -> np.ndarray:
-    """(draws, K, K): weight of the cases of grade i (row) that were called j (column).
+    """(draws, K, K): weight of the cases of grade i (row) that were predicted as j (column).
 
     grades, predicted: (n,) indices below `classes`; weights: (draws, n).
     """
@@ -23,9 +23,9 @@ def table_measures(table: np.ndarray) -> dict[str, np.ndarray]:
     """Accuracy, balanced accuracy, macro precision, recall and F1 (equations 19 to 22 of arXiv 2508.02104), and
     quadratic kappa (Cohen 1968): each (draws,) from (draws, K, K).
 
-    The precision of a class that is never predicted is 0, as in scikit-learn. A mean over the classes is NaN where one
-    of them has no case; kappa is NaN where everything is one class and was called so. Balanced accuracy is macro recall
-    by definition; both are there because both are asked for.
+    The precision of a class that is never predicted is 0, as in scikit-learn. A mean over the classes is NaN if one of
+    them has no case; kappa is NaN if all cases have the same class and were predicted as it. Balanced accuracy is macro
+    recall by definition; both are reported because both names are in use.
     """
     right = np.diagonal(table, axis1=1, axis2=2)
     there, called = table.sum(axis=2), table.sum(axis=1)
@@ -54,5 +54,5 @@ def brier_of_each(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def surprise_of_each(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(n,): -ln p of the true grade, with p at least `LEAST_PROBABILITY`."""
+    """(n,): -ln p of the true grade, with p clipped from below to `LEAST_PROBABILITY`."""
     return -np.log(np.maximum(probabilities[np.arange(len(grades)), grades], LEAST_PROBABILITY))

@@ -1,4 +1,4 @@
-"""All measures of one set of predictions, of a run (metrics.json) or of a row of a table (several seeds)."""
+"""All measures of a set of predictions: those of a run (metrics.json) or a table row (several seeds)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from REACTKDTrainLib.evaluation.calibration import expected_calibration_error
 from REACTKDTrainLib.evaluation.checks import checked, number_or_none
 from REACTKDTrainLib.evaluation.measures import brier_of_each, confusion, surprise_of_each, table_measures
 
-FEW_PATIENTS = 5  # of a grade; fewer repeat themselves in every draw
+FEW_PATIENTS = 5  # per grade; fewer are repeated in every draw
 #: the columns of the paper's tables
 COLUMNS = ("macro_auc", "accuracy", "macro_precision", "macro_recall", "macro_f1", "quadratic_kappa")
-_Measured = dict[str, tuple[float, np.ndarray]]  # name -> of the sample, and of each draw (draws,)
+_Measured = dict[str, tuple[float, np.ndarray]]  # name -> value of the sample, and of each draw (draws,)
 
 
 def summarize(
@@ -27,14 +27,14 @@ def summarize(
     seed: int = 0,
     classes: Sequence[str] = GRADES,
 ) -> dict:
-    """Measures of n cases, ready for JSON: what is not defined is None, and 'notes' says why, never NaN.
+    """Measures of n cases, ready for JSON: undefined values are None, never NaN, and 'notes' gives the reason.
 
-    grades: (n,) indices of `classes`; probabilities: (n, K), rows that sum to 1; patients: (n,) names, whom the
-    bootstrap draws, stratified by grade; None takes each case for a patient. A key that ends in '_interval95' holds the
-    percentile interval of the key before it. The calibration error has none: resampling repeats cases, which makes the
+    grades: (n,) indices of `classes`; probabilities: (n, K), rows that sum to 1; patients: (n,) names, the units of the
+    bootstrap, stratified by grade; None: each case is a patient. A key that ends in '_interval95' holds the percentile
+    interval of the key before it. The calibration error has no interval: resampling repeats cases, which makes the
     error of a draw larger than that of the sample.
 
-    Raises: UsageError for shapes or values that cannot be (see `checked`), or fewer than one draw.
+    Raises: UsageError for invalid shapes or values (see `checked`), or fewer than one draw.
     """
     grades, probabilities = checked(grades, probabilities, classes)
     patients = np.arange(len(grades)) if patients is None else np.asarray(patients)
@@ -63,9 +63,10 @@ def summarize(
 def summarize_seeds(
     grades: np.ndarray, seeds: Sequence[np.ndarray], patients: np.ndarray, draws: int
 ) -> dict[str, dict[str, object]]:
-    """name -> 'value' (mean over seeds), 'interval95', 'of_each_seed'. seeds: of each (n, 3) probabilities.
+    """name -> 'value' (mean over seeds), 'interval95', 'of_each_seed'. seeds: for each seed, probabilities (n, 3).
 
-    Every seed is measured on the same draws of patients and averaged within each draw: the interval is of the mean.
+    All seeds are measured on the same draws of patients and averaged within each draw: the interval is that of the
+    mean.
     """
     weights = bootstrap_weights(grades, patients, draws)
     pairs = [checked(grades, p) for p in seeds]
@@ -86,7 +87,7 @@ def _over_seeds(values: list[float], spread: list[float] | None) -> dict[str, ob
 
 
 def _measured(grades: np.ndarray, p: np.ndarray, weights: np.ndarray, classes: Sequence[str] = GRADES) -> _Measured:
-    """Every measure but the calibration error, of the sample and under each row of weights (draws, n)."""
+    """All measures but the calibration error, for the sample and under each row of weights (draws, n)."""
     predicted = p.argmax(axis=1)
     value = table_measures(confusion(grades, predicted, np.ones((1, len(grades))), len(classes)))
     spread = table_measures(confusion(grades, predicted, weights, len(classes)))
@@ -100,7 +101,7 @@ def _measured(grades: np.ndarray, p: np.ndarray, weights: np.ndarray, classes: S
 
 
 def _notes(grades: np.ndarray, predicted: np.ndarray, patients: np.ndarray, classes: Sequence[str]) -> list[str]:
-    """One sentence for everything that a reader of the numbers must know."""
+    """Return one sentence for every fact that is needed to interpret the numbers."""
     notes = []
     for c, name in enumerate(classes):
         held = len(np.unique(patients[grades == c]))

@@ -1,7 +1,7 @@
-"""Grades that people gave: how well they agree, and what a model's answer changed in a reader study.
+"""Grades given by readers: their agreement, and the effect of showing the model's prediction in a reader study.
 
-A reader gives a grade and no probability, so the score of grade c is -|g - c|: the nearer the reader's grade g, the
-higher. With it the one-vs-rest AUC of each grade and their mean are those of `auc.class_aucs`, ties counted by half.
+A reader gives a grade and no probability, so the score of grade c is -|g - c|: the closer to the reader's grade g, the
+higher. With this score the one-vs-rest AUC of each grade and their mean are those of `auc.class_aucs`; ties count half.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from REACTKDTrainLib.evaluation.significance import mcnemar
 
 @dataclass(frozen=True)
 class StudyReading:
-    """One case of one reader in a study. Grades are indices of the task's classes. model: the answer shown, or None."""
+    """One case of one reader in a study. Grades are class indices of the task. model: the prediction shown, or None."""
 
     case: str
     unaided: int
@@ -43,7 +43,7 @@ def scores_of(grades: np.ndarray, classes: int = len(GRADES)) -> np.ndarray:
 def weighted_kappa(a: np.ndarray, b: np.ndarray, weights: np.ndarray, classes: int = len(GRADES)) -> dict[str, Any]:
     """Return 'value' and 'interval95' of the quadratic weighted kappa (Cohen 1968) of grades a and b, (n,) each.
 
-    weights: (draws, n) of the bootstrap. None where both are one grade everywhere.
+    weights: (draws, n) of the bootstrap. None if both give one and the same grade everywhere.
     """
     value = table_measures(confusion(a, b, np.ones((1, len(a))), classes))["quadratic_kappa"][0]
     spread = table_measures(confusion(a, b, weights, classes))["quadratic_kappa"]
@@ -53,11 +53,11 @@ def weighted_kappa(a: np.ndarray, b: np.ndarray, weights: np.ndarray, classes: i
 def agreement(
     grades: Mapping[str, Mapping[str, int]], draws: int = 2000, seed: int = 0, classes: int = len(GRADES)
 ) -> list[dict[str, Any]]:
-    """Return the agreement of each two readers, on the cases that both graded.
+    """Return the agreement of each pair of readers, on the cases that both graded.
 
-    grades: reader -> {case: index of one of so many `classes`}. Each entry has 'readers', 'cases', 'same' (the share of
-    cases with one grade) and 'kappa' (see `weighted_kappa`), whose interval is by the bootstrap over cases; pairs
-    without a case in common have 0 cases and nothing else.
+    grades: reader -> {case: class index, below `classes`}. Each entry has 'readers', 'cases', 'same' (the share of
+    cases with the same grade) and 'kappa' (see `weighted_kappa`), with a bootstrap interval over cases; a pair without
+    a case in common has only 'readers' and 'cases', which is 0.
     """
     found = []
     for one, other in combinations(grades, 2):
@@ -80,10 +80,10 @@ def reader_study(
 ) -> dict[str, Any]:
     """Return the measures of a study, ready for JSON.
 
-    readings: reader -> finished readings. truth: case -> (grade, patient), grades of so many `classes`; readings of
-    other cases are left out and counted in 'without_truth'. 'readers' holds `of_reader` of each; 'mean' the mean over
-    the readers on the cases that all of them read. Its interval is of the bootstrap over patients, stratified by grade,
-    with the readers held fixed: it holds for these readers on other patients.
+    readings: reader -> finished readings. truth: case -> (grade, patient), with grades below `classes`; readings of
+    other cases are excluded and counted in 'without_truth'. 'readers' holds `of_reader` for each; 'mean' is the mean
+    over the readers on the cases that all of them read. Its bootstrap interval is over patients, stratified by grade,
+    with the readers fixed: it generalizes to other patients, not to other readers.
     """
     known = {reader: [r for r in own if r.case in truth] for reader, own in readings.items()}
     each = {reader: of_reader(own, truth, draws, seed, classes) for reader, own in known.items() if own}
@@ -100,11 +100,11 @@ def reader_study(
 def of_reader(
     own: list[StudyReading], truth: Mapping[str, tuple[int, str]], draws: int, seed: int, classes: int
 ) -> dict[str, Any]:
-    """Return what the model's answer changed for one reader.
+    """Return the effect of the model's prediction on one reader.
 
-    'auc_*' and 'accuracy_*', 'unaided', 'aided' and the 'difference' with its p; 'kappa_truth_*' against the truth;
-    'changed', 'better' (nearer to the truth), 'worse', 'toward_model'; 'mcnemar' of right and wrong; 'kappa_model_*'
-    on the cases whose answer is known; median seconds.
+    'auc_*' and 'accuracy_*', 'unaided', 'aided' and the 'difference' with its p-value; 'kappa_truth_*' against the
+    truth; 'changed', 'better' (closer to the truth), 'worse', 'toward_model'; 'mcnemar' of correct and wrong;
+    'kappa_model_*' on the cases whose prediction is known; median seconds.
     """
     grade = np.array([truth[r.case][0] for r in own])
     unaided, aided = np.array([r.unaided for r in own]), np.array([r.aided for r in own])
@@ -126,7 +126,7 @@ def of_reader(
 
 
 def _with_model(own: list[StudyReading], truth: Mapping, draws: int, seed: int, classes: int) -> dict[str, Any]:
-    """Agreement with the answers that were shown, and how many changes went toward them."""
+    """Agreement with the predictions that were shown, and the number of changes toward them."""
     known = [r for r in own if r.model is not None]
     if not known:
         return {"answers_known": 0, "toward_model": None, "kappa_model_unaided": None, "kappa_model_aided": None}

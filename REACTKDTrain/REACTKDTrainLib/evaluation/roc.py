@@ -1,4 +1,4 @@
-"""ROC curves on one grid of false positive rates, with bands over patients."""
+"""ROC curves on a common grid of false positive rates, with bootstrap bands over patients."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ GRID = np.linspace(0, 1, 101)
 def true_positive_rates(
     positive: np.ndarray, score: np.ndarray, weights: np.ndarray | None = None, grid: np.ndarray = GRID
 ) -> np.ndarray:
-    """The share of positives found at each false positive rate of `grid` (g,): (g,), or (draws, g) with weights.
+    """True positive rate at each false positive rate of `grid` (g,): (g,), or (draws, g) with weights.
 
-    positive: (n,) bool; score: (n,); weights: (draws, n), some of it on either side. Equal scores make a slanted
-    segment; where the curve rises straight up, its upper end counts (vertical averaging, Fawcett 2006).
+    positive: (n,) bool; score: (n,); weights: (draws, n), positive for some case of each class. Ties form a slanted
+    segment; at a vertical step, its upper end is used (vertical averaging, Fawcett 2006).
 
     Raises: UsageError, see `checked_binary`.
     """
@@ -41,7 +41,7 @@ def roc_curves(
     classes: Sequence[str] = GRADES,
 ) -> dict[str, dict[str, list[float]] | None]:
     """Each class against the rest: 'false_positive_rate' (`GRID`), 'true_positive_rate', and its pointwise 95 % band
-    'low', 'high' over patients, stratified by grade. None for a class that is absent, or alone.
+    'low', 'high' over patients, stratified by grade. None for a class that has no case, or all of them.
 
     Raises: UsageError, see `checked` and `bootstrap_weights`.
     """
@@ -61,6 +61,6 @@ def roc_curves(
 
 
 def _risen(weights: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(draws, groups + 1): share of the weight down to the end of each group, from 0 to 1."""
+    """(draws, groups + 1): cumulative share of the weight up to the end of each group, from 0 to 1."""
     mass = np.cumsum(weights, axis=1)
     return np.column_stack([np.zeros(len(mass)), mass[:, ends] / mass[:, -1:]])

@@ -1,4 +1,4 @@
-"""Is one method better than another on the same cases, and than several at once? Every test of the protocol."""
+"""Significance tests of differences between methods on the same cases, with correction for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def paired_tests(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict:
-    """a against b, (n, 3) probabilities of the same cases: 'macro_auc' by paired bootstrap over patients, 'auc' of each
+    """Compare a and b, (n, 3) probabilities of the same cases: 'macro_auc' by paired bootstrap over patients, 'auc' of
+    each
     class by DeLong, 'accuracy' by the exact McNemar test (with its 'difference').
 
     Raises: UsageError, see `paired_auc_difference`.
@@ -45,8 +46,8 @@ def paired_tests_against(
 ) -> dict[str, dict]:
     """`paired_tests` of `own` against each of `others`, by name.
 
-    The p of macro AUC and of accuracy have a 'p_holm' beside them, adjusted over all the others. DeLong's, which say
-    where a difference lies, stay as they are.
+    The p-values of macro AUC and accuracy are accompanied by 'p_holm', adjusted over all `others`. DeLong's p-values,
+    which show in which class a difference lies, are not adjusted.
 
     Raises: UsageError, see `paired_auc_difference`.
     """
@@ -59,12 +60,12 @@ def paired_tests_against(
 
 
 def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict:
-    """Exact two-sided test on the cases where just one is right (McNemar 1947; binomial, not the chi-square).
+    """Exact two-sided test on the cases where exactly one is correct (McNemar 1947; binomial, not the chi-square).
 
-    right_a, right_b: (n,) bool, whether each model is right. Returns 'only_a', 'only_b' (counts) and 'p', which is 1
-    where the models never differ.
+    right_a, right_b: (n,) bool, whether each model is correct. Returns 'only_a', 'only_b' (counts) and 'p', which is 1
+    if the models never differ.
 
-    Raises: UsageError for shapes that do not fit, or no case.
+    Raises: UsageError for shapes that do not match, or without cases.
     """
     from scipy.stats import binomtest
 
@@ -76,9 +77,9 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Adjusted p (m,), in the order given (Holm 1979): controls the family-wise error whatever depends on what.
+    """Adjusted p-values (m,), in the order given (Holm 1979): controls the family-wise error under any dependence.
 
-    The smallest is multiplied by m, the next by m - 1, and so on; none may be below the one before; at most 1.
+    The smallest is multiplied by m, the next by m - 1, and so on; the result is made monotone and at most 1.
 
     Raises: UsageError for anything that is not a list of numbers from 0 to 1.
     """

@@ -1,1 +1,1 @@
-"""Figures and tables, one way to write each."""
+"""Writers of figures, tables and pages, one for each format."""

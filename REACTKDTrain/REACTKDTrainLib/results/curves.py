@@ -1,4 +1,4 @@
-"""ROC curves and calibration, drawn in one way wherever they are shown."""
+"""Drawing of ROC and calibration curves, shared by all figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: of the best that is possible
+#: style of the upper bound
 LIMIT_LOOK = {"color": "0.2", "linestyle": "--"}
 
 
@@ -25,7 +25,7 @@ def draw_roc(
     Args:
         curves: name -> what `evaluation.roc.roc_curves` returned.
         band: the name whose 95 % band is shown.
-        limit: the name that is drawn dashed, as the best that is possible.
+            limit: the name that is drawn dashed, as the upper bound.
     """
     grades = list(next(iter(curves.values())))
     axes = figure.subplots(1, len(grades), sharey=True)
@@ -41,14 +41,14 @@ def draw_roc(
                 low, high = found[grade]["low"], found[grade]["high"]
                 axis.fill_between(x, low, high, color=own["color"], alpha=0.2, linewidth=0)
         axis.set(title=f"{grade} versus rest", xlabel="false positive rate")
-        axis.set_box_aspect(1)  # an equal aspect is set after the layout, which then has titles on titles
+        axis.set_box_aspect(1)  # an equal aspect would be applied after the layout, and titles would overlap
     axes[0].set_ylabel("true positive rate")
     axes[0].legend(frameon=False, fontsize=8, loc="lower right")
     figure.suptitle(title, fontsize=11)
 
 
 def draw_reliability(axis: Axes, curves: Mapping[str, Mapping[str, list]], title: str) -> None:
-    """Draw stated against observed, with 95 % intervals. curves: name -> `evaluation.calibration.reliability_curve`."""
+    """Draw observed against stated frequency, with 95 % intervals. curves: name -> result of `reliability_curve`."""
     axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
     for number, (name, curve) in enumerate(curves.items()):
         low, high = np.array(curve["interval95"]).T

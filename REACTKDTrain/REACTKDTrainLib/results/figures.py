@@ -1,4 +1,4 @@
-"""Figures: drawn into memory, then written whole, as PNG to look at and SVG to print."""
+"""Figures: rendered in memory, then written atomically, as PNG for the screen and SVG for print."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: of curves and points, see `look`
-COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # told apart by the color-blind
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # distinguishable with color blindness
 _SAVED = {".png": {"dpi": 130}, ".svg": {"metadata": {"Date": None}}}
 
 
 def look(number: int) -> dict[str, Any]:
-    """How curve `number` of a figure is drawn, for `plot` and `errorbar`: in the colors first, then in them with dots
-    between dashes, one dot more each time; none is dashed alone, as limits are.
+    """Return the style of curve `number` of a figure, for `plot` and `errorbar`: first the colors, then the colors with
+    dash-dot patterns, one dot more each time; none is purely dashed, which is the style of limits.
     """
     dots, color = divmod(number, len(COLORS))
     return {"color": COLORS[color], "linestyle": (0, (4, 1) + (1, 1) * dots) if dots else "-"}
@@ -32,7 +32,7 @@ def save_figure(
     caption: str = "",
     suffixes: Sequence[str] = tuple(_SAVED),
 ) -> None:
-    """Draw into a new figure and write it as `path` with each suffix; the same drawing gives the same bytes.
+    """Draw a new figure and write it to `path` with each suffix; the same drawing gives the same bytes.
 
     size: width and height in inches. caption: what the figure is of, below it. Raises: OutputNotWritable.
     """
@@ -51,5 +51,5 @@ def save_figure(
         for suffix in suffixes:
             picture = io.BytesIO()
             figure.savefig(picture, format=suffix[1:], **_SAVED[suffix])
-            figure.set_layout_engine("none")  # room for the texts was made by the first file, in half of its time
+            figure.set_layout_engine("none")  # reuse the layout of the first file: it takes half of the time
             write_bytes(path.with_suffix(suffix), picture.getvalue())

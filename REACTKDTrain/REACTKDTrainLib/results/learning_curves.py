@@ -1,4 +1,4 @@
-"""Learning curves, one picture a stage."""
+"""Figures of the learning curves, one for each stage."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def learning_curves(output: Path, phantom: bool) -> list[Path]:
     """Draw `<stage>.png` from the logs of all folds into `<output>/figures`. Returns the files.
 
-    Above, the loss of each step, faint, and its running mean; below, the mean log likelihood on the validation cases,
-    where the best is marked: those weights are kept. phantom: say in the title that the cases are phantoms.
+    Top: the loss of each step (faint) and its running mean. Bottom: the mean log likelihood on the validation cases,
+    with the best one marked, whose weights are kept. phantom: state in the title that the cases are phantoms.
     """
     made = []
     for stage in STAGES:

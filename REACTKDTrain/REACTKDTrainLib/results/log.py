@@ -1,4 +1,4 @@
-"""The log of a stage: a CSV with a row for each step, that a resumed run continues without doubling a row."""
+"""The log of a stage: a CSV file with a row for each step; a resumed run continues it without duplicate rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from REACTKDLib.core.writing.atomic import written_beside
 
 
 class CsvLog:
-    """Rows with the columns of the first one. step: rows from this step on are dropped (they will be run again)."""
+    """Rows with the columns of the first one. step: rows from this step on are removed, as these steps are repeated."""
 
     def __init__(self, path: Path, step: int = 0):
         self._path = Path(path)
@@ -19,7 +19,7 @@ class CsvLog:
         if self._path.exists():
             rows = read_log(self._path)
             self._columns = list(rows[0]) if rows else None
-            self._write_all([r for r in rows if int(r["step"]) < step])  # also without a row that broke off
+            self._write_all([r for r in rows if int(r["step"]) < step])  # also drops an incomplete last row
 
     def _write_all(self, rows: list[dict[str, str]]) -> None:
         if not rows:
@@ -32,7 +32,7 @@ class CsvLog:
             writer.writerows(rows)
 
     def add(self, row: Mapping[str, object]) -> None:
-        """Append one row; columns that the first row did not have are left out."""
+        """Append one row; columns that the first row lacks are dropped."""
         new = self._columns is None
         self._columns = self._columns or list(row)
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,9 @@ class CsvLog:
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
-    """The rows of a log; a last line that is still being written is left out, whose last number may lack digits."""
+    """Return the rows of a log without an incomplete last line (still being written), whose last number may lack
+    digits.
+    """
     with open(path, newline="", encoding="utf-8") as stream:
         whole, end, _ = stream.read().rpartition("\n")
     reader = csv.DictReader(io.StringIO(whole + end, newline=""))

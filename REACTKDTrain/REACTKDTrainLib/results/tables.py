@@ -1,4 +1,4 @@
-"""Tables for readers and for programs: Markdown and CSV from rows, and how a value with its interval is written."""
+"""Tables as Markdown and CSV, and the text of a value with its interval."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ NOTHING = "-"
 
 
 def markdown(table: Sequence[Sequence[str]]) -> str:
-    """A pipe table."""
+    """Return the table in Markdown."""
     lines = ["| " + " | ".join(row) + " |" for row in table]
     return "\n".join([lines[0], "| --- " * len(table[0]) + "|", *lines[1:]])
 
 
 def as_csv(table: Sequence[Sequence[str]]) -> str:
-    """The same for other programs: a value that there is none of is an empty cell."""
+    """Return the table as CSV for other programs; a missing value is an empty cell."""
     return table_text([["" if cell == NOTHING else cell for cell in row] for row in table])
 
 
 def value_cell(found: Mapping | None, digits: int = 2, key: str = "value") -> str:
-    """'0.812 (0.74-0.88)'. found: value and 'interval95', or nothing. digits: of the interval."""
+    """'0.812 (0.74-0.88)'. found: the value and its 'interval95', or None. digits: of the interval."""
     if found is None or found.get(key) is None:
         return NOTHING
     interval = found.get("interval95")
@@ -30,7 +30,7 @@ def value_cell(found: Mapping | None, digits: int = 2, key: str = "value") -> st
 
 
 def difference_cell(found: Mapping | None, digits: int = 4) -> str:
-    """'+0.0050 (-0.0010 to +0.0110)'. found: 'difference' and 'interval95', or nothing."""
+    """'+0.0050 (-0.0010 to +0.0110)'. found: 'difference' and 'interval95', or None."""
     if found is None or found.get("difference") is None:
         return NOTHING
     low, high = found["interval95"]
@@ -38,7 +38,7 @@ def difference_cell(found: Mapping | None, digits: int = 4) -> str:
 
 
 def number_cell(value: float | None, digits: int = 3) -> str:
-    """'0.812', or that there is none."""
+    """'0.812', or the text for a missing value."""
     return NOTHING if value is None else f"{value:.{digits}f}"
 
 

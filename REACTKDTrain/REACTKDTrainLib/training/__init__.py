@@ -1,1 +1,1 @@
-"""A training run: its settings, stages, folds and results."""
+"""A training run: its settings, stages, folds and outputs."""

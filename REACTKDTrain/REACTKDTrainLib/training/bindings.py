@@ -1,4 +1,4 @@
-"""What the checkpoints of a fold are bound to, and the teacher that may teach: one that was trained to its end."""
+"""Hashes that bind the checkpoints of a fold to its configuration and cases, and loading of a fully trained teacher."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from REACTKDTrainLib.training.run_checks import check_teachers
 
 
 def teacher_binding(config: TrainingConfig, number: int, split: Split, unlabeled: Sequence[CohortCase]) -> str:
-    """Of the stages of the teachers of fold `number`. unlabeled: cases without a grade that they learn from too."""
+    """Return the hash for the stages of the teachers of fold `number`. unlabeled: cases without a grade."""
     bound = config.bound()
     wanted = {k: bound[k] for k in ("seed", "amp", "data", "teacher", "teacher_heads", "teacher_stage", "loss")}
     return content_key({**wanted, "fold": number, **_case_keys(split, unlabeled)})
@@ -27,9 +27,10 @@ def teacher_binding(config: TrainingConfig, number: int, split: Split, unlabeled
 def student_binding(
     config: TrainingConfig, number: int, split: Split, unlabeled: Sequence[CohortCase], taught: bool
 ) -> str:
-    """Of the stages of the student. taught: by teachers; which they are is kept beside it, see `Trainer.teacher`.
+    """Return the hash for the stages of the student. taught: with teachers, whose hash is kept separately in the
+    checkpoint, see `Trainer.teacher`.
 
-    A model that the student departs from counts by its weights, wherever it lies now.
+    An initial model is identified by its weights, independent of its folder.
     """
     bound = config.bound()
     bound["student_stage"]["initial"] = recorded_settings(config)["student_stage"]["initial"]
@@ -39,7 +40,7 @@ def student_binding(
 def former_student_binding(
     config: TrainingConfig, number: int, split: Split, unlabeled: Sequence[CohortCase], taught: bool
 ) -> str:
-    """`student_binding` by earlier releases, where such a model counted by its folder."""
+    """Return `student_binding` as in earlier releases, which identified an initial model by its folder."""
     return content_key({**config.bound(), "fold": number, "taught": taught, **_case_keys(split, unlabeled)})
 
 
@@ -48,7 +49,7 @@ def trained_teacher(
 ) -> dict[str, Tensor]:
     """Return the weights of the teacher of fold `number` in the folder of a run.
 
-    Raises: UsageError when it is not there, was stopped before its end, or belongs to another configuration.
+    Raises: UsageError if it is missing, was stopped before its end, or belongs to another configuration.
     """
     check_teachers(folder, [number])
     path = Path(folder) / f"fold{number}" / "teacher" / "last.pt"

@@ -16,13 +16,13 @@ from REACTKDTrainLib.training.trainer import Sample
 
 
 class CachedTeacher:
-    """Asked by the student's stage for the view of a sample. maps: keep the fused maps too, for methods on maps.
-    branch: the one that teaches alone, or 'fused'.
+    """Targets for the view of a sample, requested by the student's stage. maps: keep the fused maps too, for methods
+    that compare maps. branch: the branch that is distilled alone, or 'fused'.
     """
 
     def __init__(self, teacher: Teacher, data: FoldData, cache: TargetCache, maps: bool = False, branch: str = "fused"):
         self._teacher, self._data, self._cache, self._maps, self._branch = teacher, data, cache, maps, branch
-        device = next(teacher.parameters()).device.type  # a GPU's targets are rounded otherwise
+        device = next(teacher.parameters()).device.type  # rounding differs between CPU and GPU
         self._hash = f"{weights_hash(teacher)} {device}" + ("+maps" if maps else "")
 
     def compute(
@@ -31,7 +31,7 @@ class CachedTeacher:
         on_progress: OnProgress = no_progress,
         stop: Callable[[], None] | None = None,
     ) -> None:
-        """Ask about every training view now, each process its share; then all read what all have written."""
+        """Compute the targets of every training view, divided among the processes, and wait until all are stored."""
         wanted = [(i, n) for i in range(len(self._data)) for n in range(self._data.views)]
         own = wanted[processes.rank :: processes.world]
         for done, (index, number) in enumerate(own, start=1):
@@ -42,7 +42,7 @@ class CachedTeacher:
         processes.wait()
 
     def __call__(self, sample: Sample) -> GraphOutput:
-        """The targets of one sample, B = 1."""
+        """Return the targets of one sample, B = 1."""
         targets = self._targets(sample.index, sample.seed % self._data.views)
         return targets if self._branch == "fused" else targets.of_branch(self._branch)
 

@@ -1,4 +1,4 @@
-"""One temperature, fitted on the validation cases: probabilities that mean what they say, ranks as they were."""
+"""Temperature scaling, fitted on the validation cases: calibrates the probabilities without changing their ranks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from REACTKDLib.core.student.network import Student
 
-LEAST_CASES = 10  # fewer say nothing about a temperature
+LEAST_CASES = 10  # fewer are too few to fit a temperature
 RANGE = (0.3, 3.0)
 
 
@@ -23,6 +23,6 @@ def fit_temperature(logits: Tensor, grades: Tensor) -> float:
 
 @torch.no_grad()
 def apply_temperature(student: Student, temperature: float) -> None:
-    """Divide the class scores and the bias, so that contributions still add up."""
+    """Divide class scores and bias by the temperature, so that the contributions still add up to the logits."""
     student.head.classify.weight /= temperature
     student.head.bias /= temperature

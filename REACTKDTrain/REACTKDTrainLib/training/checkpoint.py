@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, tensors only, of one configuration, and checked against their checksums."""
+"""Checkpoints: written atomically, tensors only, bound to one configuration, verified by checksum."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ FORMAT = "reactkd-checkpoint/1"
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Any], state: Mapping[str, Any], binding: str) -> None:
-    """Write tensors (nested dictionaries) and `state` (JSON types) so that the file is whole or the old one stays.
+    """Write tensors (nested dictionaries) and `state` (JSON types) atomically: on failure, the previous file is
+    unchanged.
 
-    binding: a hash of all that must be the same for the file to be used again.
-    Raises: OutputNotWritable, also when the disk is full; the file that was there before is untouched.
+    binding: a hash of everything that must be the same when the checkpoint is loaded.
+    Raises: OutputNotWritable, also if the disk is full.
     """
     text = json.dumps({"format": FORMAT, "binding": binding, "state": dict(state)})
     content = {"tensors": dict(tensors), "text": torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)}
@@ -37,7 +38,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Any], state: Mapping[str, 
 def load_checkpoint(
     path: Path, binding: str, former: Collection[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return (tensors, state), or None when there is no file. former: bindings of the same by earlier releases.
+    """Return (tensors, state), or None if there is no file. former: equivalent bindings of earlier releases.
 
     Raises: UsageError for a file of another configuration, a damaged one, or one that is not a checkpoint.
     """

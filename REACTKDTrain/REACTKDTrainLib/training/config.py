@@ -1,7 +1,7 @@
-"""Every choice of a training, typed, with the paper's values as defaults where they are known.
+"""All settings of a training, typed, with the paper's values as defaults where they are known.
 
-Files call `lr`, `weight_decay` and `validation` by older names, `rate`, `decay` and `inner`: a run is resumed, and its
-checkpoints are bound, by what is written in run.json. Both names are read.
+In files, `lr`, `weight_decay` and `validation` have their older names `rate`, `decay` and `inner`, because resuming and
+the binding of checkpoints depend on what run.json contains. Both names are read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.settings import Dropout, Weight, from_json, settings, to_json
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-#: a whole number stays one: checkpoints are bound to how the settings are written
+#: an integer is not converted to float, because checkpoints are bound to the written form of the settings
 ClassWeight = Annotated[
     float,
     Field(gt=0, le=1e6),
@@ -62,7 +62,7 @@ class DataConfig:
     doses: bool = True
 
     def store(self, cache: Path, task: Task = HCC_GRADE) -> PreparedStore:
-        """Where the cases of a training with these settings are prepared and kept, below `cache`, for a task."""
+        """Return the store of cases prepared with these settings for a task, below the folder `cache`."""
         return PreparedStore(
             cache / "prepared",
             preparation_of(self.size, task),
@@ -106,20 +106,20 @@ class StageConfig:
     frozen: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
 
     def steps_over(self, cases: int) -> tuple[int, int]:
-        """Steps of an epoch, and of the whole stage, over so many training cases."""
+        """Return the number of steps of an epoch, and of the whole stage, for a number of training cases."""
         per_epoch = max(cases // self.batch, 1)
         return per_epoch, self.steps or per_epoch * self.epochs
 
     def ended(self, step: int, waited: int, cases: int) -> bool:
-        """Whether the stage is trained no further: all its steps are done, or `patience` looks in a row were in vain.
+        """Return True if the stage has ended: all steps are done, or `patience` validations in a row were not better.
 
-        step: how many are done. waited: looks at the validation cases since the best one. cases: to train on.
+        step: number of steps done. waited: validations since the best one. cases: number of training cases.
         """
         return step >= self.steps_over(cases)[1] or 0 < self.patience <= waited
 
 
 def heads_stage() -> StageConfig:
-    """Heads on fixed node vectors, before the encoders join: seconds, and the floor that the encoders must beat."""
+    """Heads on fixed node vectors, trained before the encoders are included; takes seconds and sets the baseline."""
     return StageConfig(epochs=60, batch=64, lr=3e-3, weight_decay=3e-2, every=5)
 
 
@@ -141,7 +141,7 @@ class LossConfig:
     node_dropout: Dropout = 0.1
 
 
-#: settings that earlier releases did not have, and the values with which a run of theirs can go on
+#: settings that earlier releases did not have, with the values that are equivalent to those releases
 ADDED = {
     "distillation": {"scores": 1.0, "attention": 1.0, "classes": 3},
     **dict.fromkeys(
@@ -210,7 +210,7 @@ class TrainingConfig:
 
     @classmethod
     def for_size(cls, size: str) -> TrainingConfig:
-        """Settings for a size: 'full' is the paper's and wants a GPU; 'small' and 'tiny' train on two CPU cores."""
+        """Return settings for a size: 'full' is the paper's and needs a GPU; 'small' and 'tiny' run on two cores."""
         if size == "full":
             return cls()
         return cls(
@@ -221,7 +221,9 @@ class TrainingConfig:
         )
 
     def for_task(self, task: Task) -> TrainingConfig:
-        """The same settings with the classes and images of a task; classes of another one than ours weigh the same."""
+        """Return the settings with classes and images of a task; classes other than the built-in ones get equal
+        weights.
+        """
         if task == HCC_GRADE:
             return self
         classes = len(task.classes)
@@ -231,12 +233,12 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], base: TrainingConfig | None = None) -> TrainingConfig:
-        """Build from the JSON form; what is not said is that of `base`. Raises: UsageError that names the setting."""
+        """Build from the JSON form; missing settings: see `base`. Raises: UsageError that names the setting."""
         return from_json(cls, values, base or cls())
 
     @classmethod
     def read(cls, path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
-        """Read a JSON file over `base`. Raises: UsageError, FileMissing."""
+        """Read a JSON file; missing settings are taken from `base`. Raises: UsageError, FileMissing."""
         name = Path(path).name
         if not Path(path).exists():
             raise FileMissing(f"There is no configuration {name} at the path given; check the path.")
@@ -254,12 +256,12 @@ class TrainingConfig:
         return cls.from_dict(values, base)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """Return the JSON form."""
         return to_json(self)
 
     def bound(self) -> dict[str, Any]:
-        """The JSON form that hashes and checkpoints are bound to: settings that came later count where they are not as
-        usual, so that a run of an earlier release goes on.
+        """Return the JSON form for hashes and bindings: settings that were added by later releases are included only if
+        they differ from their default, so that a run of an earlier release can be resumed.
         """
         values = self.to_dict()
         for section, added in ADDED.items():
@@ -267,5 +269,5 @@ class TrainingConfig:
         return values
 
     def hash(self) -> str:
-        """Of everything that changes the result."""
+        """Return the hash of everything that changes the result."""
         return content_key(self.bound())

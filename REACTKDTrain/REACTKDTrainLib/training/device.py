@@ -1,4 +1,4 @@
-"""Which device a run computes on, and where it computes in bfloat16: inside encoders on CUDA, nowhere else."""
+"""Choice of the device of a run, and of where it uses bfloat16: inside encoders on CUDA, nowhere else."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from REACTKDLib.core.errors import UsageError
 
 
 def choose_device(name: str) -> torch.device:
-    """'auto', 'cpu', 'cuda' or 'cuda:1' -> the device; under torchrun each process takes a GPU of its own.
+    """Return the device for 'auto', 'cpu', 'cuda' or 'cuda:1'; under torchrun each process uses a different GPU.
 
-    Raises: UsageError when CUDA is asked for and is not there, or the name is not one of a device.
+    Raises: UsageError if CUDA is requested but not available, or for an unknown name.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -36,17 +36,17 @@ def choose_device(name: str) -> torch.device:
 
 
 def autocast(device: torch.device | str, wanted: bool) -> AbstractContextManager:
-    """bfloat16 autocast on a CUDA device that has it; nothing on the CPU, whose answers are to be bit-equal."""
+    """bfloat16 autocast on a CUDA device that supports it; no effect on the CPU: results must be bit-identical."""
     if wanted and torch.device(device).type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return nullcontext()
 
 
 def encode_in_bfloat16(modules: Iterable[nn.Module], device: torch.device | str, wanted: bool) -> None:
-    """Let these modules, and only these, compute under `autocast`; what they return is float32 again.
+    """Run these modules, and only these, under `autocast`; their outputs are converted back to float32.
 
-    Pooling divides sums over a million voxels, attention takes softmax over few nodes, Gromov-Wasserstein subtracts
-    nearly equal numbers: all of that stays in float32 or float64.
+    Pooling divides sums over a million voxels, attention takes a softmax over few nodes, and Gromov-Wasserstein
+    subtracts nearly equal numbers, so all of these stay in float32 or float64.
     """
     for module in modules:
         forward = module.forward

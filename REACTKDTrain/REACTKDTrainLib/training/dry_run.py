@@ -1,4 +1,4 @@
-"""A dry run: every case is read, what a training would find and take is said, and nothing is written."""
+"""Dry run: reads every case and reports what a training would use and need, without writing anything."""
 
 from __future__ import annotations
 
@@ -34,15 +34,16 @@ from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.record import check_free, describe_cohort
 
-_TIMED = 3  # cases that are prepared, and not only read, to know what that takes
+_TIMED = 3  # cases that are prepared, not only read, to estimate the time
 _BYTES = 4
-_OPTIMIZED = 4  # times the parameters: weights, gradients and AdamW's two moments
+_OPTIMIZED = 4  # copies of the parameters: weights, gradients and AdamW's two moments
 
 
 @dataclass
 class Found:
-    """What reading the cases of a cohort found. seconds: of preparing one; noise_seconds: of making the noise of one's
-    CT; voxels: of the network's box of one; cut_off: cases whose CT is a crop, of so many `scans` that teach doses.
+    """Statistics from reading the cases of a cohort. seconds: to prepare a case; noise_seconds: to compute the noise of
+    a CT; voxels: of the network's box of a case; cut_off: cases whose CT is cropped, out of `scans` CTs for the dose
+    branch.
     """
 
     shapes: list[tuple[int, ...]] = field(default_factory=list)
@@ -59,10 +60,11 @@ class Found:
 
 
 def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[str]:
-    """Everything that a training checks before it begins, and every case read; nothing is written.
+    """Check everything that a training checks before it starts, and read every case; nothing is written.
 
     Returns: lines for display: cohorts, classes, sizes, folds, steps, estimated time and memory, cases that cannot be
-    read. Raises: what `run_experiment` raises before it begins, as for a class with fewer patients than folds.
+    read.
+    Raises: whatever `run_experiment` raises before it starts, for example for a class with fewer patients than folds.
 
     Example:
         >>> print("\\n".join(dry_run(RunOptions("phantom:hospital?cases=24&size=tiny", Path("run")))))
@@ -119,7 +121,7 @@ def _read(case: CohortCase, run: Experiment, found: Found, doses: bool) -> None:
 
 
 def _look_at_edge(case: CohortCase, opened: Case, found: Found) -> None:
-    """Whether noise can be made of a CT, which is known before any is. Raises: what `Scan.of` raises of the others."""
+    """Record whether noise can be simulated for a CT, before any is computed. Raises: other errors of `Scan.of`."""
     found.scans += 1
     try:
         Scan.of(opened.volumes[Modality.CT])
@@ -129,7 +131,7 @@ def _look_at_edge(case: CohortCase, opened: Case, found: Found) -> None:
 
 def _seconds_of_noise(case: CohortCase, run: Experiment, prepared: PreparedCase) -> float:
     started = time.perf_counter()
-    with suppress(TruncatedFieldOfView):  # the dose branch sees such a scan at its own dose
+    with suppress(TruncatedFieldOfView):  # the dose branch uses such a scan at its original dose
         fields_of(run.store, case, prepared)
     return time.perf_counter() - started
 

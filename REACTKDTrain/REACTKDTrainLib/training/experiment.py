@@ -57,11 +57,11 @@ ENSEMBLE = "ensemble"
 
 
 def run_experiment(options: RunOptions, on_progress: OnProgress = no_progress) -> Result:
-    """Run, or go on with, all that `options` ask for.
+    """Run the training that `options` describe, or resume it.
 
-    Raises: UsageError and others of ReactkdError, each one sentence, before anything is written where that is
-    possible; FolderInUse when another training runs there; Stopped when a file STOP lies in the output folder (the
-    state is kept).
+    Raises: UsageError and other ReactkdErrors, each with one sentence, before anything is written if possible;
+    FolderInUse if another training uses the folder; Stopped if the output folder contains a file STOP (the state is
+    kept).
     """
     device = choose_device(options.device)
     config = options.training_config(size_of(options.cohort), options.read_task())
@@ -103,10 +103,10 @@ class Experiment:
         self._loggers: list[RunLogger] = []
 
     def run(self) -> Result:
-        """Everything, in order; what an earlier run finished is not done again."""
+        """Run all parts in order; parts that an earlier run completed are not repeated."""
         if self.processes.first:
-            self.stop.clear()  # first of all, so that a stop asked for from now on is obeyed
-            check_free(self.output, self.options.resume)  # before minutes are spent on the cohort
+            self.stop.clear()  # first, so that stop requests from now on are obeyed
+            check_free(self.output, self.options.resume)  # before reading the cohort, which can take minutes
         self.on_progress(0.0, "opening the cohort")
         cohorts, _ = self.checked()
         record = describe_run(self.config, cohorts, self.device, self.processes)
@@ -122,7 +122,7 @@ class Experiment:
             splits = self._splits(cohorts)  # of the cases that can be read, who may be too few
         except (UnreadableCase, TruncatedFieldOfView, FoldsImpossible):
             if new and self.processes.first:
-                (self.output / RECORD).unlink()  # nothing has begun: the corrected cohort may take the same folder
+                (self.output / RECORD).unlink()  # nothing was trained: a corrected cohort can use the folder
             raise
         if self.processes.first:
             add_unreadable(self.output, record, cohorts)
@@ -134,11 +134,11 @@ class Experiment:
             for logger in self._loggers:
                 logger.add("measures", 0, numbers_of({"macro_auc": result.macro_auc, "accuracy": result.accuracy}))
         if self.processes.first:
-            self.stop.clear()  # asked for after the last step: there is nothing to stop any more
+            self.stop.clear()  # requested after the last step: nothing is left to stop
         return result
 
     def checked(self) -> tuple[dict[str, Cohort], list[tuple[Split, int]]]:
-        """Cohorts by role and the folds to run; all is checked that can be before a case is read."""
+        """Return cohorts by role and the folds to run; does all checks that are possible before a case is read."""
         parts = self.parts_done()
         check_batches(self.config, parts, self.processes.world)
         check_untaught(parts, self.options)
@@ -165,7 +165,7 @@ class Experiment:
 
     def _open(self) -> dict[str, Cohort]:
         options, size = self.options, self.config.data.size
-        whole = self.config.data.doses  # of the body, in the external cohort as in training
+        whole = self.config.data.doses  # prepare the whole body, also in the external cohort
         given = {"cohort": options.cohort, "unlabeled": options.unlabeled, "external": options.external}
         check_map(options.map, *given.values())
         cohorts = {r: open_cohort(spec, size, whole, self.task, options.map) for r, spec in given.items() if spec}
@@ -179,7 +179,7 @@ class Experiment:
         return cohorts
 
     def _prepare(self, cohorts: dict[str, Cohort]) -> dict[str, Cohort]:
-        """Prepare every case once, each process its share; then all know which cannot be read."""
+        """Prepare every case once, divided among the processes, and share the list of unreadable cases among them."""
         self._progress = WeightedProgress(self.costs(cohorts), self.on_progress)
         doses = {role: self.cache / "doses" if role in self.dosed_roles else None for role in cohorts}
         makes = {role: partial(prepare_one, folder, self.store) for role, folder in doses.items()}
@@ -193,16 +193,16 @@ class Experiment:
 
     @property
     def dosed_roles(self) -> tuple[str, ...]:
-        """The cohorts that the dose branch learns from; none where no teacher is trained."""
+        """Return the cohorts that the dose branch is trained on; empty if no teacher is trained."""
         return ("cohort", "unlabeled") if self.config.data.doses and "teacher" in self.parts_done() else ()
 
     def _truncated(self, cohorts: dict[str, Cohort]) -> dict[str, dict[str, str]]:
-        """Of each cohort the scans from which no low dose can be made, and why."""
+        """Return for each cohort the scans for which no low dose can be simulated, with the reason."""
         roles = [role for role in self.dosed_roles if role in cohorts]
         return {role: at_native_dose(self.cache / "doses", self.store, cohorts[role].cases) for role in roles}
 
     def costs(self, cohorts: dict[str, Cohort]) -> dict[str, float]:
-        """Parts of the run with what each costs relative to preparing a case."""
+        """Return the parts of the run with their costs relative to preparing a case."""
         parts = {"prepare": COST["prepare"] * sum(len(c) for c in cohorts.values())}
         for split, number in self._chosen(self._splits(cohorts)):
             costs = fold_costs(self.config, split, len(cohorts.get("unlabeled", ())))
@@ -211,7 +211,7 @@ class Experiment:
         return parts
 
     def parts_done(self) -> set[str]:
-        """Which parts of a fold (see `fold_costs`) the options ask for."""
+        """Return the parts of a fold (see `fold_costs`) that the options request."""
         stage, asks = self.options.stage, self._needs_teacher()
         names = {"views"}
         if stage == "teacher" or (stage == "both" and asks):
@@ -255,7 +255,7 @@ class Experiment:
     def _train(self, cohorts: dict[str, Cohort], splits: list[Split], record: dict) -> Result:
         chosen: list[Chosen] = []
         if self.options.stage == "student" and self._needs_teacher():
-            for split, number in self._chosen(splits):  # all, before the student of the first one is trained
+            for split, number in self._chosen(splits):  # for all folds, before the student of the first one is trained
                 trained_teacher(self.output, self.config, number, split, self._unlabeled(cohorts))
         for split, number in self._chosen(splits):
             fold = self._fold(split, number, self._unlabeled(cohorts))
@@ -284,12 +284,12 @@ class Experiment:
     def _predict(
         self, fold: FoldRun, student: Student | None, teacher: Teacher | None, cohorts: dict[str, Cohort]
     ) -> None:
-        """Rows of this fold's test cases and of the external cohort, kept beside its weights."""
+        """Write the predictions for this fold's test cases and the external cohort beside the fold's weights."""
         if not self.processes.first:
             return
         parts = {"test": fold.data["test"]}
         if (external := cohorts.get("external")) is not None:
-            # each is seen once by a model, and there may be thousands: none is kept
+            # a model sees each of them once, and there may be thousands: keep none in memory
             parts["external"] = FoldData(external.cases, self.store, fold.data["test"].maker, room_voxels=0)
         total = sum(map(len, parts.values())) * sum(model is not None for model in (student, teacher))
         done = itertools.count(1)

@@ -1,4 +1,4 @@
-"""One fold: teachers, what they say, the student, and what both say of the cases that none of them saw."""
+"""One fold: train the teachers, cache their targets, train the student, and predict the held-out cases."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from REACTKDTrainLib.training.stages import (
 from REACTKDTrainLib.training.stop import StopFile
 from REACTKDTrainLib.training.trainer import Stage, Trainer
 
-#: what a step costs relative to preparing a case, for progress
+#: cost of a step relative to preparing a case, for progress
 COST = {
     "prepare": 1.0,
     "views": 0.4,
@@ -62,11 +62,11 @@ COST = {
 
 @dataclass(eq=False)
 class FoldRun:
-    """Runs one fold in `folder`/fold<number>. split: its cases, patients apart.
+    """Runs one fold in `folder`/fold<number>. split: its cases; no patient is in two parts.
 
-    degrade: makes the dose branch's CT from a view and a seed, given the window; None: native dose.
-    shared: another run of the same fold, whose window and opened cases are used. maps: keep maps with the teachers'
-    answers even for methods that need none, so that others do not ask again.
+    degrade: makes the function that turns a view and a seed into the dose branch's CT, given the window; None: original
+    dose. shared: another run of the same fold, whose window and opened cases are reused. maps: keep maps in the
+    teachers' targets even for methods that need none, so that other methods can reuse the targets.
     """
 
     config: TrainingConfig
@@ -104,7 +104,7 @@ class FoldRun:
     # -- teachers
 
     def teacher(self, train: bool = True) -> Teacher:
-        """The trained teacher, frozen. train: False takes it from the folder and says so when it is not there.
+        """Return the trained teacher, frozen. train: False loads it from the folder and raises if it is missing.
 
         Raises: UsageError, see `trained_teacher`; Stopped.
         """
@@ -136,8 +136,8 @@ class FoldRun:
         return teacher.eval().requires_grad_(False)
 
     def open_views(self) -> list[View]:
-        """Make every view that a stage looks at, each process its share, so that none is made twice and a person sees
-        what takes the time. Returns view 0 of every training case, without voxels.
+        """Make every view that a stage uses, divided among the processes, so that none is made twice and the time shows
+        in the progress. Returns view 0 of every training case, without voxels.
         """
         train, validation, others = self.data["train"], self.data["validation"], self._unlabeled
         wanted = [(train, i, n) for i in range(len(train)) for n in range(train.views)]
@@ -159,8 +159,9 @@ class FoldRun:
     # -- student
 
     def student(self, teacher: Teacher | None) -> Student:
-        """The trained student. teacher: frozen, and a student with CBAM3D has its, also where the other weights are an
-        initial model's; None only for a method that needs none. Raises: Stopped, UsageError.
+        """Return the trained student. teacher: frozen; a student with CBAM3D uses the teacher's, even if its other
+        weights are from an initial model. None is valid only for a method that needs no teacher. Raises: Stopped,
+        UsageError.
         """
         config = self.config
         with seeded(seed_of(self.seed, "student")):
@@ -223,7 +224,7 @@ class FoldRun:
         apply_temperature(student, self.temperature)
 
     def score(self, student: Student) -> float:
-        """Mean log likelihood on the validation cases: what the model folder's student is chosen by."""
+        """Mean log likelihood on the validation cases: the criterion that selects the student of the model folder."""
         stage = StudentStage(
             Learner(student, make_distiller("none", self.config.distillation, 1, 1)),
             self.data["train"],
@@ -254,12 +255,12 @@ class FoldRun:
         stage.module.eval()
 
     def named(self, what: str) -> str:
-        """What is done, with the fold, by the number that `--fold` takes, where there are several."""
+        """Return the description of a task with the fold number (as in `--fold`) if there are several folds."""
         return f"fold {self.number} of 0 to {self.config.folds - 1}: {what}" if self.config.folds > 1 else what
 
 
 def fold_costs(config: TrainingConfig, split: Split, unlabeled: int) -> dict[str, float]:
-    """Parts of a fold, each with its expected cost, for progress. unlabeled: how many cases without a grade."""
+    """Return the parts of a fold with their expected costs, for progress. unlabeled: number of ungraded cases."""
     train, validation, views = len(split.train), len(split.validation), config.data.views
 
     def cost(name: str, stage: StageConfig) -> float:

@@ -1,4 +1,4 @@
-"""The folds of a training as one model: each fold's student a whole model folder, their list, and a card."""
+"""The folds of a training combined into one ensemble: a model folder for each student, their list, and a model card."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def save_ensemble(
     metrics: dict,
     task: Task = HCC_GRADE,
 ) -> Ensemble:
-    """Write `configs/ensemble.json`, `members/fold<n>` and `docs/README.md`, whole or not at all.
+    """Write `configs/ensemble.json`, `members/fold<n>` and `docs/README.md`, all of them or none.
 
-    chosen: the students of at least two folds. metrics: of the whole run, as in `metrics.json`. task: what they answer.
-    Raises: OutputNotWritable.
+    chosen: the students of at least two folds. metrics: of the whole run, as in `metrics.json`. task: the task of the
+    students. Raises: OutputNotWritable.
     """
     shown = {key: value for key, value in metrics.items() if key != "external"}
     names = [f"fold{one.fold}" for one in chosen]
@@ -36,7 +36,7 @@ def save_ensemble(
 
 
 def ensemble_card(ensemble: Ensemble, metrics: dict) -> str:
-    """What the folds are together, what they are worth together, and what they cost."""
+    """Return the model card of the ensemble: its members, its results, its cost."""
     info, external = ensemble.info, metrics.get("external")
     measured = (
         [*measures_table(external), "", "The external cohort, which no fold trained on. Intervals: 95 %, bootstrap."]

@@ -1,7 +1,7 @@
-"""Loggers of a run, by name, beside log.csv and the JSON files, which every run has: TensorBoard and MLflow.
+"""Optional loggers of a run, in addition to log.csv and the JSON files: TensorBoard and MLflow.
 
-Both write on this computer: no account, no server, nothing sent. Their packages are no dependency, and are imported
-when a run asks for them.
+Both write on this computer: no account, no server, nothing is sent. Their packages are not dependencies; they are
+imported only if a run uses them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import shown
 from REACTKDLib.core.writing.atomic import write_text
 
-_ROWS = 50  # written to MLflow at once: each time is a transaction
+_ROWS = 50  # written to MLflow at once, since each write is a transaction
 
 
 class RunLogger(ABC):
-    """One logger of a run. modules, packages: what it imports, and how that is installed."""
+    """One logger of a run. modules, packages: what it imports, and the packages that provide it."""
 
     modules: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[str] = ""
@@ -34,11 +34,11 @@ class RunLogger(ABC):
 
     @abstractmethod
     def add(self, part: str, step: int, values: Mapping[str, float]) -> None:
-        """Numbers of one step. part: 'fold0/student', or 'measures' for those at the end of the run."""
+        """Log the values of one step. part: 'fold0/student', or 'measures' for those at the end of the run."""
 
     @abstractmethod
     def close(self, finished: bool) -> None:
-        """Write what is left. finished: False where the run was stopped or failed."""
+        """Write what is buffered. finished: False if the run was stopped or failed."""
 
 
 class TensorBoard(RunLogger):
@@ -50,7 +50,7 @@ class TensorBoard(RunLogger):
         self._folder, self._writers = Path(folder) / "tensorboard", {}
 
     def add(self, part: str, step: int, values: Mapping[str, float]) -> None:
-        """See `RunLogger`; steps of an earlier run that are repeated are hidden."""
+        """See `RunLogger`; a resumed run hides the earlier records of repeated steps."""
         from torch.utils.tensorboard import SummaryWriter
 
         if part not in self._writers:
@@ -65,8 +65,8 @@ class TensorBoard(RunLogger):
 
 
 class MLflow(RunLogger):
-    """A run in the experiment `reactkd` of the store that MLFLOW_TRACKING_URI names, by default the file `mlflow.db` in
-    the folder: `mlflow ui --backend-store-uri sqlite:///my-run/mlflow.db`.
+    """A run in the experiment `reactkd` of the store that MLFLOW_TRACKING_URI specifies, by default the file
+    `mlflow.db` in the folder: `mlflow ui --backend-store-uri sqlite:///my-run/mlflow.db`.
     """
 
     modules, packages = ("mlflow", "sqlalchemy", "alembic"), "mlflow-skinny sqlalchemy alembic"
@@ -117,9 +117,9 @@ LOGGERS: dict[str, type[RunLogger]] = {"tensorboard": TensorBoard, "mlflow": MLf
 
 
 def logger_names(text: str) -> list[str]:
-    """Names with commas between, each once.
+    """Return the names in a comma-separated text, without repetitions.
 
-    Raises: UsageError for one that there is not, or whose packages are not installed.
+    Raises: UsageError for an unknown logger, or one whose packages are not installed.
     """
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
@@ -136,9 +136,9 @@ def logger_names(text: str) -> list[str]:
 
 @contextmanager
 def opened_loggers(names: Sequence[str], folder: Path, settings: Mapping[str, Any]) -> Iterator[list[RunLogger]]:
-    """The loggers of a run, around it; of several processes in the first alone.
+    """Open the loggers of a run as a context; with several processes, only in the first one.
 
-    Every one that was opened is closed, also where the next cannot be opened or another cannot be closed.
+    All loggers that were opened are closed, even if the next one cannot be opened or another cannot be closed.
     """
     found: list[RunLogger] = []
     finished = False
@@ -151,7 +151,7 @@ def opened_loggers(names: Sequence[str], folder: Path, settings: Mapping[str, An
 
 
 def numbers_of(row: Mapping[str, object]) -> dict[str, float]:
-    """What of a row of log.csv is a measure."""
+    """Return the measures in a row of log.csv."""
     return {k: float(v) for k, v in row.items() if k not in ("epoch", "step") and isinstance(v, int | float)}
 
 

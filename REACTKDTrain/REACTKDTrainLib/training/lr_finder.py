@@ -1,4 +1,4 @@
-"""A learning rate by a range test: trial steps at rates that grow, until the loss does."""
+"""Learning rate range test: trial steps at increasing rates until the loss increases."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable
 STEPS = 60
 _SPAN = 100.0
 _SMOOTH = 0.9
-_WORSE = 4.0  # so many times the least loss ends the trials, as in fastai
-_STILL = 8  # steps at rates that move nothing: their mean is what others are compared with
+_WORSE = 4.0  # a loss above this multiple of the smallest one ends the trials, as in fastai
+_STILL = 8  # steps at rates too small to have an effect: their mean is the reference
 
 
 def find_lr(trial: Callable[[int, float], float], lr: float) -> float:
-    """Try rates from a hundredth of `lr` to a hundred times it and return a tenth of the one with the least loss.
+    """Try rates from a hundredth of `lr` to a hundred times it and return a tenth of the one with the smallest loss.
 
-    Losses are smoothed by an exponential mean without its bias; trials end where the loss is no number or far above its
-    least. The test is that of Smith 2017 (Cyclical learning rates for training neural networks, section 3.3), the
-    choice a tenth of the best rate that of Howard and Gugger 2020 (fastai: A layered API for deep learning).
+    Losses are smoothed by a bias-corrected exponential mean; trials end if the loss is not finite or far above its
+    minimum. The test is that of Smith 2017 (Cyclical learning rates for training neural networks, section 3.3); taking
+    a tenth of the best rate is from Howard and Gugger 2020 (fastai: A layered API for deep learning).
 
     Args:
-        trial: (step from 0, rate) -> the loss before a step of the optimizer at that rate.
-        lr: the middle of the rates tried; returned where no rate lowers the loss.
+            trial: (step from 0, rate) -> the loss before an optimizer step at that rate.
+            lr: the middle of the rates tried; returned if no rate lowers the loss.
 
     Example:
         >>> weight = [1.0]

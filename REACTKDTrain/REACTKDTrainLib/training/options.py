@@ -1,6 +1,6 @@
-"""What a user gives to start a run: one field for each parameter of the command line and of REACTKDTrain.xml.
+"""Options of a run: one field for each parameter of the command line and of REACTKDTrain.xml.
 
-Both are made from these fields; `make lists` writes the XML.
+Both are generated from these fields; `make lists` writes the XML.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from REACTKDTrainLib.settings import schema_of, settings
 if TYPE_CHECKING:
     from REACTKDTrainLib.training.config import TrainingConfig
 
-#: heading -> what it is about, and its parameters: title in Slicer, what it is
+#: heading -> its description, and its parameters: title in Slicer, description
 GROUPS = {
     "Cases": (
         "Training data and output.",
@@ -114,13 +114,13 @@ GROUPS = {
 }
 
 _NotNegative = Annotated[int, Field(ge=0)]
-_Epochs = Annotated[_NotNegative, Field(json_schema_extra={"maximum": 10000})]  # of a panel's slider alone
+_Epochs = Annotated[_NotNegative, Field(json_schema_extra={"maximum": 10000})]  # limits the slider of the panel only
 _Batch = Annotated[_NotNegative, Field(json_schema_extra={"maximum": 1024})]
 
 
 @settings(alias_generator=to_camel)
 class RunOptions:
-    """What each is stands in `GROUPS`; cohort: see `open_cohort`; config: see `training_config`.
+    """The fields are described in `GROUPS`; cohort: see `open_cohort`; config: see `training_config`.
 
     Raises: UsageError that names the parameter.
     """
@@ -169,11 +169,11 @@ class RunOptions:
             raise UsageError("The output is a file; give a folder.")
 
     def read_task(self) -> Task:
-        """What is asked of which organ. Raises: FileMissing, TaskNotValid."""
+        """Return the task: organ, lesions and classes. Raises: FileMissing, TaskNotValid."""
         return HCC_GRADE if self.task is None else Task.read(self.task)
 
     def training_config(self, size: str, task: Task = HCC_GRADE) -> TrainingConfig:
-        """All settings: those of a size and a task, changed by the configuration file, then by these options.
+        """Return all settings: those of a size and a task, changed by the configuration file, then by these options.
 
         Raises: UsageError that names the setting.
         """
@@ -190,12 +190,12 @@ class RunOptions:
             changes = {name: getattr(self, f"{stage}_{name}") for name in ("epochs", "batch")}
             given[f"{stage}_stage"] = {name: value for name, value in changes.items() if value}
             if changes["epochs"]:
-                given[f"{stage}_stage"]["steps"] = 0  # steps would stand in place of the epochs
+                given[f"{stage}_stage"]["steps"] = 0  # steps would replace the epochs
         return TrainingConfig.from_dict(given, config)
 
 
 def options_from(values: Mapping[str, Any]) -> RunOptions:
-    """From the parameters of the command line, by their names there ('teacherEpochs'). Raises: UsageError."""
+    """Build from parameters by their names on the command line ('teacherEpochs'). Raises: UsageError."""
     known = parameters()
     chosen = {name: value for name, value in values.items() if name in known and value not in (None, "")}
     paths = {name: Path(value) for name, value in chosen.items() if known[name]["format"] == "path"}
@@ -208,7 +208,7 @@ def parameters() -> dict[str, dict[str, Any]]:
     for group, (_, own) in GROUPS.items():
         for name, (title, description) in own.items():
             schema = schemas[name]
-            typed = schema | next(iter(schema.get("anyOf", ())), {})  # of "a path or nothing" the path
+            typed = schema | next(iter(schema.get("anyOf", ())), {})  # for "a path or nothing", the path
             typed |= {"group": group, "title": title, "description": description}
             default = typed["default"] if typed["default"] not in (None, ".") else ""
             found[name] = {"format": None, "enum": None, **typed, "default": default}

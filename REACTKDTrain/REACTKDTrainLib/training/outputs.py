@@ -1,4 +1,4 @@
-"""What a run leaves when its folds are done: predictions, measures, figures, and the model folder with its card."""
+"""Outputs of a run after its folds: predictions, measures, figures, and the model folder with its card."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ NOT_CLINICAL = {
 
 @dataclass(frozen=True)
 class Result:
-    """What a run ends with. macro_auc, accuracy: of the student with all images, None where nothing was measured.
+    """The result of a run. macro_auc, accuracy: of the student with all images, None if nothing was evaluated.
 
-    ensemble: the folder of all folds as one model, None where fewer than two were trained.
+    ensemble: the folder of the ensemble of all folds, None if fewer than two were trained.
     """
 
     macro_auc: float | None
@@ -42,7 +42,7 @@ class Result:
     ensemble: Path | None = None
 
     def summary(self) -> str:
-        """One line for display."""
+        """Return one line for display."""
         measured = "nothing was measured (teachers alone, or no unseen case)"
         if self.macro_auc is not None:
             measured = f"macro AUC {self.macro_auc:.3f}, accuracy {self.accuracy:.3f} on unseen cases"
@@ -54,9 +54,9 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """A fold's student, and by what the one is chosen that goes into the model folder.
+    """The student of a fold, a candidate for the model folder.
 
-    score: see `FoldRun.score`. trained_on: the images of the cases that this fold trained on.
+    score: selection criterion, see `FoldRun.score`. trained_on: the images of the cases that this fold was trained on.
     """
 
     score: float
@@ -70,10 +70,10 @@ class Chosen:
 def write_outcome(
     output: Path, config: TrainingConfig, cohorts: dict[str, Cohort], record: dict, chosen: Sequence[Chosen]
 ) -> tuple[Result, dict]:
-    """Write the files of the whole run, from all folds that are there, and return its measures too.
+    """Write the files of the whole run, from all folds that are available, and also return its measures.
 
-    chosen: the folds' students that this call has at hand; the best of them, and of the one that an earlier call for
-    other folds left in the model folder, goes there.
+    chosen: the students of the folds of this call. The best of them, or the student of another fold that an earlier
+    call left in the model folder if that is better, is written there.
 
     Raises: OutputNotWritable.
     """
@@ -104,8 +104,8 @@ def write_outcome(
 
 
 def _left(folder: Path, chosen: Sequence[Chosen]) -> list[Chosen]:
-    """The student of another fold than these that lies in the model folder of the run; none where none can be read, or
-    where its score was not kept, as in earlier releases.
+    """Return the student of another fold in the model folder of the run; empty if there is none, or if its score was
+    not stored, as in earlier releases.
     """
     try:
         bundle = Bundle.load(folder)
@@ -154,10 +154,10 @@ def model_metadata(
     evaluation: Mapping[str, Any],
     task: Task = HCC_GRADE,
 ) -> dict[str, Any]:
-    """What a model folder says of its student, as `Bundle.save` takes it.
+    """Return the metadata of a student's model folder, as accepted by `Bundle.save`.
 
     about: 'name', 'version' and 'clinical_use'. size: of the network's grid, see `cohorts.sizes`; window: of CT.
-    training, evaluation: how it was made and what it is worth, for display. task: what it answers, of which organ.
+    training, evaluation: how it was trained and its results, for display. task: the classes and the organ.
     """
     preparation = preparation_of(size, task).to_metadata()
     preparation |= {"ct_center_hu": window.center_hu, "ct_scale_hu": window.scale_hu}
@@ -177,10 +177,10 @@ def model_metadata(
 
 
 def counts_of(cohort: dict) -> dict:
-    """What a shared model says of its cohort: numbers alone.
+    """Return what a shared model reveals about its cohort: numbers only.
 
-    cohort: as `describe_run` says it. Ids of cases, the reasons why some were left out and the name of a list of
-    patients stay with the run; a phantom's name is no secret.
+    cohort: as returned by `describe_run`. Case ids, the reasons for exclusions and the name of a list of patients stay
+    with the run; the name of a phantom cohort is not confidential.
     """
     public = {"name": cohort["name"]} if cohort["digital_phantom"] else {}
     kept = {key: cohort[key] for key in ("digital_phantom", "cases", "patients", "grades")}
@@ -188,7 +188,7 @@ def counts_of(cohort: dict) -> dict:
 
 
 def model_card(info: dict, config: TrainingConfig) -> str:
-    """What the model is, what it learned from, what it is worth, what it is not for."""
+    """Return the model card: what the model is, its training data, its results, and what it must not be used for."""
     training, cohort, metrics = info["training"], info["training"]["cohort"], info["evaluation"]
     grades = ", ".join(f"{n} {name}" for name, n in cohort["grades"].items() if n)
     kind = "digital phantoms" if cohort["digital_phantom"] else "patients' scans"
@@ -230,7 +230,7 @@ def _images(trained_on: dict) -> str:
 
 
 def measures_table(metrics: dict) -> list[str]:
-    """Markdown rows: inputs, n, macro AUC with interval, accuracy."""
+    """Return Markdown rows: inputs, n, macro AUC with interval, accuracy."""
     rows = ["| inputs | cases | macro AUC (95 % interval) | accuracy |", "| --- | --- | --- | --- |"]
     for name, found in metrics.get("inputs", {}).items():
         rows.append(f"| {name} | {found['n']} | {_auc(found)} | {_number(found.get('accuracy'))} |")

@@ -1,16 +1,16 @@
-"""What a training needs from others, looked for before anything is loaded: a run must not end for want of a package."""
+"""Packages that a training needs; checked before anything is loaded, so that no run fails late for a missing one."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 
-#: module -> the name it is installed by; torch is installed in its own way
+#: module -> package that provides it; torch is installed in its own way
 NEEDED = {
     "numpy": "numpy",
     "scipy": "scipy",
     "torch": "torch",
     "monai": "monai",
-    "einops": "einops",  # MONAI's SwinUNETR calls it, and says so only then
+    "einops": "einops",  # MONAI's SwinUNETR imports it, and fails only when used
     "ot": "POT",
     "skimage": "scikit-image",
     "SimpleITK": "SimpleITK",
@@ -27,7 +27,7 @@ def missing_packages() -> list[str]:
 
 
 def how_to_install(modules: list[str]) -> str:
-    """One sentence for users in Slicer and outside."""
+    """Return one sentence with instructions, for use in Slicer and outside."""
     torch = "PyTorch (in Slicer by the PyTorch extension, elsewhere by: pip install torch)"
     names = [NEEDED.get(module, module) for module in modules if module != "torch"]
     if not names:
@@ -43,5 +43,5 @@ def how_to_install(modules: list[str]) -> str:
 def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ValueError:  # a module without a description of where it came from, such as a stand-in
+    except ValueError:  # a module without a spec, such as a stub
         return True

@@ -1,4 +1,4 @@
-"""What the networks said of cases that they had not seen: rows, files and measures."""
+"""Predictions for held-out cases: rows, files and measures."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from REACTKDTrainLib.training.fold_data import FoldData
 
 @dataclass(frozen=True)
 class Prediction:
-    """model: 'student', or 'teacher', 'teacher structure function', 'teacher dose'. inputs: 'ct+fdg'; whole: these are
-    all the images of the case that the model reads. grade: None where it is not known. probabilities: of the classes of
+    """model: 'student', or 'teacher', 'teacher structure function', 'teacher dose'. inputs: 'ct+fdg'; whole: True if
+    these are all the images of the case that the model reads. grade: None if unknown. probabilities: of the classes of
     the task.
     """
 
@@ -44,8 +44,8 @@ class Prediction:
 def predict_student(
     student: Student, data: FoldData, fold: int, predicted: Callable[[], None] = lambda: None
 ) -> list[Prediction]:
-    """Every case with every subset of its images, over the expert's masks. fold: for the rows, -1 for none; predicted:
-    called after each case.
+    """Predict every case with every subset of its images, using the expert's masks. fold: for the rows, -1 for none;
+    predicted: called after each case.
     """
     student.eval()
     out = []
@@ -62,7 +62,7 @@ def predict_student(
 def predict_teacher(
     teacher: Teacher, data: FoldData, fold: int, predicted: Callable[[], None] = lambda: None
 ) -> list[Prediction]:
-    """Every case with CT: the fused teacher and its branches. predicted: called after each case."""
+    """Predict every case with CT: the fused teacher and its branches. predicted: called after each case."""
     out = []
     for index, case in enumerate(data.cases):
         if "ct" in case.modalities:
@@ -82,7 +82,7 @@ def _row(case: CohortCase, fold: int, model: str, inputs: str, whole: bool, logi
 
 
 def averaged(folds: Sequence[Sequence[Prediction]]) -> list[Prediction]:
-    """Cases that several folds' networks saw none of (an external cohort): the mean of their probabilities."""
+    """Average the probabilities of cases that were held out in several folds (an external cohort)."""
     groups: dict[tuple, list[Prediction]] = {}
     for rows in folds:
         for row in rows:
@@ -97,12 +97,12 @@ def averaged(folds: Sequence[Sequence[Prediction]]) -> list[Prediction]:
 
 
 def write_rows(path: Path, rows: Sequence[Prediction]) -> None:
-    """Keep rows as JSON, in full precision, for measuring later."""
+    """Write rows as JSON in full precision, for later evaluation."""
     write_text(path, json.dumps([asdict(row) for row in rows]) + "\n")
 
 
 def read_rows(path: Path) -> list[Prediction]:
-    """What `write_rows` wrote. Raises: UsageError for a damaged file."""
+    """Read the rows of `write_rows`. Raises: UsageError for a damaged file."""
     try:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
         return [Prediction(**{**row, "probabilities": tuple(row["probabilities"])}) for row in rows]
@@ -116,8 +116,8 @@ def read_rows(path: Path) -> list[Prediction]:
 def write_predictions(
     path: Path, rows: Iterable[Prediction], subsets: bool = False, classes: Sequence[str] = GRADES
 ) -> None:
-    """CSV: case, fold, grade, and each of `classes` (well, moderate, poor), of the student with all of a case's images;
-    with `subsets` every row, and which patient, model and inputs it is of.
+    """Write a CSV: case, fold, grade, and each of `classes` (well, moderate, poor), for the student with all of a
+    case's images. With `subsets`: all rows, with patient, model and inputs.
     """
     table: list[list] = [["case", "fold", *(["patient", "model", "inputs"] if subsets else []), "grade", *classes]]
     for row in sorted(rows, key=lambda r: (r.model, r.inputs, r.case)):
@@ -130,7 +130,7 @@ def write_predictions(
 
 
 def measure(rows: Sequence[Prediction], draws: int = 2000, classes: Sequence[str] = GRADES) -> dict:
-    """metrics.json: of the student with all images at the top, then of each subset of inputs and of each teacher."""
+    """Return metrics.json: the student with all images at the top, then each subset of inputs and each teacher."""
     graded = [row for row in rows if row.grade is not None]
     out = _summary([r for r in graded if r.model == "student" and r.whole], draws, classes)
     out["inputs"] = {
@@ -144,7 +144,7 @@ def measure(rows: Sequence[Prediction], draws: int = 2000, classes: Sequence[str
 
 
 def _summary(rows: Sequence[Prediction], draws: int, classes: Sequence[str]) -> dict:
-    """Of cases; the bootstrap draws patients."""
+    """Measures of cases; the bootstrap resamples patients."""
     if not rows:
         return {"n": 0, "notes": ["no case with a grade was predicted"]}
     grades = np.array([row.grade for row in rows])
@@ -153,5 +153,5 @@ def _summary(rows: Sequence[Prediction], draws: int, classes: Sequence[str]) -> 
 
 
 def write_metrics(path: Path, metrics: dict) -> None:
-    """JSON without NaN."""
+    """Write JSON without NaN."""
     write_text(path, json.dumps(metrics, indent=2, allow_nan=False) + "\n")

@@ -1,4 +1,4 @@
-"""Preparing all cases of a run before anything is trained, so that what cannot be read is known at once."""
+"""Preparation of all cases of a run before training, so that unreadable cases are known at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class UnreadableCase(ReactkdError):
 
 
 def prepare_one(doses: Path | None, store: PreparedStore, case: CohortCase) -> None:
-    """Prepare a case, and its noise where it has a CT. doses: the folder of the noise; None makes none."""
+    """Prepare a case, and its noise if it has a CT. doses: the folder of the noise; None: no noise."""
     store.get(case)
     if doses is not None and "ct" in case.modalities:
         prepare_fields_or_note(doses, store, case)
@@ -39,10 +39,10 @@ def prepare_cases(
     on_progress: OnProgress = no_progress,
     stop: Callable[[], None] | None = None,
 ) -> dict[str, str]:
-    """Call `make` for each case, by `engine`. Returns case id -> why it cannot be read.
+    """Call `make` for each case on `engine`. Returns case id -> reason why it cannot be read.
 
-    stop: raises when the run is to end; looked at after every case.
-    Raises: WorkerLost, and what `stop` raises.
+    stop: called after every case; raises to end the run.
+    Raises: WorkerLost, and whatever `stop` raises.
     """
     failed: dict[str, str] = {}
     with JobPool(partial(_error_of, make), engine) as pool:
@@ -62,10 +62,10 @@ def prepare_cohorts(
     on_progress: OnProgress = no_progress,
     stop: Callable[[], None] | None = None,
 ) -> dict[str, dict[str, str]]:
-    """`prepare_cases` of each cohort by itself, since cases of two cohorts may have one name.
+    """`prepare_cases` for each cohort separately, since cases of two cohorts may have the same name.
 
-    cohorts, makes: by role. own: which cases of each are this process's share. Returns role -> case id -> why it cannot
-    be read. Raises: as `prepare_cases`.
+    cohorts, makes: by role. own: the cases of each cohort that this process prepares. Returns role -> case id -> reason
+    why it cannot be read. Raises: see `prepare_cases`.
     """
     whole = WeightedProgress({role: len(cohort) for role, cohort in cohorts.items()}, on_progress)
 
@@ -80,9 +80,9 @@ def prepare_cohorts(
 
 
 def without(cohort: Cohort, failed: dict[str, str], skip: bool) -> Cohort:
-    """The cohort without its unreadable cases, if they may be skipped.
+    """Return the cohort without its unreadable cases, if they may be skipped.
 
-    Raises: UnreadableCase that names the first one, or says that none is left.
+    Raises: UnreadableCase that names the first one, or says that no case is left.
     """
     own = [(case.id, failed[case.id]) for case in cohort.cases if case.id in failed]
     if not own:

@@ -1,4 +1,4 @@
-"""One process or several (torchrun): who writes, and how gradients are averaged."""
+"""One process or several (torchrun): which one writes, and how gradients are averaged."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from REACTKDLib.core.errors import UsageError
 
 
 def backends_for(device: str) -> str:
-    """What the processes of a device talk by: gradients lie on it, losses and flags (`average`, `agree`) on the CPU."""
+    """Return the backends for a device: gradients are averaged on it; losses and flags on the CPU."""
     return "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
 
 
 @dataclass(frozen=True)
 class Processes:
-    """rank of this process among `world`. Only `first` writes."""
+    """rank: of this process, among `world`. Only the `first` process writes."""
 
     rank: int = 0
     world: int = 1
@@ -35,17 +35,17 @@ class Processes:
 
     @classmethod
     def joined(cls, device: str) -> Processes:
-        """Join the group that torchrun describes in the environment; alone without one."""
+        """Join the process group that torchrun describes in the environment; a single process without torchrun."""
         world = int(os.environ.get("WORLD_SIZE", "1"))
         if world == 1:
             return cls()
         if not dist.is_initialized():
-            # preparing a cohort takes longer than the usual half hour of patience
+            # preparing a cohort takes longer than the default timeout of half an hour
             dist.init_process_group(backends_for(device), timeout=timedelta(days=2))
         return cls(dist.get_rank(), dist.get_world_size())
 
     def share(self, batch: list) -> list:
-        """This process's part of a batch, in order. Raises: UsageError when it cannot be divided evenly."""
+        """Return this process's part of a batch, in order. Raises: UsageError if it cannot be divided evenly."""
         if len(batch) % self.world:
             raise UsageError(
                 f"A batch of {len(batch)} cannot be divided among {self.world} processes; choose a multiple of it."
@@ -61,12 +61,12 @@ class Processes:
                 tensor /= self.world
 
     def spread(self, step: nn.Module) -> nn.Module:
-        """Let a module's gradients be averaged over the processes, by DistributedDataParallel.
+        """Wrap a module in DistributedDataParallel, which averages its gradients over the processes.
 
-        A branch that modality dropout left out of one process's part may be used in another's, hence
-        find_unused_parameters; a parameter that no process used keeps no gradient and is not stepped. What the modules
-        remember in buffers is that of the first process, which writes it: all have it at the start of a step, so that a
-        resumed training goes on as one that never stopped.
+        Modality dropout can drop a branch in one process that another uses, hence find_unused_parameters; a parameter
+        that no process used has no gradient and is not updated. Buffers are those of the first process, which writes
+        them: they are broadcast at the start of each step, so that a resumed training continues as if it had not been
+        stopped.
         """
         if self.world == 1:
             return step
@@ -75,11 +75,11 @@ class Processes:
         return DistributedDataParallel(step, find_unused_parameters=True)
 
     def sums_up(self, step: nn.Module, last: bool) -> AbstractContextManager:
-        """Around one part of a batch that is worked off in several: gradients are averaged after the last part."""
+        """Context for one part of an accumulated batch: gradients are averaged only after the last part."""
         return nullcontext() if self.world == 1 or last else step.no_sync()
 
     def gather(self, value: Any) -> list[Any]:
-        """The value of every process, in order of rank. For small things only."""
+        """Return the value of every process, in order of rank. For small objects only."""
         if self.world == 1:
             return [value]
         out: list[Any] = [None] * self.world
@@ -87,12 +87,12 @@ class Processes:
         return out
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait until every process has called this."""
         if self.world > 1:
             dist.barrier()
 
     def agree(self, value: bool) -> bool:
-        """True when any process says so: all must stop at the same step."""
+        """Return True if any process passes True: all must stop at the same step."""
         if self.world == 1:
             return value
         flag = torch.tensor([float(value)])
@@ -100,6 +100,6 @@ class Processes:
         return bool(flag.item() > 0)
 
     def leave(self) -> None:
-        """Leave the group."""
+        """Leave the process group."""
         if self.world > 1 and dist.is_initialized():
             dist.destroy_process_group()

@@ -1,6 +1,6 @@
-"""Seeds that are functions of what they are for, never of what happened before.
+"""Seeds that are functions of their purpose, never of earlier draws.
 
-So a run that was killed and resumed, and one that is split over processes, draw the same numbers.
+A run that was killed and resumed, or divided among processes, therefore draws the same numbers.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import torch
 
 
 def seed_of(*what: object) -> int:
-    """A seed in [0, 2^62) from names and numbers."""
+    """Return a seed in [0, 2^62) computed from names and numbers."""
     text = "\0".join(str(w) for w in what)
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "little") >> 2
 
 
 def generator_of(*what: object) -> torch.Generator:
-    """A CPU generator started from `seed_of`."""
+    """Return a CPU generator seeded by `seed_of`."""
     return torch.Generator().manual_seed(seed_of(*what))
 
 
 def order_of(n: int, *what: object) -> list[int]:
-    """A random order of n things."""
+    """Return a random permutation of range(n), seeded by `seed_of`."""
     return torch.randperm(n, generator=generator_of("order", *what)).tolist()
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Networks are made from this seed, dropout is drawn from it; the process's generator is left as it was."""
+    """Seed the initialization of networks and dropout inside the context; restores the global generator."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -1,4 +1,4 @@
-"""run.json: what was run, with what, on what. No name of a user, a machine or a folder."""
+"""run.json: the settings, cohorts, versions and hardware of a run, without names of users, machines or folders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.packages import NEEDED
 from REACTKDTrainLib.training.processes import Processes
 
-#: what a model is recorded by that a training starts from, before the hash
+#: prefix of the hash that identifies an initial model
 WEIGHTS = "sha256 "
 
 
@@ -31,7 +31,7 @@ def describe_run(
     device: torch.device,
     processes: Processes,
 ) -> dict:
-    """cohorts: role ('cohort', 'unlabeled', 'external') -> cohort."""
+    """Return the content of run.json. cohorts: role ('cohort', 'unlabeled', 'external') -> cohort."""
     return {
         "format": FORMAT,
         "configuration": recorded_settings(config),
@@ -52,7 +52,7 @@ def describe_run(
 
 
 def recorded_settings(config: TrainingConfig) -> dict:
-    """The settings as run.json has them: of a model that training starts from the weights' hash, and not the folder."""
+    """Return the settings as in run.json: an initial model is identified by the hash of its weights, not its folder."""
     values = config.to_dict()
     for stage in STAGES.values():
         initial = values[stage]["initial"]
@@ -62,12 +62,12 @@ def recorded_settings(config: TrainingConfig) -> dict:
 
 
 def _task_of(task: Task) -> dict:
-    """Another task than the built-in one, as its file says it."""
+    """Return a task other than the built-in one, in its file format."""
     return {} if task == HCC_GRADE else {"task": task.to_dict()}
 
 
 def describe_cohort(cohort: Cohort) -> dict:
-    """Numbers, not names."""
+    """Return numbers about a cohort, without names."""
     grades = [case.grade for case in cohort.cases]
     return {
         "name": cohort.name,
@@ -81,7 +81,7 @@ def describe_cohort(cohort: Cohort) -> dict:
 
 
 def revision() -> str | None:
-    """The git revision of this source, with '+' when it was changed; None for an installed copy."""
+    """Return the git revision of this source, with '+' if it was modified; None for an installed copy."""
     here = Path(__file__).resolve()
     try:
         asked = dict(cwd=here.parent, capture_output=True, text=True, timeout=10)
@@ -90,21 +90,21 @@ def revision() -> str | None:
         changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **asked)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if known.returncode or head.returncode:  # a copy may lie inside somebody else's repository
+    if known.returncode or head.returncode:  # the installation may be inside an unrelated repository
         return None
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
 def check_free(folder: Path, resume: bool) -> None:
-    """Raise UsageError for a folder that holds a run which was not asked to go on."""
+    """Raise UsageError if the folder contains a run and `resume` is False."""
     if not resume and (Path(folder) / RECORD).exists():
         raise UsageError("The output folder holds a run already; resume it (--resume), or choose another folder.")
 
 
 def open_folder(folder: Path, record: dict, resume: bool) -> None:
-    """Write run.json, or check that a run that is there may go on.
+    """Write run.json, or check that the existing run can be resumed.
 
-    Raises: UsageError when the folder holds another run, or one that was not asked to go on.
+    Raises: UsageError if the folder contains another run, or a run although `resume` is False.
     """
     path = Path(folder) / RECORD
     if not path.exists():
@@ -130,8 +130,8 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
 
 
 def completed(configuration: dict) -> dict:
-    """With the settings that the release which wrote it did not have, and the weights where it named a folder; as it is
-    where it cannot be read.
+    """Return a configuration with settings added that its release did not have, and the hash of the weights in place of
+    an initial model's folder; an unreadable configuration is returned unchanged.
     """
     try:
         return recorded_settings(TrainingConfig.from_dict(configuration))
@@ -140,13 +140,13 @@ def completed(configuration: dict) -> dict:
 
 
 def add_unreadable(folder: Path, record: dict, cohorts: dict[str, Cohort]) -> None:
-    """Write into run.json which cases were left out because they could not be read, and why.
+    """Write into run.json which cases were excluded because they could not be read, and why.
 
-    Under a key of its own: `cohorts` stays what was asked for, which is what a resumed run is compared with.
+    They have their own key: `cohorts` stays as requested, because a resumed run is compared with it.
     """
     left_out = {}
     for role, cohort in cohorts.items():
-        known = len(record["cohorts"][role]["skipped"])  # those that the cohort left out by itself come first
+        known = len(record["cohorts"][role]["skipped"])  # the cases that the cohort itself excluded come first
         more = [{"case": case, "reason": reason} for case, reason in cohort.skipped[known:]]
         left_out |= {role: more} if more else {}
     if not left_out:
@@ -155,9 +155,9 @@ def add_unreadable(folder: Path, record: dict, cohorts: dict[str, Cohort]) -> No
 
 
 def add_native_dose(folder: Path, scans: dict[str, dict[str, str]]) -> None:
-    """Write into run.json which scans the dose branch saw at their own dose alone, and why.
+    """Write into run.json which scans the dose branch used only at their original dose, and why.
 
-    scans: role -> {case: reason}; cases of two cohorts may have one id.
+    scans: role -> {case: reason}; cases of two cohorts may have the same id.
     """
     found = {
         role: [{"case": case, "reason": reason} for case, reason in own.items()] for role, own in scans.items() if own
@@ -173,7 +173,7 @@ def _add(folder: Path, entries: dict) -> None:
 
 
 def difference(old: dict, new: dict, where: str = "") -> str | None:
-    """The first setting that differs, 'student.hidden: 48, now 32'."""
+    """Return the first setting that differs, such as 'student.hidden: 48, now 32'."""
     for name in sorted(set(old) | set(new)):
         a, b = old.get(name), new.get(name)
         if isinstance(a, dict) and isinstance(b, dict):
@@ -186,7 +186,7 @@ def difference(old: dict, new: dict, where: str = "") -> str | None:
 
 
 def versions() -> dict[str, str | None]:
-    """Of Python and of the packages that a training needs, None for one that is not installed."""
+    """Return the versions of Python and of the packages that a training needs, None for one that is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in NEEDED.values():
         try:

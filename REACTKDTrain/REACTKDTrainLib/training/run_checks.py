@@ -1,4 +1,4 @@
-"""What of a run can be refused before a case is read: batches, doses, images, and teachers that are not there."""
+"""Checks of a run that need no voxels: batches, doses, images, overlap of cohorts, and missing teachers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.stages import Initial
 
-#: role -> for messages
+#: role -> name in messages
 _CALLED = {"cohort": "cohort", "unlabeled": "unlabeled cohort", "external": "external cohort"}
 
 
 def check_batches(config: TrainingConfig, parts: Collection[str], processes: int) -> None:
-    """Each batch is divided among the processes, and there into parts. parts: of a fold, that will be done.
+    """Check that each batch can be divided among the processes and then into parts. parts: of a fold, that will be run.
 
-    Raises: UsageError for a batch that cannot be.
+    Raises: UsageError for a batch that cannot be divided evenly.
     """
     for part, name in STAGES.items():
         stage = getattr(config, name)
@@ -38,11 +38,11 @@ def check_batches(config: TrainingConfig, parts: Collection[str], processes: int
 
 
 def check_student(config: TrainingConfig, taught: bool = False) -> str:
-    """What the student begins with and what of it stays as it is. Return words on the former, "" where it begins anew.
+    """Check the student's initial model and frozen prefixes. Returns a text about the initial model, "" without one.
 
-    taught: by teachers.
+    taught: with teachers.
 
-    Raises: UsageError for a prefix in `student_stage.frozen` with which no parameter begins; what `Initial.of` raises.
+    Raises: UsageError for a prefix in `student_stage.frozen` that matches no parameter; see `Initial.of`.
     """
     student = Student(config.student)
     names = [name for name, _parameter in student.named_parameters()]
@@ -58,9 +58,9 @@ def check_student(config: TrainingConfig, taught: bool = False) -> str:
 
 
 def check_untaught(parts: Collection[str], options: RunOptions) -> None:
-    """A student without teachers has no use for what teachers learn from. parts: of a fold, that will be done.
+    """Check that a student without teachers has no options that apply to teachers. parts: of a fold, that will be run.
 
-    Raises: UsageError for an option that is theirs alone.
+    Raises: UsageError for an option that only applies to teachers.
     """
     for name in ("unlabeled", "teacher_epochs", "teacher_batch"):
         if getattr(options, name) and not {"teacher", "answers"} & set(parts):
@@ -71,7 +71,7 @@ def check_untaught(parts: Collection[str], options: RunOptions) -> None:
 
 
 def check_doses(config: TrainingConfig, options: RunOptions) -> None:
-    """CT without grades teaches consistency between doses. Raises: UsageError where there are none, or it counts 0."""
+    """CT without grades trains consistency between doses. Raises: UsageError without doses, or with a weight of 0."""
     if options.unlabeled and not config.loss.consistency:
         raise UsageError(
             "CT without grades teaches consistency between doses, but the setting loss.consistency is 0; set it to "
@@ -85,7 +85,7 @@ def check_doses(config: TrainingConfig, options: RunOptions) -> None:
 
 
 def check_ct(config: TrainingConfig, parts: Collection[str], cohorts: Mapping[str, Cohort]) -> None:
-    """Teachers read CT, alone or with PET. Raises: UsageError for a case without, where they learn from it or teach."""
+    """Teachers read CT, alone or with PET. Raises: UsageError for a case without CT, if teachers use the case."""
     reads = {"cohort": "teacher" in parts or "answers" in parts}
     reads["unlabeled"] = "teacher" in parts and config.loss.consistency > 0
     for role, cohort in cohorts.items():
@@ -98,10 +98,10 @@ def check_ct(config: TrainingConfig, parts: Collection[str], cohorts: Mapping[st
 
 
 def check_student_cases(config: TrainingConfig, cohort: Cohort) -> None:
-    """What the student learns from each case is there.
+    """Check that each case has what the student is trained on.
 
-    Raises: UsageError for a case without an image that the student reads, and for one without latents where they are
-    to be regressed.
+    Raises: UsageError for a case without any image that the student reads, and for one without latent variables if they
+    are regressed.
     """
     reads = config.student.modalities
     without = [case for case in cohort.cases if not set(reads) & set(case.modalities)]
@@ -115,7 +115,7 @@ def check_student_cases(config: TrainingConfig, cohort: Cohort) -> None:
 
 
 def check_branch(config: TrainingConfig, cohort: Cohort) -> None:
-    """A branch that teaches alone reads every case. Raises: UsageError for a case without PET, where it needs one."""
+    """Check that a branch that is distilled alone can read every case. Raises: UsageError for a case without PET."""
     without = [case.id for case in cohort.cases if not set(PET) & set(case.modalities)]
     if without and config.distillation.teacher == "structure_function":
         raise UsageError(
@@ -125,11 +125,11 @@ def check_branch(config: TrainingConfig, cohort: Cohort) -> None:
 
 
 def check_apart(cohorts: Mapping[str, Cohort]) -> None:
-    """What is trained on cannot be tested on, whatever it is called there.
+    """Check that no case or image is in two parts that must be disjoint, even under different names.
 
-    Raises: UsageError for a case that two cohorts of a run have, or an image: with another name, masks or other images
-    beside it a scan is the same one. Also for an image that two patients of the graded cohort have, who may lie in
-    different folds. Files are read where others have their sizes.
+    Raises: UsageError for a case that is in two cohorts of a run, or for an image that is: it is the same scan even
+    with another name, other masks or other accompanying images. Also for an image that belongs to two patients of the
+    graded cohort, who may be in different folds. File contents are only compared if the sizes are equal.
     """
     seen: dict[str, tuple[str, CohortCase]] = {}
     of_sizes: dict[tuple[int, ...], list[tuple[str, CohortCase, list[Path]]]] = {}
@@ -138,7 +138,7 @@ def check_apart(cohorts: Mapping[str, Cohort]) -> None:
             if not case.fingerprint.startswith(MISSING):
                 _only_in(role, case, seen, case.fingerprint)
             if case.truth is not None:
-                _only_in(role, case, seen, case.id)  # a phantom of one number is one patient, at whatever size
+                _only_in(role, case, seen, case.id)  # phantoms with the same number are one patient, at any size
             for path in case.image_files:
                 files = files_behind(path)
                 of_sizes.setdefault(tuple(file.stat().st_size for file in files), []).append((role, case, files))
@@ -149,8 +149,8 @@ def check_apart(cohorts: Mapping[str, Cohort]) -> None:
 
 
 def _only_in(role: str, case: CohortCase, seen: dict[str, tuple[str, CohortCase]], content: str) -> None:
-    """Note where a content was seen first. Raises: UsageError where that was another role's cohort, or another patient
-    of those that folds part.
+    """Record where a content first occurs. Raises: UsageError if that is the cohort of another role, or another patient
+    of the cohort that is divided into folds.
     """
     other, first = seen.setdefault(content, (role, case))
     if other != role:
@@ -167,7 +167,7 @@ def _only_in(role: str, case: CohortCase, seen: dict[str, tuple[str, CohortCase]
 
 
 def check_teachers(output: Path, folds: Iterable[int]) -> None:
-    """The stage 'student' needs the teachers of its folds. Raises: UsageError for one that is not there."""
+    """Check that the teachers exist which the stage 'student' needs for its folds. Raises: UsageError."""
     for number in folds:
         if not (output / f"fold{number}" / "teacher" / "last.pt").is_file():
             raise UsageError(

@@ -1,9 +1,9 @@
 """The stages of a training: teachers, student, and the heads of each on fixed node vectors.
 
 Stage 1 trains both teachers and their fusion on graded cases, and the dose branch's consistency on CT without grades.
-Stage 2 trains the student by focal loss and a frozen teacher's targets, while modalities and lesions drop out. A stage
-says which terms make up its loss, each a mean over the samples of one process, so that averaging over processes is
-exact, and how it is validated.
+Stage 2 trains the student by focal loss and a frozen teacher's targets, with dropout of modalities and lesions. A stage
+defines the terms of its loss and its validation. Each term is a mean over the samples of one process, so that averaging
+over processes is exact.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TargetsOf = Callable[[Sample], GraphOutput]
 
 @dataclass(eq=False)
 class CaseStage(Stage):
-    """A stage on graded cases. train, validation: patients apart."""
+    """A stage on graded cases. train, validation: no patient is in both."""
 
     module: nn.Module
     train: FoldData
@@ -49,14 +49,14 @@ class CaseStage(Stage):
 
     @property
     def cases(self) -> int:
-        """How many there are to train on."""
+        """Return the number of training cases."""
         return len(self.train)
 
 
 @dataclass(eq=False)
 class TeacherStage(CaseStage):
-    """degrade: (view, seed) -> its CT at a dose drawn from the seed, for the dose branch; None: native. unlabeled: CT
-    without grades for `consistency`, which needs `degrade_unlabeled`.
+    """degrade: (view, seed) -> its CT at a dose drawn from the seed, for the dose branch; None: original dose.
+    unlabeled: CT without grades for `consistency`, which needs `degrade_unlabeled`.
     """
 
     module: Teacher
@@ -66,7 +66,7 @@ class TeacherStage(CaseStage):
     name: str = "teacher"
 
     def terms(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """Focal loss of the fused head and of each branch's, and consistency."""
+        """Return the focal loss of the fused head and of each branch's head, and the consistency."""
         views = [self.train.of(sample) for sample in samples]
         seeds = [sample.seed for sample in samples]
         doses = None
@@ -78,7 +78,7 @@ class TeacherStage(CaseStage):
         return terms
 
     def _consistency(self, samples: Sequence[Sample]) -> Tensor:
-        """On as many cases without a grade as there are graded ones in the batch."""
+        """Consistency on as many cases without a grade as the batch has graded cases."""
         seeds = [seed_of("unlabeled", sample.seed) for sample in samples]
         views = [self.unlabeled.view(seed % len(self.unlabeled)) for seed in seeds]
         with torch.no_grad():
@@ -87,7 +87,7 @@ class TeacherStage(CaseStage):
         return consistency(native, self.module.grade_dose(views, degraded, seeds))
 
     def validate(self) -> Mapping[str, float]:
-        """On validation cases at native dose: the fused head."""
+        """Evaluate the fused head on validation cases at their original dose."""
         views = [self.validation.view(index) for index in range(len(self.validation))]
         logits = torch.cat([self.module([view]).logits.cpu() for view in views])
         return score_of(logits, grades_of(views, logits.device))
@@ -101,19 +101,19 @@ class TeacherHeadsStage(CaseStage):
     name: str = "teacher-heads"
 
     def terms(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """Focal loss of the fused head and of each branch's."""
+        """Return the focal loss of the fused head and of each branch's head."""
         views = [self.train.light_of(sample) for sample in samples]
         return graded_terms(teacher_heads(self.module, views, [sample.seed for sample in samples]), views, self.config)
 
     def validate(self) -> Mapping[str, float]:
-        """On validation cases."""
+        """Evaluate on validation cases."""
         views = [self.validation.light(index) for index in range(len(self.validation))]
         logits = teacher_heads(self.module, views, [0] * len(views)).logits.cpu()
         return score_of(logits, grades_of(views, logits.device))
 
 
 class Learner(nn.Module):
-    """All that stage 2 optimizes: the student, the distiller's projections, the latents' readout."""
+    """All modules that stage 2 optimizes: the student, the distiller's projections, the readout of latent variables."""
 
     def __init__(self, student: Student, distiller: Distiller, auxiliary: LatentRegression | None = None):
         super().__init__()
@@ -123,7 +123,7 @@ class Learner(nn.Module):
 def share_cbam(student: Student, cbam: nn.Module) -> None:
     """Give the student the teachers' CBAM3D, frozen (stage 2 of arXiv 2508.02104).
 
-    It stays whatever an initial model has: `warm_start` leaves it out.
+    It takes precedence over that of an initial model, which `warm_start` skips.
     """
     if takes_cbam(student):
         student.cbam.load_state_dict(cbam.state_dict())
@@ -131,14 +131,14 @@ def share_cbam(student: Student, cbam: nn.Module) -> None:
 
 
 def takes_cbam(student: Student) -> bool:
-    """Whether the student has a CBAM3D, which teachers share with it."""
+    """Return True if the student has a CBAM3D, which it then shares with the teachers."""
     return bool(student.config.cbam and student.fused_size)
 
 
 @dataclass(frozen=True, eq=False)
 class Initial:
-    """The model that a student's training departs from. fitting: its weights that fit the student by name and shape.
-    left: the names of those that do not. shared: whether its CBAM3D, though it may fit, gives way to the teachers'.
+    """The initial model of a student's training. fitting: its weights that match the student by name and shape. left:
+    the names of the others. shared: True if its CBAM3D is replaced by the teachers', even if it fits.
     """
 
     student: Student
@@ -148,9 +148,9 @@ class Initial:
 
     @classmethod
     def of(cls, student: Student, folder: str, taught: bool = False) -> Initial:
-        """Look what of a model folder fits. taught: by teachers, who share their CBAM3D with a student that has one.
+        """Compare a model folder with the student. taught: with teachers, whose CBAM3D a student with CBAM3D shares.
 
-        Raises: what `Bundle.load` raises; UsageError when nothing fits.
+        Raises: see `Bundle.load`; UsageError if no weights fit.
         """
         own, initial = student.state_dict(), Bundle.load(folder).student
         shared = taught and takes_cbam(student)
@@ -162,7 +162,7 @@ class Initial:
 
     @property
     def words(self) -> str:
-        """How much is taken, for who waits."""
+        """Return a text for display: how many weights are used."""
         count = len(self.student.state_dict())
         taken = f"all {count}" if len(self.fitting) == count else f"{len(self.fitting)} of {count}"
         words = f"the student begins with {taken} weights of the initial model"
@@ -172,10 +172,10 @@ class Initial:
 
 
 def warm_start(student: Student, folder: str, taught: bool = False) -> bool:
-    """Take from a model folder the weights that fit, but for the CBAM3D of a student that has the teachers'.
+    """Load the fitting weights of a model folder, except for the CBAM3D of a student that shares the teachers'.
 
-    taught: by teachers, whose CBAM3D it has (see `share_cbam`). Returns True when the maps are no longer those of the
-    folder's model, because only one of the two has CBAM3D, or another one. Raises: see `Initial.of`.
+    taught: with teachers, whose CBAM3D it shares (see `share_cbam`). Returns True if the maps differ from those of the
+    folder's model, because only one of the two has CBAM3D, or because theirs differ. Raises: see `Initial.of`.
     """
     initial = Initial.of(student, folder, taught)
     student.load_state_dict(initial.fitting, strict=False)
@@ -184,8 +184,8 @@ def warm_start(student: Student, folder: str, taught: bool = False) -> bool:
 
 @dataclass(eq=False)
 class StudentStage(CaseStage):
-    """targets_of: a sample -> the frozen teacher's targets for its view; None where the method needs no teacher.
-    encode: False trains the heads on fixed node vectors alone, by those terms that compare logits.
+    """targets_of: a sample -> the frozen teacher's targets for its view; None if the method needs no teacher. encode:
+    False trains the heads on fixed node vectors alone, with the terms that compare logits.
     """
 
     module: Learner
@@ -194,11 +194,11 @@ class StudentStage(CaseStage):
 
     @property
     def name(self) -> str:
-        """For logs and files."""
+        """Name in logs and files."""
         return "student" if self.encode else "student-heads"
 
     def terms(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """Focal loss, the distiller's terms, the regression of latents."""
+        """Return the focal loss, the distiller's terms, and the regression of latent variables."""
         views = [self.train.of(s) if self.encode else self.train.light_of(s) for s in samples]
         presence = drawn_presence(views, samples, self.module.student.config.modalities, self.config.modality_dropout)
         drops = [
@@ -220,7 +220,7 @@ class StudentStage(CaseStage):
         return terms
 
     def validate(self) -> Mapping[str, float]:
-        """On validation cases with the expert's masks: the mean over the judged subsets of images."""
+        """Evaluate on validation cases with the expert's masks: the mean over the evaluated subsets of images."""
         views = self.validation.view if self.encode else self.validation.light
         judged = self._judged()
         logits: dict[str, list[Tensor]] = {subset_name(s): [] for s in judged}
@@ -234,15 +234,15 @@ class StudentStage(CaseStage):
         return {k: sum(m[k] for m in measures) / len(measures) for k in measures[0]}
 
     def _judged(self) -> Sequence[tuple[str, ...]]:
-        """Those of `INPUTS` that a validation case has; where none has any, as with a PET alone, all that each has."""
+        """Return the `INPUTS` that some validation case has; if none (PET alone), the full set of each case."""
         own = dict.fromkeys(images_read(self.module.student, case.modalities) for case in self.validation.cases)
         return [s for s in INPUTS if any(set(s) <= set(images) for images in own)] or list(own)
 
 
 def consistency(native: GraphOutput, degraded: GraphOutput) -> Tensor:
-    """KL(sg p(x) || p(x')) + mean_i (1 - cos(v_i(x), v_i(x'))), the mean over cases (ours: docs/explanation/method.md).
+    """KL(sg p(x) || p(x')) + mean_i (1 - cos(v_i(x), v_i(x'))), mean over cases (ours: docs/explanation/method.md).
 
-    native: of the scan as it is, a constant here; degraded: of the same scan at a lower dose.
+    native: of the original scan, treated as a constant; degraded: of the same scan at a lower dose.
     """
     kl = divergence(degraded.logits, native.logits)
     apart = [
@@ -253,12 +253,12 @@ def consistency(native: GraphOutput, degraded: GraphOutput) -> Tensor:
 
 
 def graded_terms(output: GraphOutput, views: Sequence[View], config: LossConfig) -> dict[str, Tensor]:
-    """Focal loss of a teacher's fused logits, and that of each branch, weighted by `config.branches`: scalars."""
+    """Return scalars: focal loss of a teacher's fused logits, and of each branch, weighted by `config.branches`."""
     grades = grades_of(views, output.logits.device)
     terms = {"focal": focal(output.logits, grades, config)}
     for branch in BRANCHES:
         logits = output.branch_logits.get(branch)
-        # there even when no case of this part has the branch, so that every process has the same terms
+        # present even if no case of this part has the branch, so that every process has the same terms
         terms[branch] = config.branches * (
             output.logits.new_zeros(()) if logits is None else focal(logits, grades, config)
         )
@@ -268,7 +268,7 @@ def graded_terms(output: GraphOutput, views: Sequence[View], config: LossConfig)
 def drawn_presence(
     views: Sequence[View], samples: Sequence[Sample], modalities: tuple[str, ...], rate: float
 ) -> dict[str, Tensor]:
-    """Modality dropout, drawn from each sample's seed among the images that the case has: modality -> (B,)."""
+    """Modality dropout among the images that each case has, drawn from the sample's seed: modality -> (B,)."""
     out = {m: torch.zeros(len(views)) for m in modalities}
     for row, (view, sample) in enumerate(zip(views, samples, strict=True)):
         own = tuple(m for m in modalities if m in view.images)
@@ -278,16 +278,16 @@ def drawn_presence(
 
 
 def dropped_lesions(nodes: int, sample: Sample, rate: float) -> list[int]:
-    """Lesions that the head does not see in this step: any but the parenchyma and the largest lesion (node 1).
+    """Draw the lesions that are hidden from the head in this step, never the parenchyma or the largest lesion (node 1).
 
-    nodes: of the case. sample: its seed is drawn from. rate: chance of each lesion.
+    nodes: number of nodes of the case. sample: provides the seed. rate: probability for each lesion.
     """
     draw = torch.rand(nodes, generator=generator_of("nodes", sample.seed))
     return [n for n in range(2, nodes) if draw[n] < rate]
 
 
 def focal(logits: Tensor, grades: Tensor, config: LossConfig) -> Tensor:
-    """Focal loss of (B, K). Rows that are NaN (a branch that the case lacks) count as 0 in the mean over B."""
+    """Focal loss of (B, K). NaN rows (a branch that the case lacks) count as 0 in the mean over B."""
     known = logits.isfinite().all(dim=1)
     if not known.any():
         return logits.new_zeros(())
@@ -296,7 +296,7 @@ def focal(logits: Tensor, grades: Tensor, config: LossConfig) -> Tensor:
 
 
 def score_of(logits: Tensor, grades: Tensor) -> dict[str, float]:
-    """Measures on validation cases: 'score' the mean log likelihood (a few cases decide little by rank), 'accuracy'."""
+    """Measures on validation cases: 'score', mean log likelihood (ranks are coarse for few cases), and 'accuracy'."""
     logits = logits.detach()
     log_p = torch.log_softmax(logits.double(), dim=1).gather(1, grades[:, None])
     right = (logits.argmax(dim=1) == grades).double().mean()

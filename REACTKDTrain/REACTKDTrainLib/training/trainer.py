@@ -1,4 +1,4 @@
-"""The loop: batches in an order that depends on seeds alone, steps, checkpoints, validation, the end."""
+"""The training loop: batches in a seeded order, optimizer steps, checkpoints, validation, early stopping."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ from REACTKDTrainLib.training.stop import StopFile, Stopped
 
 
 class Diverged(ReactkdError):
-    """The loss is no longer a number."""
+    """The loss is not finite."""
 
     code = "diverged"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One case in one step. index: into the stage's training cases; seed: of all that is random about it."""
+    """One case in one step. index: into the stage's training cases; seed: of all randomness of the sample."""
 
     index: int
     seed: int
 
 
 class Stage(ABC):
-    """What a trainer trains. name: for logs and files. module: all that is optimized and kept. cases: how many."""
+    """What a trainer trains. name: in logs and files. module: everything that is optimized and saved. cases: their
+    number.
+    """
 
     name: str
     module: torch.nn.Module
@@ -47,22 +49,22 @@ class Stage(ABC):
 
     @abstractmethod
     def terms(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
-        """Terms of the loss, which is their sum; each a mean over the samples alone, so that processes average."""
+        """Return the terms whose sum is the loss; each is a mean over samples, so that processes can average."""
 
     @abstractmethod
     def validate(self) -> Mapping[str, float]:
-        """Measures on the validation cases; 'score', the larger the better, chooses the best weights."""
+        """Return measures on the validation cases; the weights with the largest 'score' are kept."""
 
     def loss(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
-        """'loss', the sum, and the terms, which are not differentiated."""
+        """Return 'loss', the sum, and its terms, detached."""
         terms = self.terms(samples)
         return {"loss": torch.stack(list(terms.values())).sum(), **{k: v.detach() for k, v in terms.items()}}
 
 
 def learning_rate(step: int, steps: int, config: StageConfig) -> float:
-    """Linear warm-up, then half a cosine down to a thousandth of the rate (Loshchilov and Hutter 2017).
+    """Linear warm-up, then cosine decay to a thousandth of the rate (Loshchilov and Hutter 2017).
 
-    step: from 0, of `steps`.
+    step: from 0, below `steps`.
     """
     warm = int(config.warmup * steps)
     if step < warm:
@@ -72,12 +74,12 @@ def learning_rate(step: int, steps: int, config: StageConfig) -> float:
 
 
 def kept_state(kept: Mapping[str, torch.Tensor], parameter: torch.Tensor) -> dict[str, torch.Tensor]:
-    """AdamW's state of a parameter out of a checkpoint: its moments on the parameter's device, its step on the CPU."""
+    """Return AdamW's state of a parameter in a checkpoint: moments on the parameter's device, step count on the CPU."""
     return {name: v.clone() if name == "step" else v.to(parameter.device, copy=True) for name, v in kept.items()}
 
 
 class _Step(torch.nn.Module):
-    """A stage's loss as a forward pass, which is where DistributedDataParallel listens."""
+    """A stage's loss as a forward pass, as DistributedDataParallel requires."""
 
     def __init__(self, stage: Stage):
         super().__init__()
@@ -92,11 +94,11 @@ class _Step(torch.nn.Module):
 class Trainer:
     """Trains one stage in `folder`, which keeps last.pt, best.pt and log.csv.
 
-    binding: a hash of configuration and cases; a checkpoint of another one is refused. seconds: at most so long between
-    checkpoints (steps since the last one are repeated after a kill, with the same result). stop: looked at before every
-    step. loggers: get what log.csv gets. teacher: a hash of the weights that the stage learns from, which a checkpoint
-    names, so that one that others taught is refused; those of earlier releases name none, and go on. former: bindings
-    of the same by earlier releases.
+    binding: a hash of configuration and cases; a checkpoint with another one is refused. seconds: maximum time between
+    checkpoints (after a kill, the steps since the last one are repeated with the same result). stop: checked before
+    every step. loggers: receive what log.csv receives. teacher: a hash of the teacher's weights; a checkpoint with
+    another hash is refused, one of earlier releases without a hash is accepted. former: equivalent bindings of earlier
+    releases.
     """
 
     stage: Stage
@@ -113,10 +115,10 @@ class Trainer:
     former: Sequence[str] = ()
 
     def run(self) -> None:
-        """Train to the end, from the last checkpoint if there is one; the module then holds the best weights.
+        """Train to the end, from the last checkpoint if there is one; the module then has the best weights.
 
-        Raises: Stopped (the state is kept), Diverged, UsageError (another run's checkpoint, or one that other teachers
-        taught), OutputNotWritable.
+        Raises: Stopped (the state is kept), Diverged, UsageError (checkpoint of another run or of other teachers),
+        OutputNotWritable.
         """
         state = self._start()
         self._step = self.processes.spread(_Step(self.stage))
@@ -147,7 +149,7 @@ class Trainer:
             self.stage.module.load_state_dict(state["best"])
 
     def _start(self) -> dict:
-        """Fresh optimizer, or everything from the last checkpoint."""
+        """Create a new optimizer, or restore everything from the last checkpoint."""
         module = self.stage.module
         self._parameters = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(
@@ -174,7 +176,7 @@ class Trainer:
         return {"best": tensors["best"] or None}
 
     def _batch(self, epoch: int, place: int) -> list[Sample]:
-        """The samples of a step: each epoch runs through the cases in an order of its own."""
+        """Return the samples of a step; each epoch runs through the cases in a different order."""
         order = order_of(self.stage.cases, self.seed, self.stage.name, epoch)
         size = self.config.batch
         rows = [order[n % len(order)] for n in range(place * size, (place + 1) * size)]
@@ -198,8 +200,8 @@ class Trainer:
                 "validation": "", "accuracy": "", **logged}  # fmt: skip
 
     def _gradients(self, batch: list[Sample]) -> dict[str, float]:
-        """Let parameters hold the gradient of a batch's loss; returns 'loss' and its terms, means over processes."""
-        self._optimizer.zero_grad(set_to_none=True)  # a branch that was not used keeps no gradient: it is not stepped
+        """Compute the gradients of a batch's loss; returns 'loss' and its terms, means over processes."""
+        self._optimizer.zero_grad(set_to_none=True)  # an unused branch has no gradient and is not updated
         own, count = self.processes.share(batch), self.config.accumulate
         size, names, values = len(own) // count, [], []
         for n in range(count):
@@ -213,14 +215,14 @@ class Trainer:
         return dict(zip(names, mean.tolist(), strict=True))
 
     def _move(self, lr: float) -> None:
-        """A step of the optimizer along the gradients, clipped."""
+        """Do an optimizer step with clipped gradients."""
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         torch.nn.utils.clip_grad_norm_([p for _, p in self._parameters], self.config.clip)
         self._optimizer.step()
 
     def _found_lr(self) -> float:
-        """By trial steps, after which weights and optimizer are as before."""
+        """Return the rate found by trial steps; weights and optimizer are restored afterward."""
         module = self.stage.module.train()
         before, fresh = copy.deepcopy(module.state_dict()), copy.deepcopy(self._optimizer.state_dict())
         per_epoch, _ = self.config.steps_over(self.stage.cases)
@@ -257,7 +259,7 @@ class Trainer:
         tensors = {"module": self.stage.module.state_dict(), "optimizer": kept, "best": state["best"] or {}}
         progress = {"step": self.step, "score": self._score if math.isfinite(self._score) else -1e300}
         progress |= {"waited": self._waited, "lr": self._lr, "teacher": self.teacher}
-        # best.pt first: a process killed in between repeats the steps since last.pt, and so writes the same best again
+        # best.pt first: a process killed in between repeats the steps since last.pt and writes the same best.pt again
         if state["best"] is not None:
             save_checkpoint(self.folder / "best.pt", {"module": state["best"]}, progress, self.binding)
         save_checkpoint(self.folder / "last.pt", tensors, progress, self.binding)

@@ -21,8 +21,7 @@ SHARPNESS = 1.0
 
 
 def teacher_weights(logits: Tensor, there: Tensor, grades: Tensor) -> Tensor:
-    """w_k = softmax_k(-CE(z_Tk, y) / tau_w): (T, B), 0 for a teacher that a case lacks; each case must have at least
-    one.
+    """w_k = softmax_k(-CE(z_Tk, y) / tau_w): (T, B), 0 for a teacher that a case lacks; each case has at least one.
 
     logits: (T, B, K); there: (T, B) bool, which teachers a case has; grades: (B,).
     For two teachers this is CA-MKD's (1 - softmax_k(CE)) / (T - 1) (Zhang et al., ICASSP 2022).
