@@ -112,9 +112,16 @@ def _run_cohort(options: argparse.Namespace, device: str, on_progress: OnProgres
 
 def _check_output(ct: Path, output: Path) -> None:
     from REACTKDLib.core.files.volumes import SUFFIXES, suffix_of
+    from REACTKDTrainLib.low_dose.sidecar import is_ours, sidecar_of
 
     if suffix_of(output) not in SUFFIXES:
         raise UsageError("An image cannot be written as '{name}'; use .nii.gz, .nrrd or .mha.", name=output.name)
+    sidecar = sidecar_of(output)
+    if sidecar.exists() and not is_ours(sidecar):
+        raise UsageError(
+            "The file {name} beside the output is no record of a simulation, and would be lost; choose another name.",
+            name=sidecar.name,
+        )
     if ct.exists() and output.exists() and ct.samefile(output):
         raise UsageError("The output is the CT itself, which would be lost; choose another name.")
 

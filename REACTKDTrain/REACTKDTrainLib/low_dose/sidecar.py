@@ -9,6 +9,9 @@ from pathlib import Path
 from REACTKDLib.core.files.volumes import suffix_of
 from REACTKDLib.core.writing.atomic import write_text
 
+#: what the schema of every record begins with
+FAMILY = "reactkd-low-dose/"
+
 
 def sidecar_of(path: Path) -> Path:
     """Return the JSON beside `path`: case.nii.gz -> case.json."""
@@ -25,6 +28,15 @@ def write_sidecar(path: Path, record: dict, request: dict | None = None) -> Path
     target = sidecar_of(path)
     write_text(target, json.dumps(content, indent=2, allow_nan=False) + "\n")
     return target
+
+
+def is_ours(sidecar: Path) -> bool:
+    """Whether a JSON file is a record of a simulation. Raises nothing."""
+    try:
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        return str(content["schema"]).startswith(FAMILY)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def kept(path: Path, request: dict | None) -> dict | None:

@@ -123,6 +123,18 @@ def test_a_tilted_ct_that_the_output_cannot_hold_is_refused_before_the_work(tmp_
     assert not list(tmp_path.glob("low*"))
 
 
+def test_a_json_of_somebody_else_beside_the_output_is_never_overwritten(tmp_path, ct_file, capsys):
+    """As dcm2niix leaves one beside each image."""
+    for text in ('{"Modality": "CT"}', "no JSON", "[1]"):
+        (tmp_path / "low.json").write_text(text)
+        command = ["low-dose", "--ct", str(ct_file), "--dose", "0.5", "--output", str(tmp_path / "low.nrrd")]
+        assert main(command) == 2
+        assert "low.json beside the output is no record of a simulation, and would be lost" in capsys.readouterr().err
+        assert (tmp_path / "low.json").read_text() == text and not (tmp_path / "low.nrrd").exists()
+    (tmp_path / "low.json").unlink()
+    assert main(command) == 0 and main(command) == 0, "our own is replaced"
+
+
 def test_the_ct_is_never_overwritten(ct_file, capsys):
     before = ct_file.read_bytes()
     assert main(["low-dose", "--ct", str(ct_file), "--dose", "0.5", "--output", str(ct_file)]) == 2
