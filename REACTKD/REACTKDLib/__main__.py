@@ -65,8 +65,9 @@ def _fail(text: str, status: int = FAILED) -> int:
 
 @contextmanager
 def _stopped_by_signal() -> Iterator[None]:
-    """End the command with a sentence on SIGTERM. The previous handler is restored on exit, since Slicer's console
-    calls `main`, too.
+    """End the command with a sentence on SIGTERM.
+
+    The previous handler is restored on exit, since Slicer's console calls `main`, too.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield

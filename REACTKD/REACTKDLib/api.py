@@ -237,8 +237,9 @@ def _names(value: Any) -> Any:
 
 
 def _two_masks(liver: Any, tumor: Any, reference: Volume, task: Task) -> Segmentation:
-    """Return the segmentation of two masks, each a file, an image, or an array on the grid of `reference`. Without a
-    tumor, its mask is empty.
+    """Return the segmentation of two masks, each a file, an image, or an array on the grid of `reference`.
+
+    Without a tumor, its mask is empty.
     """
     import numpy as np
 

@@ -17,8 +17,6 @@ def check_whole(name: str, value: object, least: int, most: int) -> None:
 
 
 def check_number(name: str, value: object, least: float, most: float) -> None:
-    """Raise ValueError that names the field unless `value` is a number from `least` to `most` (NaN and bool are
-    refused).
-    """
+    """Raise ValueError that names the field unless `value` is a number from `least` to `most` (no NaN, no bool)."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or not least <= value <= most:
         raise ValueError(f"{name} must be a number from {least:g} to {most:g}, not {shown(repr(value), 40)}")

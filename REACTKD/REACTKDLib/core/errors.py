@@ -23,8 +23,9 @@ class ReactkdError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, template: str = "", /, **values: Any) -> None:
-        """template: the sentence, with a placeholder in braces for each of `values`. The first letter of the message is
-        capitalized, since it may begin with a role such as "the CT".
+        """template: the sentence, with a placeholder in braces for each of `values`.
+
+        The first letter of the message is capitalized, since it may begin with a role such as "the CT".
         """
         if values:
             template = Text.of(getattr(template, "context", ""), str.__str__(template), values)

@@ -50,9 +50,7 @@ class Finding:
 
 
 def to_entry(finding: Finding) -> dict:
-    """Return the JSON form for files that the panel reads back, with the template and values of the message as
-    "text".
-    """
+    """Return the JSON form for files that the panel reads back, with template and values of the message as "text"."""
     entry = finding.to_dict()
     return entry | {"text": packed(finding.message)} if isinstance(finding.message, Text) else entry
 

@@ -175,8 +175,9 @@ def share_of(jobs: int) -> int:
 
 
 def _processes(jobs: int) -> Executor:
-    """Start the processes, with the cores divided among them. On two cores, two processes with two threads each took
-    1.4 times the processor time of one thread each.
+    """Start the processes, with the cores divided among them.
+
+    On two cores, two processes with two threads each took 1.4 times the processor time of one thread each.
     """
     from joblib.externals.loky import ProcessPoolExecutor
 

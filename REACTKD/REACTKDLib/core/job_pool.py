@@ -1,5 +1,6 @@
-"""A pool that runs one function for many items: in this process, in several, or on a cluster. The jobs of a lost worker
-are repeated.
+"""A pool that runs one function for many items: in this process, in several, or on a cluster.
+
+The jobs of a lost worker are repeated.
 """
 
 from __future__ import annotations
@@ -80,8 +81,9 @@ class JobPool(Generic[Item, Result]):
             yield pair
 
     def _elsewhere(self, items: Sequence[Item], lost: Callable[[Item], Result]) -> Iterator[tuple[Item, Result]]:
-        """Run the items in the engine. Few are submitted at a time, so memory does not grow with the number of
-        items.
+        """Run the items in the engine.
+
+        Few are submitted at a time, so memory does not grow with the number of items.
         """
         work = packed(self._work)
         waiting, suspects = iter(items), deque[Item]()

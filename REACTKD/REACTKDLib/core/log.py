@@ -67,8 +67,8 @@ def log_cause(error: BaseException, doing: str, program: str = MAIN) -> None:
 
 
 def log_uncaught(doing: str, program: str = MAIN) -> Callable[[], None]:
-    """Log uncaught exceptions of the application's callbacks, in addition to its own handling; return a function that
-    ends this.
+    """Log uncaught exceptions of the application's callbacks, in addition to its own handling; return a function to end
+    this.
 
     Only exceptions that passed through our code are logged, since the application has other modules.
     """
@@ -129,8 +129,9 @@ def _logged(error: BaseException, doing: str, program: str, level: int) -> bool:
 
 
 def _handler(path: Path) -> _Quiet:
-    """Return a handler for one entry. Errors are rare, and on Windows another program could not rotate a file that
-    stays open.
+    """Return a handler for one entry.
+
+    Errors are rare, and on Windows another program could not rotate a file that stays open.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handler = _Quiet(path, maxBytes=LARGEST_BYTES, backupCount=KEPT, encoding="utf-8", errors="backslashreplace")

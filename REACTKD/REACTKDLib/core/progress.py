@@ -1,6 +1,4 @@
-"""Progress and cancellation: the two callbacks that every long-running function takes, and the estimate of the time
-left.
-"""
+"""Progress and cancellation: the two callbacks of every long-running function, and the estimated time left."""
 
 from __future__ import annotations
 

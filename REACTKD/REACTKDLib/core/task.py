@@ -1,5 +1,6 @@
-"""A task: the organ, its lesions and the classes to predict. Other task files adapt the same program to other
-questions.
+"""A task: the organ, its lesions and the classes to predict.
+
+Other task files adapt the same program to other questions.
 
 `HCC_GRADE` is built in. A model stores its task in its metadata, and a case has one (`Case.task`). Every check,
 message, code and table about an organ, its lesions or the classes uses it.
@@ -293,8 +294,9 @@ def task_of_description(info: Mapping[str, Any]) -> Task:
 
 
 def _named(kind: type, title: str, where: str) -> Any:
-    """Return a structure of which only the title is known. Titles that cannot occur in segment names are not used as
-    synonyms.
+    """Return a structure of which only the title is known.
+
+    Titles that cannot occur in segment names are not used as synonyms.
     """
     name = " ".join(re.findall("[a-z]+", title.lower())) or where
     return replace(kind.read({"name": name[:LONGEST]}, where), title=title)

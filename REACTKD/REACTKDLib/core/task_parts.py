@@ -20,8 +20,7 @@ Range = tuple[float, float]
 
 
 def private_value(kind: str, name: str) -> str:
-    """Return the value of a private code, which is unique for the name and at most 16 characters long (DICOM's short
-    strings).
+    """Return the value of a private code, unique to the name and at most 16 characters long (DICOM SH).
 
     Longer names are truncated and end in a hash of the whole name, so that "grade group 1" and "grade group 2" differ.
     """
@@ -94,8 +93,9 @@ class Structure:
 
     @classmethod
     def read(cls, value: Any, where: str) -> Any:
-        """Return the structure of a dict from `to_dict` or a task file; only the name is required. Raises:
-        ValueError.
+        """Return the structure of a dict from `to_dict` or a task file; only the name is required.
+
+        Raises: ValueError.
         """
         known_keys(value, {field.name for field in fields(cls)}, where)
         name = text_of(value, "name", where)

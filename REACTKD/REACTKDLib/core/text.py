@@ -89,9 +89,7 @@ def all_of(names: Iterable[str]) -> str:
 
 
 def packed(value: Any) -> Any:
-    """Return a JSON message in which texts keep template and values; read it with `json.loads(...,
-    object_hook=unpacked)`.
-    """
+    """Return a JSON message whose texts keep template and values; read with `json.loads(..., object_hook=unpacked)`."""
     if isinstance(value, Text):
         return {part: packed(getattr(value, part)) for part in _PARTS}
     if isinstance(value, Mapping):
@@ -129,9 +127,7 @@ def sentence(text: str) -> str:
 
 
 def quoted(names: Iterable[str], limit: int = 12) -> str:
-    """Return the names in quotes, separated by commas, each shortened to a line; beyond `limit`, the rest are
-    counted.
-    """
+    """Return the names in quotes, separated by commas, each cut to one line; beyond `limit`, the rest are counted."""
     names = list(names)
     quotes = ", ".join(f"'{shown(name)}'" for name in names[:limit])
     if len(names) <= limit:

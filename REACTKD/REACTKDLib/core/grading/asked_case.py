@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 
 def for_task(case: Case, bundle: Bundle) -> Case:
-    """Return the case with the model's task. For an older model, which describes its organ only in words, these are
-    used.
+    """Return the case with the model's task.
+
+    For an older model, which describes its organ only in words, these are used.
 
     Raises: TaskMismatch if the masks of the case are of another organ.
     """

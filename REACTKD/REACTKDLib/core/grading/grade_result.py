@@ -80,8 +80,9 @@ class GradeResult:
 
 @dataclass(frozen=True, eq=False)
 class Judgment:
-    """The output of one model for a case. bundle: the model. decided: None if there is no lesion and therefore no
-    grade.
+    """The output of one model for a case.
+
+    bundle: the model. decided: None if there is no lesion and therefore no grade.
 
     draw_map(predicted): returns the voxel map in logits per ml, on the reference grid.
     """

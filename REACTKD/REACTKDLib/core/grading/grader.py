@@ -33,8 +33,9 @@ def _runner(student: Student, device: str) -> StudentRunner:
 
 
 def load_libraries() -> None:
-    """Import the libraries that grading needs. This takes half a second, which is better spent before the first
-    grade.
+    """Import the libraries that grading needs.
+
+    This takes half a second, which is better spent before the first grade.
     """
     for name in ("scipy.ndimage", "scipy.spatial", "REACTKDLib.core.grading.runner"):
         importlib.import_module(name)

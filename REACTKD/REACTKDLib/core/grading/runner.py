@@ -23,8 +23,9 @@ from REACTKDLib.core.student.pooling import NodeMasks
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """The output of `StudentRunner.decide`. votes: see `Votes`; the last node is topology. embeddings: (n, hidden) of
-    the regions, for similarities.
+    """The output of `StudentRunner.decide`.
+
+    votes: see `Votes`; the last node is topology. embeddings: (n, hidden) of the regions, for similarities.
     """
 
     votes: Votes

@@ -103,8 +103,9 @@ def _logits(decision: Decision, muted: Sequence[int]) -> Tensor:
 
 
 def _evidence(vectors: Tensor, leaves: list[Tensor], gradient: Tensor, masks: NodeMasks) -> Tensor:
-    """Return the sum over the channels of `leaves` (C, ...) of (F - m) dz/dF, on the grid of the first leaf. (d, h,
-    w).
+    """Return the sum over the channels of `leaves` (C, ...) of (F - m) dz/dF, on the grid of the first leaf.
+
+    (d, h, w).
     """
     total = torch.zeros_like(masks.occupancy[0])
     for leaf, slope in zip(leaves, torch.autograd.grad(vectors, leaves, gradient, allow_unused=True)):

@@ -1,1 +1,1 @@
-"""The student network: encoders that never see masks, pooling that does, a head whose contributions add up."""
+"""The student network: encoders that do not see masks, mask-based pooling, and a head with additive contributions."""

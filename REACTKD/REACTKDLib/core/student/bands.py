@@ -1,4 +1,4 @@
-"""Fixed Gaussian bands of an image: what is finer than each scale, and what is left."""
+"""Fixed band-pass decomposition of an image by differences of Gaussians."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 SIGMAS = (0.6, 1.0, 1.7, 2.8)
 N_BANDS = len(SIGMAS) + 1
-_ROWS = 32  # of a matrix that are multiplied at once
+_ROWS = 32  # rows of a matrix that are multiplied at a time
 
 
 @lru_cache(maxsize=64)
 def _smoother(n: int, sigma: float) -> Tensor:
-    """(n, n) matrix that smooths along one axis; the edge voxel is repeated outside the image."""
+    """Return the (n, n) matrix that smooths along one axis; the image is padded with its edge voxels."""
     reach = int(3 * sigma + 0.999)
     offset = torch.arange(-reach, reach + 1)
     kernel = torch.exp(-0.5 * (offset.double() / sigma) ** 2)
@@ -28,7 +28,7 @@ def _smoother(n: int, sigma: float) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _pieces(n: int, sigma: float) -> tuple[tuple[slice, Tensor], ...]:
-    """The matrix cut into rows, with the columns that they need: far from its diagonal it is zero."""
+    """Return the matrix in blocks of rows, each with only the columns that it needs, since the matrix is banded."""
     matrix = _smoother(n, sigma)
     pieces = []
     for start in range(0, n, _ROWS):
@@ -41,11 +41,11 @@ def _pieces(n: int, sigma: float) -> tuple[tuple[slice, Tensor], ...]:
 def smooth(x: Tensor, sigma: float) -> Tensor:
     """Gaussian smoothing of (..., D, H, W) by `sigma` voxels: three products with banded matrices.
 
-    Matrix products run near the processor's peak, and in the same way on CPU and GPU, where a one-channel 3-D
-    convolution does not. Products with the zeros of large matrices are left out.
+    Matrix products run near the peak performance of the processor, and in the same way on CPU and GPU; a one-channel
+    3-D convolution does not. For large matrices, products with the zeros outside the band are skipped.
     """
     shape = x.shape
-    if max(shape[-3:]) <= 2 * _ROWS:  # nothing to leave out
+    if max(shape[-3:]) <= 2 * _ROWS:  # too small for skipping to pay
         d, h, w = (_smoother(n, sigma).to(x.device, x.dtype) for n in shape[-3:])
         x = h @ (x @ w.T)
         return (d @ x.flatten(-2)).reshape(shape)
@@ -58,7 +58,7 @@ def smooth(x: Tensor, sigma: float) -> Tensor:
 
 
 def gaussian_bands(x: Tensor) -> Tensor:
-    """Split (B, 1, D, H, W) into (B, 5, D, H, W): four differences of Gaussians from fine to coarse, and the rest.
+    """Split (B, 1, D, H, W) into (B, 5, D, H, W): four differences of Gaussians from fine to coarse, and the residual.
 
     The bands add up to the image.
     """

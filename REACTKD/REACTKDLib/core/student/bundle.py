@@ -1,10 +1,8 @@
-"""A model as a folder in the layout of a MONAI bundle, checked before it is believed.
+"""A model folder in the layout of a MONAI bundle: loading with checks, and saving.
 
     <folder>/configs/metadata.json    MONAI's metadata, ours under "reactkd": classes, grid, normalization, hash ...
-    <folder>/models/model.pt          the student's state dict: tensors, nothing else
-    <folder>/configs/...              what MONAI runs, see `monai_files`; never read here
 
-Whatever the program knows about organ, lesion, classes and inputs comes from here.
+Everything that the program knows about organ, lesion, classes and inputs comes from here.
 """
 
 from __future__ import annotations
@@ -48,19 +46,19 @@ if TYPE_CHECKING:
 
 METADATA = Path("configs") / "metadata.json"
 WEIGHTS = Path("models") / "model.pt"
-OF_RUN = "bundle"  # the folder of a training's model in that of its run
+OF_RUN = "bundle"  # the model's folder within the folder of a training run
 SHIPPED = "reactkd-phantom"
-# Limits of a bundle that ships inside the extension.
+# Size limits of a bundle that is shipped inside the extension.
 SHIPPED_MAX_BYTES = 10 * 2**20
 SHIPPED_MAX_PARAMETERS = 2_500_000
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A student and all that describes it.
+    """A student and its description.
 
-    metadata: the content of `metadata.json`. student: in evaluation mode. verified: the description carries its own
-    hash, which older ones do not; then its claim of clinical use is not believed.
+    metadata: the content of `metadata.json`. student: in evaluation mode. verified: the description contains its own
+    hash. Older descriptions do not, and their claim of clinical use is then ignored.
     """
 
     metadata: Mapping[str, Any]
@@ -71,13 +69,13 @@ class Bundle:
     def load(cls, folder: Path | str) -> Bundle:
         """Read and check a bundle.
 
-        Raises: BundleIncomplete (a file or key is absent or cannot be read), BundleAltered (weights or description are
-        not those saved), BundleUnsafe (the weights file holds more than tensors), BundleMismatch (the parts do not fit
-        together).
+        Raises: BundleIncomplete (a file or key is missing or cannot be read), BundleAltered (weights or description
+        differ from those saved), BundleUnsafe (the weights file contains more than tensors), BundleMismatch (the parts
+        do not fit together).
         """
         folder = Path(folder)
         if not os.path.exists(folder):
-            recover(folder.parent)  # a process that was killed while it replaced the folder left the old one aside
+            recover(folder.parent)  # a process killed while replacing the folder left the old one under another name
         missing = [str(part) for part in (METADATA, WEIGHTS) if not os.path.isfile(folder / part)]
         if missing and os.path.isfile(folder / OF_RUN / METADATA):
             text = _("The folder '{name}' is of a training; give the model in it, its folder '{model}'.")
@@ -89,7 +87,7 @@ class Bundle:
                 missing=reduce(lambda some, last: _("{some} and no {last}").format(some=some, last=last), missing),
             )
         metadata = read_metadata(folder / METADATA)
-        # Hashed and parsed from the same bytes, so that the file cannot change in between.
+        # Hashed and parsed from the same bytes, so that a change of the file between the two cannot go unnoticed.
         try:
             content = (folder / WEIGHTS).read_bytes()
         except OSError as error:
@@ -112,12 +110,12 @@ class Bundle:
 
     @staticmethod
     def save(folder: Path | str, student: Student, metadata: Mapping[str, Any]) -> Bundle:
-        """Write a bundle, whole or not at all, and return it as `load` reads it.
+        """Write a bundle atomically, and return it as `load` reads it.
 
-        metadata: {"reactkd": {name, version, clinical_use, classes, organ, lesion, modalities, preparation, ...}}
-        and any of MONAI's keys; the hash, the student's configuration and MONAI's other required keys are filled in.
+        metadata: {"reactkd": {name, version, clinical_use, classes, organ, lesion, modalities, preparation, ...}} and
+        any of MONAI's keys; the hash, the student's configuration and the other keys that MONAI requires are added.
 
-        Raises: OutputNotWritable; whatever `load` raises for parts that do not fit, in which case nothing is left.
+        Raises: OutputNotWritable; what `load` raises for parts that do not fit together; nothing is then written.
         """
         import torch
 
@@ -139,7 +137,7 @@ class Bundle:
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """Our own section of the metadata."""
+        """Our section of the metadata."""
         return self.metadata["reactkd"]
 
     @property
@@ -149,21 +147,21 @@ class Bundle:
 
     @cached_property
     def task(self) -> Task:
-        """What is asked of which organ; models of before this edition grade hepatocellular carcinoma."""
+        """The task of the model; for models older than the present edition, grading of hepatocellular carcinoma."""
         return task_of_description(self.info)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
         """The inputs that the student was trained on, in the order of `Modality`.
 
-        Those that it has a branch for, where the description (of an older version) does not say what it saw.
+        If the description (of an older version) does not state them, all modalities for which the student has a branch.
         """
         known = self.info["modalities"] if self.trained_on is None else self.trained_on.modalities
         return tuple(m for m in Modality if m.value in known)
 
     @property
     def trained_on(self) -> TrainedOn | None:
-        """What the student saw in training; None where the description does not say."""
+        """The images that the student saw in training; None if the description does not state them."""
         return TrainedOn.from_metadata(self.info["trained_on"]) if "trained_on" in self.info else None
 
     @property
@@ -175,7 +173,7 @@ class Bundle:
 
 
 def model_hash(folder: Path | str | None) -> str | None:
-    """Return the hash of a model's weights as its description states it, at once; None where it states none.
+    """Return the hash of a model's weights from its description, without loading the model; None if it states none.
 
     folder: None for the shipped model.
     """
@@ -188,8 +186,8 @@ def model_hash(folder: Path | str | None) -> str | None:
 def shipped_bundle_folder() -> Path:
     """Return the folder of the student that ships with the extension.
 
-    Beside the package where Slicer installs the module's resources, inside it where pip installed it.
-    Raises: BundleIncomplete when neither is there.
+    It is beside the package if Slicer installs the module's resources, and inside it if pip installed it. Raises:
+    BundleIncomplete if it is in neither place.
     """
     package = Path(__file__).resolve().parents[2]
     places = (package.parent / "Resources", package / "_resources")
@@ -201,14 +199,14 @@ def shipped_bundle_folder() -> Path:
 
 
 def _tensors(content: bytes, path: Path) -> dict[str, Any]:
-    """Return the state dict in `content`, read without running anything that it may hold."""
+    """Return the state dict in `content`, without executing anything that the file may contain."""
     import pickle
 
     import torch
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of odd pickles that it then refuses
+            warnings.simplefilter("ignore")  # torch warns about unusual pickles before refusing them
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         text = _(
@@ -216,7 +214,7 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
             "as a plain state dict."
         )
         raise BundleUnsafe(text, name=path.name) from error
-    except Exception as error:  # torch reports a broken file by many types
+    except Exception as error:  # torch raises many types of exception for a broken file
         raise BundleMismatch(
             _("{name} is not a weights file of PyTorch; copy the model folder again."), name=path.name
         ) from error
@@ -228,7 +226,7 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def _student_with(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> Student:
-    """Build the student that the metadata describe and fill it with `state`. Raises: BundleMismatch."""
+    """Build the student that the metadata describe and load `state` into it. Raises: BundleMismatch."""
     from REACTKDLib.core.student.config import StudentConfig
     from REACTKDLib.core.student.network import Student
     from REACTKDLib.core.student.prepare import Preparation
@@ -263,7 +261,7 @@ def _student_with(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> Stud
 
 
 def _check_kinds(state: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Raise ValueError for a tensor that PyTorch would change in silence to copy it: cut to whole or real numbers."""
+    """Raise ValueError for a tensor that PyTorch would silently convert with loss: to integers or real numbers."""
     import torch
 
     for name in state.keys() & expected.keys():
@@ -273,7 +271,7 @@ def _check_kinds(state: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
 
 
 def _misfit(state: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
-    """Name the first part in which the weights differ from what the description asks for; empty where none does."""
+    """Return a description of the first difference between the weights and the description; empty if there is none."""
     for name, tensor in expected.items():
         if name not in state:
             return _("{part} is missing").format(part=name)
@@ -285,7 +283,7 @@ def _misfit(state: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
 
 
 def _check_names(info: Mapping[str, Any], config: StudentConfig) -> None:
-    """Raise ValueError when classes or modalities are not those of the network."""
+    """Raise ValueError if classes or modalities are not those of the network."""
     if len(set(info["classes"])) != config.classes:
         raise ValueError(f"{len(info['classes'])} classes are named where the network has {config.classes}")
     known = {m.value for m in Modality}

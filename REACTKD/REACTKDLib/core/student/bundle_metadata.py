@@ -18,7 +18,7 @@ MONAI_SCHEMA = (
 )
 HASH = "description_sha256"
 LONGEST_TEXT = 300
-# What the program reads; a bundle without one of these cannot be used.
+# The keys that the program reads; a bundle without one of them cannot be used.
 REQUIRED = (
     "name",
     "version",
@@ -36,8 +36,8 @@ REQUIRED = (
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return the parsed `metadata.json`.
 
-    Raises: BundleMismatch when it is not JSON; BundleIncomplete when a key that the program reads is absent;
-    BundleAltered when it carries its own hash and is another text.
+    Raises: BundleMismatch if it is not JSON; BundleIncomplete if a key that the program reads is missing; BundleAltered
+    if it contains its own hash and does not match it.
     """
     file, name = path.name, path.parents[1].name
     try:
@@ -63,16 +63,16 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def description_hash(metadata: Mapping[str, Any]) -> str:
-    """SHA-256 of all that the metadata say but this hash itself; the order and layout of the keys do not matter."""
+    """Return the SHA-256 of the metadata without this hash itself; order and layout of the keys do not matter."""
     ours = {key: value for key, value in metadata["reactkd"].items() if key != HASH}
     text = json.dumps({**metadata, "reactkd": ours}, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def check_description(metadata: Mapping[str, Any]) -> None:
-    """Raise ValueError that names the first value of our section that is no text, list or hash as it must be.
+    """Raise ValueError that names the first value of our section that has the wrong type: text, list or hash.
 
-    Numbers are checked by what they are made into: `StudentConfig`, `Preparation`, `UncertaintyRule`.
+    Numbers are checked by the classes that use them: `StudentConfig`, `Preparation`, `UncertaintyRule`.
     """
     ours = metadata["reactkd"]
     for key in ("name", "version", "clinical_use", "organ", "lesion"):
@@ -92,7 +92,9 @@ def check_description(metadata: Mapping[str, Any]) -> None:
 
 
 def _check_channels(metadata: Mapping[str, Any], classes: Sequence[str]) -> None:
-    """MONAI's section names the same classes in the same order; a model without that section is taken as it is."""
+    """Raise ValueError unless MONAI's section states the same classes in the same order; a missing section is
+    accepted.
+    """
     value: Any = metadata
     for key in ("network_data_format", "outputs", "logits", "channel_def"):
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -105,7 +107,7 @@ def complete_metadata(
 ) -> dict[str, Any]:
     """Return `metadata` with the hash, the student's configuration and every key that MONAI's schema requires.
 
-    metadata: at least {"reactkd": {...}}; what it already says is kept. shape: (D, H, W) of the network's grid.
+    metadata: at least {"reactkd": {...}}; existing values are kept. shape: (D, H, W) of the network's grid.
     """
     ours = {**metadata.get("reactkd", {}), "student": dict(student), "sha256": sha256}
     defaults = {

@@ -1,4 +1,4 @@
-"""CBAM3D: channel attention, then spatial attention (Woo et al. 2018, in 3-D as the paper's code has it)."""
+"""CBAM3D: channel attention, then spatial attention (Woo et al. 2018, in 3-D as in the paper's code)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class CBAM3D(nn.Module):
     """F' = sigmoid(MLP(avg F) + MLP(max F)) F;  F'' = sigmoid(conv_k [mean_c F'; max_c F']) F'.
 
-    channels: C; ratio: of the bottleneck (paper 8); kernel: odd (paper 7). Input and output (B, C, D, H, W).
-    Its averages run over the whole input, so it needs whole volumes, never crops.
+    channels: C; ratio: reduction ratio of the bottleneck (paper: 8); kernel: kernel size, odd (paper: 7). Input and
+    output (B, C, D, H, W). It averages over the whole input and therefore needs whole volumes, not crops.
 
     Raises: ValueError for an even kernel.
     """

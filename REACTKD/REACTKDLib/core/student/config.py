@@ -1,4 +1,4 @@
-"""What a student is built from; part of a bundle's metadata."""
+"""The configuration of a student's architecture; part of a bundle's metadata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from REACTKDLib.core.bounds import check_whole
 
 BLOCKS = ("input", "bands", "shells", "encoder")
-#: what there is besides; models up to 1.1.0 were made without
+#: options added after version 1.1.0, whose models do not have them
 ALL_BLOCKS = (*BLOCKS, "shape")
 
 
@@ -73,7 +73,9 @@ class StudentConfig:
 
     @classmethod
     def paper(cls, **changes) -> StudentConfig:
-        """The paper's own choices: mean pooling, node vectors alone, one PET encoder, instance norm, ReLU, CBAM3D."""
+        """Return the paper's own choices: mean pooling, node vectors alone, one PET encoder, instance norm, ReLU,
+        CBAM3D.
+        """
         literal = {
             "blocks": ("encoder",),
             "own_stem": False,

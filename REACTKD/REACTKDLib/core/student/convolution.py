@@ -1,4 +1,4 @@
-"""A 3-D convolution that takes oneDNN's kernels for a single volume on a CPU, too."""
+"""A 3-D convolution that uses oneDNN's kernels on a CPU even for a single volume."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 class Convolution(nn.Conv3d):
     """`torch.nn.Conv3d`, with the same weights, for the student's encoders.
 
-    PyTorch passes a batch of one small volume to kernels of its own that are up to nine times slower than oneDNN's
-    (`use_mkldnn` in ATen/native/Convolution.cpp counts voxels without the last axis); so here oneDNN is asked directly
-    when no gradient is wanted. The two differ by rounding. Give images in `torch.channels_last_3d`: few channels are
-    read twice as fast that way.
+    For a batch of one small volume, PyTorch uses kernels of its own that are up to nine times slower than oneDNN's
+    (`use_mkldnn` in ATen/native/Convolution.cpp counts voxels without the last axis). If no gradient is needed, this
+    class therefore calls oneDNN directly; the results differ by rounding only. Pass images in `torch.channels_last_3d`:
+    with few channels, they are then read twice as fast.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The encoders: a first convolution over fixed bands, then residual blocks at 5 and 10 mm (after SegResNet's encoder).
 
-Nothing here pools over its whole input, so features on a crop equal those of the whole volume wherever the crop holds
+No layer pools over its whole input, so features on a crop equal those of the whole volume wherever the crop contains
 the receptive field.
 """
 
@@ -16,13 +16,15 @@ from REACTKDLib.core.student.bands import N_BANDS
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.convolution import Convolution
 
-#: so many voxels of the first convolution's output, on each side, decide a voxel of the coarsest map: 1 + 4 + 2 + 8 and
-#: one of the first convolution itself. A multiple of 4, as the edges of boxes are.
+#: receptive field: this many voxels of the first convolution's output, on each side, affect a voxel of the coarsest
+#: map: 1 + 4 + 2 + 8, and one of the first convolution itself. A multiple of 4, as are the edges of boxes.
 REACH = 16
 
 
 def crop_levels(levels: Sequence[Tensor], box: Box) -> list[Tensor]:
-    """Views of maps (..., D, H, W) at the full, half and quarter grid inside a box of the full one, aligned to 4."""
+    """Return views of maps (..., D, H, W) at the full, half and quarter grid in a box of the full grid, aligned to
+    4.
+    """
     return [
         level[(..., *(slice(part.start >> n, -(-part.stop >> n)) for part in box))] for n, level in enumerate(levels)
     ]
@@ -37,7 +39,7 @@ class ResidualBlock(nn.Module):
             [nn.InstanceNorm3d(channels) if norm == "instance" else nn.Identity() for _ in range(2)]
         )
         self.convs = nn.ModuleList([Convolution(channels, channels, 3, padding=1) for _ in range(2)])
-        if norm == "none":  # without a norm the block starts as the identity
+        if norm == "none":  # without a norm the block is initialized as the identity
             nn.init.zeros_(self.convs[1].weight)
             nn.init.zeros_(self.convs[1].bias)
 
@@ -49,7 +51,7 @@ class ResidualBlock(nn.Module):
 
 
 class Trunk(nn.Module):
-    """From the first convolution's output (B, f, D, H, W) to maps at the input grid, half and a quarter of it."""
+    """Maps the first convolution's output (B, f, D, H, W) to feature maps at the full, half and quarter grid."""
 
     def __init__(self, filters: int, norm: str):
         super().__init__()
@@ -64,9 +66,9 @@ class Trunk(nn.Module):
 
 
 class Encoders(nn.Module):
-    """One trunk for CT and one for PET; a first convolution and projections of its own for each tracer.
+    """One trunk for CT and one for PET; each tracer has its own first convolution and projections.
 
-    FDG uptake rises with the grade and acetate falls: with shared projections and a sum the two would cancel.
+    FDG uptake rises with the grade and acetate uptake falls: with shared projections and a sum the two would cancel.
     `forward(modality, bands)` returns three projected maps of widths `config.widths`; with a box of the input whose
     edges are multiples of 4, only that part of them.
     """
@@ -88,18 +90,18 @@ class Encoders(nn.Module):
 
     @staticmethod
     def trunk_name(modality: str) -> str:
-        """'ct' or 'pet'."""
+        """Return 'ct' or 'pet'."""
         return "ct" if modality == "ct" else "pet"
 
     def stem_name(self, modality: str) -> str:
-        """The modality itself, or its trunk where tracers share the first convolution."""
+        """Return the modality itself, or its trunk if tracers share the first convolution."""
         return modality if self.config.own_stem else self.trunk_name(modality)
 
     def forward(self, modality: str, bands: Tensor, box: Box | None = None) -> list[Tensor]:
         x = self.stems[self.stem_name(modality)](bands)
         if torch.is_grad_enabled():
             x = x.abs() if self.config.nonlinearity == "abs" else torch.relu(x)
-        else:  # in place: the first layer's maps are the largest, and a second copy costs more than the values
+        else:  # in place: the first layer's maps are the largest, and copying them costs more than computing the values
             x = x.abs_() if self.config.nonlinearity == "abs" else x.relu_()
         maps = self.trunks[self.trunk_name(modality)](x)
         if box is not None:

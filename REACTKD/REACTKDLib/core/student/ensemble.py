@@ -1,4 +1,4 @@
-"""Several models that answer as one: the folds of a training, or models given side by side.
+"""Ensembles: several models, such as those of the folds of a training, whose probabilities are averaged.
 
 <folder>/configs/ensemble.json    {"schema": "reactkd-ensemble/1", "members": [{"folder", "sha256"}, ...]}
 <folder>/members/fold0/...        each a whole model folder
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ENSEMBLE = Path("configs") / "ensemble.json"
 MEMBERS = "members"
 SCHEMA = "reactkd-ensemble/1"
-#: what members share -> what it is called in a sentence
+#: properties that the members must share -> their names in messages
 _SHARED = {
     "classes": _("classes"),
     "organ": _("organ"),
@@ -47,12 +47,12 @@ _SHARED = {
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Models that answer together: their mean probabilities are the answer.
+    """Models whose mean probabilities are the prediction.
 
-    members: at least two. Normalization may differ between them, as between folds; each prepares images by its own.
+    members: at least two. Normalization may differ between them, as between folds; each prepares images with its own.
 
-    Raises: BundleMismatch when they differ in what they are asked (classes, organ, lesion, images, grid, rule for an
-    uncertain answer), or when one is given twice.
+    Raises: BundleMismatch if they differ in classes, organ, lesion, images, grid or uncertainty rule, or if one is
+    given twice.
     """
 
     members: tuple[Bundle, ...]
@@ -79,7 +79,7 @@ class Ensemble:
 
     @property
     def task(self) -> Task:
-        """What the members answer, of which organ."""
+        """The task of the members."""
         return self.members[0].task
 
     @property
@@ -89,12 +89,12 @@ class Ensemble:
 
     @property
     def verified(self) -> bool:
-        """True when every member's description carries its own hash."""
+        """True if every member's description contains its own hash."""
         return all(member.verified for member in self.members)
 
     @property
     def preparation(self) -> Preparation:
-        """Grid and normalization. Raises: BundleMismatch where the members' normalization differs."""
+        """Grid and normalization. Raises: BundleMismatch if the members' normalization differs."""
         found = self.members[0].preparation
         if any(member.preparation != found for member in self.members):
             raise BundleMismatch(_("Each model of this ensemble prepares images in its own way; choose one of them."))
@@ -102,9 +102,10 @@ class Ensemble:
 
     @cached_property
     def info(self) -> Mapping[str, Any]:
-        """What a report says of it: the first member's section, with a name, version and hash of all.
+        """The description of the ensemble for reports: the first member's section, with name, version and hash of the
+        ensemble.
 
-        clinical_use: of a member that claims none, where there is one.
+        clinical_use: from a member that does not claim it, if there is one.
         """
         infos = [member.info for member in self.members]
         names, versions = (list(dict.fromkeys(str(info[key]) for info in infos)) for key in ("name", "version"))
@@ -119,7 +120,10 @@ class Ensemble:
 
     @classmethod
     def load(cls, folder: Path | str) -> Ensemble:
-        """Read what `write_ensemble` wrote. Raises: what `Bundle.load` and this class raise; BundleAltered."""
+        """Read an ensemble that `write_ensemble` wrote.
+
+        Raises: what `Bundle.load` and this class raise; BundleAltered.
+        """
         folder = Path(folder)
         members = []
         for entry in _entries(folder):
@@ -132,7 +136,7 @@ class Ensemble:
 
 
 def load_model_folder(folder: PathLike | Sequence[PathLike]) -> Bundle | Ensemble:
-    """Read a model folder, that of an ensemble, or several model folders that shall answer together.
+    """Load the model of a folder, an ensemble's folder, or several model folders as an ensemble.
 
     Raises: what `Bundle.load` and `Ensemble` raise.
     """
@@ -150,7 +154,7 @@ def load_model_folder(folder: PathLike | Sequence[PathLike]) -> Bundle | Ensembl
 
 
 def write_ensemble(folder: Path | str, members: Sequence[str]) -> Ensemble:
-    """Write the list of `folder`'s members, whole model folders in `folder`/members, and read it back.
+    """Write the list of the ensemble's members, whole model folders in `folder`/members, and read it back.
 
     Raises: OutputNotWritable; what `Ensemble.load` raises.
     """
@@ -161,7 +165,8 @@ def write_ensemble(folder: Path | str, members: Sequence[str]) -> Ensemble:
 
 
 def answer_hash(folder: Path | str | None) -> str | None:
-    """Return the hash that reports of this model folder carry, at once; None where it states none.
+    """Return the hash that reports of this model contain, without loading the model; None if the description states
+    none.
 
     folder: of a model or an ensemble; None for the shipped model.
     """
@@ -174,9 +179,9 @@ def answer_hash(folder: Path | str | None) -> str | None:
 
 
 def task_of(folder: Path | str | None) -> Task:
-    """Return the task of a model or an ensemble as its description states it, at once; else the built-in one.
+    """Return the task from the description of a model or an ensemble, without loading it; by default the built-in task.
 
-    folder: None for the shipped model. What is wrong with a model is raised when it is loaded.
+    folder: None for the shipped model. Faults of a model are raised when it is loaded.
     """
     try:
         folder = Path(folder or shipped_bundle_folder())
@@ -192,7 +197,7 @@ def _hash(hashes: Sequence[str]) -> str:
 
 
 def _asked(bundle: Bundle) -> dict[str, Any]:
-    """What all members must be asked alike."""
+    """Return the properties that all members must share."""
     preparation = bundle.info["preparation"]
     grid = {key: preparation.get(key) for key in ("shape", "spacing_mm", "field")}
     own = {"task": bundle.task, **{key: bundle.info[key] for key in ("classes", "organ", "lesion")}}
@@ -200,7 +205,7 @@ def _asked(bundle: Bundle) -> dict[str, Any]:
 
 
 def _entries(folder: Path) -> list[dict[str, str]]:
-    """The members of an ensemble's list. Raises: BundleMismatch, BundleIncomplete."""
+    """Return the entries of an ensemble's list of members. Raises: BundleMismatch, BundleIncomplete."""
     try:
         listing = json.loads((folder / ENSEMBLE).read_text(encoding="utf-8"))
         entries = [{"folder": str(entry["folder"]), "sha256": str(entry["sha256"])} for entry in listing["members"]]

@@ -1,14 +1,16 @@
-"""What each node adds to the logits, and what the answer would be without it. Exact, since the head is additive.
+"""The explanation: what each node contributes to the logits, and the prediction without it.
+
+Both are exact, since the head is additive.
 
     logits = b + a_0 s_0 + sum_i a_i s_i,   a = softmax over the null node 0 and the nodes i
 
-(gated attention after Ilse et al. 2018, arXiv 1802.04712; additive form after Javed et al. 2022, arXiv 2206.01794).
-Taking node j out of the softmax leaves, without running anything again,
+(gated attention after Ilse et al. 2018, arXiv 1802.04712; additive form after Javed et al. 2022, arXiv 2206.01794). If
+node j is taken out of the softmax, the logits follow without running the network again:
 
     logits_without_j = logits - a_j / (1 - a_j) * (s_j - (logits - b))
 
-The node vectors of the others stay as they are: the parenchyma remains what lesions are compared with when it is muted.
-What each node has of the probability, shared among all, is in `shares.py`.
+The node vectors of the others are unchanged: a muted parenchyma remains the reference with which lesions are compared.
+The share of each node in the probability is computed in `shares.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ from REACTKDLib.core.bounds import check_number
 
 @dataclass(frozen=True, eq=False)
 class Votes:
-    """The head's answer in float64. weights (m,), scores (m, K), bias (K,), null (K,) = a_0 s_0, null_weight = a_0."""
+    """The outputs of the head in float64.
+
+    weights (m,), scores (m, K), bias (K,), null (K,) = a_0 s_0, null_weight = a_0.
+    """
 
     weights: np.ndarray
     scores: np.ndarray
@@ -38,7 +43,7 @@ class Votes:
 
     @property
     def baseline(self) -> np.ndarray:
-        """(K,): what no node explains, b + a_0 s_0."""
+        """(K,): the part that no node explains, b + a_0 s_0."""
         return self.bias + self.null
 
     @property
@@ -47,7 +52,7 @@ class Votes:
         return self.baseline + self.contributions.sum(axis=0)
 
     def muted(self, nodes: Sequence[int]) -> Votes:
-        """Return the votes without `nodes`: their weight is 0, the others' weights add up to 1 again."""
+        """Return the votes without `nodes`: their weight is 0, and the remaining weights are normalized to sum to 1."""
         keep = np.ones(len(self.weights))
         keep[list(nodes)] = 0.0
         left = self.null_weight + float((self.weights * keep).sum())
@@ -58,15 +63,16 @@ class Votes:
     def logits_without_each(self) -> np.ndarray:
         """(m, K): logits after taking out one node.
 
-        The closed form above, summed over the others: the difference s_j - (logits - b) would lose its digits where
-        one node has nearly all the weight.
+        The closed form above, computed as a sum over the others: the difference s_j - (logits - b) would lose precision
+        if one node has nearly all the weight.
         """
         return np.stack([self.muted([node]).logits for node in range(len(self.weights))])
 
     def deletion_effect(self, predicted: int) -> np.ndarray:
-        """(m,): probability of class `predicted` minus the same without each node, in [-1, 1].
+        """(m,): probability of class `predicted` minus its probability without each node, in [-1, 1].
 
-        Probabilities, since a constant added to all logits changes nothing. Positive: the node speaks for the class.
+        Defined on probabilities, since adding a constant to all logits changes nothing. Positive: the node supports the
+        class.
         """
         return softmax(self.logits)[predicted] - softmax(self.logits_without_each())[:, predicted]
 
@@ -87,7 +93,9 @@ def cosine_edges(vectors: np.ndarray) -> tuple[tuple[int, int, float], ...]:
 
 @dataclass(frozen=True)
 class UncertaintyRule:
-    """'Not sure': the top probability is below `top_below`, or leads the second by less than `margin_below`."""
+    """A prediction is uncertain if the top probability is below `top_below` or leads the second by less than
+    `margin_below`.
+    """
 
     top_below: float = 0.5
     margin_below: float = 0.1
@@ -98,6 +106,6 @@ class UncertaintyRule:
         check_number("margin_below", self.margin_below, 0, 1)
 
     def __call__(self, probabilities: np.ndarray) -> bool:
-        """True when the answer should be shown as not sure. probabilities: (K,)."""
+        """Return True if the prediction is uncertain. probabilities: (K,)."""
         second, top = np.sort(probabilities)[-2:]
         return bool(top < self.top_below or top - second < self.margin_below)

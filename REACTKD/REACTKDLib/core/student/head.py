@@ -1,6 +1,6 @@
 """The head: additive gated attention over the nodes of the region graph. Contributions add up to the logits.
 
-Gating after Ilse et al. 2018, the additive form after Javed et al. 2022 (Additive MIL).
+The gating follows Ilse et al. 2018, the additive form Javed et al. 2022 (Additive MIL).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """One case decided, or B of them with B in front of every shape.
+    """The output of the head for one case, or for B cases with B in front of every shape.
 
     logits (K,) = baseline (K,) + sum of contributions (m, K), where contributions = weights (m,) x scores (m, K).
-    Nodes: the regions in order, then the topology node last; padding has the weight 0. The learned null node is part
-    of the baseline together with the bias; `null_weight` and `null_score` keep it for recomputing without a node.
-    attention: raw attention scores of the m nodes, then of the null node. embeddings (m, hidden) of the nodes.
+    Nodes: the regions in order, then the topology node; padding has weight 0. The learned null node and the bias form
+    the baseline; `null_weight` and `null_score` are kept for computing the logits without a node. attention: raw
+    attention scores of the m nodes, then of the null node. embeddings (m, hidden) of the nodes.
     """
 
     logits: Tensor
@@ -33,7 +33,7 @@ class Decision:
 
     @property
     def baseline(self) -> Tensor:
-        """(K,): what no node explains, b + a_0 s_0."""
+        """(K,): the part that no node explains, b + a_0 s_0."""
         return self.bias + self.null_weight[..., None] * self.null_score
 
     @property
@@ -43,26 +43,26 @@ class Decision:
 
     @property
     def regions(self) -> Tensor:
-        """(n, hidden): the embeddings of the regions alone."""
+        """(n, hidden): embeddings of the regions, without the topology node."""
         return self.embeddings[..., :-1, :]
 
     @property
     def region_scores(self) -> Tensor:
-        """(n, K): what each region alone says."""
+        """(n, K): scores of the regions, without the topology node."""
         return self.scores[..., :-1, :]
 
     @property
     def region_attention(self) -> Tensor:
-        """(n,): raw attention scores of the regions alone."""
+        """(n,): raw attention scores of the regions, without the topology node."""
         return self.attention[..., :-2]
 
     @property
     def summary(self) -> Tensor:
-        """(hidden,): the embeddings of the regions summed by attention."""
+        """(hidden,): attention-weighted sum of the embeddings of the regions."""
         return (self.weights[..., :-1, None] * self.regions).sum(dim=-2)
 
     def without(self, node: int) -> Tensor:
-        """Logits of one case with one node removed, in closed form: logits - a/(1-a) (s - (logits - b)). (K,)."""
+        """Return the logits (K,) of one case without a node, in closed form: logits - a/(1-a) (s - (logits - b))."""
         a = self.weights[node]
         return self.logits - a / (1 - a) * (self.scores[node] - (self.logits - self.bias))
 
@@ -81,7 +81,7 @@ class AttentionHead(nn.Module):
         self.classify = nn.Linear(hidden, classes, bias=False)
         self.null = nn.Parameter(torch.zeros(hidden))
         self.bias = nn.Parameter(torch.zeros(classes))
-        nn.init.normal_(self.score.weight, std=0.02)  # near uniform attention at the start
+        nn.init.normal_(self.score.weight, std=0.02)  # nearly uniform attention at the start
 
     def forward(self, h: Tensor, present: Tensor | None = None) -> Decision:
         """h: (..., m, hidden), the nodes of one case or of several padded ones; present: (..., m) bool, None: all."""

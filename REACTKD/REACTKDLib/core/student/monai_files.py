@@ -1,7 +1,8 @@
-"""What makes a model folder a bundle that MONAI runs: two configurations, and the schema of its metadata.
+"""The files that make a model folder a bundle that MONAI can run: two configurations, and the schema of its metadata.
 
-They are the same for every model, since all that differs is read from `metadata.json`; the code that they name is this
-package. The program itself never reads them: a configuration can run anything, so only MONAI's own commands do.
+They are the same for every model, since everything that differs is read from `metadata.json`; the code that they refer
+to is this package. The program itself never reads them: a configuration can execute anything, so only MONAI's own
+commands use them.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ CONFIGS = Path("configs")
 SCHEMA = CONFIGS / "metadata_schema.json"
 INFERENCE = CONFIGS / "inference.json"
 TRAIN = CONFIGS / "train.json"
-#: beside this file; the schema is that of `bundle_metadata.MONAI_SCHEMA`, by the MONAI Consortium under Apache-2.0
+#: folder of these files; the schema is that of `bundle_metadata.MONAI_SCHEMA`, by the MONAI Consortium under Apache-2.0
 _SOURCE = Path(__file__).with_name("monai")
 
-#: what a model's README says of them
+#: section of a model's README on using it with MONAI
 USE = """\
 ## With MONAI
 
@@ -34,6 +35,6 @@ network as a module, with the name of this folder and the folder that it lies in
 
 
 def monai_files() -> Iterator[tuple[Path, bytes]]:
-    """Yield the path in a model folder, and the content, of each file that MONAI wants beside metadata and weights."""
+    """Yield the path in a model folder, and the content, of each file that MONAI needs besides metadata and weights."""
     for part in (INFERENCE, TRAIN, SCHEMA):
         yield part, (_SOURCE / part.name).read_bytes()

@@ -1,4 +1,4 @@
-"""The student: encode once, pool per mask, decide."""
+"""The student network: encode once, then pool and classify for each version of the masks."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from REACTKDLib.core.student.pooling import (
 
 @dataclass(frozen=True, eq=False)
 class FeatureMaps:
-    """What the encoders made of a case; masks play no part in it, so it serves every later mask edit.
+    """The encoders' output for a case. It does not depend on masks, so it can be reused after every mask edit.
 
-    images, bands: modality -> (D, H, W) and (5, D, H, W). levels: modality -> three projected maps (C_l, ...), of the
-    part `box` of the grid alone where one is given.
+    images, bands: modality -> (D, H, W) and (5, D, H, W). levels: modality -> three projected maps (C_l, ...), only on
+    the part `box` of the grid if one is given.
     """
 
     images: dict[str, Tensor]
@@ -39,24 +39,24 @@ class FeatureMaps:
     box: Box | None = None
 
     def only(self, modalities: tuple[str, ...]) -> FeatureMaps:
-        """The same case as if only `modalities` had been given; nothing is encoded again."""
+        """Return the features as if only `modalities` had been given; nothing is encoded again."""
         parts = ({m: part[m] for m in modalities if m in part} for part in (self.images, self.bands, self.levels))
         return FeatureMaps(*parts, self.box)
 
 
 @dataclass(frozen=True, eq=False)
 class NodeVectors:
-    """Node vectors of one case. fused: (n, F); fixed: modality -> (n, Q), only the modalities present."""
+    """Node vectors of one case. fused: (n, F); fixed: modality -> (n, Q), only for the modalities present."""
 
     fused: Tensor
     fixed: dict[str, Tensor]
 
 
 class Student(NodeNetwork):
-    """REACT-KD's student. See `StudentConfig` for its choices.
+    """The student network of REACT-KD; `StudentConfig` describes its options.
 
-    `encode` never sees a mask; `pool` and `decide` are cheap and run again at each mask edit. `encoder_calls` counts
-    branch encodings, so a test can hold an edit to none.
+    `encode` never sees a mask; `pool` and `decide` are cheap and run again after each mask edit. `encoder_calls` counts
+    the images encoded, so that a test can check that an edit encodes none.
     """
 
     def __init__(self, config: StudentConfig):
@@ -78,7 +78,7 @@ class Student(NodeNetwork):
         )  # fmt: skip
 
     def embed_learned(self, learned: Tensor) -> Tensor:
-        """Of the moments of the fused maps, standardized."""
+        """Embed the standardized moments of the fused maps."""
         return self.fused_in(self.drop(self.fused_scale(self.relative(learned))))
 
     def fit_learned_scale(self, batches: Iterable[NodeBatch]) -> None:
@@ -86,11 +86,13 @@ class Student(NodeNetwork):
         self.fused_scale.fit([self._of_lesions(batch, batch.learned) for batch in batches])
 
     def encode(self, images: dict[str, Tensor], box: Box | None = None) -> FeatureMaps:
-        """images: modality -> (1, 1, D, H, W), a non-empty subset of the modalities. Raises: ValueError for others.
+        """Encode images: modality -> (1, 1, D, H, W), a non-empty subset of the modalities.
 
-        box: of the grid, edges at multiples of 4 or at its end: the levels are wanted there alone, and what lies
-        beyond the reach of their convolutions is not computed. A student whose maps depend on the whole image (instance
-        norm, CBAM) leaves it out.
+        Raises: ValueError for others.
+
+        box: part of the grid, with edges at multiples of 4 or at the grid's end. Levels are then returned only there,
+        and what lies outside the receptive field is not computed. A student whose maps depend on the whole image
+        (instance norm, CBAM) ignores it.
         """
         unknown = set(images) - set(self.config.modalities)
         if unknown or not images:
@@ -109,9 +111,10 @@ class Student(NodeNetwork):
         return FeatureMaps({n: i[0, 0] for n, i in images.items()}, bands, levels, box)
 
     def fuse(self, features: FeatureMaps) -> list[Tensor]:
-        """Sum the branches that are present at each level: three (C_l, ...); CBAM3D on the coarsest, where configured.
+        """Sum the branches that are present at each level: three (C_l, ...); CBAM3D is applied to the coarsest, if
+        configured.
 
-        The coarsest is the level of the teachers' fused map, whose CBAM3D this is.
+        The coarsest level is that of the teachers' fused map, from which this CBAM3D is taken.
         """
         fused = [sum(group[1:], group[0]) for group in zip(*features.levels.values(), strict=True)]
         if self.cbam is not None:
@@ -127,8 +130,8 @@ class Student(NodeNetwork):
     ) -> NodeVectors:
         """Pool feature maps over the regions. `fused` replaces `fuse(features)` (for gradients through the maps).
 
-        memos: of these very maps, by modality, and one of their fusion called 'fused'; lesions that have not changed
-        since they were filled are not pooled again. The masks need keys then.
+        memos: caches for exactly these maps, by modality, and one called 'fused' for their fusion; lesions that have
+        not changed since they were cached are not pooled again. This requires keys in the masks.
         """
         fixed = {
             name: fixed_nodes(
@@ -151,21 +154,21 @@ class Student(NodeNetwork):
         shells: Tensor | Sequence[Tensor] = (),
         shape: Tensor | None = None,
     ) -> Tensor:
-        """Logits (K,) of one case: `encode`, `pool` and `decide` in one call, for other programs than this one.
+        """Logits (K,) of one case: `encode`, `pool` and `decide` in one call, for use by other programs.
 
-        images: see `encode`. regions: (n, D, H, W) shares of each grid voxel, the organ without its lesions first.
-        topology: (7,), see `core.masks.topology`. shells: (6, D, H, W) of each lesion, where the nodes hold radial
-        profiles. shape: (n, 2), see `core.masks.topology.region_shape`, where they hold it.
+        images: see `encode`. regions: (n, D, H, W) the fraction of each grid voxel in each region, the organ without
+        its lesions first. topology: (7,), see `core.masks.topology`. shells: (6, D, H, W) of each lesion, if the nodes
+        include radial profiles. shape: (n, 2), see `core.masks.topology.region_shape`, if they include it.
         """
         return self.decide(self.pool(self.encode(images), NodeMasks(regions, shells, shape=shape)), topology).logits
 
     def decide(self, nodes: NodeVectors, topology: Tensor) -> Decision:
-        """Decide one case: `forward_nodes` of what `pool` gave. topology: (7,)."""
+        """Classify one case: `forward_nodes` on the output of `pool`. topology: (7,)."""
         return self.forward_nodes(NodeBatch(topology, nodes.fixed, nodes.fused if self.fused_size else None))
 
 
 def _within_reach(box: Box | None, shape: Sequence[int]) -> tuple[Box, Box | None]:
-    """Return the part of the grid that decides the maps inside `box`, and where the box lies in that part."""
+    """Return the part of the grid that affects the maps inside `box`, and the position of the box in that part."""
     if box is None:
         return tuple(slice(0, n) for n in shape), None
     near = tuple(slice(max(b.start - REACH, 0), min(b.stop + REACH, n)) for b, n in zip(box, shape, strict=True))

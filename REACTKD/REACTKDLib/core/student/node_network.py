@@ -1,4 +1,4 @@
-"""From node vectors to a grade: what students and the teachers' heads share, for one case or for many at once."""
+"""From node vectors to a grade: the part that students and the teachers' heads share, for one case or a batch."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from REACTKDLib.core.student.head import AttentionHead, Decision
 
-_CUT = 6.0  # standardized values beyond this come from an artifact, not from tissue
+_CUT = 6.0  # larger standardized values come from artifacts, not from tissue
 
 
 @dataclass(frozen=True, eq=False)
 class NodeBatch:
-    """Node vectors of B cases, padded to n nodes; without B in front of every shape it is one case, unpadded.
+    """Node vectors of B cases, padded to n nodes; without B in every shape, one unpadded case.
 
-    topology: (B, 7). fixed: image -> (B, n, Q), the vectors that need no learning; learned: (B, n, F), the moments of
-    feature maps, or None where there are none. present: image -> (B,) 1 or 0, which cases have it; None: all have all.
-    rows: (B, n) bool, the nodes that are no padding; None: all. seen: (B, n) bool, those that the head sees; None: all
-    of `rows`. Node 0 of a case is its parenchyma.
+    topology: (B, 7). fixed: image -> (B, n, Q), the vectors without learned parameters; learned: (B, n, F), the moments
+    of feature maps, or None if there are none. present: image -> (B,) 1 or 0, the cases that have it; None: all have
+    all. rows: (B, n) bool, the nodes that are not padding; None: all. seen: (B, n) bool, those that the head sees;
+    None: all of `rows`. Node 0 of a case is its parenchyma.
     """
 
     topology: Tensor
@@ -33,22 +33,22 @@ class NodeBatch:
 
     @property
     def nodes(self) -> int:
-        """n."""
+        """The padded number of nodes, n."""
         some = next(iter(self.fixed.values()), None) if self.learned is None else self.learned
         return (self.rows.unsqueeze(-1) if some is None else some).shape[-2]
 
     @property
     def counts(self) -> list[int]:
-        """How many nodes each case has."""
+        """Number of nodes of each case."""
         return [self.nodes] * len(self.topology) if self.rows is None else self.rows.sum(dim=1).tolist()
 
     def per_case(self, values: Tensor) -> list[Tensor]:
-        """(B, n, ...) without its padding: of each case (n_b, ...)."""
+        """Return (B, n, ...) without padding: one tensor (n_b, ...) for each case."""
         return [values[row, :count] for row, count in enumerate(self.counts)]
 
 
 class Standardize(nn.Module):
-    """(x - mean) / scale with constants from the training cases, kept as buffers; values are cut at +-6."""
+    """(x - mean) / scale with constants from the training cases, kept as buffers; values are clipped at +-6."""
 
     def __init__(self, size: int):
         super().__init__()
@@ -57,7 +57,7 @@ class Standardize(nn.Module):
 
     @torch.no_grad()
     def fit(self, x: Sequence[Tensor]) -> None:
-        """Take constants from rows (N, size) in parts; fewer than two rows leave them as they are."""
+        """Fit the constants to rows (N, size), given in parts; with fewer than two rows they are unchanged."""
         rows = torch.cat(list(x)) if len(x) else self.mean[None, :0]
         if len(rows) > 1:
             self.mean.copy_(rows.mean(dim=0))
@@ -73,18 +73,22 @@ def relative(nodes: Tensor) -> Tensor:
 
 
 class NodeNetwork(nn.Module):
-    """Embed each node, weigh the nodes by attention, add up what they say of the grade.
+    """Embeds each node, weights the nodes by attention, and adds up their contributions to the logits.
 
-    h_i = mix(kind_i + learned part + sum over images of W_m drop(standardize(v_i, v_i - v_0))), the topology node
-    alike from its own vector, then `AttentionHead`. A subclass calls `_make_layers` and says what the learned part is.
+    h_i = mix(kind_i + learned part + sum over images of W_m drop(standardize(v_i, v_i - v_0))), the topology node is
+    embedded in the same way from its own vector; `AttentionHead` follows. A subclass calls `_make_layers` and defines
+    the learned part.
     """
 
-    difference = True  # nodes carry their difference to the parenchyma
+    difference = True  # nodes include their difference to the parenchyma
 
     def _make_layers(
         self, images: Sequence[str], fixed_size: int, topology: int, hidden: int, classes: int, drop: nn.Module
     ) -> None:
-        """Make everything but the learned part. fixed_size: Q, 0 for none; topology: length of that node's vector."""
+        """Create all layers except the learned part.
+
+        fixed_size: Q, 0 for none; topology: length of that node's vector.
+        """
         size = fixed_size * (2 if self.difference else 1)
         images = images if size else ()
         self.fixed_scale = nn.ModuleDict({m: Standardize(size) for m in images})
@@ -97,15 +101,18 @@ class NodeNetwork(nn.Module):
         self.head = AttentionHead(hidden, classes)
 
     def embed_learned(self, learned: Tensor) -> Tensor:
-        """The part of the embeddings (..., n, hidden) that comes from moments of feature maps (..., n, F)."""
+        """Return the part of the embeddings (..., n, hidden) that comes from moments of feature maps (..., n, F)."""
         raise NotImplementedError
 
     def relative(self, nodes: Tensor) -> Tensor:
-        """Append the differences to the parenchyma where this network has them: (..., n, Q) -> (..., n, Q or 2 Q)."""
+        """Append the differences to the parenchyma if this network uses them: (..., n, Q) -> (..., n, Q or 2 Q)."""
         return relative(nodes) if self.difference else nodes
 
     def embed(self, batch: NodeBatch) -> Tensor:
-        """Region embeddings (..., n, hidden). An image that is absent adds nothing, not zeros put through a layer."""
+        """Return region embeddings (..., n, hidden).
+
+        A missing image adds nothing, rather than zeros passed through a layer.
+        """
         total = self.kind[[0] + [1] * (batch.nodes - 1)]
         if batch.learned is not None:
             total = total + self.embed_learned(batch.learned)
@@ -115,13 +122,13 @@ class NodeNetwork(nn.Module):
         return self.mix(total)
 
     def embed_topology(self, topology: Tensor) -> Tensor:
-        """(..., 7) -> (..., hidden)."""
+        """Embed the topology: (..., 7) -> (..., hidden)."""
         return self.mix(self.topology_in(self.drop(self.topology_scale(topology))))
 
     def forward_nodes(self, batch: NodeBatch) -> Decision:
-        """Grade from node vectors: the one path to the logits, in the reading room and in every training.
+        """Compute the logits from node vectors. This is the only path to the logits, in grading and in every training.
 
-        The nodes of the decision are the regions, then the topology node.
+        The nodes of the returned decision are the regions, then the topology node.
         """
         nodes = torch.cat([self.embed(batch), self.embed_topology(batch.topology).unsqueeze(-2)], dim=-2)
         seen = batch.rows if batch.seen is None else batch.seen
@@ -130,7 +137,7 @@ class NodeNetwork(nn.Module):
     def fit_scales(self, batches: Iterable[NodeBatch]) -> None:
         """Set the standardization constants of fixed vectors and topology, from the lesions of training cases.
 
-        Cases that lack an image do not count for it.
+        Cases without an image do not count for it.
         """
         fixed: dict[str, list[Tensor]] = {name: [] for name in self.fixed_scale}
         topology = []
@@ -143,7 +150,7 @@ class NodeNetwork(nn.Module):
         self.topology_scale.fit(topology)
 
     def _of_lesions(self, batch: NodeBatch, vectors: Tensor, image: str = "") -> Tensor:
-        """Rows (lesions, Q or 2 Q) of vectors (B, n, Q), without padding and without cases that lack `image`."""
+        """Return rows (lesions, Q or 2 Q) of vectors (B, n, Q), without padding and without cases that lack `image`."""
         there = torch.ones(vectors.shape[:2], dtype=torch.bool) if batch.rows is None else batch.rows
         if image and batch.present is not None:
             there = there & (batch.present[image] > 0)[:, None]

@@ -1,25 +1,25 @@
-"""Voxel values for the network: a liver window for CT, a scale-free logarithm for PET, and the paper's own forms."""
+"""Intensity normalization for the network: a liver window for CT, a scale-free logarithm for PET, the paper's forms."""
 
 from __future__ import annotations
 
 import numpy as np
 
-#: usual for soft tissue; a task for lungs or bone states its own
+#: usual limits for soft tissue; a task for lungs or bones defines its own
 CT_CLIP_HU = (-160.0, 240.0)
 
 
 def liver_window(
     hu: np.ndarray, center_hu: float, scale_hu: float, clip_hu: tuple[float, float] = CT_CLIP_HU
 ) -> np.ndarray:
-    """Clip to `clip_hu`, then put the organ at 0 with `scale_hu` a unit. Any shape, float32."""
+    """Clip to `clip_hu`, then map the organ's HU to 0 and `scale_hu` to one unit. Any shape, float32."""
     clipped = np.clip(hu, *clip_hu)
     return ((clipped - center_hu) / scale_hu).astype(np.float32)
 
 
 def pet_scale(pet: np.ndarray, inside: np.ndarray) -> float:
-    """A robust scale of the image itself: the median of voxels above 15 % of the 99th percentile.
+    """Return a robust scale of the image: the median of voxels above 15 % of the 99th percentile.
 
-    Returns 1.0 for an image without positive values. Multiplying the image by a number multiplies the scale by it.
+    It is 1.0 for an image without positive values. It is proportional to the image values.
     """
     values = pet[inside]
     values = values[values > 0]
@@ -30,7 +30,7 @@ def pet_scale(pet: np.ndarray, inside: np.ndarray) -> float:
 
 
 def log_pet(pet: np.ndarray, inside: np.ndarray, floor: float, gain: float) -> np.ndarray:
-    """gain * ln(max(PET / scale, floor)); 0, the level of the scale itself, outside the image. Scale-free."""
+    """gain * ln(max(PET / scale, floor)); outside the image 0, which is the level of the scale. Scale-free."""
     ratio = np.maximum(pet / pet_scale(pet, inside), floor)
     return np.where(inside, gain * np.log(ratio), 0.0).astype(np.float32)
 

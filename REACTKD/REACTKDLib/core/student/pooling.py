@@ -1,4 +1,4 @@
-"""Pooling: the only place where masks enter. Moments of maps over soft regions, shells and pairs of voxels."""
+"""Pooling, the only step that uses masks: moments of maps over soft regions, shells and pairs of voxels."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ LAGS = (1, 2, 3, 4, 6)
 N_SHELLS = 6
 QUANTILES = (0.03, 0.08, 0.2, 0.5, 0.8, 0.92)
 _EPS = 1e-4
-#: how many numbers a block gives per node and modality
+#: number of values of each block per node and modality
 BLOCK_SIZES = {"input": 2, "bands": 2 * N_BANDS, "shells": N_SHELLS + 2 + len(QUANTILES) + len(LAGS) + 1, "shape": 2}
 _RAMP = 0.3
-_NECROTIC = 1.0  # so far below its median, in units of the network's input (25 HU), a lesion counts as necrotic
-_FULL_SHELL_VOXELS = 20.0  # 0.3 ml: a shell smaller than this counts in proportion
+_NECROTIC = 1.0  # tissue this far below the lesion's median (25 HU, in the network's units) counts as necrotic
+_FULL_SHELL_VOXELS = 20.0  # 0.3 ml: a smaller shell is weighted in proportion
 
 
 @dataclass(frozen=True, eq=False)
 class NodeMasks:
     """Soft masks of one case on the network's grid (or a box of it).
 
-    occupancy: (n, D, H, W), node 0 the parenchyma. shells: (n - 1, 6, D, H, W), see `core.masks.shells`, or what gives
-    those of lesion n by its index. keys: of each lesion, see `core.masks.placement.Placement`; for pooling with a memo.
-    shape: (n, 2), see `core.masks.topology.region_shape`, where nodes hold it.
+    occupancy: (n, D, H, W), node 0 the parenchyma. shells: (n - 1, 6, D, H, W), see `core.masks.shells`, or an object
+    that returns those of lesion n by its index. keys: of each lesion, see `core.masks.placement.Placement`; for pooling
+    with a cache. shape: (n, 2), see `core.masks.topology.region_shape`, if nodes include it.
     """
 
     occupancy: Tensor
@@ -45,15 +45,18 @@ class NodeMasks:
 
     @cached_property
     def parenchyma(self) -> tuple[Tensor, Tensor]:
-        """Where the parenchyma is, (V,) in flattened maps, and its occupancy there, (V,): a third of the box."""
+        """The indices of the parenchyma's voxels in flattened maps, (V,), and its occupancy there, (V,): a third of the
+        box.
+        """
         occupancy = self.occupancy[0].flatten()
         places = torch.nonzero(occupancy).flatten()
         return places, occupancy[places]
 
     def lesion(self, n: int) -> tuple[Box, Tensor, Tensor | None]:
-        """Of lesion n, from 0, its box, and its occupancy and shells there: found once, used for every modality.
+        """Return the box of lesion n (from 0), and its occupancy and shells there: computed once, used for every
+        modality.
 
-        Without shells, where there are none, in place of them None.
+        The shells are None if there are none.
         """
         if n not in self._found:
             occupancy, shells = self.occupancy[1 + n], self.shells[n] if len(self.shells) else None
@@ -64,24 +67,24 @@ class NodeMasks:
 
 
 def moments(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted mean and standard deviation. maps: (C, ...); weights: (n, ...). Returns two (n, C).
+    """Return weighted means and standard deviations. maps: (C, ...); weights: (n, ...). Returns two (n, C).
 
-    Two passes, so that a small spread on a large mean keeps its digits.
+    Computed in two passes, so that a small deviation from a large mean keeps its precision.
     """
     flat, w = maps.flatten(1), weights.flatten(1)
     w = w / w.sum(dim=1, keepdim=True).clamp_min(1e-6)
     mean = w @ flat.T
     shifted = flat - mean.mean(dim=0, keepdim=True).T
     first = w @ shifted.T
-    squares = shifted.square() if torch.is_grad_enabled() else shifted.square_()  # in place: maps are large
+    squares = shifted.square() if torch.is_grad_enabled() else shifted.square_()  # in place, since maps are large
     variance = w @ squares.T - first.square()
     return mean, variance.clamp_min(0).add(_EPS**2).sqrt()
 
 
 def variogram(image: Tensor, weight: Tensor) -> Tensor:
-    """ln of the mean squared difference of voxel pairs inside a soft mask, averaged over the axes, for each lag.
+    """Return ln of the mean squared difference of voxel pairs inside a soft mask, averaged over the axes, for each lag.
 
-    image, weight: (D, H, W). Returns (5,); a lag without pairs repeats the one before it.
+    image, weight: (D, H, W). Returns (5,); a lag without pairs repeats the previous value.
     """
     values = []
     for lag in LAGS:
@@ -100,10 +103,10 @@ def variogram(image: Tensor, weight: Tensor) -> Tensor:
 
 @torch.no_grad()
 def weighted_quantiles(values: Tensor, weights: Tensor) -> Tensor:
-    """Quantiles `QUANTILES` of values (V,) with weights (V,): the value at which the summed weight passes a share.
+    """Return the quantiles `QUANTILES` of values (V,) with weights (V,): the values at these cumulative weights.
 
-    Without gradient: it would fall on one voxel for each quantile, and on another one after the least change, so a
-    voxel map would show hot spots that mean nothing.
+    No gradient is computed: it would be concentrated in one voxel for each quantile, and in another one after the
+    slightest change, so a voxel map would show meaningless hot spots.
     """
     order = torch.argsort(values)
     share = torch.cumsum(weights[order], dim=0)
@@ -112,7 +115,7 @@ def weighted_quantiles(values: Tensor, weights: Tensor) -> Tensor:
 
 
 def smallest_box(weight: Tensor) -> Box:
-    """Smallest box of the non-zero voxels of (D, H, W); one voxel when there are none."""
+    """Return the smallest box of the non-zero voxels of (D, H, W); one voxel if there are none."""
     box = []
     for axis in range(3):
         hits = torch.nonzero(weight.amax(dim=tuple(a for a in range(3) if a != axis)) > 0).flatten()
@@ -121,17 +124,18 @@ def smallest_box(weight: Tensor) -> Box:
 
 
 def shell_profile(image: Tensor, smooth: Tensor, occupancy: Tensor, shells: Tensor) -> Tensor:
-    """Radial profile of the living part of one lesion, what of it is necrotic, and the texture of its inside.
+    """Return the radial profile of the viable part of one lesion, its necrotic fraction, and the texture of its
+    interior.
 
-    image, smooth (the image without its finest bands), occupancy: (D, H, W); shells: (6, D, H, W). Returns (20,):
-    shell means and the whole mean relative to the living inside, the necrotic share, quantiles relative to the mean,
-    the variogram and the ln spread of the living inside. Shells that the lesion does not have give 0. The inside lies
-    below 5 mm, clear of capsule and boundary, where the lesion is large enough for it; voxels far below the median are
-    taken out of it, since the edge of a necrosis would drown the texture around it.
+    image, smooth (the image without its finest bands), occupancy: (D, H, W); shells: (6, D, H, W). Returns (20,): the
+    shell means and the overall mean relative to the viable interior, the necrotic fraction, quantiles relative to the
+    mean, and the variogram and the ln standard deviation of the viable interior. Shells that the lesion does not have
+    are 0. The interior is deeper than 5 mm, away from capsule and boundary, if the lesion is large enough. Voxels far
+    below the median are excluded from it, since the edge of a necrosis would dominate the texture.
     """
     mean = moments(image[None], occupancy[None])[0][0, 0]
-    quantiles = weighted_quantiles(smooth.flatten(), occupancy.flatten().square())  # squared: the inside counts most
-    # A ramp, not a step: the last bit of a voxel must not move it from living to necrotic.
+    quantiles = weighted_quantiles(smooth.flatten(), occupancy.flatten().square())  # squared, to emphasize the interior
+    # A ramp, not a step: rounding of a voxel must not move it from viable to necrotic.
     living = ((smooth - quantiles[QUANTILES.index(0.5)] + _NECROTIC) / _RAMP + 0.5).clamp(0, 1)
     inner = (shells[3] + shells[4]) * living
     inner = inner if inner.sum() > 2 * _FULL_SHELL_VOXELS else occupancy * living
@@ -154,11 +158,11 @@ def shell_profile(image: Tensor, smooth: Tensor, occupancy: Tensor, shells: Tens
 def fixed_nodes(
     image: Tensor, bands: Tensor, masks: NodeMasks, blocks: tuple[str, ...], memo: Memo | None = None
 ) -> Tensor:
-    """The part of the node vectors that needs no learning, for one modality.
+    """Return the node vectors without learned parameters, for one modality.
 
-    image: (D, H, W); bands: (5, D, H, W). memo: of this image; lesions that have not changed are taken from it, by
-    `masks.keys`. Returns (n, sum of BLOCK_SIZES over `blocks` without 'encoder'); the shape, which is no image's, is
-    the last block of each. Raises: ValueError for a shape that the masks lack.
+    image: (D, H, W); bands: (5, D, H, W). memo: cache for this image; unchanged lesions are taken from it, by
+    `masks.keys`. Returns (n, sum of BLOCK_SIZES over `blocks` without 'encoder'); the shape, which does not depend on
+    the image, is the last block. Raises: ValueError if the masks lack a shape that is needed.
     """
     with_shape = "shape" in blocks
     if with_shape and masks.shape is None:
@@ -178,9 +182,11 @@ def fixed_nodes(
 
 
 def _fixed_node(image: Tensor, bands: Tensor, occupancy: Tensor, shells: Tensor | None, blocks: tuple) -> Tensor:
-    """Of one region, given on a box that holds it. shells: (6, D, H, W), None for the parenchyma, whose block is 0.
+    """Return the vector of one region, given on a box that contains it.
 
-    Without shells, voxels may come in one row too: image and occupancy (V,), bands (5, V).
+    shells: (6, D, H, W); None for the parenchyma, for which this block is 0.
+
+    Without shells, voxels may also be flattened: image and occupancy (V,), bands (5, V).
     """
     parts = [image.new_zeros(0)]
     for block, maps in (("input", image[None]), ("bands", bands)):
@@ -195,13 +201,15 @@ def _fixed_node(image: Tensor, bands: Tensor, occupancy: Tensor, shells: Tensor 
 
 
 def remembered_fused_nodes(levels: list[Tensor], masks: NodeMasks, spread: bool, memo: Memo) -> Tensor:
-    """As `fused_nodes`, lesion by lesion on boxes; those that have not changed come out of `memo`, of these maps."""
+    """Like `fused_nodes`, but one lesion at a time, on boxes; unchanged lesions are taken from `memo`, the cache for
+    these maps.
+    """
     rows = [fused_nodes(levels, masks.occupancy[:1], spread)]
     for n in range(len(masks) - 1):
 
         def row(n: int = n) -> Tensor:
             own = masks.occupancy[1 + n]
-            coarse = 2 ** (len(levels) - 1)  # boxes start on cells of the coarsest map
+            coarse = 2 ** (len(levels) - 1)  # boxes are aligned to cells of the coarsest map
             box = [slice(s.start // coarse * coarse, -(-s.stop // coarse) * coarse) for s in smallest_box(own)]
             return fused_nodes(crop_levels(levels, tuple(box)), own[tuple(box)][None], spread)
 
@@ -210,7 +218,7 @@ def remembered_fused_nodes(levels: list[Tensor], masks: NodeMasks, spread: bool,
 
 
 def fused_nodes(levels: list[Tensor], occupancy: Tensor, spread: bool) -> Tensor:
-    """Moments of the fused maps over the regions at every level.
+    """Return moments of the fused maps over the regions at every level.
 
     levels: (C_l, D / 2^l, ...) each; occupancy: (n, D, H, W). Returns (n, sum of C_l, twice that with `spread`).
     """

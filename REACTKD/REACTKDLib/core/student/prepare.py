@@ -1,4 +1,4 @@
-"""From a case to what the network reads: one isotropic grid for all volumes, and normalized values on it."""
+"""Preparation of the network's input: volumes on one isotropic grid, with normalized values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from REACTKDLib.core.text import tr as _
 
 LATTICE_MM = 8.0
 MOST_VOXELS = 50_000_000
-_LIMITS = (  # wide: what no scanner, window or scale of PET goes beyond
+_LIMITS = (  # generous: no scanner, window or PET scale exceeds them
     ("spacing_mm", 0.2, 50.0),
     ("ct_center_hu", -1000.0, 3000.0),
     ("ct_scale_hu", 1.0, 4000.0),
@@ -46,7 +46,7 @@ _CHOICES = (
 
 @dataclass(frozen=True, eq=False)
 class NetworkInput:
-    """images: modality -> (D, H, W) float32 on `grid`; absent modalities are absent, never zeros."""
+    """images: modality -> (D, H, W) float32 on `grid`; missing modalities are left out, not filled with zeros."""
 
     images: Mapping[Modality, np.ndarray]
     grid: Grid
@@ -55,12 +55,12 @@ class NetworkInput:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a bundle wants its inputs. Part of the bundle's metadata.
+    """How images are prepared for a model. Part of the bundle's metadata.
 
     shape: (D, H, W). spacing_mm: of the isotropic grid. field: 'organ' centers the grid on the organ; 'volume'
     stretches `shape` over the whole reference volume (the paper's way). ct: 'organ-window' or 'z-score'. pet:
-    'log-scale' or 'percentile'. ct_clip_hu: lowest and highest HU, to which a CT is clipped before it is resampled;
-    description and caches of the usual one do not hold it. 'liver' and 'liver-window' are older names for 'organ' and
+    'log-scale' or 'percentile'. ct_clip_hu: lowest and highest HU, to which a CT is clipped before it is resampled; the
+    default is not written to descriptions and caches. 'liver' and 'liver-window' are older names for 'organ' and
     'organ-window'.
     """
 
@@ -111,8 +111,8 @@ class Preparation:
     def grid_for(self, case: Case) -> tuple[Grid, tuple[Finding, ...]]:
         """Return the network's grid for a case, along the reference volume's own axes in nearest RAS order.
 
-        The center of the liver box is snapped to an 8 mm lattice, so small mask edits keep the grid. A liver that does
-        not fit scales the spacing up and adds a finding. Raises: NoLiver when the liver mask is empty.
+        The center of the liver box is snapped to an 8 mm lattice, so that small mask edits keep the grid. If the liver
+        does not fit, the spacing is increased and a finding is added. Raises: NoLiver if the liver mask is empty.
         """
         mask, matrix = to_ras_order(case.liver, case.reference.ijk_to_ras)
         sizes = np.linalg.norm(matrix[:3, :3], axis=0)
@@ -121,7 +121,7 @@ class Preparation:
             extent = np.array(mask.shape[::-1]) * sizes
             step = extent / np.array(self.shape[::-1])
             return self._grid(directions, matrix[:3, 3], (extent - sizes) / 2, step), ()
-        found = liver_box(case)  # not of the view: flipped axes take ten times as long
+        found = liver_box(case)  # not on the reoriented view: searching flipped axes takes ten times as long
         if found is None:
             raise empty_organ(case.task)
         box = box_in_ras_order(found, case.liver.shape, case.reference.ijk_to_ras)
@@ -150,9 +150,9 @@ class Preparation:
         return Grid(tuple(self.shape), matrix)
 
     def __call__(self, case: Case, grid: Grid | None = None) -> NetworkInput:
-        """Return the normalized images of all modalities of `case`; `grid` keeps that of an opened case.
+        """Return the normalized images of all modalities of `case`; `grid`: the grid of a case that is already open.
 
-        Raises: NoLiver; PetOffLiver when a PET does not reach the liver.
+        Raises: NoLiver; PetOffLiver if a PET does not cover any of the liver.
         """
         findings: tuple[Finding, ...] = ()
         if grid is None:
@@ -186,7 +186,7 @@ class Preparation:
 
 
 def _reaches_liver(case: Case, volume: Volume) -> bool:
-    """True when at least one sampled voxel of the liver lies inside `volume`."""
+    """Return True if at least one sampled voxel of the liver lies inside `volume`."""
     box = liver_box(case)
     if box is None:
         return False
@@ -200,10 +200,10 @@ def _reaches_liver(case: Case, volume: Volume) -> bool:
 
 
 def resample_along_axes(volume: Volume, grid: Grid, fill: float, clip: tuple[float, float] | None = None) -> np.ndarray:
-    """Antialiased linear resampling of the reference volume to a grid along its own axes (see `linear_weights`).
+    """Resample the reference volume to a grid along its own axes, linearly with antialiasing (see `linear_weights`).
 
-    Returns (D, H, W) float32 with `fill` outside. clip: limits applied to the source values first, so that padding
-    and metal do not bleed into their neighbors.
+    Returns (D, H, W) float32 with `fill` outside. clip: limits to which source values are clipped first, so that
+    padding and metal do not affect neighboring cells.
     """
     array, matrix = to_ras_order(volume.array, volume.ijk_to_ras)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)

@@ -1,6 +1,6 @@
 """The paper's three representations of a case: normalized volume, intensity-masked map, raw lesion crop.
 
-The student reads the first one only. The other two are what the compared methods and a radiomics user ask for.
+The student uses only the first. The other two are for the compared methods and for radiomics.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.prepare import Preparation
 
 MARGIN_MM = 10.0
-#: the paper's literal form: whole volume stretched to a fixed matrix, z-score and percentiles (method of 2508.02104)
+#: the paper's literal form: whole volume resampled to a fixed matrix, z-score and percentiles (method of 2508.02104)
 PAPER = Preparation(shape=(64, 224, 224), field="volume", ct="z-score", pet="percentile")
 
 
 @dataclass(frozen=True, eq=False)
 class Representations:
-    """volumes: {(modality, kind): Volume}, kind being 'normalized', 'masked' or 'lesion_<n>'.
+    """volumes: {(modality, kind): Volume}; kind is 'normalized', 'masked' or 'lesion_<n>'.
 
-    lesion_masks: {n: Volume} on the reference grid, in the place of the lesion crops. findings: of the preparation.
+    lesion_masks: {n: Volume} on the reference grid, at the position of the lesion crops. findings: of the preparation.
     """
 
     volumes: dict[tuple[Modality, str], Volume]
@@ -36,10 +36,10 @@ class Representations:
 def represent(case: Case, preparation: Preparation) -> Representations:
     """Return the three representations of every modality of a checked case.
 
-    normalized: the network's grid and normalization. masked: the same with everything outside the liver (half a cell
-    or more, by area) at the image's lowest value, so that outside cannot be taken for tissue as 0 can in a z-score.
-    lesion_<n>: the untouched values in the box of lesion n and 10 mm around it, on the image's own grid; not there for
-    a PET that does not reach the lesion.
+    normalized: the network's grid and normalization. masked: the same with everything outside the liver (half a cell or
+    more, by area) set to the image's lowest value, so that the outside cannot be mistaken for tissue, as 0 can after a
+    z-score. lesion_<n>: the original values in the box of lesion n and 10 mm around it, on the image's own grid;
+    omitted for a PET that does not cover the lesion.
     """
     regions = regions_of(case)
     network = preparation(case)
@@ -61,9 +61,9 @@ def represent(case: Case, preparation: Preparation) -> Representations:
 
 
 def lesion_crop(volume: Volume, lesion: Region, ijk_to_ras: np.ndarray, margin_mm: float = MARGIN_MM) -> Volume | None:
-    """Return the part of `volume` around `lesion`, on the volume's own grid and with its own place, or None.
+    """Return the part of `volume` around `lesion`, on the volume's own grid with its own position, or None.
 
-    ijk_to_ras: of the grid that `lesion.box` counts in.
+    ijk_to_ras: of the grid in which `lesion.box` is given.
     """
     edges = np.array([[s.start - 0.5, s.stop - 0.5] for s in lesion.box])[::-1]  # i, j, k
     pad = margin_mm / np.linalg.norm(ijk_to_ras[:3, :3], axis=0)

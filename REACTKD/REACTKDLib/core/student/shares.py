@@ -1,12 +1,11 @@
-"""How the nodes share what the answer has over the answer without any of them: Shapley values (Shapley 1953).
+"""Shares: the Shapley values (Shapley 1953) of the nodes for the change of the prediction that all of them cause.
 
-The value of a set S of nodes is the probability of each class when S alone takes part beside the null node,
+The value of a set S of nodes is the probability of each class if only S and the null node take part,
 
     v(S) = softmax(b + (a_0 s_0 + sum_S a_i s_i) / (a_0 + sum_S a_i))
 
-(`Votes.muted` of all others), and the share of node i is the mean, over all orders in which the nodes may come, of what
-v gains when i comes. Shares of all nodes add up to v(all) - v(none); see
-docs/explanation/method.md, Head and explanation.
+(`Votes.muted` of all others). The share of node i is the mean increase of v when i is added, over all orders of the
+nodes. The shares of all nodes add up to v(all) - v(none); see docs/explanation/method.md, Head and explanation.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ import numpy as np
 from REACTKDLib.core.student.explain import Votes, softmax
 
 MOST_EXACT = 12  # nodes: 4096 sets, about a millisecond
-#: orders are drawn in pairs, one the reverse of the other, which cancels a part of the error
+#: orders are drawn in pairs, one the reverse of the other, which reduces the variance
 _PAIRS, _FEWEST_PAIRS = 512, 128
-_STEPS = 16384  # pairs times nodes, so that a case with very many nodes does not wait
+_STEPS = 16384  # pairs times nodes, which limits the time for a case with very many nodes
 _SEED = 20260
 
 
@@ -31,9 +30,9 @@ _SEED = 20260
 class Shares:
     """Shares of the classes' probabilities.
 
-    values: (m, K), one row for each node; a row adds up to 0, a column to the answer minus `without_regions`.
-    without_regions: (K,) probabilities with the null node alone. errors: (m, K) standard errors of values that were
-    sampled; None where all sets were looked at.
+    values: (m, K), one row for each node; a row sums to 0, a column to the prediction minus `without_regions`.
+    without_regions: (K,) probabilities with the null node alone. errors: (m, K) standard errors of sampled values; None
+    if all sets were evaluated.
     """
 
     values: np.ndarray
@@ -41,12 +40,13 @@ class Shares:
     errors: np.ndarray | None = None
 
 
-@lru_cache(maxsize=16)  # several values of the explanation ask for the same, of each member of an ensemble
+@lru_cache(maxsize=16)  # several explanation values use the same shares, for each member of an ensemble
 def shares_of(votes: Votes) -> Shares:
     """Return the Shapley share of each node in each class's probability, in float64.
 
-    Exact, over all sets, for up to `MOST_EXACT` nodes that have a weight; beyond, over drawn orders (Castro et al.
-    2009), by a fixed seed: same votes, same shares. Nodes without weight get exactly 0, equal nodes exactly the same.
+    Exact, over all sets, for up to `MOST_EXACT` nodes with a weight; beyond that, over random orders (Castro et al.
+    2009) with a fixed seed, so that the same votes give the same shares. Nodes without weight get exactly 0, equal
+    nodes exactly the same.
     """
     m, classes = votes.scores.shape
     players = np.flatnonzero(votes.weights > 0)
@@ -65,12 +65,12 @@ def shares_of(votes: Votes) -> Shares:
 def redundant_nodes(
     members: Sequence[Votes], predicted: int, least: float = 0.1, kept: float = 1 / 3
 ) -> tuple[int, ...]:
-    """Return the nodes that say the same, so that each alone gives the answer; () where there are not two.
+    """Return the redundant nodes, each of which alone leads to the prediction; () if there are fewer than two.
 
-    members: of an ensemble, whose mean probabilities are the answer; one for a model alone. Each node has a share of at
-    least `least` in the probability of class `predicted`, and takes less than `kept` of it away when it is left out, as
-    the others are still there. And with any one of them, without its equals, `predicted` stays the most probable class,
-    which it is not without all of them: where it is, other regions give the answer, and nobody needs these.
+    members: the votes of the members of an ensemble, or of a single model. Each redundant node has a share of at least
+    `least` in the probability of class `predicted`, but leaving it out reduces the probability by less than `kept` of
+    that share, since the others remain. With any one of them alone, `predicted` remains the most probable class;
+    without all of them it does not. If it does, the other regions suffice, and no redundant nodes are returned.
     """
     share = np.mean([shares_of(votes).values[:, predicted] for votes in members], axis=0)
     effect = np.mean([votes.deletion_effect(predicted) for votes in members], axis=0)
@@ -80,32 +80,35 @@ def redundant_nodes(
         if alone == alike:
             needed = len(alike) > 1 and _answer(members, alike) != predicted
             return tuple(alike) if needed else ()
-        alike = alone  # what is no equal of the others speaks beside them
+        alike = alone  # nodes removed from the candidates stay unmuted beside them
 
 
 def _answer(members: Sequence[Votes], muted: Sequence[int]) -> int:
-    """Index of the most probable class without the nodes `muted`."""
+    """Return the index of the most probable class without the nodes `muted`."""
     return int(np.mean([softmax(votes.muted(muted).logits) for votes in members], axis=0).argmax())
 
 
 def _values(votes: Votes, weights: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    """v of sets. weights: (...,) sums of a_i, terms: (..., K) sums of a_i s_i. A null node without weight says 0."""
+    """Return v of sets.
+
+    weights: (...,) sums of a_i, terms: (..., K) sums of a_i s_i. A null node without weight adds nothing.
+    """
     total = votes.null_weight + weights[..., None]
     logits = votes.bias + np.divide(votes.null + terms, total, out=np.zeros_like(terms), where=total > 0)
     return softmax(logits)
 
 
 def _exact(votes: Votes, weights: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    """(m, K), over all 2^m sets."""
+    """Return the shares (m, K), exactly, over all 2^m sets."""
     inside, counts = _sets(len(weights))
     return counts @ _values(votes, inside @ weights, inside @ terms)
 
 
-@lru_cache(maxsize=4)  # of the size of the case at hand, again after each edit
+@lru_cache(maxsize=4)  # for the number of nodes of the current case, also after edits
 def _sets(m: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return all sets of m nodes as rows of 0 and 1, (2^m, m), and what each counts for each node, (m, 2^m).
+    """Return all sets of m nodes as rows of 0 and 1, (2^m, m), and the weight of each set for each node, (m, 2^m).
 
-    A set of n nodes counts 1 / (m C(m-1, n-1)) for its members and -1 / (m C(m-1, n)) for the others.
+    A set of n nodes has weight 1 / (m C(m-1, n-1)) for its members and -1 / (m C(m-1, n)) for the others.
     """
     inside = (np.arange(2**m)[:, None] >> np.arange(m) & 1).astype(np.float64)
     sizes = inside.sum(axis=1).astype(int)
@@ -115,7 +118,10 @@ def _sets(m: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sampled(votes: Votes, weights: np.ndarray, terms: np.ndarray, twins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means and standard errors, (m, K) each, over pairs of orders. Each order's gains add up to the whole."""
+    """Return means and standard errors, (m, K) each, over pairs of random orders.
+
+    The increases of each order add up to the total.
+    """
     m, classes = terms.shape
     pairs = int(np.clip(_STEPS // m, _FEWEST_PAIRS, _PAIRS))
     orders = np.random.default_rng(_SEED).permuted(np.tile(np.arange(m), (pairs, 1)), axis=1)
@@ -131,7 +137,7 @@ def _sampled(votes: Votes, weights: np.ndarray, terms: np.ndarray, twins: np.nda
 
 
 def _means_of_twins(weights: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """(m, m) matrix that replaces each row by the mean over nodes with the same weight and scores."""
+    """Return the (m, m) matrix that replaces each row by the mean over nodes with the same weight and scores."""
     rows = np.column_stack([weights, scores])
     same = (rows[:, None] == rows[None]).all(axis=-1)
     return same / same.sum(axis=1, keepdims=True) if len(rows) else np.zeros((0, 0))

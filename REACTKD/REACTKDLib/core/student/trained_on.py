@@ -1,4 +1,4 @@
-"""What a model saw in training: an image, or a combination of images, that it never saw tells it nothing."""
+"""The images and combinations of images that a model saw in training; it cannot use any others."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from REACTKDLib.core.modality import MODALITIES, subset_name
 class TrainedOn:
     """The images of the cases that a model was trained on, under "trained_on" in its metadata.
 
-    images: a combination of inputs ('ct+fdg') -> the number of training cases that had just these. modality_dropout:
-    the chance that an image of a case was left out in a step; above 0 the model saw every part of each combination.
+    images: a combination of inputs ('ct+fdg') -> the number of training cases that had exactly these. modality_dropout:
+    the probability that an image of a case was left out of a step; above 0, the model saw every subset of each
+    combination.
 
-    Raises: ValueError that names what is wrong.
+    Raises: ValueError that names the fault.
 
     Example:
         >>> seen = TrainedOn({"ct+fdg": 60, "ct": 5}, modality_dropout=0.3)
@@ -42,27 +43,27 @@ class TrainedOn:
 
     @classmethod
     def cases(cls, modalities: Iterable[Sequence[str]], modality_dropout: float) -> TrainedOn:
-        """Count the cases. modalities: for each training case the images that it has."""
+        """Count the cases by combination. modalities: the images of each training case."""
         return cls(dict(Counter(subset_name(m) for m in modalities)), modality_dropout)
 
     @classmethod
     def from_metadata(cls, values: Any) -> TrainedOn:
-        """Return what `to_metadata` wrote. Raises: ValueError, TypeError."""
+        """Build from the form of `to_metadata`. Raises: ValueError, TypeError."""
         if not isinstance(values, Mapping):
             raise ValueError("trained_on must be an object")
         return cls(**values)
 
     def to_metadata(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {"images": dict(self.images), "modality_dropout": self.modality_dropout}
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Every image that at least one case had, in the order of reports."""
+        """The images that at least one case had, in the order of reports."""
         return tuple(m for m in MODALITIES if any(m in name.split("+") for name in self.images))
 
     def saw(self, modalities: Iterable[str]) -> bool:
-        """True when the model met just these images together in training."""
+        """Return True if the model saw exactly this combination in training."""
         wanted = set(modalities)
         for name in self.images:
             seen = set(name.split("+"))
