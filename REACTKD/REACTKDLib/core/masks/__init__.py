@@ -1,1 +1,1 @@
-"""Liver and tumor masks: regions, shells, surfaces, topology, what is wrong with a mask and its mending."""
+"""Liver and tumor masks: regions, shells, surfaces, topology, and checks and fixes of masks."""

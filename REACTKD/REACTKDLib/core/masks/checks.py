@@ -1,6 +1,6 @@
-"""What a reader should know about a case before believing its grade: checks of masks, images and their places.
+"""Checks of masks, images and their positions, whose findings a reader should know before trusting a grade.
 
-Nothing here stops the work but a PET that does not reach the liver. Every check gives findings, in plain sentences.
+Only a PET that does not cover the liver stops the work. All other checks return findings, in plain sentences.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from REACTKDLib.core.text import tr as _
 
 THICK_SLICE_MM = 5.0
 COARSE_PIXEL_MM = 2.0
-CUT_ML = 0.5  # a liver that only grazes the edge of the image is whole
-LOW_RESOLUTION_CELLS = 8  # a lesion of fewer cells of the grid fills no cell of the encoder's maps at half resolution
-#: codes that depend on the masks, from cleaning and checking: renewed when somebody edits them
+CUT_ML = 0.5  # a liver that only touches the edge of the image counts as whole
+LOW_RESOLUTION_CELLS = 8  # a smaller lesion fills no cell of the encoder's maps at half resolution
+#: codes of findings that depend on the masks, from cleaning and checking: updated after an edit
 MASK_FINDINGS = CLEANING_FINDINGS | {
     "one-voxel-lesion",
     "lesion-cut",
@@ -42,14 +42,16 @@ MASK_FINDINGS = CLEANING_FINDINGS | {
     "liver-cut",
     "liver-on-left",
 }
-#: codes that depend on the images and on where the masks lie in them: renewed too
+#: codes of findings that depend on the images and on the position of the masks in them: updated too
 UNDER_MASK_FINDINGS = frozenset({"liver-not-tissue", "pet-partly-outside", "tracers-maybe-swapped"})
 RENEWED_FINDINGS = MASK_FINDINGS | UNDER_MASK_FINDINGS
 _SIDES = {0: (_("left"), _("right")), 1: (_("back"), _("front")), 2: (_("lower end"), _("upper end"))}
 
 
 def checked(case: Case) -> Case:
-    """Return the case with cleaned masks and every finding, once: the one gate before grading.
+    """Return the case with cleaned masks and every finding, without duplicates.
+
+    Every case passes through this before grading.
 
     Raises: what `masks.cleaning.clean_masks` raises; PetOffLiver.
     """
@@ -65,12 +67,11 @@ def rechecked(
     lesions: np.ndarray | None = None,
     findings: Collection[Finding] | None = None,
 ) -> Case:
-    """Return a checked case with corrected masks: cleaned, and every finding renewed that does not follow from the
-    images alone.
+    """Return a checked case with corrected masks: they are cleaned, and every finding that depends on them is updated.
 
-    liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. lesions: those of another tumor, see `Case`.
-    findings: what the reading of both masks gave, see `DrawnMasks`; None keeps what is known of it.
-    memo: of earlier calls for the same images. Raises: what `checked` raises.
+    liver, tumor: bool (D, H, W) as drawn; None keeps the mask of the case. lesions: of the new tumor mask, see `Case`.
+    findings: from reading both masks, see `DrawnMasks`; None keeps the present ones. memo: cache of earlier calls for
+    the same images. Raises: what `checked` raises.
     """
     renewed = RENEWED_FINDINGS if findings is None else RENEWED_FINDINGS | {LEFT_OUT}
     kept = (*(finding for finding in case.findings if finding.code not in renewed), *(findings or ()))
@@ -79,16 +80,16 @@ def rechecked(
 
 
 def check_masks(case: Case, memo: Memo | None = None) -> tuple[Finding, ...]:
-    """Return the findings that follow from clean masks, with codes of `MASK_FINDINGS`.
+    """Return the findings on cleaned masks, with codes of `MASK_FINDINGS`.
 
-    memo: of earlier calls on the same grid; a lesion with the same voxels is not searched for necks again.
+    memo: cache of earlier calls on the same grid; a lesion with unchanged voxels is not searched for necks again.
     """
     regions = regions_of(case)
     return (*check_lesions(regions, memo), *check_liver(case, regions, memo))
 
 
 def check_case(case: Case) -> tuple[Finding, ...]:
-    """Return the findings on a case whose masks are clean. Raises: PetOffLiver."""
+    """Return the findings on a case with cleaned masks. Raises: PetOffLiver."""
     return (
         *check_masks(case),
         *check_spacing(case.reference, case.modalities[0]),
@@ -98,9 +99,9 @@ def check_case(case: Case) -> tuple[Finding, ...]:
 
 
 def check_under_masks(case: Case, memo: Memo | None = None) -> tuple[Finding, ...]:
-    """Return the findings that images give where clean masks lie, with codes of `UNDER_MASK_FINDINGS`.
+    """Return the findings on the images under cleaned masks, with codes of `UNDER_MASK_FINDINGS`.
 
-    memo: of earlier calls for the same images. Raises: PetOffLiver.
+    memo: cache of earlier calls for the same images. Raises: PetOffLiver.
     """
     memo = memo or Memo()
     box = liver_box(case)
@@ -110,7 +111,10 @@ def check_under_masks(case: Case, memo: Memo | None = None) -> tuple[Finding, ..
 
 
 def check_lesions(regions: RegionSet, memo: Memo | None = None) -> list[Finding]:
-    """Lesions of one voxel, lesions cut by the edge, and lesions that look like two. memo: see `check_masks`."""
+    """Return findings on lesions of one voxel, lesions cut by the edge, and lesions that look like two.
+
+    memo: see `check_masks`.
+    """
     findings = []
     for lesion in regions.lesions:
         if lesion.voxels == 1:
@@ -129,9 +133,9 @@ def check_lesions(regions: RegionSet, memo: Memo | None = None) -> list[Finding]
 
 
 def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
-    """Return what a grader would have to say of the lesions: none at all, or too small for a grid of `cell_mm`.
+    """Return the findings that a grader would add on the lesions: none at all, or too small for a grid of `cell_mm`.
 
-    Not part of `checked`, because the grader says it itself, and knows its grid.
+    Not part of `checked`, because the grader adds these itself, for its own grid.
     """
     regions = regions_of(case)
     if not regions.lesions:
@@ -155,9 +159,10 @@ def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
 
 
 def check_liver(case: Case, regions: RegionSet, memo: Memo | None = None) -> list[Finding]:
-    """A liver, or the organ of the task, of implausible volume, cut by the field of view, or on the wrong side.
+    """Return findings on a liver (or the organ of the task) of implausible volume, cut by the field of view, or on the
+    wrong side.
 
-    memo: of earlier calls for the same images.
+    memo: cache of earlier calls for the same images.
     """
     voxel_ml, organ = case.reference.voxel_ml, case.task.organ
     whole = sum(region.voxels for region in regions.regions) * voxel_ml
@@ -192,7 +197,7 @@ def check_liver(case: Case, regions: RegionSet, memo: Memo | None = None) -> lis
 
 
 def _center(case: Case) -> tuple[float, float, float] | None:
-    """Return the middle of the liver's box, mm RAS."""
+    """Return the center of the liver's box, mm RAS."""
     box = liver_box(case)
     if box is None:
         return None
@@ -231,12 +236,12 @@ def _cut_sides(case: Case) -> list[Finding]:
 
 
 def _mirrored(case: Case, regions: RegionSet, memo: Memo) -> list[Finding]:
-    """Only a CT shows where the body is: compare the center of the liver with that of the body."""
+    """Compare the center of the liver with that of the body, which only a CT shows."""
     ct, organ = case.volumes.get(Modality.CT), case.task.organ
     if ct is None or organ.side is None:
         return []
     share, middle = memo.of(("body",), lambda: _body(ct))
-    if share > 0.9:  # a crop inside the body has no sides
+    if share > 0.9:  # a crop inside the body shows no sides
         return []
     sizes = np.array([region.voxels for region in regions.regions])
     liver = sizes @ [region.centroid_ras[0] for region in regions.regions] / sizes.sum()
@@ -249,7 +254,7 @@ def _mirrored(case: Case, regions: RegionSet, memo: Memo) -> list[Finding]:
 
 
 def _body(ct: Volume) -> tuple[float, float]:
-    """Return the share of a CT that is body, and the place of its middle from left to right, mm."""
+    """Return the fraction of a CT that is body, and the left-right position of its center, mm."""
     step = tuple(max(1, n // 64) for n in ct.shape)
     body = ct.array[tuple(slice(None, None, s) for s in step)] > -300
     kji = center_of(body)[1] * step
@@ -257,7 +262,7 @@ def _body(ct: Volume) -> tuple[float, float]:
 
 
 def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:
-    """Thick slices and coarse pixels of a CT, and a header that holds no geometry."""
+    """Return findings on thick slices or coarse pixels of a CT, and on a header without geometry."""
     spacing = np.sort(volume.spacing)
     findings = []
     if modality is Modality.CT and spacing[2] > THICK_SLICE_MM + 1e-3:
@@ -280,7 +285,9 @@ def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:
 
 
 def check_ct_values(case: Case) -> list[Finding]:
-    """Tissue under the organ's mask that is not it: a mask in the wrong place, or CT values off scale."""
+    """Return the finding on CT values under the organ's mask that are not those of the organ: a misplaced mask, or
+    values on another scale.
+    """
     ct, organ = case.volumes.get(Modality.CT), case.task.organ
     if ct is None or organ.hu is None:
         return []
@@ -296,7 +303,7 @@ def check_ct_values(case: Case) -> list[Finding]:
 
 
 def check_coverage(case: Case) -> list[Finding]:
-    """How much of the liver each PET covers. Raises: PetOffLiver when it is nothing."""
+    """Return findings on the part of the liver that each PET covers. Raises: PetOffLiver if it covers none."""
     findings = []
     for modality, volume in case.volumes.items():
         if volume is case.reference:

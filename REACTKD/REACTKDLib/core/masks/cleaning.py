@@ -1,18 +1,18 @@
-"""Cleaning of masks by stated rules, so that what is graded is what was drawn.
+"""Cleaning of masks by the following rules, so that stray voxels and small gaps do not change a grade.
 
-1. Every lesion (26-connected) of at least 0.05 ml that lies in or touches the liver is kept, and the liver is made to
-   contain it (archives store "liver" without its tumors). Smaller ones, a voxel or two, are told and counted as liver
-   where they touch it, unless the reader keeps them: a slip of the brush would count as a lesion like any other.
-   More than 200 lesions are refused: no liver has them, and memory and report grow with every one.
-2. A lesion that neither lies in nor touches the liver is not graded. When that is every lesion, the masks do not belong
-   together: error. When others remain, it is left out with a warning that says where it is.
-3. Holes of the liver, fully enclosed by it (6-connected), are filled up to 1 ml each; larger ones (a cyst or a vessel
-   that somebody cut out) stay, with a remark.
-4. Pieces of the liver (26-connected) under 1 ml that hold no tumor are dropped, as slips of the brush; others stay.
-5. A liver of fewer than 27 voxels or less than 10 ml is no liver, and a liver that is tumor throughout leaves nothing
-   to compare with: errors.
+1. Every lesion (26-connected) of at least 0.05 ml that lies in or touches the liver is kept and added to the liver mask
+   (archives store "liver" without its tumors). Smaller ones, of a voxel or two, are reported and counted as liver if
+   they touch it, unless the reader keeps them: a slip of the brush would otherwise count as a lesion. More than 200
+   lesions are refused: no liver has that many, and memory and report grow with each.
+2. A lesion that neither lies in nor touches the liver is not graded. If this applies to all lesions, the masks do not
+   belong together: error. If others remain, it is left out with a warning that states its position.
+3. Holes of the liver, fully enclosed by it (6-connected), are filled up to 1 ml each; larger ones (such as a cyst or a
+   vessel that was cut out) are kept, with a finding.
+4. Pieces of the liver (26-connected) under 1 ml without tumor are removed, as slips of the brush; others are kept.
+5. A liver of fewer than 27 voxels or less than 10 ml is refused, and so is one that consists of tumor only, since the
+   lesions are compared with the parenchyma.
 
-For another task read its organ for the liver; its smallest volume is stated there.
+For another task, "liver" means its organ; the task states the smallest volume.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from REACTKDLib.core.text import plural
 from REACTKDLib.core.text import tr as _
 
 SMALLEST_LIVER_VOXELS = 27
-#: codes of the findings that cleaning gives
+#: codes of the findings of cleaning
 CLEANING_FINDINGS = frozenset(
     {
         "lesion-outside-liver",
@@ -55,7 +55,7 @@ CLEANING_FINDINGS = frozenset(
 class CleanMasks:
     """liver: bool (D, H, W), tumors included. tumor: bool (D, H, W). findings: what was changed or left out.
 
-    box: of the liver. lesions: of the tumor mask, None where it is empty.
+    box: of the liver. lesions: of the tumor mask, None if it is empty.
     """
 
     liver: np.ndarray
@@ -81,11 +81,11 @@ def clean_masks(
     keep_specks: bool = False,
     task: Task = HCC_GRADE,
 ) -> CleanMasks:
-    """Apply the rules above to bool masks (D, H, W); the inputs stay as they are.
+    """Apply the rules above to bool masks (D, H, W); the inputs are not changed.
 
-    memo: of earlier calls; a liver that was searched for holes and pieces is not searched again.
+    memo: cache of earlier calls; an unchanged liver is not searched for holes and pieces again.
 
-    keep_specks: also lesions under 0.05 ml. task: whose organ and lesions they are.
+    keep_specks: keep lesions under 0.05 ml. task: defines the organ and its lesions.
 
     Raises: NoLiver, LiverTooSmall, TumorOutsideLiver, TooManyLesions.
     """
@@ -135,7 +135,7 @@ def _check_liver_size(work: Work) -> None:
 
 
 def _leave_out_small(work: Work) -> list[Finding]:
-    """Lesions under 0.05 ml are no tumor; they are liver where they touch it."""
+    """Remove lesions under 0.05 ml from the tumor mask; they are liver if they touch it."""
     found = small_lesions(work.lesions, work.voxel_ml)
     if not found:
         return []

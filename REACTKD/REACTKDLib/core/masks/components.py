@@ -1,4 +1,4 @@
-"""The connected parts of a mask, searched once for all who ask: in a full-size CT that takes as long as a click."""
+"""Connected components of a mask, computed once and shared, since for a full-size CT this takes noticeable time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.images.neighbors import CONNECTED
 
-#: where `Case.derived` keeps the lesions of a clean tumor mask until its regions are known
+#: key in `Case.derived` of the lesions of a cleaned tumor mask, until its regions are computed
 LESIONS = "lesions"
-#: a part of a mask: its box, and its bool mask there
+#: a component of a mask: its box, and its bool mask there
 Part = tuple[Box, np.ndarray]
-_SMALL_VOXELS = 50_000  # a box that takes no time to search as it is
+_SMALL_VOXELS = 50_000  # a box too small to be worth dividing
 
 
 class Components(NamedTuple):
-    """The 26-connected parts of a mask. box: holds them all. found: each one's box and bool mask there, in the order
-    of first voxels. Boxes are parts of the mask's own array.
+    """The 26-connected components of a mask.
+
+    box: contains them all. found: the box and the bool mask of each, in the order of first voxels. The boxes are in the
+    indices of the mask's array.
     """
 
     box: Box
@@ -28,7 +30,7 @@ class Components(NamedTuple):
 
     @classmethod
     def of_labels(cls, box: Box, labels: np.ndarray) -> Components:
-        """Return what an array (d, h, w) of `box` says, 1 and up for each part and 0 outside."""
+        """Return the components of a label array (d, h, w) on `box`, with 1 and up for each component and 0 outside."""
         from scipy.ndimage import find_objects
 
         masks = ((where, labels[where] == n) for n, where in enumerate(find_objects(labels), start=1) if where)
@@ -36,17 +38,17 @@ class Components(NamedTuple):
 
     @property
     def sizes(self) -> list[int]:
-        """Voxels of each part."""
+        """Number of voxels of each component."""
         return [voxels_of(part) for part in self.found]
 
     @property
     def largest_first(self) -> list[Part]:
-        """The parts by their size; of those that are alike the one whose first voxel comes first."""
+        """The components by decreasing size; equal ones in the order of their first voxels."""
         sizes = self.sizes
         return [self.found[n] for n in sorted(range(len(sizes)), key=lambda n: -sizes[n])]
 
     def labels(self) -> np.ndarray:
-        """(d, h, w) int32 of `box`: 1 and up for each part in turn, 0 outside."""
+        """Return the label array (d, h, w) int32 on `box`: 1 and up for the components in order, 0 outside."""
         out = np.zeros([along.stop - along.start for along in self.box], dtype=np.int32)
         for number, (where, mask) in enumerate(self.found, start=1):
             own = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(where, self.box, strict=True))
@@ -54,15 +56,17 @@ class Components(NamedTuple):
         return out
 
     def moved(self, corner: tuple[int, int, int]) -> Components:
-        """The same in an array of which the present one is a part that begins at `corner`, (k, j, i)."""
+        """Return the same components in the indices of a larger array, in which the present one begins at `corner`, (k,
+        j, i).
+        """
         to = tuple(slice(start, None) for start in corner)
         return Components(_shifted(self.box, to), tuple((_shifted(where, to), mask) for where, mask in self.found))
 
 
 def components_of(mask: np.ndarray) -> Components | None:
-    """Return the parts of a bool mask (D, H, W), None where it is empty.
+    """Return the components of a bool mask (D, H, W), None if it is empty.
 
-    Lesions far apart are searched apart: the box of all of them is mostly empty.
+    Lesions that are far apart are searched separately, since the box of all of them is mostly empty.
     """
     from scipy.ndimage import label
 
@@ -77,10 +81,10 @@ def components_of(mask: np.ndarray) -> Components | None:
 
 
 def holes_of(mask: np.ndarray) -> tuple[Part, ...]:
-    """Return what a bool mask (D, H, W) encloses (6-connected)."""
+    """Return the holes of a bool mask (D, H, W): what it encloses (6-connected)."""
     from scipy.ndimage import label
 
-    outside, count = label(np.pad(~mask, 1, constant_values=True))  # the rim joins everything that is open
+    outside, count = label(np.pad(~mask, 1, constant_values=True))  # the padding connects everything outside
     if count <= 1:
         return ()
     outside[outside == outside[0, 0, 0]] = 0
@@ -89,7 +93,7 @@ def holes_of(mask: np.ndarray) -> tuple[Part, ...]:
 
 
 def voxels_of(part: Part) -> int:
-    """Return how many voxels a part has."""
+    """Return the number of voxels of a part."""
     return int(np.count_nonzero(part[1]))
 
 
@@ -100,7 +104,9 @@ def center_of_part(part: Part) -> np.ndarray:
 
 
 def _islands(mask: np.ndarray) -> Iterator[Box]:
-    """Yield boxes that hold all of a mask and part no component: cut where a plane is empty, again and again."""
+    """Yield boxes that together contain the mask and do not divide a component, by repeatedly cutting at empty
+    planes.
+    """
     waiting: list[Box] = [tuple(slice(0, n) for n in mask.shape)]
     while waiting:
         box = waiting.pop()
@@ -113,7 +119,7 @@ def _islands(mask: np.ndarray) -> Iterator[Box]:
 
 
 def _cut(mask: np.ndarray) -> list[Box]:
-    """Return the parts of a mask between the planes of one axis that are empty; one part where no axis has such."""
+    """Return the boxes of a mask between the empty planes of one axis; a single box if no axis has any."""
     whole = tuple(slice(0, n) for n in mask.shape)
     plane = mask.any(axis=0)
     for axis, filled in enumerate((mask.any(axis=(1, 2)), plane.any(axis=1), plane.any(axis=0))):
@@ -131,5 +137,5 @@ def _first_voxel(part: Part) -> tuple[int, int, int]:
 
 
 def _shifted(box: Box, by: Box) -> Box:
-    """Return a box given inside another in the array of that one."""
+    """Return a box given relative to another box in the indices of that box's array."""
     return tuple(slice(s.start + b.start, s.stop + b.start) for s, b in zip(box, by, strict=True))

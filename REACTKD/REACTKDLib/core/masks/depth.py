@@ -1,4 +1,4 @@
-"""How deep voxels lie below the surface of a mask, in mm."""
+"""The depth of voxels below the surface of a mask, in mm."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from REACTKDLib.core.images.geometry import bounding_box
 
 
 def signed_depth(mask: np.ndarray, spacing_kji: np.ndarray) -> np.ndarray:
-    """Depth below the surface of a mask, positive inside, by exact Euclidean distances between voxel centers.
+    """Return the depth below the surface of a mask, positive inside, by exact Euclidean distances between voxel
+    centers.
 
     Args:
-        mask: bool (D, H, W), at least one voxel true; what lies beyond the array is outside.
-        spacing_kji: (3,) mm along these axes. The surface lies half a mean voxel before the first voxel center.
+        mask: bool (D, H, W), at least one voxel true; everything beyond the array counts as outside.
+        spacing_kji: (3,) mm along these axes. The surface is taken half a mean voxel outside the outermost voxel
+            centers.
 
     Returns:
         (D, H, W) float64, mm.

@@ -1,8 +1,8 @@
-"""The longest axial diameter of a lesion, as RECIST 1.1 measures it: the longest line in any one axial slice.
+"""The longest axial diameter of a lesion, as in RECIST 1.1: the longest line within any one axial slice.
 
-Slices are those of the image that carries the masks, across the axis that runs nearest to S. The border lies halfway
-between the centers of a voxel inside and its neighbor outside, so a single voxel is as wide as it is, and a drawn disk
-as wide as the circle.
+Slices are those of the image on whose grid the masks are, across the axis closest to S. The border lies halfway between
+the centers of a voxel inside and its neighbor outside, so that the diameter of a single voxel is its width and that of
+a digitized disk is that of the circle.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def longest_axial_diameter(mask: np.ndarray, ijk_to_ras: np.ndarray) -> float:
     Source: RECIST 1.1, doi:10.1016/j.ejca.2008.10.026.
     """
     across = nearest_ras_axes(ijk_to_ras)[0][2]
-    rows, columns = (axis for axis in (2, 1, 0) if axis != across)  # index axes of the slices' array axes, in order
+    rows, columns = (axis for axis in (2, 1, 0) if axis != across)  # image axes of the slices' array axes, in order
     planes = np.moveaxis(mask, 2 - across, 0)
     steps = ijk_to_ras[:3, [rows, columns]]
     drawn_rows, drawn_columns = planes.any(axis=2), planes.any(axis=1)
@@ -35,15 +35,15 @@ def longest_axial_diameter(mask: np.ndarray, ijk_to_ras: np.ndarray) -> float:
 
 
 def _length(lines: np.ndarray) -> np.ndarray:
-    """Return from the first to the last true value of each row, in entries; 0 for a row without any."""
+    """Return the length from the first to the last true value of each row, in voxels; 0 for a row without any."""
     first, last = lines.argmax(axis=1), lines.shape[1] - lines[:, ::-1].argmax(axis=1)
     return np.where(lines.any(axis=1), last - first, 0)
 
 
 def _border(plane: np.ndarray) -> np.ndarray:
-    """Return points (n, 2), row and column, among which are the two ends: the outermost border of each row and column.
+    """Return points (n, 2), row and column, that include both ends: the outermost border of each row and column.
 
-    They lie around the plane's middle, so that squares of millimeters keep their digits.
+    They are relative to the plane's center, so that squared millimeters keep their precision.
     """
     ends = []
     for axis in (1, 0):

@@ -1,4 +1,4 @@
-"""What can be done about a finding on masks: other masks, for the reader to accept or not."""
+"""Fixes for findings on masks: proposed new masks, which the reader accepts or rejects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from REACTKDLib.core.text import tr as _
 
 Place = Sequence[float] | None
 
-#: finding code -> what the fix does, for a button; see `fix_words`
+#: finding code -> label of the button for its fix; see `fix_words`
 FIXES: Mapping[str, str] = MappingProxyType(
     {
         "holes-filled": _("Fill the small holes of the {organ}"),
@@ -33,12 +33,12 @@ FIXES: Mapping[str, str] = MappingProxyType(
 )
 
 
-#: finding code -> what is done about it with new segments, and the masks stay: see `worker.mending`
+#: finding code -> fix that adds new segments and leaves the masks unchanged: see `worker.mending`
 SPLITS: Mapping[str, str] = MappingProxyType({"lesion-neck": _("Split this lesion at its neck")})
 
 
 def fix_words(code: str, task: Task) -> str | None:
-    """Return what the fix of a finding does, with the words of the task; None for a code without one."""
+    """Return the description of the fix for a finding, in the words of the task; None for a code without a fix."""
     text = FIXES.get(code) or SPLITS.get(code)
     return None if text is None else text.format(organ=task.organ.name, lesion=task.lesion.name)
 
@@ -46,10 +46,10 @@ def fix_words(code: str, task: Task) -> str | None:
 def fix_masks(
     code: str, place_ras: Place, liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (liver, tumor), bool (D, H, W), mended for a finding; the inputs stay as they are.
+    """Return (liver, tumor), bool (D, H, W), fixed for a finding; the inputs are not changed.
 
-    code, place_ras: of the finding, which is of these masks as they are drawn. Masks come out as they were when the
-    fault is there no more.
+    code, place_ras: of the finding, which must be on these masks as drawn. If the fault is no longer there, the masks
+    are returned unchanged.
 
     Raises: UsageError for a code without a fix.
     """
@@ -69,7 +69,7 @@ def fix_masks(
 
 
 def split_lesions(mask: np.ndarray) -> list[np.ndarray]:
-    """Return the lesions of a bool mask (D, H, W), 26-connected, largest first, each as a mask of its own."""
+    """Return the lesions of a bool mask (D, H, W), 26-connected, largest first, each as a separate mask."""
     lesions = []
     for box, part in _parts(mask):
         lesions.append(np.zeros_like(mask))
@@ -101,7 +101,7 @@ def _keep_main(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: f
 
 
 def _add_tumor(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> None:
-    """Lesions that do not touch the liver are not graded, and so are not made liver either."""
+    """Add the tumor to the liver, except lesions that do not touch the liver, which are not graded."""
     _add(liver, [lesion for lesion, near in _with_nearness(liver, tumor) if near])
 
 
@@ -130,7 +130,7 @@ _STEPS: Mapping[str, Callable[..., None]] = {
 
 
 def _with_nearness(liver: np.ndarray, tumor: np.ndarray) -> list[tuple[Part, bool]]:
-    """Return the lesions, and whether each lies in or touches the liver."""
+    """Return the lesions, and for each whether it lies in or touches the liver."""
     from scipy.ndimage import binary_dilation
 
     near = binary_dilation(liver, CONNECTED)
@@ -138,7 +138,7 @@ def _with_nearness(liver: np.ndarray, tumor: np.ndarray) -> list[tuple[Part, boo
 
 
 def _nearest(parts: Sequence[Part], place: np.ndarray | None) -> Sequence[Part]:
-    """Return the part whose center is nearest to a place (k, j, i), as the only one; without a place the first."""
+    """Return only the part whose center is nearest to a position (k, j, i); without a position, the first one."""
     if not parts or place is None:
         return parts[:1]
     return [min(parts, key=lambda part: float(np.linalg.norm(center_of_part(part) - place)))]

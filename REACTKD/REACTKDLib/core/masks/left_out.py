@@ -1,4 +1,4 @@
-"""What of drawn masks does not lie in the image: it is not graded, so whoever reads the grade has to know."""
+"""Findings on the parts of drawn masks that lie outside the image and are therefore not graded."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Placed = tuple[np.ndarray, np.ndarray]
 
 
 def left_out(organ: Iterable[Placed], lesions: Iterable[Placed], grid: Grid, task: Task) -> list[Finding]:
-    """Return what to say of the parts of an organ and of its lesions that do not lie in the image's grid.
+    """Return the findings on the parts of an organ and of its lesions that lie outside the image's grid.
 
-    Raises: MaskOffImage where nothing of the one or the other does.
+    Raises: MaskOffImage if the organ or all lesions lie entirely outside.
     """
     findings = []
     for drawn, structure in ((organ, task.organ), (lesions, task.lesion)):
@@ -40,7 +40,7 @@ def left_out(organ: Iterable[Placed], lesions: Iterable[Placed], grid: Grid, tas
 
 
 def _share_inside(drawn: Iterable[Placed], grid: Grid) -> float:
-    """Share of the voxels of all these masks that lie in the grid; 1 where there is none."""
+    """Return the fraction of the voxels of all these masks that lie in the grid; 1 if there are none."""
     inside = whole = 0.0
     for mask, matrix in drawn:
         count = np.count_nonzero(mask)
@@ -50,7 +50,7 @@ def _share_inside(drawn: Iterable[Placed], grid: Grid) -> float:
 
 
 def _lies_in(shape: tuple[int, ...], matrix: np.ndarray, grid: Grid) -> bool:
-    """True where all of an array does: then no voxel needs to be looked at."""
+    """Return True if the whole array lies in the grid, so that no voxel needs to be checked."""
     if 0 in shape:
         return True
     places = (np.linalg.inv(grid.ijk_to_ras) @ matrix @ corners_of(shape).T)[:3]

@@ -1,8 +1,8 @@
-"""Lesions that touch: kept apart where each was drawn in a segment of its own, otherwise one lesion.
+"""Touching lesions: kept separate if each was drawn as its own segment, otherwise one lesion.
 
-A mask cannot say whether what it joins is one lesion or two. Separate segments that are named as lesions ("Tumor 1" and
-"Tumor 2", see `files.recognition.one_lesion_each`) say it; so they stay two regions although they touch. What has no
-such name, as a necrosis, belongs to the lesion that it touches.
+A mask alone does not show whether connected voxels are one lesion or two. Separate segments named as lesions ("Tumor 1"
+and "Tumor 2", see `files.recognition.one_lesion_each`) do, so they remain two regions even if they touch. Segments
+without such a name, such as a necrosis, belong to the lesion that they touch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import tr as _
 
-SAME_SHARE = 0.5  # of the smaller of two segments that overlap: beyond it they show one lesion
+SAME_SHARE = 0.5  # of the smaller of two overlapping segments: with more overlap they are one lesion
 
 
 class DrawnMasks(NamedTuple):
@@ -34,13 +34,13 @@ class DrawnMasks(NamedTuple):
 
 
 def empty_organ(task: Task) -> NoLiver:
-    """Return the error for an organ's mask without a voxel."""
+    """Return the error for an empty organ mask."""
     text = _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it.")
     return NoLiver(text, organ=task.organ.name)
 
 
 def missing_organ(drawn: bool, task: Task) -> NoLiver | MaskOffImage:
-    """Return the error for an organ without a voxel on its image. drawn: its segment has voxels, but elsewhere."""
+    """Return the error for an organ without voxels in its image. drawn: its segment has voxels, but elsewhere."""
     if not drawn:
         text = _("The {organ} segment is empty; draw the {organ}, or choose the segment that holds it.")
         return NoLiver(text, organ=task.organ.name)
@@ -52,11 +52,11 @@ def missing_organ(drawn: bool, task: Task) -> NoLiver | MaskOffImage:
 
 
 def lesion_map(drawn: Iterable[tuple[Box, np.ndarray]], shape: tuple[int, int, int]) -> np.ndarray | None:
-    """Return which voxel was drawn in which lesion's segment: uint16 (D, H, W) of `shape`, 1 and up, 0 for none.
+    """Return the lesion segment in which each voxel was drawn: uint16 (D, H, W) of `shape`, from 1, 0 for none.
 
-    drawn: of each segment that is named as a lesion, its box in the grid and its bool mask there; of two that overlap
-    the first keeps the voxels. None where fewer than two hold a voxel: then there is nothing to keep apart. Two of
-    which one lies by more than half in the other are one lesion, drawn twice or in parts.
+    drawn: for each segment named as a lesion, its box in the grid and its bool mask there; where two overlap, the first
+    keeps the voxels. Returns None if fewer than two contain a voxel, since there is nothing to separate. Two segments
+    are one lesion, drawn twice or in parts, if one overlaps the other by more than half.
     """
     drawn = [(box, mask) for box, mask in drawn if mask.any()]
     if len(drawn) < 2:
@@ -78,7 +78,7 @@ def lesion_map(drawn: Iterable[tuple[Box, np.ndarray]], shape: tuple[int, int, i
 
 
 def _shared(a: tuple[Box, np.ndarray], b: tuple[Box, np.ndarray]) -> int:
-    """Return how many voxels two placed masks have in common."""
+    """Return the number of voxels that two placed masks have in common."""
     low = [max(x.start, y.start) for x, y in zip(a[0], b[0], strict=True)]
     high = [min(x.stop, y.stop) for x, y in zip(a[0], b[0], strict=True)]
     if any(start >= stop for start, stop in zip(low, high, strict=True)):
@@ -93,8 +93,8 @@ def _shared(a: tuple[Box, np.ndarray], b: tuple[Box, np.ndarray]) -> int:
 def separate(whole: Components, lesions: np.ndarray | None, voxel_ml: float) -> Components:
     """Return the lesions of a tumor mask. whole: its 26-connected components. lesions: (d, h, w) on their box.
 
-    Without `lesions`, or where they keep nothing apart, the components. Else a component is cut where two lesions of
-    `lesions` meet. A piece under 0.05 ml that a cut leaves stays with its largest neighbor.
+    Without `lesions`, or if they separate nothing, these are the components. Otherwise a component is divided where two
+    lesions of `lesions` meet. A resulting piece under 0.05 ml is merged with its largest neighbor.
     """
     from scipy.ndimage import label
 
@@ -116,7 +116,7 @@ def separate(whole: Components, lesions: np.ndarray | None, voxel_ml: float) -> 
 
 
 def _joined(pieces: np.ndarray, owner: list[int], voxel_ml: float) -> np.ndarray:
-    """Return the number, 1 to n, of the lesion that each piece belongs to; 0 for the background."""
+    """Return the number, 1 to n, of the lesion to which each piece belongs; 0 for the background."""
     pairs = _touching(pieces)
     sizes = np.bincount(pieces.ravel(), minlength=len(owner))
     root = np.arange(len(owner))

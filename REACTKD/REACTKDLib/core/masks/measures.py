@@ -1,4 +1,4 @@
-"""The numbers of each region that radiologists know: longest axial diameter, and uptake in each PET."""
+"""Conventional measurements of each region: longest axial diameter, and uptake in each PET."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from REACTKDLib.core.memo import Memo
 
 @dataclass(frozen=True)
 class RegionMeasures:
-    """longest_axial_diameter_mm: of a lesion, None for the parenchyma. uptake: {modality: what is known of it}."""
+    """The measurements of one region.
+
+    longest_axial_diameter_mm: of a lesion, None for the parenchyma. uptake: modality -> its `RegionUptake`.
+    """
 
     longest_axial_diameter_mm: float | None = None
     uptake: Mapping[str, RegionUptake] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the entries of a region in the report's JSON."""
+        """Return the entries for a region in the report's JSON."""
         return {
             "longest_axial_diameter_mm": _rounded(self.longest_axial_diameter_mm, 2),
             "uptake": {
@@ -35,10 +38,12 @@ class RegionMeasures:
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> RegionMeasures | None:
-        """Return what `to_dict` wrote; None where a report has nothing of it, as those before this edition."""
+        """Return the measurements from the form of `to_dict`; None if a report has none, as in versions before this
+        edition.
+        """
         if "longest_axial_diameter_mm" not in entry:
             return None
-        names = [part.name for part in fields(RegionUptake)]  # what a newer version adds is left out
+        names = [part.name for part in fields(RegionUptake)]  # fields of a newer version are ignored
         uptake = {
             image: RegionUptake(*(values[name] for name in names)) for image, values in entry.get("uptake", {}).items()
         }
@@ -46,9 +51,9 @@ class RegionMeasures:
 
 
 def measures_of(case: Case, regions: RegionSet, memo: Memo | None = None) -> tuple[RegionMeasures, ...]:
-    """Return the measures of each region of a case.
+    """Return the measurements of each region of a case.
 
-    memo: of these images; a lesion with the same voxels is not measured again.
+    memo: cache for these images; a lesion with unchanged voxels is not measured again.
     """
     memo = memo or Memo()
     keys = {lesion.label: _key(regions, lesion) for lesion in regions.lesions}
@@ -69,7 +74,7 @@ def _diameter(regions: RegionSet, region: Region) -> float:
 
 
 def _key(regions: RegionSet, region: Region) -> bytes:
-    """A hash of a region's voxels and their place on the reference grid."""
+    """Return a hash of a region's voxels and their position on the reference grid."""
     digest = hashlib.blake2b(repr(region.box).encode(), digest_size=16)
     digest.update(np.packbits(regions.labels[region.box] == region.label))
     return digest.digest()

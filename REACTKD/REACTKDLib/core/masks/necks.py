@@ -1,11 +1,12 @@
-"""Necks: where one lesion of the mask looks like two that touch.
+"""Necks: places where one lesion of the mask looks like two lesions that touch.
 
-The depth below the surface (a Euclidean distance, in mm) has a peak in each core of a lesion. Between two cores the
-deepest way leads over a saddle: its depth is half the neck's width, as a peak's depth is half the core's. A lesion has
-a neck where the neck is narrower than 0.7 of the smaller core and parts two pieces of at least 0.5 ml. Pieces follow
-from a watershed of the depth; those that no such neck parts are joined again, the widest neck first.
+The depth below the surface (a Euclidean distance, in mm) has a peak in each core of a lesion. The deepest path between
+two cores crosses a saddle: its depth is half the width of the neck, as the depth of a peak is half the width of the
+core. A lesion has a neck if the neck is narrower than 0.7 of the smaller core and separates two pieces of at least 0.5
+ml. The pieces come from a watershed of the depth; pieces that no such neck separates are merged again, the widest neck
+first.
 
-How 0.7 was chosen, and what it finds and misses: docs/explanation/method.md, "Necks".
+docs/explanation/method.md, "Necks", explains the choice of 0.7, and what is found and missed.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from REACTKDLib.core.images.neighbors import CONNECTED, HALF_OF_NEIGHBORS
 from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.memo import Memo
 
-NARROW = 0.7  # of the smaller core's width
+NARROW = 0.7  # of the width of the smaller core
 SMALLEST_CORE_ML = 0.5
-CELLS = 24  # along the longest side; a large lesion in finer ones takes a tenth of a second
+CELLS = 24  # along the longest side; with more, a large lesion takes a tenth of a second
 
 
 @dataclass(frozen=True, eq=False)
 class Parted:
-    """A lesion cut at its necks. parts: int (d, h, w) on the lesion's box, 1 to `count`, largest first, 0 outside.
+    """A lesion divided at its necks. parts: int (d, h, w) on the lesion's box, 1 to `count`, largest first, 0 outside.
 
-    neck: (k, j, i) in the box, a voxel at the narrowest neck; None where there is none.
+    neck: (k, j, i) in the box, a voxel at the narrowest neck; None if there is none.
     """
 
     parts: np.ndarray
@@ -37,7 +38,7 @@ class Parted:
 
 
 def parted(mask: np.ndarray, spacing: np.ndarray) -> Parted:
-    """Cut a lesion, bool (d, h, w), at its necks. spacing: (3,) mm, k, j, i."""
+    """Divide a lesion, bool (d, h, w), at its necks. spacing: (3,) mm, k, j, i."""
     spacing = np.asarray(spacing, dtype=float)
     whole = Parted(mask.astype(np.int32), int(mask.any()), None)
     if np.count_nonzero(mask) * np.prod(spacing) / 1000 < 2 * SMALLEST_CORE_ML:
@@ -51,7 +52,7 @@ def parted(mask: np.ndarray, spacing: np.ndarray) -> Parted:
 
 
 def neck_of(regions: RegionSet, lesion: Region, memo: Memo | None = None) -> tuple[float, float, float] | None:
-    """Return where a lesion has its narrowest neck, mm RAS; None where it has none. memo: see `key`."""
+    """Return the position of a lesion's narrowest neck, mm RAS; None if it has none."""
     mask = regions.labels[lesion.box] == lesion.label
     digest = hashlib.blake2b(repr((lesion.box, mask.shape)).encode(), digest_size=16)
     digest.update(np.packbits(mask))
@@ -63,7 +64,9 @@ def neck_of(regions: RegionSet, lesion: Region, memo: Memo | None = None) -> tup
 
 
 def _coarse(mask: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mask with an empty rim, in cells of about a 24th of its longest side, and the voxels along each."""
+    """Return the mask with an empty margin, in cells of about a 24th of its longest side, and the cell size in
+    voxels.
+    """
     pace = (np.array(mask.shape) * spacing).max() / CELLS
     steps = np.maximum(1, np.floor(pace / spacing + 1e-6)).astype(int)
     padded = np.pad(mask, [(int(s), int(s + (-n) % s)) for s, n in zip(steps, mask.shape, strict=True)])
@@ -73,19 +76,22 @@ def _coarse(mask: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _basins(cells: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the depth of each cell in mm, and which peak of it the cell belongs to: 1 and up, 0 outside."""
+    """Return the depth of each cell in mm, and the peak (basin) to which it belongs: 1 and up, 0 outside."""
     from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum_filter
     from skimage.segmentation import watershed
 
     depth = distance_transform_edt(cells, sampling=spacing)
-    depth = np.where(cells, depth - float(np.mean(spacing)) / 2, 0.0)  # the surface lies half a cell before the first
-    smooth = np.where(cells, gaussian_filter(depth, 1.0 / spacing), 0.0)  # else every step of the surface has a peak
+    depth = np.where(cells, depth - float(np.mean(spacing)) / 2, 0.0)  # the surface lies half a cell outside
+    smooth = np.where(cells, gaussian_filter(depth, 1.0 / spacing), 0.0)  # or every step of the surface is a peak
     peaks, _count = label((maximum_filter(smooth, footprint=CONNECTED) == smooth) & cells, structure=CONNECTED)
     return depth, watershed(-smooth, peaks, mask=cells, connectivity=CONNECTED)
 
 
 def _join(basins: np.ndarray, depth: np.ndarray, cell_ml: float) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """Join basins that no neck parts. Returns the part of each basin, 1 and up, and a cell at the narrowest neck."""
+    """Merge basins that no neck separates.
+
+    Returns the part of each basin, 1 and up, and a cell at the narrowest neck.
+    """
     count = int(basins.max())
     volume = np.bincount(basins.ravel(), minlength=count + 1) * cell_ml
     peak = np.zeros(count + 1)
@@ -93,7 +99,7 @@ def _join(basins: np.ndarray, depth: np.ndarray, cell_ml: float) -> tuple[np.nda
     saddles, part = _saddles(basins, depth), np.arange(count + 1)
 
     def width(pair: tuple[int, int]) -> tuple[bool, float]:
-        """Whether a side is too small to be a core, then the neck's width as a share of the smaller core's."""
+        """Return whether a side is too small to be a core, and the neck's width relative to the smaller core's."""
         small = min(volume[list(pair)]) < SMALLEST_CORE_ML
         return small, saddles[pair][0] / max(min(peak[list(pair)]), 1e-6)
 
@@ -113,7 +119,7 @@ def _join(basins: np.ndarray, depth: np.ndarray, cell_ml: float) -> tuple[np.nda
 
 
 def _saddles(basins: np.ndarray, depth: np.ndarray) -> dict[tuple[int, int], tuple[float, tuple[int, int, int]]]:
-    """Return {two neighboring basins: (depth, cell) of the deepest way from one to the other}."""
+    """Return {two neighboring basins: (depth, cell) of the deepest path from one to the other}."""
     count, flat = int(basins.max()) + 1, np.arange(basins.size).reshape(basins.shape)
     codes, levels, cells = [], [], []
     for step in HALF_OF_NEIGHBORS:
@@ -138,7 +144,7 @@ def _saddles(basins: np.ndarray, depth: np.ndarray) -> dict[tuple[int, int], tup
 
 
 def _renamed(saddles: dict, gone: int, keep: int) -> dict:
-    """Return the saddles once basin `gone` has become part of `keep`: of two between the same parts the deeper."""
+    """Return the saddles after basin `gone` was merged into `keep`: of two between the same parts, the deeper one."""
     out: dict = {}
     for pair, saddle in saddles.items():
         a, b = sorted(keep if one == gone else one for one in pair)
@@ -148,7 +154,7 @@ def _renamed(saddles: dict, gone: int, keep: int) -> dict:
 
 
 def _laid_back(mask: np.ndarray, parts: np.ndarray, steps: np.ndarray, cell: tuple[int, int, int]) -> Parted:
-    """Return the parts of cells for the voxels of the mask, each part in one piece."""
+    """Return the parts of the cells as parts of the mask's voxels, each connected."""
     from scipy.ndimage import distance_transform_edt, label
 
     nearest = distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
@@ -161,7 +167,7 @@ def _laid_back(mask: np.ndarray, parts: np.ndarray, steps: np.ndarray, cell: tup
         pieces, _count = label(mask & (fine == n), structure=CONNECTED)
         cores[pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])] = rank
     nearest = distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
-    whole = np.where(mask, cores[tuple(nearest)], 0)  # crumbs beside a cut go to the nearest part
+    whole = np.where(mask, cores[tuple(nearest)], 0)  # fragments beside a cut go to the nearest part
     place = np.minimum(np.array(cell) * steps + steps // 2 - steps, np.array(mask.shape) - 1)
     inside = np.argwhere(mask)
     neck = inside[np.abs(inside - np.maximum(place, 0)).sum(axis=1).argmin()]

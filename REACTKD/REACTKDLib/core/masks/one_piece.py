@@ -1,4 +1,6 @@
-"""The organ as one piece without holes: small holes are filled, stray pieces dropped, and what stays gets a finding."""
+"""Makes the organ one piece without holes: small holes are filled and stray pieces removed, with findings on these and
+on what is kept.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ SPECK_ML = 1.0
 
 @dataclass(eq=False)
 class Work:
-    """The masks inside their common box, changed step by step. corner: (k, j, i) of the box."""
+    """The masks inside their common box, changed in steps. corner: (k, j, i) of the box."""
 
     liver: np.ndarray
     tumor: np.ndarray
@@ -33,19 +35,19 @@ class Work:
 
     @property
     def lesions(self) -> Components | None:
-        """Of the tumor mask as it is now, searched once."""
+        """The lesions of the current tumor mask, computed once."""
         if self._lesions is None:
             self._lesions = components_of(self.tumor)
         return self._lesions
 
     def erase_lesion(self, box: Box, mask: np.ndarray) -> None:
-        """Take the voxels of a mask on a box out of the tumor mask."""
+        """Remove the voxels of a mask on a box from the tumor mask."""
         self.tumor[box] &= ~mask
         self._lesions = None
 
     @property
     def voxel_ml(self) -> float:
-        """Of one voxel."""
+        """Volume of one voxel."""
         return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000
 
     def ras_of(self, part: Part) -> tuple[float, float, float]:
@@ -56,14 +58,17 @@ class Work:
 
 
 class Holes(NamedTuple):
-    """filled: those that become liver. findings: on these, and on holes that stay."""
+    """The holes of an organ. filled: those that become liver. findings: on these, and on holes that are kept."""
 
     filled: tuple[Part, ...]
     findings: tuple[Finding, ...]
 
 
 class Piece(NamedTuple):
-    """A piece of an organ. voxels: of it. is_main: the largest one. has_tumor: a voxel of a lesion lies in it."""
+    """A piece of an organ.
+
+    voxels: their number. is_main: the largest piece. has_tumor: it contains a voxel of a lesion.
+    """
 
     part: Part
     voxels: int
@@ -71,7 +76,7 @@ class Piece(NamedTuple):
     has_tumor: bool
 
     def is_speck(self, voxel_ml: float) -> bool:
-        """True for a slip of the brush: small, without a lesion, and not all there is."""
+        """Return True for a slip of the brush: small, without a lesion, and not the main piece."""
         return self.voxels * voxel_ml < SPECK_ML and not self.is_main and not self.has_tumor
 
 
@@ -102,8 +107,9 @@ def _holes(work: Work) -> Holes:
 
 
 def make_whole(work: Work, memo: Memo) -> list[Finding]:
-    """Fill small holes and drop stray pieces of the liver; return the findings on both. memo: of earlier calls on the
-    same grid and task; what was found of the same liver is not searched for again.
+    """Fill small holes and remove stray pieces of the liver; return the findings on both.
+
+    memo: cache of earlier calls on the same grid and task; an unchanged liver is not searched again.
     """
     known = (work.liver.shape, work.corner, hashlib.sha256(np.packbits(work.liver)).digest())
     holes = memo.of(("holes", *known), lambda: _holes(work))
@@ -123,7 +129,7 @@ def pieces_of(organ: np.ndarray, tumor: np.ndarray) -> list[Piece]:
 
 
 def drop_specks(work: Work) -> list[Finding]:
-    """Drop pieces under 1 ml without a lesion; findings name them and those that stay."""
+    """Remove pieces under 1 ml without a lesion; return findings on these and on the pieces that are kept."""
     pieces = pieces_of(work.liver, work.tumor)
     specks = [piece for piece in pieces if piece.is_speck(work.voxel_ml)]
     kept = [piece for piece in pieces if not piece.is_speck(work.voxel_ml)]

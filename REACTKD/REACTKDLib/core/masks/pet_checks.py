@@ -1,4 +1,4 @@
-"""Checks of PET images: their unit, the same file given twice, and FDG and acetate exchanged."""
+"""Checks of PET images: their unit, the same image given twice, and FDG and acetate swapped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SWAP_FACTOR = 1.15
 
 
 def check_pets(volumes: Mapping[Modality, Volume]) -> list[Finding]:
-    """Return the findings on units, and on one image that was given for both tracers."""
+    """Return the findings on units, and on the same image given for both tracers."""
     pets = {m: v for m, v in volumes.items() if m is not Modality.CT}
     findings = [_unit_finding(volume, modality) for modality, volume in pets.items()]
     if _given_twice(volumes):
@@ -29,7 +29,10 @@ def check_pets(volumes: Mapping[Modality, Volume]) -> list[Finding]:
 
 
 def check_exchanged(case: Case, memo: Memo) -> list[Finding]:
-    """Return the finding on tracers that may be exchanged, if they may. memo: of earlier calls for the same images."""
+    """Return the finding on tracers that may have been swapped, if so.
+
+    memo: cache of earlier calls for the same images.
+    """
     tracers = (Modality.FDG, Modality.ACETATE)
     if not case.task.organ.more_acetate or not all(tracer in case.volumes for tracer in tracers):
         return []
@@ -63,10 +66,10 @@ def _given_twice(volumes: Mapping[Modality, Volume]) -> bool:
 
 
 def liver_uptake(case: Case, tracer: Modality, memo: Memo) -> float | None:
-    """Return the median of a PET in the parenchyma over the median in the rest of the body, free of units.
+    """Return the median of a PET in the parenchyma over the median in the rest of the body, without unit.
 
     The body is where the PET itself is above 5 % of its 99th percentile, outside the liver's bounding box on the PET's
-    grid. None when there is too little of either. memo: of earlier calls for the same images.
+    grid. None if there is too little of either. memo: cache of earlier calls for the same images.
     """
     pet, places = case.volumes[tracer], parenchyma_places(case)
     to_index = np.linalg.inv(pet.ijk_to_ras) @ case.reference.ijk_to_ras
@@ -82,7 +85,7 @@ def liver_uptake(case: Case, tracer: Modality, memo: Memo) -> float | None:
 
 
 def _rest_of_body(pet: Volume, beside: Box) -> float | None:
-    """Return the median of the body outside a box; None where there is little of it, or nothing in it."""
+    """Return the median of the body outside a box; None if it is too small or has no uptake."""
     body = pet.array > 0.05 * np.percentile(pet.array, 99)
     body[beside] = False
     if np.count_nonzero(body) < 100:

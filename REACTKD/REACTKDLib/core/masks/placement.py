@@ -1,4 +1,4 @@
-"""Regions on the network's grid: which box of it they need, and how much of each cell each of them fills."""
+"""Regions on the network's grid: the box that they need, and the fraction of each cell that each of them fills."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from REACTKDLib.core.masks.shells import SHELL_REACH_MM, shell_box, shell_occupa
 from REACTKDLib.core.masks.topology import region_shape, topology_descriptors
 from REACTKDLib.core.memo import Memo
 
-# Boxes start at multiples of this, so that a box of the input grid is also a box of the maps at half and a quarter.
+# Boxes are aligned to multiples of this, so that a box of the input grid is also one of the maps at half and a quarter.
 ALIGN = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """What pooling needs to know of the masks.
+    """The masks in the form that pooling needs.
 
-    box: of the network's grid, holds every region. occupancy: (n, d, h, w) float32 on the box, node 0 the parenchyma.
-    shells: for each lesion a box within `box` and its shells (6, ...) there. topology: (7,) float32. keys: of each
-    lesion, the same whenever it fills the same cells and has the same shells. shape: (n, 2) float32, of each lesion
-    `region_shape`, of the parenchyma zeros; None where it was not asked for.
+    box: of the network's grid, contains every region. occupancy: (n, d, h, w) float32 on the box, node 0 the
+    parenchyma. shells: for each lesion a box within `box` and its shells (6, ...) there. topology: (7,) float32. keys:
+    of each lesion, equal if it fills the same cells and has the same shells. shape: (n, 2) float32, `region_shape` of
+    each lesion, zeros for the parenchyma; None if not requested.
     """
 
     box: Box
@@ -42,7 +42,7 @@ def place_regions(
 ) -> Placement:
     """Average the regions onto `grid` (along the reference volume's axes: see `Preparation.grid_for`).
 
-    memo: of this grid and reference volume; shells and shapes of lesions that have not changed are taken from it.
+    memo: cache for this grid and reference volume; shells and shapes of unchanged lesions are taken from it.
     """
     memo = memo or Memo()
     box = box_on(grid, regions.ijk_to_ras, regions.box)
@@ -62,7 +62,9 @@ def place_regions(
 
 
 def _key(regions: RegionSet, index: int, box: Box, own: Box) -> bytes:
-    """A hash of a lesion's voxels, of the parenchyma around it, and of the cells of the grid that it is placed on."""
+    """Return a hash of a lesion's voxels, of the parenchyma around it, and of the cells of the grid on which it is
+    placed.
+    """
     around = shell_box(regions, index)
     labels = regions.labels[around]
     kinds = (labels == 1).astype(np.uint8)
@@ -74,7 +76,7 @@ def _key(regions: RegionSet, index: int, box: Box, own: Box) -> bytes:
 
 
 def box_on(grid: Grid, ijk_to_ras: np.ndarray, box: Box, reach_mm: float = 0.0) -> Box:
-    """Return the box of `grid`, aligned to `ALIGN`, that holds a box of the reference grid and `reach_mm` around it.
+    """Return the box of `grid`, aligned to `ALIGN`, that contains a box of the reference grid and `reach_mm` around it.
 
     ijk_to_ras: (4, 4), of the reference grid.
     """

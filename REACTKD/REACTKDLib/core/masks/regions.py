@@ -1,4 +1,7 @@
-"""Regions: the parenchyma and every lesion, each with its mask, volume and place. These are the nodes of the graph."""
+"""Regions: the parenchyma and every lesion, each with its mask, volume and position.
+
+These are the nodes of the graph.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ class Region:
 
 
 class _Counted(NamedTuple):
-    """A region before it has its number: its box, its bool mask there, its voxels, and their mean place (k, j, i)."""
+    """A region that has no index yet: its box, its bool mask there, its number of voxels, and their centroid (k, j,
+    i).
+    """
 
     box: Box
     mask: np.ndarray
@@ -50,7 +55,10 @@ class _Counted(NamedTuple):
 
 
 def _in_order(whole: Components | None, lesions: np.ndarray | None, ijk_to_ras: np.ndarray) -> list[_Counted]:
-    """The lesions of a tumor mask as `RegionSet.from_masks` orders them. whole: its parts; `lesions` as there."""
+    """Return the lesions of a tumor mask in the order of `RegionSet.from_masks`.
+
+    whole: its components; `lesions` as there.
+    """
     if whole is None:
         return []
     box = whole.box
@@ -83,17 +91,17 @@ class RegionSet:
         lesions: np.ndarray | None = None,
         known: tuple[Box | None, Components | None] | None = None,
     ) -> RegionSet:
-        """Split masks into regions: lesions are the 26-connected components of `tumor`; every one is kept.
+        """Split masks into regions: lesions are the 26-connected components of `tumor`; all are kept.
 
-        liver, tumor: bool (D, H, W). lesions: cuts components where separate lesions touch, see `Case`. Lesions of
+        liver, tumor: bool (D, H, W). lesions: divides components where separate lesions touch, see `Case`. Lesions of
         equal size are ordered from inferior to superior, then by A, then R. known: the box of the liver and the
-        components of the tumor, where both have been looked for.
+        components of the tumor, if already computed.
         """
         box, parts = known or (bounding_box(liver), components_of(tumor))
         whole = box or (slice(0, 0),) * 3
         drawn = _in_order(parts, lesions, ijk_to_ras)
         kind = np.min_scalar_type(1 + len(drawn))
-        labels = np.zeros(liver.shape, dtype=kind)  # untouched pages cost nothing, so fill the box alone
+        labels = np.zeros(liver.shape, dtype=kind)  # pages of memory never written cost nothing: fill only the box
         labels[whole] = liver[whole]
         for label, lesion in enumerate(drawn, start=2):
             np.copyto(labels[lesion.box], kind.type(label), where=lesion.mask)
@@ -110,10 +118,10 @@ class RegionSet:
 
     @property
     def box(self) -> Box:
-        """The smallest box that holds every region; one voxel where none has any.
+        """The smallest box that contains every region; one voxel if all are empty.
 
-        Looked up, not searched: most pages of the labels were never touched, and reading them all takes a tenth of a
-        second for a large CT.
+        It is stored, not searched for: most memory pages of the labels were never written, and reading them all takes a
+        tenth of a second for a large CT.
         """
         boxes = [region.box for region in self.regions if region.voxels]
         return joined(boxes) if boxes else (slice(0, 1),) * 3
@@ -128,10 +136,10 @@ class RegionSet:
         return self.labels == self.regions[index].label
 
     def occupancy(self, grid: Grid) -> np.ndarray:
-        """Share of each grid cell that each region fills: (n, D, H, W) float32, area-averaged.
+        """Return the fraction of each grid cell that each region fills: (n, D, H, W) float32, area-averaged.
 
         The grid runs along the reference volume's own axes in nearest RAS order (see `Preparation.grid_for`), so the
-        averages are exact products of overlaps per axis: volume is conserved and no lesion inside the grid vanishes.
+        averages are exact products of overlaps along the axes: volume is conserved and no lesion in the grid is lost.
         """
         out = np.zeros((len(self.regions), *grid.shape), dtype=np.float32)
         for n, region in enumerate(self.regions):
@@ -141,7 +149,7 @@ class RegionSet:
 
 
 def regions_of(case: Case) -> RegionSet:
-    """Return the parenchyma and every lesion of the case's masks, worked out once for these masks."""
+    """Return the parenchyma and every lesion of the case's masks, computed once for these masks."""
     if "regions" not in case.derived:
         known = (liver_box(case), case.derived.pop(LESIONS)) if LESIONS in case.derived else None
         placed = case.reference.ijk_to_ras, case.lesions

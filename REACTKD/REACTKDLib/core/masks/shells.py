@@ -1,7 +1,7 @@
-"""Shells: a lesion cut by depth below its surface, so that a capsule or an active rim can be told from the inside.
+"""Shells: layers of a lesion by depth below its surface, to tell a capsule or an active rim from the interior.
 
 A mean over the whole lesion cannot show a ring; means over shells can. Depth is measured on the reference grid, in mm,
-then every shell is area-averaged to the network's grid like any other mask.
+and every shell is then area-averaged to the network's grid like any other mask.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from REACTKDLib.core.images.grid import Box, Grid
 from REACTKDLib.core.masks.depth import signed_depth
 from REACTKDLib.core.masks.regions import RegionSet, average_to_grid
 
-#: depth limits in mm, positive inside; the last shell is the outer third of the volume whatever its depth
+#: depth limits in mm, positive inside; the last shell is the outer third of the volume, whatever its depth
 DEPTHS_MM = ((-5.0, 0.0), (0.0, 2.5), (2.5, 5.0), (5.0, 10.0), (10.0, np.inf))
 SHELL_NAMES = ("outside 0-5 mm", "0-2.5 mm", "2.5-5 mm", "5-10 mm", "below 10 mm", "outer third")
-SHELL_REACH_MM = 6.0  # outside a lesion: the outermost shell and a millimeter
+SHELL_REACH_MM = 6.0  # outside a lesion: the outermost shell plus a millimeter
 
 
 def shell_box(regions: RegionSet, index: int) -> Box:
-    """The part of the reference grid that the shells of region `index` depend on."""
+    """Return the part of the reference grid on which the shells of region `index` depend."""
     pad = np.ceil(SHELL_REACH_MM / regions.spacing[::-1]).astype(int)
     return tuple(
         slice(max(s.start - p, 0), min(s.stop + p, n))
@@ -28,16 +28,16 @@ def shell_box(regions: RegionSet, index: int) -> Box:
 
 
 def lesion_depth(regions: RegionSet, index: int) -> tuple[np.ndarray, Box]:
-    """Signed depth (mm, positive inside) of region `index` on its padded box, and that box."""
+    """Return the signed depth (mm, positive inside) of region `index` on its padded box, and that box."""
     box = shell_box(regions, index)
     mask = regions.labels[box] == regions.regions[index].label
     return signed_depth(mask, regions.spacing[::-1]).astype(np.float32), box
 
 
 def shell_occupancy(regions: RegionSet, index: int, grid: Grid) -> np.ndarray:
-    """Area-averaged shells of lesion `index` on the network's grid: (6, D, H, W) float32, in the order of SHELL_NAMES.
+    """Return the area-averaged shells of lesion `index` on `grid`: (6, D, H, W) float32, in the order of SHELL_NAMES.
 
-    The shell outside is limited to parenchyma.
+    The shell outside the lesion is limited to parenchyma.
     """
     depth, box = lesion_depth(regions, index)
     labels = regions.labels[box]

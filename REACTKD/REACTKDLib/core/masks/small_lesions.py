@@ -1,6 +1,7 @@
-"""Lesions too small to be graded, and more lesions than can be: what a slip of the brush or an unfit mask leaves.
+"""Limits on lesions: those too small to be graded, as from a slip of the brush, and too many, as from an unsuitable
+mask.
 
-A stray voxel would count as a lesion like any other and move the grade by several points; hundreds of them would fill
+A stray voxel would count as a lesion like any other and change the probabilities by several points; hundreds would fill
 the memory and the report.
 """
 
@@ -27,7 +28,7 @@ def small_lesions(lesions: Components | None, voxel_ml: float) -> list[tuple[Box
 
 
 def touches(box: Box, mask: np.ndarray) -> bool:
-    """True when a mask (D, H, W) has a voxel in a box or beside it."""
+    """Return True if a mask (D, H, W) has a voxel in a box or adjacent to it."""
     return bool(mask[tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)].any())
 
 

@@ -1,4 +1,4 @@
-"""The surface of a mask as triangles, smooth enough to look at."""
+"""The surface of a mask as a triangle mesh, smoothed for display."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.masks.regions import Region, RegionSet
 
-CELL_MM = 2.0  # a whole organ drawn finer takes seconds and looks the same
+CELL_MM = 2.0  # a finer mesh of a whole organ takes seconds and looks the same
 SMOOTH_MM = 1.2
-SMALL_MM = 20.0  # regions up to this size are drawn as fine as they were marked
-LEAST_CELLS = 0.8  # blur of what is large at least, in cells: else thick slices show as steps
+SMALL_MM = 20.0  # regions up to this size keep the resolution of the mask
+LEAST_CELLS = 0.8  # minimum blur of a large region, in cells: otherwise thick slices show as steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +25,12 @@ class Surface:
 
 
 def surface_of(regions: RegionSet, region: Region) -> Surface:
-    """Return the surface of one region, closed at the edge of the image too; empty for a region without voxels.
+    """Return the surface of one region, also closed at the edge of the image; empty for a region without voxels.
 
-    Where the region is large the mask is averaged, to cells of at most 2 mm, those of the organ nearest to 2 mm. It is
-    blurred by 1.2 mm or one cell at most, where it is large by 0.8 cells at least, and cut at one half; for a region so
-    small that blurring leaves less, at half of what is left, so that every region has a surface.
+    The mask of a large region is averaged to cells of at most 2 mm; that of the organ, to cells as close to 2 mm as
+    possible. It is blurred by a Gaussian of 1.2 mm, limited to at most one cell and, for a large region, to at least
+    0.8 cells, and the surface is taken at one half. If blurring leaves a lower maximum, as in a small region, the
+    surface is taken at half of that, so that every region has one.
     """
     from skimage.measure import marching_cubes
 
@@ -40,9 +41,9 @@ def surface_of(regions: RegionSet, region: Region) -> Surface:
     points, triangles, normals, _ = marching_cubes(values, level=0.5 * min(1.0, float(values.max())))
     turn = matrix[:3, :3]
     ras = points[:, ::-1] @ turn.T + matrix[:3, 3]
-    across = normals[:, ::-1] @ np.linalg.inv(turn)  # normals go by the inverse transpose
+    across = normals[:, ::-1] @ np.linalg.inv(turn)  # normals transform by the inverse transpose
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
-    if np.linalg.det(turn) < 0:  # (k, j, i) mirrors the order of corners, and a left-handed matrix mirrors it back
+    if np.linalg.det(turn) < 0:  # (k, j, i) reverses the order of corners, and a left-handed matrix reverses it again
         triangles = triangles[:, ::-1]
     return Surface(ras.astype(np.float32), np.ascontiguousarray(triangles, np.int32), across.astype(np.float32))
 
@@ -54,7 +55,7 @@ def _placed(ijk_to_ras: np.ndarray, box: Box) -> np.ndarray:
 
 
 def _smooth(mask: np.ndarray, matrix: np.ndarray, is_organ: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mask as float32 with an empty margin, coarser where it is large and blurred, and its matrix."""
+    """Return the blurred mask as float32 with an empty margin, on a coarser grid if it is large, and its matrix."""
     from scipy.ndimage import gaussian_filter
 
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
@@ -72,8 +73,10 @@ def _smooth(mask: np.ndarray, matrix: np.ndarray, is_organ: bool) -> tuple[np.nd
 
 
 def _block_means(mask: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Mean of a bool mask over blocks of `factors` voxels (k, j, i), which divide its shape; float32. By the counts of
-    a block's places, one after the other: NumPy's mean over three axes takes ten times as long.
+    """Return the mean of a bool mask over blocks of `factors` voxels (k, j, i), which divide its shape; float32.
+
+    Computed by adding the positions within a block one after the other: NumPy's mean over three axes takes ten times as
+    long.
     """
     counts = np.zeros([n // f for n, f in zip(mask.shape, factors)], dtype=np.uint16)
     for k, j, i in np.ndindex(*factors):

@@ -1,6 +1,6 @@
-"""The graph's own descriptors: how many lesions, how large, how spread, how irregular. From masks alone.
+"""Descriptors of the set of lesions, from masks alone: their number, size, spread and irregularity.
 
-Softmax pooling over nodes cannot count; this node can, and the report shows it as a node of its own.
+Softmax pooling over nodes cannot count them; this additional node can, and the report shows it separately.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ TOPOLOGY_NAMES = (
 
 @dataclass(frozen=True, eq=False)
 class Topology:
-    """values: (7,) float32 in the order of `names`; all zeros when there is no lesion."""
+    """values: (7,) float32 in the order of `names`; all zeros if there is no lesion."""
 
     values: np.ndarray
     names: tuple[str, ...] = TOPOLOGY_NAMES
 
 
 def margin_irregularity(mask: np.ndarray, spacing_kji: np.ndarray) -> float:
-    """Rms variation of the surface radius over its mean, from a mask (D, H, W) and its spacing in mm (k, j, i).
+    """Return the RMS variation of the surface radius over its mean. mask: (D, H, W); spacing_kji: (3,) mm (k, j, i).
 
-    Radii run from the centroid to the centers of surface voxels; the variance that voxels alone cause
-    ((sum of squared spacings) / 36, a uniform error along a random normal) is taken off. Floor 0.02. On thick slices
-    voxels cause more, so small lesions look irregular there: a sphere of 16 mm on slices of 5 mm has 0.09.
+    Radii are from the centroid to the centers of surface voxels. The variance caused by the voxel grid alone ((sum of
+    squared spacings) / 36, a uniform error along a random normal) is subtracted. The minimum is 0.02. On thick slices
+    voxels cause more variance, so small lesions look irregular there: a sphere of 16 mm on slices of 5 mm has 0.09.
     """
     inner = np.pad(mask, 1)
-    for axis in range(3):  # voxels whose six neighbors are all of the mask
+    for axis in range(3):  # voxels whose six neighbors all belong to the mask
         here, there = np.moveaxis(inner, axis, 0), np.moveaxis(np.pad(mask, 1), axis, 0)
         here[1:-1] &= there[:-2] & there[2:]
     points = np.argwhere(mask & ~inner[1:-1, 1:-1, 1:-1]) * spacing_kji
@@ -52,14 +52,14 @@ def margin_irregularity(mask: np.ndarray, spacing_kji: np.ndarray) -> float:
 
 
 def region_shape(regions: RegionSet, index: int) -> np.ndarray:
-    """(2,) float32 of a lesion: ln of its volume in ml, ln of its margin's irregularity on the reference grid."""
+    """Return (2,) float32 of a lesion: ln of its volume in ml, ln of its margin irregularity on the reference grid."""
     lesion = regions.regions[index]
     margin = margin_irregularity(regions.labels[lesion.box] == lesion.label, regions.spacing[::-1])
     return np.array([np.log(max(lesion.volume_ml, 1e-3)), np.log(margin)], dtype=np.float32)
 
 
 def topology_descriptors(regions: RegionSet) -> Topology:
-    """Describe the set of lesions; margin irregularity is that of the largest one on the reference grid."""
+    """Describe the set of lesions; the margin irregularity is that of the largest lesion on the reference grid."""
     lesions = regions.lesions
     if not lesions:
         return Topology(np.zeros(len(TOPOLOGY_NAMES), dtype=np.float32))

@@ -1,15 +1,16 @@
-"""Uptake of the regions in each PET: SUVmax, SUVmean and SUVpeak where the unit is SUV, and the tumor-to-liver ratio.
+"""Uptake of the regions in each PET: SUVmax, SUVmean and SUVpeak if the unit is SUV, and the tumor-to-liver ratio.
 
-A lesion is measured on the PET's own voxels: those whose centers lie in it. One so small that it holds no center gets
-the voxels in which its own centers lie.
+A lesion is measured on the PET's own voxels, those whose centers lie in it. If it is so small that it contains no
+center, the voxels that contain the centers of its own voxels are used.
 
 - SUVmax, SUVmean: the largest and the mean value of these voxels.
-- SUVpeak: the largest mean in a sphere of 1 ml (radius 6.2 mm) around one of them; a voxel that the sphere cuts counts
-  by its part inside. The sphere may reach past the lesion's border (PERCIST 1.0, doi:10.2967/jnumed.108.057307). None
-  for a lesion under 1 ml, where it would measure the surroundings.
-- Tumor-to-liver ratio: the largest value over the liver's mean. Needs a unit proportional to activity, no SUV.
+- SUVpeak: the largest mean in a sphere of 1 ml (radius 6.2 mm) around one of them; a voxel that is partly in the sphere
+  counts in proportion. The sphere may extend beyond the lesion's border (PERCIST 1.0, doi:10.2967/jnumed.108.057307).
+  None for a lesion under 1 ml, where it would measure the surroundings.
+- Tumor-to-liver ratio: the largest value over the liver's mean. Needs a unit proportional to activity, not necessarily
+  SUV.
 - The liver's mean is that of the middle half of the values in the parenchyma (which vessels move less than a plain
-  mean), at least 3 mm away from every lesion; without that margin where it leaves less than a tenth of the samples.
+  mean), at least 3 mm away from every lesion; without that margin if it leaves less than a tenth of the samples.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.modality import Modality
 
 LIVER_SAMPLES = 6_000
-LIVER_SEEN = 0.5  # of the parenchyma must lie in the PET; of a lesion, all of it
+LIVER_SEEN = 0.5  # of the parenchyma must lie in the PET; a lesion must lie in it entirely
 MARGIN_MM = 3.0
 PEAK_ML = 1.0
 PEAK_MM = float((3 * 1000 * PEAK_ML / (4 * np.pi)) ** (1 / 3))
@@ -35,10 +36,11 @@ PEAK_MM = float((3 * 1000 * PEAK_ML / (4 * np.pi)) ** (1 / 3))
 
 @dataclass(frozen=True)
 class RegionUptake:
-    """One region in one PET; None for what is not claimed.
+    """The uptake of one region in one PET; None for values that are not reported.
 
-    suv_max, suv_mean, suv_peak: g/ml, None unless the PET is in SUVbw. Of the parenchyma only suv_mean, the liver's
-    mean. to_liver: of a lesion. unit_inferred: the unit is not stated, it follows from the values.
+    suv_max, suv_mean, suv_peak: g/ml, None unless the PET is in SUVbw. The parenchyma has only suv_mean, the liver's
+    mean. to_liver: tumor-to-liver ratio of a lesion. unit_inferred: the unit is not stated but inferred from the
+    values.
     """
 
     suv_max: float | None
@@ -62,9 +64,9 @@ def uptake_of(
 ) -> dict[str, tuple[RegionUptake | None, ...]]:
     """Return {modality: one entry for each region}, for every PET whose unit is proportional to activity.
 
-    That is SUVbw and Bq/ml; nothing is claimed of an unknown unit. None for a lesion that is not wholly in the PET.
-    keys: of each lesion by its label, the same whenever it has the same voxels; memo: of these images, where what was
-    measured of such a lesion is kept.
+    These are SUVbw and Bq/ml; nothing is reported for an unknown unit. None for a lesion that is not entirely in the
+    PET. keys: of each lesion by its label, equal if it has the same voxels; memo: cache for these images, with the
+    measurements of such lesions.
     """
     pets = {m: v for m, v in case.volumes.items() if m is not Modality.CT and v.unit in (Unit.SUVBW, Unit.BQML)}
     if not pets:
@@ -95,7 +97,7 @@ def _in_pet(
 
 
 def _level(volume: Volume, regions: RegionSet, lesion: Region, sphere: np.ndarray) -> _Level | None:
-    """Measure one lesion; None where not all of it lies in the PET. sphere: its `sphere_weights`."""
+    """Measure one lesion; None if it does not lie entirely in the PET. sphere: its `sphere_weights`."""
     from_reference = np.linalg.inv(volume.ijk_to_ras) @ regions.ijk_to_ras
     own = np.argwhere(regions.labels[lesion.box] == lesion.label) + [part.start for part in lesion.box]
     index = np.rint(_mapped(own, from_reference)).astype(int)
@@ -110,7 +112,7 @@ def _level(volume: Volume, regions: RegionSet, lesion: Region, sphere: np.ndarra
 
 
 def _mapped(kji: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return indices (n, 3) as (k, j, i) of another grid. matrix: (4, 4), of (i, j, k)."""
+    """Transform indices (n, 3) to (k, j, i) of another grid. matrix: (4, 4), for (i, j, k)."""
     return kji @ matrix[:3, :3][::-1, ::-1].T + matrix[:3, 3][::-1]
 
 
@@ -138,7 +140,9 @@ def _centers_in(volume: Volume, regions: RegionSet, lesion: Region, to_reference
 
 
 def _peak(volume: Volume, voxels: np.ndarray, weights: np.ndarray) -> float | None:
-    """Return the largest mean in a sphere of 1 ml around one of the voxels; None where none lies wholly in the PET."""
+    """Return the largest mean in a sphere of 1 ml around one of the voxels; None if no sphere lies entirely in the
+    PET.
+    """
     reach = np.array(weights.shape) // 2
     voxels = voxels[_is_inside(voxels - reach, volume.shape) & _is_inside(voxels + reach, volume.shape)]
     if len(voxels) == 0:
@@ -149,21 +153,23 @@ def _peak(volume: Volume, voxels: np.ndarray, weights: np.ndarray) -> float | No
 
 
 def _weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weighted mean around each voxel where all weights lie inside, so without the voxels near the edge.
+    """Return the weighted mean around each voxel for which all weights lie inside the array, so without voxels near the
+    edge.
 
-    By Fourier transforms of NumPy: the import of scipy.signal would take longer than the whole grading. weights: the
-    same when mirrored, so that a convolution is a correlation.
+    Computed by NumPy's Fourier transforms, since importing scipy.signal takes longer than the whole grading. weights:
+    mirror-symmetric, so that a convolution is a correlation.
     """
     axes = (0, 1, 2)
     spectrum = np.fft.rfftn(values) * np.fft.rfftn(weights, values.shape, axes)
-    valid = tuple(slice(size - 1, None) for size in weights.shape)  # what wraps around lies before
+    valid = tuple(slice(size - 1, None) for size in weights.shape)  # values that wrap around come before
     return np.fft.irfftn(spectrum, values.shape, axes)[valid]
 
 
 def sphere_weights(ijk_to_ras: np.ndarray) -> np.ndarray:
-    """Return how much of a sphere of 1 ml around a voxel's center lies in each voxel: (d, h, w), odd sizes, sum 1.
+    """Return the fraction of a sphere of 1 ml around a voxel's center that lies in each voxel: (d, h, w), odd sizes,
+    sum 1.
 
-    By points at most 0.4 mm apart in each voxel; one near the sphere's surface counts in part.
+    Computed from points at most 0.4 mm apart in each voxel; points near the sphere's surface count in part.
     """
     axes = ijk_to_ras[:3, :3]
     reach = PEAK_MM * np.linalg.norm(np.linalg.inv(axes), axis=1)  # half the sphere's extent in voxels, i, j, k
@@ -184,10 +190,12 @@ def sphere_weights(ijk_to_ras: np.ndarray) -> np.ndarray:
 
 
 class _Liver:
-    """Where the liver is measured: voxels of the parenchyma on an even lattice, and which are far from lesions."""
+    """The sample positions in the liver: voxels of the parenchyma on a regular lattice, and which of them are far from
+    lesions.
+    """
 
     def __init__(self, regions: RegionSet, keys: Mapping[int, Any], memo: Memo) -> None:
-        """keys, memo: surfaces of lesions that are known by these are not looked for again."""
+        """keys, memo: the cached surfaces of lesions with these keys are not computed again."""
         box, spacing = regions.regions[0].box, regions.spacing[::-1]
         sizes = np.array([part.stop - part.start for part in box])
         pace = (np.prod(sizes * spacing) / LIVER_SAMPLES) ** (1 / 3)
@@ -207,7 +215,7 @@ class _Liver:
                 self.near[close] = np.isfinite(distance)
 
     def mean_of(self, volume: Volume) -> float | None:
-        """Return the mean of the middle half of a PET's values; None where too little of the liver lies in the PET."""
+        """Return the mean of the middle half of a PET's values; None if too little of the liver lies in the PET."""
         if len(self.places) == 0:
             return None
         index = np.rint(_mapped(self.places, np.linalg.inv(volume.ijk_to_ras) @ self.ijk_to_ras)).astype(int)
@@ -222,7 +230,7 @@ class _Liver:
 
 
 def _surface_tree(regions: RegionSet, lesion: Region) -> Any:
-    """Return the outermost voxels of a lesion, mm, ready to be asked for the nearest."""
+    """Return a nearest-neighbor tree of the surface voxels of a lesion, in mm."""
     from scipy.ndimage import binary_erosion
     from scipy.spatial import cKDTree
 
