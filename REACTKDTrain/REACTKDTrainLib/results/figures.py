@@ -51,5 +51,5 @@ def save_figure(
         for suffix in suffixes:
             picture = io.BytesIO()
             figure.savefig(picture, format=suffix[1:], **_SAVED[suffix])
-            figure.set_layout_engine("none")  # reuse the layout of the first file: it takes half of the time
+            figure.set_layout_engine("none")  # reuse the layout of the first file: computing it is slow
             write_bytes(path.with_suffix(suffix), picture.getvalue())
