@@ -1,1 +1,1 @@
-"""Reading and writing images, segmentations and tables; which segment is the liver and which a tumor."""
+"""Reading and writing of images, segmentations and tables; recognition of the liver and tumor segments."""

@@ -1,4 +1,4 @@
-"""A hash of what files hold, by which work that was done with them is known again."""
+"""A hash of the content of files, which identifies work that was already done with them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _BLOCKS = 24
 
 
 def fingerprint_of(paths: Iterable[Path], *words: str, whole: bool = False) -> str:
-    """SHA-256 of the files' content, in order, and of `words` (choices that change what is read from them).
+    """Return the SHA-256 of the files' content, in order, and of `words` (settings that change what is read from them).
 
-    A file above 32 MB is read in 24 blocks of 1 MB spread over it, with its size: quick enough for a cohort of 131 CT
-    scans, and whoever exports an image again changes them all, since images are compressed or resampled as a whole. A
-    few voxels of an uncompressed mask can change between them; `whole` reads everything. Names and times play no part.
+    Of a file above 32 MB, 24 blocks of 1 MB spread over it are read, and its size: fast enough for a cohort of 131 CT
+    scans, and exporting an image again changes all blocks, since images are compressed or resampled as a whole. A
+    change of a few voxels of an uncompressed mask can be missed; `whole` reads everything. Names and times are ignored.
     Raises: OSError.
     """
     digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
@@ -39,9 +39,9 @@ def fingerprint_of(paths: Iterable[Path], *words: str, whole: bool = False) -> s
 
 
 def files_behind(path: Path, series: bool = False) -> list[Path]:
-    """Return the files that are read where `path` is given: all of a folder, or a header and the files of its voxels.
+    """Return the files that reading `path` involves: all files of a folder, or a header and its data files.
 
-    series: a DICOM file stands for the series around it, so for all files beside it and below.
+    series: a DICOM file stands for its series, so for all files beside it and below.
     """
     from REACTKDLib.core.files.dicom.series import is_dicom_source
     from REACTKDLib.core.files.formats.reading import read_header
@@ -52,7 +52,7 @@ def files_behind(path: Path, series: bool = False) -> list[Path]:
         return _files_below(path.parent) if series else [path]
     try:
         named = [part.path for part in read_header(path, "").parts]
-    except ReactkdError:  # told when it is read
+    except ReactkdError:  # reported when the file is read
         named = []
     named += [path.with_suffix(".hdr")] if path.suffix.lower() == ".img" and path in named else []
     return [path, *(file for file in dict.fromkeys(named) if file != path)]

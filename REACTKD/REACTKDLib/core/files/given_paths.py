@@ -1,4 +1,4 @@
-"""What is given for an image or a segmentation is a file, or a folder of one series; nothing else is opened."""
+"""Checks of the paths given for an image or a segmentation: only files, and folders of one series, are opened."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from REACTKDLib.core.errors import FileMissing, NotAnImage
 from REACTKDLib.core.text import tr as _
 
-#: how a file or a folder may be named
+#: types of a path
 PathLike = str | os.PathLike[str]
 MOST_ENTRIES = 10_000  # a dynamic PET has some thousand files; a folder of many cases, or "..", has more
 
 
 def check_path(path: PathLike, role: str) -> None:
-    """Look at what lies at `path` without opening it; what is missing is left to the reader.
+    """Check what is at `path` without opening it; a missing file is left to the reader.
 
-    role: what it is for the reader ("the CT"). Raises: NotAnImage for a device or a pipe, which would be read or waited
-    for without end, and for a folder of more than `MOST_ENTRIES` entries; FileMissing for a name that no file can have.
+    role: its name in messages ("the CT"). Raises: NotAnImage for a device or a pipe, whose reading might never end, and
+    for a folder of more than `MOST_ENTRIES` entries; FileMissing for an invalid file name.
     """
     try:
         mode = os.stat(path).st_mode
-    except ValueError as error:  # a NUL, or half a surrogate pair
+    except ValueError as error:  # a NUL, or a lone surrogate
         raise FileMissing(_("The name of {role} is none that a file can have; correct the path."), role=role) from error
     except OSError:
         return
@@ -38,7 +38,7 @@ def check_path(path: PathLike, role: str) -> None:
 
 
 def _entries(folder: Path) -> int:
-    """How many entries there are below `folder`, counted no further than needed; links to folders not followed."""
+    """Count the entries below `folder`, no further than needed, without following links to folders."""
     count = 0
     for _place, folders, names in os.walk(folder):
         count += len(folders) + len(names)

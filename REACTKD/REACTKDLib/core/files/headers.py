@@ -1,4 +1,4 @@
-"""What a header of an image file states, whatever its format, and the sentences for headers that cannot be right."""
+"""The content of an image file's header, whatever its format, and the errors for invalid headers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from REACTKDLib.core.text import tr as _
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MOST_VOXELS = 1 << 31  # 2,000 slices of 1,024 x 1,024
-SPACING_LIMITS = (1e-3, 1e3)  # mm; beyond, the unit or the header is wrong, and arithmetic overflows
+SPACING_LIMITS = (1e-3, 1e3)  # mm; outside, the unit or the header is wrong, and arithmetic overflows
 FARTHEST_MM = 1e6
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _WHOLE = re.compile(r"[+-]?\d{1,15}")
@@ -28,9 +28,11 @@ Encoding = Literal["raw", "deflate", "text", "hex"]
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of voxels. skip: bytes before them, -1 when they end with the file. size: bytes in the file, or None.
+    """A contiguous block of voxels in a file.
 
-    lines: to leave out behind `skip`. inside: bytes to leave out behind those, of what a compressed stream holds.
+    skip: bytes before it, -1 if the block ends with the file. size: bytes in the file, or None.
+
+    lines: number of lines to skip after `skip`. inside: bytes to skip after those, counted in the uncompressed stream.
     """
 
     path: Path
@@ -42,10 +44,10 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class ImageHeader:
-    """A header that has been checked. shape: the axes of the file, the slowest first.
+    """A checked header. shape: the axes of the file, the slowest first.
 
-    channels: which axis of `shape` holds the values of one voxel, None for scalars. parts: share the voxels evenly.
-    scale: slope and intercept of stored values, None where they are the values. fields, findings, other_places: see
+    channels: the axis of `shape` for the values of one voxel, None for scalars. parts: equal blocks of the voxels.
+    scale: slope and intercept of the stored values, None if none apply. fields, findings, other_places: see
     `files.volumes.RawImage`.
     """
 
@@ -62,7 +64,7 @@ class ImageHeader:
 
 
 def whole_numbers(text: str, role: str) -> list[int]:
-    """Return the whole numbers of a text. Raises: NotAnImage for anything else in it."""
+    """Return the integers in a text. Raises: NotAnImage for anything else."""
     words = text.split()
     if not words or not all(_WHOLE.fullmatch(word) for word in words):
         raise unreadable_header(role)
@@ -70,7 +72,7 @@ def whole_numbers(text: str, role: str) -> list[int]:
 
 
 def whole_number(text: str, role: str) -> int:
-    """Return the one whole number of a text. Raises: NotAnImage for anything else, and for several."""
+    """Return the single integer in a text. Raises: NotAnImage for anything else, or for several."""
     values = whole_numbers(text, role)
     if len(values) != 1:
         raise unreadable_header(role)
@@ -93,7 +95,7 @@ def numbers(text: str, role: str, nan: bool = False) -> np.ndarray:
 
 
 def check_spacing(values: np.ndarray, role: str) -> None:
-    """Raise BadSpacing unless every spacing is a number above zero that a voxel can have."""
+    """Raise BadSpacing unless every spacing is a plausible positive number."""
     values = np.asarray(values)
     shown = " x ".join(f"{v:g}" for v in values)
     if not np.all(np.isfinite(values)) or np.any(values <= 0):
@@ -108,7 +110,7 @@ def check_spacing(values: np.ndarray, role: str) -> None:
 
 
 def check_axes(axes: np.ndarray, role: str) -> None:
-    """Raise unless the columns of `axes` (3, 3) span space. Raises: BadSpacing, SingularDirection."""
+    """Check that the columns of `axes` (3, 3) span space. Raises: BadSpacing, SingularDirection."""
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(axes, axis=0)
     check_spacing(lengths, role)
@@ -119,7 +121,7 @@ def check_axes(axes: np.ndarray, role: str) -> None:
 
 
 def check_origin(origin: np.ndarray, role: str) -> None:
-    """Raise BadSpacing for a position that is not a number or that no scanner has."""
+    """Raise BadSpacing for a position that is not a number or is implausibly far away."""
     if not np.all(np.isfinite(origin)) or np.any(np.abs(origin) > FARTHEST_MM):
         raise BadSpacing(
             _("{role} states a position that no scan has; correct it or export the image again."), role=role
@@ -127,9 +129,9 @@ def check_origin(origin: np.ndarray, role: str) -> None:
 
 
 def check_three_dimensional(sizes: Sequence[int], role: str) -> None:
-    """Raise unless `sizes`, the fastest axis first, are three of at least two voxels, with ones only beyond the third.
+    """Check that `sizes`, the fastest axis first, are three of at least two voxels, and any further ones are 1.
 
-    Raises: NotThreeDimensional; NotAnImage for sizes that no image has.
+    Raises: NotThreeDimensional; NotAnImage for impossible sizes.
     """
     if any(n < 1 for n in sizes):
         raise unreadable_header(role)
@@ -146,7 +148,7 @@ def check_three_dimensional(sizes: Sequence[int], role: str) -> None:
 
 
 def incomplete_geometry(missing: Sequence[str], role: str) -> Finding:
-    """Return the finding that a file leaves a part of its geometry unsaid."""
+    """Return the finding for a file that does not state all of its geometry."""
     what = reduce(lambda some, last: _("{some} nor {last}").format(some=some, last=last), missing)
     text = _("{role} does not state {what}; check that left and right, sizes and places are as they should be.")
     return Finding("geometry-incomplete", "warning", text, role=role, what=what)
@@ -165,28 +167,28 @@ def too_long(role: str) -> NotAnImage:
 
 
 def data_file_missing(role: str) -> NotAnImage:
-    """Return the error for a header whose voxels lie in a file that is not there."""
+    """Return the error for a header whose data file is missing."""
     return NotAnImage(
         _("The file of {role} is a header alone, and its data file is missing; copy both into one folder."), role=role
     )
 
 
 def unreadable_header(role: str) -> NotAnImage:
-    """Return the error for a header that breaks the rules of its format."""
+    """Return the error for a header that violates its format."""
     return NotAnImage(
         _("The header of {role} cannot be read; export the image again as NIfTI, NRRD or MHA."), role=role
     )
 
 
 def not_an_image(role: str) -> NotAnImage:
-    """Return the error for a file that is none of the formats."""
+    """Return the error for a file in none of the supported formats."""
     return NotAnImage(
         _("The file of {role} is not an image that can be read; give a NIfTI, NRRD or MHA file."), role=role
     )
 
 
 def not_scalar(count: int, role: str) -> NotThreeDimensional:
-    """Return the error for an image of several values in each voxel."""
+    """Return the error for an image with several values per voxel."""
     return NotThreeDimensional(
         _("{role} has {count} values in each voxel (a color image?); save one scalar volume."), role=role, count=count
     )

@@ -1,4 +1,4 @@
-"""Which of the images a name says it is. Read narrowly: a name that says two things, or nothing, is not recognized."""
+"""Recognition of modalities by name. It is strict: an ambiguous name is not recognized."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PET = re.compile(r"\b(pet|pt|suv|suvbw)\b")
 
 
 def modality_of_name(name: str) -> Modality | None:
-    """Return what an image of this name is, or None.
+    """Return the modality of an image with this name, or None.
 
     "CT", "CT portal venous", "18F-FDG PET", "patient3_fdg", "PET_Acetate_SUV", "11C-ACT" are recognized; "PET" alone is
-    not, since it does not say the tracer; of "FDG PET/CT" the part behind the slash says how it was scanned.
+    not, since it does not state the tracer; in "FDG PET/CT", the part after the slash only states the scanner.
     """
     words = _words(name)
     if _OTHER.search(words):
@@ -34,7 +34,7 @@ def modality_of_name(name: str) -> Modality | None:
 
 
 def _words(name: str) -> str:
-    """Lower-case words of ASCII letters and digits, camel case taken apart."""
+    """Return lower-case words of ASCII letters and digits, with camel case split."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"[a-z0-9]+", text))

@@ -1,6 +1,6 @@
-"""Images that are in memory already: SimpleITK's, nibabel's, and arrays with their place in the patient.
+"""Images in memory: from SimpleITK or nibabel, and arrays with their position in the patient.
 
-They pass the same checks as files and give the same numbers; see `files.volumes.read_volume`.
+They undergo the same checks as files and give the same values; see `files.volumes.read_volume`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ from REACTKDLib.core.text import tr as _
 
 
 def raw_image(image: Any, role: str = _("the image")) -> RawImage:
-    """Return the array and the place of an image in memory.
+    """Return the array and the position of an image in memory.
 
-    image: a `Volume`, an image of SimpleITK (3-D), or a NIfTI image of nibabel, whose qform and sform are weighed as
-    those of a file. role: the words for it in messages.
+    image: a `Volume`, a 3-D SimpleITK image, or a nibabel NIfTI image, whose qform and sform are treated as in a file.
+    role: its name in messages.
 
-    Raises: UsageError for anything else, an array by itself included; NotAnImage, also for an image of nibabel whose
-    file is damaged, FileMissing where it is gone; NotThreeDimensional, NotFinite, BadSpacing, SingularDirection,
-    SkewedAxes.
+    Raises: UsageError for anything else, including a bare array; NotAnImage, also for a nibabel image whose file is
+    damaged, FileMissing if it is gone; NotThreeDimensional, NotFinite, BadSpacing, SingularDirection, SkewedAxes.
     """
     if isinstance(image, RawImage):
         return image
@@ -65,7 +64,8 @@ def volume_of(image: Any, modality: Modality) -> Volume:
 
     A `Volume` keeps the unit that it states; the unit of a PET is otherwise inferred from its values.
 
-    Raises: what `raw_image` raises; NotHounsfield, NotPet, also for a `Volume` that states a unit of the other.
+    Raises: what `raw_image` raises; NotHounsfield, NotPet, also for a `Volume` whose unit belongs to the other kind of
+    image.
     """
     role, stated = ROLES[modality], image.unit if isinstance(image, Volume) else Unit.UNKNOWN
     text = _("{role} is given as a volume in {unit}; check which image is which, or state its true unit.")
@@ -115,7 +115,7 @@ def _from_nibabel(image: Any, role: str) -> RawImage:
 
 
 def _voxels_of_nibabel(image: Any, role: str) -> np.ndarray:
-    """The values as nibabel scales them; it reads them from the file only now."""
+    """Return the values as scaled by nibabel, which reads the file only now."""
     try:
         array = np.asanyarray(image.dataobj)
         _check_stream(getattr(image.dataobj, "file_like", None))
@@ -127,7 +127,7 @@ def _voxels_of_nibabel(image: Any, role: str) -> np.ndarray:
 
 
 def _check_stream(source: Any) -> None:
-    """Read a .gz to its end: nibabel stops at the last voxel and never sees the checksum after it."""
+    """Read a .gz file to its end: nibabel stops at the last voxel and never checks the checksum after it."""
     if isinstance(source, str | os.PathLike) and os.fspath(source).casefold().endswith(".gz"):
         with open(source, "rb") as stream:
             inflater = Inflater(stream)

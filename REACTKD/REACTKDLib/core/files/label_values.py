@@ -1,4 +1,4 @@
-"""What the values of a label file mean: whole numbers are labels, fractions are refused, the same for every reader."""
+"""Interpretation of the values of a label file: integers are labels, fractions are refused, for every reader alike."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from REACTKDLib.core.errors import NotASegmentation
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import tr as _
 
-#: A header's scale, or a resampling of single precision, leaves values this close to the label that was meant.
+#: A scale in the header, or resampling in single precision, leaves values this close to the intended label.
 NEAR = 0.02
-# Labels of this many values and more may be a map of 0 to 255 or 0 to 100 percent.
+# Files with at least this many values may be maps of 0 to 255 or 0 to 100 percent.
 _FEW = 8
 
 
 def whole_labels(array: np.ndarray, role: str) -> tuple[np.ndarray, tuple[Finding, ...]]:
-    """Return the labels of any array as integers of the same shape, and what was done to get them.
+    """Return the labels of any array as integers of the same shape, and findings on the conversion.
 
-    Values within 0.02 of a whole number are that number: nothing else can be meant by 0.996 or 1.0000153, which scaled
-    integers give. role: the words for the file.
+    Values within 0.02 of an integer are taken as that integer: 0.996 or 1.0000153, which scaled integers give, cannot
+    mean anything else. role: the name of the file in messages.
 
-    Raises: NotASegmentation for fractions, for values below zero, and for such as no label has.
+    Raises: NotASegmentation for fractions, for negative values, and for values too large for a label.
     """
     findings: tuple[Finding, ...] = ()
     if array.dtype.kind not in "iufb":
         text = _("{role} holds values that are no labels (of the type {kind}); give whole numbers, or True and False.")
         raise NotASegmentation(text, role=role, kind=array.dtype.name)
-    if array.min(initial=0) <= -0.5:  # asked first: of an image the fractions are not what is wrong
+    if array.min(initial=0) <= -0.5:  # checked first: if the file is an image, fractions are not the main fault
         raise NotASegmentation(_("{role} holds values below zero; give a label map, not an image."), role=role)
     if array.dtype.kind == "f":
         labels = np.rint(array)
@@ -48,9 +48,9 @@ def whole_labels(array: np.ndarray, role: str) -> tuple[np.ndarray, tuple[Findin
 
 
 def mask_of(array: np.ndarray, role: str) -> tuple[np.ndarray, tuple[Finding, ...]]:
-    """Return where a file of one mask, whose labels may be any above 0, is not 0: bool, and findings.
+    """Return the mask, bool, of a file with one mask, which is nonzero where the mask is, and findings.
 
-    Raises: NotASegmentation as `whole_labels` does, and for fractions that are stored as 0 to 255 or 0 to 100.
+    Raises: NotASegmentation as `whole_labels` does, and for fractions stored as 0 to 255 or 0 to 100.
     """
     if array.ndim != 3:
         raise NotASegmentation(
@@ -67,7 +67,9 @@ def mask_of(array: np.ndarray, role: str) -> tuple[np.ndarray, tuple[Finding, ..
 
 
 def _is_graded(labels: np.ndarray) -> bool:
-    """True when many values lead up to the highest: lesions with numbers lie apart, probabilities pass through all."""
+    """Return True if many values lead up to the highest: numbered lesions are apart, probabilities pass through all
+    values.
+    """
     top = int(labels.max(initial=0))
     if top <= _FEW or np.unique(labels[labels > 0]).size <= _FEW:
         return False

@@ -1,4 +1,4 @@
-"""A liver that is drawn in parts: Couinaud's segments 1 to 8 or lobes, by terminology code or by name.
+"""A liver drawn in parts: Couinaud's segments 1 to 8 or lobes, recognized by terminology code or by name.
 
 Couinaud C. Le foie: etudes anatomiques et chirurgicales. Paris: Masson, 1957. Codes: DICOM PS3.16, CID 7170.
 """
@@ -15,7 +15,7 @@ from REACTKDLib.core.task_parts import COUINAUD
 
 Code = tuple[str, str]
 WHOLE = frozenset("12345678")
-#: Couinaud's segment of a code
+#: code -> Couinaud segment
 SEGMENT_OF_CODE: Mapping[Code, str] = {
     ("SCT", "71133005"): "1",
     ("SCT", "277956007"): "2",
@@ -44,7 +44,7 @@ _SEGMENT = r"(?:segments?|segm?|sg|s|couinaud)"
 _NAMED = re.compile(rf"\b{_SEGMENT} ?{_NUMERAL}\b")
 _NAMED_BEFORE = re.compile(rf"\b(?P<number>{_ROMAN_NUMERAL})(?P<half>[ab])? {_SEGMENT}\b")
 _BARE = re.compile(rf"(?P<number>{_ROMAN_NUMERAL})(?P<half>[ab])?|(?P<four>4) (?P<of_four>[ab])")
-# The caudate lobe counts to either side here: where both lobes are drawn, nobody draws it apart.
+# The caudate lobe belongs to either side here: if both lobes are drawn, it is not drawn separately.
 _OF_SIDE = {
     frozenset({"left"}): "1234",
     frozenset({"right"}): "15678",
@@ -58,9 +58,9 @@ _OF_SIDE = {
 
 @dataclass(frozen=True)
 class LiverPart:
-    """A part of the liver. covers: of Couinaud's segments, "4a" and "4b" for halves; empty where the name does not say.
+    """A part of the liver. covers: its Couinaud segments, "4a" and "4b" for halves; empty if the name does not tell.
 
-    sure: the name or code says liver too, which "S5" and "Left lobe" do not.
+    sure: the name or code also states the liver, which "S5" and "Left lobe" do not.
     """
 
     covers: frozenset[str]
@@ -68,14 +68,14 @@ class LiverPart:
 
 
 def part_codes(task: Task) -> frozenset[Code]:
-    """Return the codes of the parts that the organ of a task may be drawn in."""
+    """Return the codes of the parts in which the organ of a task may be drawn."""
     return frozenset(SEGMENT_OF_CODE if task.organ.parts == COUINAUD else ())
 
 
 def part_of_liver(name: str, codes: Iterable[Code] = ()) -> LiverPart | None:
-    """Return which part of the liver a segment shows by its codes, else by its name; None for anything else.
+    """Return the part of the liver that a segment shows, by its codes, else by its name; None for anything else.
 
-    "Segment_5" alone is none: that is how 3D Slicer names new segments.
+    "Segment_5" alone is not recognized: 3D Slicer gives new segments such names.
     """
     entry = SegmentName(name)
     known = next((SEGMENT_OF_CODE[code] for code in codes if code in SEGMENT_OF_CODE), None)
@@ -108,7 +108,7 @@ def _covered_by(number: re.Match) -> frozenset[str]:
 
 
 def missing_segments(parts: Iterable[LiverPart]) -> list[str]:
-    """Return which of the eight segments no part covers, in order; 4 needs both halves or neither."""
+    """Return the segments of the eight that no part covers, in order; 4 needs both halves or neither."""
     covered = set().union(*(part.covers for part in parts))
     halves = covered & {"4a", "4b"}
     if len(halves) == 2:

@@ -1,6 +1,6 @@
-"""The words of segment names for a task: for its organ, for its lesions, and what may stand beside them.
+"""The words of segment names for a task: for its organ, its lesions, and words that may accompany them.
 
-Words for lesions as such ("tumor", "lesion", "mass") and for editions and authors hold for every task.
+General words for lesions ("tumor", "lesion", "mass"), and words for versions and authors, apply to every task.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Literal
 
 from REACTKDLib.core.task_parts import Lesion, Organ
 
-#: what a segment shows: the organ of the task, or its lesions
+#: kind of a segment: the organ of the task, or its lesions
 Kind = Literal["liver", "tumor"]
 
 _LESIONS = (
     r"tumou?r(s|al|ous)?|lesions?|mass(es)?|neoplas(m|ms|ia|tic)|carcinomas?|cancers?|"
     r"metastas[ei]s|metastatic|mets|nodules?|malignan(t|cy)|gtv|necrosis|necrotic"
 )
-# One lesion, by a word for a whole one. What names a part ("necrosis", "viable"), all of them ("tumors", "whole") or
-# the image ("tumor PET") leaves open where one lesion ends.
+# Words for one whole lesion. Words for a part ("necrosis", "viable"), all of them ("tumors", "whole") or the image
+# ("tumor PET") do not state the extent of a single lesion.
 _ONE_LESION = r"tumou?r|lesion|mass|neoplasm|carcinoma|cancer|metastasis|nodule"
 _OF_ONE = (
     r"\d+|[a-z]|(ii|iii|iv|vi|vii|viii)|the|of|in|mask|seg|segment|segmentation|roi|voi|"
@@ -42,11 +42,11 @@ _ASIDE = "the of in mask masks label labels labelmap seg segm segment segmentati
 
 @dataclass(frozen=True, eq=False)
 class NameWords:
-    """Patterns for single words of a name, lower case. tumor, liver: words for lesions and organ, one or many of it.
+    """Patterns for single words of a name, lower case. tumor, liver: words for lesions and organ, singular or plural.
 
-    one_lesion: one whole lesion; of_one: what may stand beside it. neutral: what may stand beside either. host: what
-    lesions lie in. without: "minus tumor". aside: words that say nothing of who drew it or which it is.
-    phrases: names of several words -> the one word that they are read as.
+    one_lesion: one whole lesion; of_one: words that may accompany it. neutral: words that may accompany either. host:
+    what contains lesions. without: "minus tumor". aside: words that tell nothing about the author or the version.
+    phrases: names of several words -> the single word as which they are read.
     """
 
     tumor: re.Pattern
@@ -60,11 +60,11 @@ class NameWords:
     phrases: tuple[tuple[re.Pattern, str], ...]
 
     def kind_of(self, word: str) -> Kind | None:
-        """Return what one word names, if it names the organ or lesions."""
+        """Return the kind that one word names, if it is the organ or lesions."""
         return "tumor" if self.tumor.fullmatch(word) else "liver" if self.liver.fullmatch(word) else None
 
     def joined(self, text: str) -> str:
-        """Return a name in which "adrenal gland" is one word, if that is what the task calls its organ."""
+        """Return a name with phrases joined: "adrenal gland" as one word, if that is the task's name for its organ."""
         for pattern, word in self.phrases:
             text = pattern.sub(word, text)
         return text
@@ -100,7 +100,7 @@ def name_words(organ: Organ, lesion: Lesion) -> NameWords:
 
 
 def _is_understood(name: str, organ: Organ, lesion: Lesion) -> bool:
-    """True for "renal mass": a word for lesions as such, and words that may stand beside it."""
+    """Return True for "renal mass": a general word for lesions, and words that may accompany it."""
     beside = {*organ.beside, *lesion.beside, organ.name}
     return all(re.fullmatch(_LESIONS, word) or word in beside for word in name.split())
 

@@ -1,4 +1,4 @@
-"""Masks with places of their own, written to one file on the grid of the first, so that nothing is resampled."""
+"""Writes masks with separate positions to one file, on the lattice of the first, without resampling where possible."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MOST_SEGMENTS = 255  # label values are one byte
 
 
 def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
-    """Write the masks to `path`, a .seg.nrrd, or as an image of labels (.nii.gz, .nii) with the values 1, 2, ....
+    """Write the masks to `path`: a .seg.nrrd, or a label image (.nii.gz, .nii) with the values 1, 2, ....
 
-    The grid is the lattice of the first mask with voxels, as large as all of them need. A mask on another lattice is
+    The grid is the lattice of the first non-empty mask, extended to contain all of them. A mask on another lattice is
     resampled to it, nearest voxel.
 
-    Raises: EmptySegmentation when none has a voxel; UsageError, also for masks that overlap in an image of labels,
-    which would cut one of them; OutputNotWritable.
+    Raises: EmptySegmentation if all masks are empty; UsageError, also for masks that overlap in a label image, where
+    one would be cut; OutputNotWritable.
     """
     drawn = [entry for entry in masks if entry.mask.any()]
     if not drawn:
@@ -53,7 +53,7 @@ def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
 
 
 def _label_map(masks: Sequence[PlacedMask]) -> np.ndarray:
-    """Return (D, H, W) uint8 with n where mask n (from 1) is; the masks have one shape."""
+    """Return (D, H, W) uint8 with n in mask n (from 1); the masks have the same shape."""
     labels = np.zeros(masks[0].mask.shape, dtype=np.uint8)
     for label, entry in enumerate(masks, start=1):
         if labels[entry.mask].any():

@@ -1,9 +1,9 @@
-"""Which segments show the liver and which the tumors: by terminology code, then by name, then by the user's word.
+"""Recognition of the liver and tumor segments: by terminology code, then by name, or as the user states.
 
-For another task "liver" stands for its organ and "tumor" for its lesions: codes and words are those that it states.
+For another task, "liver" stands for its organ and "tumor" for its lesions, with the codes and words that it states.
 
-A wrong guess here is a wrong grade without any sign: what can be read in two ways is asked, and the error lists what is
-there. How names are read: `segment_names`; a liver drawn in parts: `liver_parts`.
+A wrong guess would give a wrong grade without any sign. Ambiguous names are therefore an error, which lists the
+segments. `segment_names` reads names; `liver_parts` handles a liver drawn in parts.
 """
 
 from __future__ import annotations
@@ -29,16 +29,15 @@ from REACTKDLib.core.text import tr as _
 
 __all__ = ["Candidate", "Choice", "Code", "CodeVerdict", "Kind", "choose", "recognize_code", "recognize_name"]
 
-#: what NoLiver says where no name and no code is the organ's
+#: message of NoLiver if no name or code is that of the organ
 NOT_RECOGNIZED = _(
     "No segment is recognized as the {organ} among {segments}; say which one it is ({option} NAME or LABEL on the "
     "command line), or draw it."
 )
 
-# SNOMED CT, and the older SNOMED RT codes that archives still hold.
-# Necrosis: part of a lesion, as in HCC-TACE-Seg.
+# SNOMED CT, and the older SNOMED RT codes that archives still contain. Necrosis: part of a lesion, as in HCC-TACE-Seg.
 PART_CODES = frozenset({("SCT", "6574001"), ("SRT", "M-54000")})
-#: of lesions as such, in whatever organ; a task adds its own
+#: general codes of lesions, in any organ; a task adds its own
 TUMOR_CODES = frozenset(
     {
         ("SCT", "4147007"),  # Mass
@@ -56,7 +55,7 @@ TUMOR_CODES = frozenset(
         *PART_CODES,
     }
 )
-# Codes that only say that there is something; a new segment in Slicer is tagged Tissue.
+# Codes without specific meaning; a new segment in Slicer is tagged Tissue.
 _OPEN_CODES = frozenset(
     {("", ""), ("SCT", "85756007"), ("SRT", "T-D0050"), ("SCT", "123037004"), ("SCT", "49755003"), ("SRT", "M-01000")}
 )
@@ -64,7 +63,10 @@ _OPEN_CODES = frozenset(
 
 @dataclass(frozen=True)
 class CodeVerdict:
-    """kind: what a code says, or None for something else. says_nothing: the code leaves it open."""
+    """The meaning of a code.
+
+    kind: what it states, or None for something else. says_nothing: the code has no specific meaning.
+    """
 
     kind: Kind | None
     says_nothing: bool
@@ -74,8 +76,8 @@ class CodeVerdict:
 class Candidate:
     """A segment or label to choose from.
 
-    key: what the user may call it by, besides `name`: its label number. type_code, region_code: (scheme, value), or
-    ("", "") when there is none.
+    key: an alternative to `name` for selecting it: its label value. type_code, region_code: (scheme, value), or ("",
+    "") if there is none.
     """
 
     key: str
@@ -88,7 +90,7 @@ class Candidate:
 class Choice:
     """The indices of the chosen candidates; tumors may be empty.
 
-    guessed: chosen by the convention of label numbers, which the reader should know.
+    guessed: chosen by the convention for label values, which the reader should know.
     """
 
     livers: tuple[int, ...]
@@ -97,7 +99,7 @@ class Choice:
 
 
 def recognize_code(type_code: Code, region_code: Code = ("", ""), task: Task = HCC_GRADE) -> CodeVerdict:
-    """Return what a terminology code says. A mass in another organ (by its region code) is no tumor here."""
+    """Return the meaning of a terminology code. A mass in another organ (by its region code) is not a tumor here."""
     if type_code in _OPEN_CODES:
         return CodeVerdict(None, True)
     if type_code in task.organ.keys:
@@ -114,11 +116,11 @@ def choose(
     tumor: Sequence[str] | None,
     task: Task = HCC_GRADE,
 ) -> Choice:
-    """Return which candidates are the liver and the tumors, or organ and lesions of another task.
+    """Return the candidates for liver and tumors, or organ and lesions of another task.
 
-    liver, tumor: names or keys (label numbers) that the user gave; None leaves the choice to codes, then names; an
-    empty `tumor` says that there is none. Labels without names, 1 or 1 and 2 only, are read as LiTS and the Medical
-    Segmentation Decathlon write them: 1 liver, 2 tumor.
+    liver, tumor: names or keys (label values) that the user gave; with None they are chosen by codes, then names; an
+    empty `tumor` means that there is none. Unnamed labels, 1 or 1 and 2 only, are read by the convention of LiTS and
+    the Medical Segmentation Decathlon: 1 liver, 2 tumor.
 
     Raises: EmptySegmentation, LabelMissing, NoLiver, AmbiguousSegment.
     """
@@ -147,7 +149,7 @@ def choose(
 
 
 def one_lesion_each(candidates: Sequence[Candidate], tumors: Iterable[int], task: Task = HCC_GRADE) -> tuple[int, ...]:
-    """Return the indices of those tumors that are one whole lesion by their names: see `masks.lesions`."""
+    """Return the indices of the tumors whose names denote one whole lesion: see `masks.lesions`."""
     return tuple(i for i in tumors if _is_one_lesion(candidates[i], task))
 
 
@@ -161,7 +163,7 @@ def _kind_of(candidate: Candidate, task: Task) -> Kind | None:
 
 
 def _by_convention(candidates: Sequence[Candidate], kinds: Sequence[Kind | None]) -> list[Kind | None] | None:
-    """Return kinds for nameless labels {1} and {1, 2}; None when the labels have names or other numbers."""
+    """Return the kinds of unnamed labels {1} and {1, 2}; None if the labels have names or other values."""
     if any(kinds) or any(candidate.name != _("label {key}").format(key=candidate.key) for candidate in candidates):
         return None
     numbers = {candidate.key for candidate in candidates}
@@ -176,7 +178,7 @@ def _check_convention(
     named: dict[Kind, tuple[int, ...] | None],
     task: Task,
 ) -> None:
-    """Raise AmbiguousSegment where the user names one of two roles, and by the label that is usual for the other."""
+    """Raise AmbiguousSegment if the user states one of two roles by the label value that is usual for the other."""
     for kind, other in (("liver", "tumor"), ("tumor", "liver")):
         given = named[kind]
         if named[other] is None and given is not None and any(kinds[i] == other for i in given):
@@ -190,9 +192,9 @@ def _check_convention(
 
 
 def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
-    """Return the candidates that the user means: by exact name, else by key, else by name in any case.
+    """Return the candidates that the user means: by exact name, else by key, else by name ignoring case.
 
-    Raises: LabelMissing, AmbiguousSegment, also where the name of one is the key of another.
+    Raises: LabelMissing; AmbiguousSegment, also if the name of one is the key of another.
     """
     wanted = str(wanted).strip()
     refuse_two_meanings(wanted, [c.name for c in candidates], [c.name for c in candidates if c.key == wanted])
@@ -214,9 +216,9 @@ def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
 
 
 def refuse_two_meanings(wanted: str, names: Collection[str], numbered: Sequence[str]) -> None:
-    """Raise AmbiguousSegment where the wanted name of a segment is the label number of another one.
+    """Raise AmbiguousSegment if the wanted name of a segment is the label value of another one.
 
-    names: of all segments. numbered: of those that have this label number.
+    names: of all segments. numbered: those with this label value.
     """
     if wanted in names and len(numbered) == 1 and numbered[0] != wanted:
         text = _("'{wanted}' is the name of a segment and the label of '{other}'; rename the one that is called so.")
@@ -224,7 +226,7 @@ def refuse_two_meanings(wanted: str, names: Collection[str], numbered: Sequence[
 
 
 def _all_tumors(candidates: Sequence[Candidate], found: list[int], task: Task) -> tuple[int, ...]:
-    """Return the tumors, unless it is open whether they are that: two drawings of one tumor, or "Liver-Tumor" alone."""
+    """Return the tumors, unless this is ambiguous: two drawings of one tumor, or "Liver-Tumor" alone."""
     names = [candidates[i].name for i in found]
     if drawn_twice(names, task):
         text = _(
@@ -252,7 +254,7 @@ def _is_open(candidate: Candidate, task: Task) -> bool:
 def _parts_of(
     candidates: Sequence[Candidate], kinds: Sequence[Kind | None], tumors: Sequence[int], task: Task
 ) -> dict[int, LiverPart]:
-    """Return the candidates that are parts of the liver by their codes or names; no other organ is drawn in parts."""
+    """Return the candidates that are parts of the liver by code or name; no other organ is drawn in parts."""
     parts: dict[int, LiverPart] = {}
     if task.organ.parts != COUINAUD:
         return parts
@@ -288,7 +290,7 @@ def _one_liver(
 
 
 def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart], task: Task) -> tuple[int, ...]:
-    """Return the parts that are the whole liver together, never fewer."""
+    """Return the parts if together they are the whole liver, never fewer."""
     sure = {i: part for i, part in parts.items() if part.sure}
     for some in (sure, parts):
         if some and not missing_segments(some.values()):

@@ -1,8 +1,8 @@
-"""What the name of a segment says: liver, tumor, something else, or something that can be read in two ways.
+"""Interpretation of segment names: liver, tumor, something else, or ambiguous.
 
-Names are read narrowly: one that says anything beyond liver or tumor ("liver vessels", "kidney tumor", a word in
-another script) is not recognized. For another task "liver" and "tumor" are the kinds of its organ and its lesions, and
-the words for both are those that the task states (see `name_words`).
+The interpretation is strict: a name with anything beyond liver or tumor ("liver vessels", "kidney tumor", a word in
+another script) is not recognized. For another task, "liver" and "tumor" stand for its organ and its lesions, with the
+words that the task states (see `name_words`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cached_property
 from REACTKDLib.core.files.name_words import Kind, NameWords, name_words
 from REACTKDLib.core.task import HCC_GRADE, Task
 
-# Who or what drew it, and which edition it is.
+# The author, person or program, and the version.
 _PREDICTED = re.compile(
     r"(nnunet|unet|monai|deepedit|medsam|sam|swinunetr|vista|(total)?segmentator|auto|autoseg|automatic(ally)?|automated|"
     r"pred|preds|predicted|predictions?|ai|dl|cnn|model|models|network|inference|inferred|ensemble|algorithm|software)"
@@ -26,8 +26,8 @@ _EDITION = re.compile(
     r"(manual(ly)?|gt|ground|truth|human|hand|drawn|edited|corrected|revised|refined|reviewed|approved|final|old|new|"
     r"original|orig|draft|initial|copy|version|ver|v|consensus)"
 )
-# How words for what a tumor lies in may be joined to the tumor's word and still name one thing. Any other sign between
-# them may mean "without" (minus, backslash), "and" (plus, comma, slash) or neither (a hyphen).
+# Connectors between the organ's and the tumor's word in the name of one thing. Any other sign between them may mean
+# "without" (minus, backslash), "and" (plus, comma, slash) or neither (a hyphen).
 _JOINS = frozenset(" \t\r\n_.:()[]{}'\"")
 _NOT_BEFORE = re.compile(r"(?:^|[\s_(\[])[-!~^\\]+(?=[a-z])")  # "~tumor"
 _SMALL_CHANGES = (
@@ -39,9 +39,9 @@ _SMALL_CHANGES = (
 
 @dataclass(frozen=True)
 class SegmentName:
-    """A name, taken apart. kind: what it shows, None for something else or where it can be read in two ways.
+    """A parsed name. kind: what it shows, None for something else or if it is ambiguous.
 
-    task: whose organ and lesions it may show.
+    task: defines the organ and the lesions.
     """
 
     name: str
@@ -53,7 +53,7 @@ class SegmentName:
 
     @cached_property
     def text(self) -> str | None:
-        """Lower-case ASCII with its signs, camel case taken apart; None with a letter or a symbol that is not ASCII."""
+        """Lower-case ASCII with punctuation, camel case split; None if it contains a non-ASCII letter or symbol."""
         out = []
         for character in unicodedata.normalize("NFKD", self.name):
             plain = character if character.isascii() else _as_ascii(character)
@@ -67,25 +67,25 @@ class SegmentName:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """The words and numbers of `text`; none where it is None."""
+        """The words and numbers of `text`; none if it is None."""
         return tuple(re.findall(r"[a-z]+|\d+", self.text or ""))
 
     @cached_property
     def _without(self) -> str:
-        """The words that say "without tumor"; empty where there are none."""
+        """The words that mean "without tumor"; empty if there are none."""
         found = self._known.without.search(" ".join(self.words))
         return found.group(0) if found else ""
 
     @cached_property
     def plain_words(self) -> tuple[str, ...]:
-        """The words without "minus tumor" and the like, and without those for the phase of the image."""
+        """The words without "minus tumor" and similar, and without those for the contrast phase of the image."""
         joined = " ".join(self.words)
         joined = joined.replace(self._without, " ").strip() if self._without else joined
         return tuple(joined.replace("portal venous phase", " ").split())
 
     @cached_property
     def _reading(self) -> tuple[Kind | None, bool]:
-        """The kind, and whether the name may mean the tumor and something else as well."""
+        """The kind, and whether the name may mean the tumor plus something else."""
         words = self.plain_words
         known = self._known
         kinds = {known.kind_of(word) for word in words}
@@ -102,12 +102,12 @@ class SegmentName:
 
     @property
     def kind(self) -> Kind | None:
-        """What a segment of this name shows."""
+        """The kind of a segment with this name."""
         return self._reading[0]
 
     @property
     def is_one_lesion(self) -> bool:
-        """True for "Tumor 2", "Lesion_3", "HCC", "satellite nodule": a whole lesion, and no other."""
+        """True for "Tumor 2", "Lesion_3", "HCC", "satellite nodule": exactly one whole lesion."""
         made = {word for word in self.words if _EDITION.fullmatch(word) or _PREDICTED.fullmatch(word)}
         words = [word for word in self.words if word not in made]
         others = [word for word in words if not self._known.one_lesion.fullmatch(word)]
@@ -115,22 +115,22 @@ class SegmentName:
 
     @property
     def is_equivocal(self) -> bool:
-        """True for "Liver-Tumor" and the like: the tumor of the liver, or the liver without it, or both together."""
+        """True for "Liver-Tumor" and similar: the tumor of the liver, the liver without it, or both together."""
         return self._reading[1]
 
     def is_neutral(self, word: str) -> bool:
-        """True for a word that may stand beside that of the organ or the tumor without changing what is meant."""
+        """Return True for a word that may accompany the organ's or the tumor's word without changing its meaning."""
         patterns = (self._known.neutral, _PREDICTED, _AUTHOR, _EDITION)
         return any(pattern.fullmatch(word) for pattern in patterns)
 
     @cached_property
     def predicted_by(self) -> frozenset[str]:
-        """The words that say that a program drew it."""
+        """The words that state that a program drew it."""
         return frozenset(word for word in self.words if _PREDICTED.fullmatch(word))
 
     @cached_property
     def author(self) -> str:
-        """The reader, as "reader 2"; empty where none is named."""
+        """The reader, as "reader 2"; empty if none is named."""
         for n, word in enumerate(self.words):
             if _AUTHOR.fullmatch(word):
                 return " ".join([word, *self.words[n + 1 : n + 2]])
@@ -138,12 +138,12 @@ class SegmentName:
 
     @cached_property
     def edition(self) -> tuple[str, ...]:
-        """The words for an edition, with the numbers that belong to them."""
+        """The words for the version, with their numbers."""
         return tuple(w for w in self.words if w not in self.subject)
 
     @cached_property
     def subject(self) -> frozenset[str]:
-        """What is shown, by whomever and in whatever edition: "tumor 2" of "Liver tumor 2 (edited, v3)"."""
+        """The subject, without author and version: "tumor 2" of "Liver tumor 2 (edited, v3)"."""
         left, skip = set(), False
         for word in self.words:
             made = _PREDICTED.fullmatch(word) or _AUTHOR.fullmatch(word) or _EDITION.fullmatch(word)
@@ -154,7 +154,7 @@ class SegmentName:
 
 
 def recognize_name(name: str, task: Task = HCC_GRADE) -> Kind | None:
-    """Return what a segment of this name shows, or None when the name does not say or says something else.
+    """Return the kind of a segment with this name, or None if the name is ambiguous or means something else.
 
     "Liver", "whole_liver", "hepatic parenchyma" and "liver minus tumor" are the liver; "tumour", "Lesion_1", "HCC",
     "liver tumor" and "necrosis" (part of a lesion) are tumors; "liver vessels", "kidney tumor", any word in another
@@ -164,10 +164,11 @@ def recognize_name(name: str, task: Task = HCC_GRADE) -> Kind | None:
 
 
 def drawn_twice(names: Sequence[str], task: Task = HCC_GRADE) -> bool:
-    """True when segments of these names may show one tumor several times: by a person and a program, by two readers.
+    """Return True if segments with these names may show one tumor several times: by a person and a program, or two
+    readers.
 
-    A program beside anything else, and two readers, always; two editions ("edited", "v2") when the rest of their names
-    agrees.
+    This always applies to a program beside anything else and to two readers; to two versions ("edited", "v2") if the
+    rest of their names agrees.
     """
     entries = [SegmentName(name, task) for name in names]
     for n, a in enumerate(entries):
@@ -181,11 +182,11 @@ def drawn_twice(names: Sequence[str], task: Task = HCC_GRADE) -> bool:
 
 
 def _as_ascii(character: str) -> str | None:
-    """Return what a character after NFKD stands for; None for letters, digits and symbols that say something else."""
+    """Return the ASCII form of a character after NFKD; None for letters, digits and symbols with another meaning."""
     category = unicodedata.category(character)
-    if category == "Mn":  # accents; a mark of another script, or a stroke through the letter, is none
+    if category == "Mn":  # accents; not a mark of another script, or a stroke through the letter
         latin = "\u0300" <= character <= "\u0333" or "\u0339" <= character <= "\u036f"
-        return "" if latin and character != "\u0345" else None  # that is a letter of Greek below another
+        return "" if latin and character != "\u0345" else None  # this is a Greek letter (iota subscript)
     if category == "Cf":
         return ""
     if category == "Pd":
@@ -194,7 +195,7 @@ def _as_ascii(character: str) -> str | None:
 
 
 def _is_equivocal(text: str, known: NameWords) -> bool:
-    """True when the signs of a name with a tumor's word leave open whether the tumor itself is meant."""
+    """Return True if the signs in a name with a tumor's word leave open whether the tumor itself is meant."""
     if _NOT_BEFORE.search(text) or re.search(r"(?<![a-z])[a-z]/(?=\W*[a-z])", text):
         return True
     host: str | None = None
@@ -211,7 +212,7 @@ def _is_equivocal(text: str, known: NameWords) -> bool:
 
 
 def _parts(between: str, allowed: frozenset[str] | set[str]) -> bool:
-    """True when what stands between the organ's and the tumor's word sets them apart."""
+    """Return True if the text between the organ's and the tumor's word separates them."""
     words = re.findall(r"[a-z]+", between)
     signs = re.sub(r"[a-z\d]", "", between)
     return any(word == "and" or len(word) == 1 for word in words) or any(sign not in allowed for sign in signs)

@@ -1,4 +1,6 @@
-"""Masks to a `.seg.nrrd` that 3D Slicer opens with names, colors and codes; `files.segmentations` has the format."""
+"""Writes masks to a `.seg.nrrd` that 3D Slicer opens with names, colors and codes; `files.segmentations` documents the
+format.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ def write_segmentation(
 ) -> Path:
     """Write named masks as a `.seg.nrrd` that 3D Slicer opens with names, colors and terminology codes.
 
-    masks: (name, kind, bool (D, H, W)); masks that overlap go to layers of their own, so nothing is cut.
+    masks: (name, kind, bool (D, H, W)); overlapping masks are written to separate layers, so nothing is cut.
 
     Raises: UsageError for another suffix, OutputNotWritable.
     """
@@ -37,7 +39,9 @@ def write_segmentation(
 
 
 def write_segments(masks: Sequence[PlacedMask], path: str | os.PathLike) -> Path:
-    """Write masks of one grid with colors and terminology of their own; otherwise, and Raises: `write_segmentation`."""
+    """Write masks on one grid with their own colors and terminology; otherwise like `write_segmentation`, also for
+    Raises.
+    """
     if suffix_of(path) != ".seg.nrrd":
         raise UsageError(_("A segmentation is written as .seg.nrrd; choose a file name that ends so."))
     layers, places = pack_layers([entry.mask for entry in masks])
@@ -57,15 +61,15 @@ def write_segments(masks: Sequence[PlacedMask], path: str | os.PathLike) -> Path
 
 
 def pack_layers(masks: Iterable[np.ndarray]) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Return the masks in as few layers (L, D, H, W) as hold them without overlap, and (layer, label) of each.
+    """Return the masks in the fewest layers (L, D, H, W) without overlap, and (layer, label) of each.
 
-    Labels are 1, 2, ... in the order of the masks; layers are uint8, uint16 where there are more than 255 masks.
+    Labels are 1, 2, ... in the order of the masks; layers are uint8, or uint16 for more than 255 masks.
     """
     layers: list[np.ndarray] = []
     places: list[tuple[int, int]] = []
-    for label, mask in enumerate(masks, start=1):  # unique over all layers, so that a label names one segment
+    for label, mask in enumerate(masks, start=1):  # unique across layers, so that a label identifies one segment
         mask = np.asarray(mask, dtype=bool)
-        dtype = np.min_scalar_type(label)  # how many masks there are is known at the end only
+        dtype = np.min_scalar_type(label)  # the number of masks is known only at the end
         if layers and layers[0].dtype != dtype:
             layers = [layer.astype(dtype) for layer in layers]
         home = next((n for n, layer in enumerate(layers) if not (layer[mask] != 0).any()), None)
@@ -121,7 +125,7 @@ def _header(layers: np.ndarray, ijk_to_ras: np.ndarray, segments: Sequence[Segme
 
 
 def _escaped(value: str) -> str:
-    """Return a value as NRRD writes it on one line; `formats.nrrd` reads it back."""
+    """Return a value escaped for one line of NRRD; `formats.nrrd` reads it back."""
     return value.replace("\\", "\\\\").replace("\n", "\\n")
 
 

@@ -1,8 +1,8 @@
-"""Segmentations of files: `.seg.nrrd` with named segments, and label maps of any image format.
+"""Reading of segmentations: `.seg.nrrd` with named segments, and label maps in any image format.
 
 A `.seg.nrrd` is an NRRD whose text fields describe the segments (`Segment0_Name`, `Segment0_LabelValue`,
-`Segment0_Layer`, `Segment0_Tags` with a terminology entry). Segments that overlap lie in different layers, a list axis
-before the three of space. Format: 3D Slicer, vtkMRMLSegmentationStorageNode.
+`Segment0_Layer`, `Segment0_Tags` with a terminology entry). Overlapping segments are in different layers, a list axis
+before the three spatial axes. Format: 3D Slicer, vtkMRMLSegmentationStorageNode.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.text import tr as _
 
-MOST_LABELS = 1000  # TotalSegmentator has 117; a picture given as a label map has thousands
+MOST_LABELS = 1000  # TotalSegmentator has 117; a photograph given as a label map has thousands
 _SEGMENT_FIELD = re.compile(r"Segment(\d{1,6})_(Name|ID|LabelValue|Layer)$")
 
 
 def read_segmentation(path: str | os.PathLike, task: Task = HCC_GRADE) -> Segmentation:
     """Read a `.seg.nrrd`, or a label map whose segments are then named "label 1", "label 5" and so on.
 
-    Raises: EmptySegmentation without a single labeled voxel; NotASegmentation for values that are not labels; and what
+    Raises: EmptySegmentation if no voxel is labeled; NotASegmentation for values that are not labels; and what
     `files.volumes.read_raw` raises.
     """
     return segmentation_of(read_raw(path, SEGMENTATION_ROLE), task)
 
 
 def segmentation_of(raw: RawImage, task: Task = HCC_GRADE) -> Segmentation:
-    """Return an image of labels as a segmentation. Raises: EmptySegmentation, NotASegmentation, see there."""
+    """Return a label image as a segmentation. Raises: EmptySegmentation, NotASegmentation; see `read_segmentation`."""
     layers, rounded = _layers(raw.array)
     if not layers.any():
         text = _(
@@ -74,12 +74,12 @@ def _numbered_segments(layers: np.ndarray) -> tuple[Segment, ...]:
 def _described_segments(raw: RawImage) -> tuple[Segment, ...]:
     """Return the segments that the header describes, as vtkMRMLSegmentationStorageNode of 3D Slicer reads them.
 
-    Slicer before 4.11 wrote a frame for each segment, with 0 and 1, and neither layer nor label: without a layer a
-    segment lies in the frame of its own number, without a label it is 1 there.
+    Slicer before 4.11 wrote one frame of 0 and 1 for each segment, and neither layer nor label: a segment without a
+    layer is in the frame with its index, and one without a label has the label 1 there.
     """
     numbers = sorted({int(m.group(1)) for key in raw.fields if (m := _SEGMENT_FIELD.match(key))})
     frames = raw.array.shape[3] if raw.array.ndim == 4 else 1
-    # One frame that several segments share can only tell them by label: by number where none is stated.
+    # Segments in the same frame are distinguished by their labels: by index if none is stated.
     one_for_all = frames == 1 and len(numbers) > 1
     segments, doubtful = [], set()
     for number in numbers:
@@ -107,8 +107,8 @@ def _described_segments(raw: RawImage) -> tuple[Segment, ...]:
 
 
 def _refuse_nameless(layers: np.ndarray, segments: Sequence[Segment]) -> None:
-    """Raise NotASegmentation for labels that no segment describes: another program has drawn them, and what they are is
-    not known.
+    """Raise NotASegmentation for labels that no segment describes: another program has added them, and their meaning is
+    unknown.
     """
     for number, layer in enumerate(layers):
         box = bounding_box(layer != 0)
@@ -132,7 +132,7 @@ def _number(text: str) -> int:
 
 
 def _color(text: str) -> tuple[float, float, float]:
-    """Return the color, gray for what is none."""
+    """Return the color, gray for an invalid one."""
     found = re.fullmatch(r" *([\d.eE+-]{1,20}) +([\d.eE+-]{1,20}) +([\d.eE+-]{1,20}) *", text)
     try:
         red, green, blue = (min(1.0, max(0.0, float(c))) for c in found.groups())

@@ -1,6 +1,6 @@
-"""What a segment is: its name, place, color and codes, and several as one segmentation.
+"""A segment with its name, position, color and codes, and a segmentation of several.
 
-Codes are Slicer's text of a terminology entry (`Segment0_Tags` of a `.seg.nrrd`).
+Codes are in Slicer's text form of a terminology entry (`Segment0_Tags` of a `.seg.nrrd`).
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ class Segment:
 
     @property
     def candidate(self) -> Candidate:
-        """The segment as something to choose from."""
+        """The segment as a candidate for recognition."""
         type_code, region_code = terminology_codes(self.terminology)
         return Candidate(str(self.label), self.name, type_code, region_code)
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """layers: (L, D, H, W) integers. ijk_to_ras: (4, 4), mm. segments: those of the file, in order, empty ones too.
+    """A segmentation.
+
+    layers: (L, D, H, W) integers. ijk_to_ras: (4, 4), mm. segments: those of the file, in order, including empty ones.
 
     findings, other_places: see `files.volumes.RawImage`.
     """
@@ -69,9 +71,11 @@ class Segmentation:
 
 @dataclass(frozen=True, eq=False)
 class PlacedMask:
-    """A segment where it was drawn. mask: bool (D, H, W), cut to any box, (0, 0, 0) for none. ijk_to_ras: of it, mm.
+    """A segment with its position.
 
-    color: 0..1. terminology: Slicer's text of it.
+    mask: bool (D, H, W), cut to any box, (0, 0, 0) if empty. ijk_to_ras: of the mask, mm.
+
+    color: 0..1. terminology: in Slicer's text form.
     """
 
     name: str
@@ -82,7 +86,7 @@ class PlacedMask:
 
 
 def terminology_entry(kind: Kind, task: Task = HCC_GRADE) -> str:
-    """Return Slicer's text for the code of the task's organ, or of a lesion in it."""
+    """Return Slicer's text form of the code of the task's organ, or of a lesion in it."""
     organ, lesion = ((code.scheme, code.value, code.meaning) for code in (task.organ.code, task.lesion.code))
     region = _NOTHING if kind == "liver" else organ
     parts = [
@@ -95,7 +99,9 @@ def terminology_entry(kind: Kind, task: Task = HCC_GRADE) -> str:
 
 
 def terminology_codes(entry: str) -> tuple[Code, Code]:
-    """Return the (scheme, value) of type and region in Slicer's text of a terminology entry; ("", "") where absent."""
+    """Return the (scheme, value) of type and region from Slicer's text form of a terminology entry; ("", "") if
+    missing.
+    """
     parts = [part.split("^") for part in entry.split("~")]
     codes = [(part[0], part[1]) if len(part) >= 2 else ("", "") for part in parts]
     return (codes[2] if len(codes) > 2 else ("", "")), (codes[5] if len(codes) > 5 else ("", ""))

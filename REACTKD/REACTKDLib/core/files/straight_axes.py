@@ -1,4 +1,4 @@
-"""Axes that are perpendicular, as every distance on a grid supposes; what rounding leaves is straightened."""
+"""Checks that axes are perpendicular, which all distances on a grid assume, and corrects rounding errors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 from REACTKDLib.core.errors import SkewedAxes
 from REACTKDLib.core.text import tr as _
 
-NEAREST_ROTATION = 1e-3  # of a cosine: what rounding leaves of oblique axes, 0.26 mm over 256 mm
-_SINGLE = 1e-6  # of a cosine: below the single precision of NIfTI; such axes are left as they are, bit by bit
+NEAREST_ROTATION = 1e-3  # of a cosine: rounding error of oblique axes, 0.26 mm over 256 mm
+_SINGLE = 1e-6  # of a cosine: below NIfTI's single precision; such axes are kept bit by bit
 
 
 def skew_of(axes: np.ndarray) -> float:
@@ -18,13 +18,15 @@ def skew_of(axes: np.ndarray) -> float:
 
 
 def nearest_rotation(axes: np.ndarray) -> np.ndarray:
-    """Return the nearest perpendicular unit columns to `axes` (3, 3) (the polar decomposition), mirrored as it is."""
+    """Return the nearest perpendicular unit columns to `axes` (3, 3) (the polar decomposition), with the same
+    handedness.
+    """
     left, _singular, right = np.linalg.svd(axes / np.linalg.norm(axes, axis=0))
     return left @ right
 
 
 def straightened(ijk_to_ras: np.ndarray) -> np.ndarray:
-    """Return a place (4, 4), mm, with the nearest perpendicular axes, of the same lengths, about the same origin."""
+    """Return a matrix (4, 4), mm, with the nearest perpendicular axes of the same lengths and the same origin."""
     if skew_of(ijk_to_ras[:3, :3]) < _SINGLE:
         return ijk_to_ras
     out = ijk_to_ras.copy()
@@ -33,9 +35,9 @@ def straightened(ijk_to_ras: np.ndarray) -> np.ndarray:
 
 
 def check_straight(ijk_to_ras: np.ndarray, role: str) -> None:
-    """Raise SkewedAxes unless the axes of a place (4, 4) are perpendicular to `NEAREST_ROTATION`.
+    """Raise SkewedAxes unless the axes of a matrix (4, 4) are perpendicular to within `NEAREST_ROTATION`.
 
-    role: the words for the image in the sentence.
+    role: the name of the image in the message.
     """
     if skew_of(ijk_to_ras[:3, :3]) > NEAREST_ROTATION:
         raise not_perpendicular(role)

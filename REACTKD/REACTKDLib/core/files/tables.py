@@ -1,9 +1,9 @@
-"""Tables as text: lists that people make with a spreadsheet are read in one way, and ours are harmless in one.
+"""Tables as text: reads lists that people made with a spreadsheet, and writes tables that are safe to open in one.
 
 Spreadsheets write commas, semicolons (where the comma is the decimal sign) or tabs, a line "sep=;" before the header,
-UTF-8 with or without its mark, UTF-16 or the code page 1252 of Windows. A workbook (.xlsx) is read too. Cells that
-begin as a formula run when a table is opened (https://owasp.org/www-community/attacks/CSV_Injection), so they get an
-apostrophe, which reading takes off.
+UTF-8 with or without a byte order mark, UTF-16 or Windows code page 1252. Workbooks (.xlsx) are read too. Cells that
+begin like a formula are executed when a table is opened (https://owasp.org/www-community/attacks/CSV_Injection), so an
+apostrophe is prepended, which reading removes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _INVISIBLE = "\ufeff\u200b\u2060"
 
 @dataclass(frozen=True)
 class Table:
-    """columns: names in small letters, those without a name left out. rows: cells by column, empty rows left out."""
+    """A table. columns: names in lower case, without unnamed ones. rows: cells by column, without empty rows."""
 
     columns: tuple[str, ...] = ()
     rows: tuple[dict[str, str], ...] = ()
@@ -47,13 +47,13 @@ class Table:
 
 
 def read_table(path: Path, role: str, needed: Collection[str]) -> Table:
-    """Read a table whose first line that is not empty names the columns. An empty file is a table without columns.
+    """Read a table whose first non-empty line names the columns. An empty file is a table without columns.
 
-    role: what the file is ("the worklist"), for sentences. needed: columns that must be there, in small letters; the
-    separator is the one with which they are. Cells lose the blanks around them.
+    role: the name of the file in messages ("the worklist"). needed: required columns, in lower case; the separator is
+    the one that yields them. Cells are stripped of whitespace.
 
-    Raises: UsageError for what is no such table, lacks a column or names one twice, or has a row of more cells; and
-    for a workbook what `workbooks.rows_of_workbook` raises.
+    Raises: UsageError for a file that is not such a table, lacks a column, has one twice, or has a row with more cells;
+    and for a workbook what `workbooks.rows_of_workbook` raises.
     """
     data = _bytes_of(path, role)
     if data.startswith(MARK):
@@ -72,11 +72,11 @@ def read_table(path: Path, role: str, needed: Collection[str]) -> Table:
 
 
 def _table(records: Iterator[tuple[int, list[str]]], separator: str, role: str, needed: Collection[str]) -> Table:
-    """The table of (number of the line, cells), of which the first with any cell names the columns."""
+    """Return the table of (line number, cells); the first record that is not empty names the columns."""
     header = next((cells for _line, cells in records if any(cells)), None)
     if header is None:
         return Table(separator=separator)
-    while not header[-1]:  # a cell beyond the last name has moved there
+    while not header[-1]:  # trailing empty names
         header.pop()
     columns = _columns(header, role, needed)
     rows = (_row(columns, cells, line, role) for line, cells in records if any(cells))
@@ -84,26 +84,28 @@ def _table(records: Iterator[tuple[int, list[str]]], separator: str, role: str, 
 
 
 def table_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Return rows as CSV with line feeds, harmless for spreadsheets; `read_table` gives the texts back. None: empty.
+    """Return rows as CSV with line feeds, safe for spreadsheets; `read_table` restores the texts. None becomes empty.
 
-    Texts with a separator of other countries or a line end are quoted too, which the library's writer does not do.
+    Texts with another country's separator or a line break are quoted too, which the csv module does not do.
     """
     return "".join(",".join(_written(cell) for cell in row) + "\n" for row in rows)
 
 
 def harmless(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula and every file can hold. Plain numbers stay as they are."""
+    """Return a cell that no spreadsheet takes for a formula and every file can contain. Plain numbers are unchanged."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def as_it_was(cell: str) -> str:
-    """Return the text that `harmless` made a cell of."""
+    """Return the text from which `harmless` made a cell."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def as_read_back(text: str) -> str:
-    """Return what `read_table` gives of a cell that `table_text` made: a name that no file can hold has changed."""
+    """Return the text that `read_table` returns for a cell written by `table_text`; characters that no file can contain
+    differ.
+    """
     return as_it_was(_trimmed(harmless(text)))
 
 
@@ -130,7 +132,7 @@ def _bytes_of(path: Path, role: str) -> bytes:
 def _text_of(data: bytes, role: str) -> str:
     for encoding in _encodings(data):
         try:
-            return data.decode(encoding).replace("\0", "\ufffd")  # csv of Python 3.10 stops at the former
+            return data.decode(encoding).replace("\0", "\ufffd")  # csv in Python 3.10 stops at NUL
         except UnicodeDecodeError:
             continue
     raise UsageError(
@@ -144,13 +146,13 @@ def _encodings(data: bytes) -> tuple[str, ...]:
     if marked is not None:
         return (marked,)
     start = data[:400]
-    if start and len(start) % 2 == 0 and start.count(0) >= len(start) // 3:  # UTF-16 that lost its mark
+    if start and len(start) % 2 == 0 and start.count(0) >= len(start) // 3:  # UTF-16 without byte order mark
         return ("utf-16-le",) if start[1::2].count(0) > start[::2].count(0) else ("utf-16-be",)
     return ("utf-8", "cp1252")
 
 
 def _separator(text: str, needed: Collection[str]) -> str:
-    """The separator with which the needed columns are there, else the one that makes the most columns."""
+    """Return the separator that yields the needed columns, else the one that yields the most columns."""
     headers = {separator: _header_with(text, separator) for separator in SEPARATORS}
     fitting = [separator for separator, header in headers.items() if set(needed) <= set(header)]
     return fitting[0] if fitting else max(headers, key=lambda separator: len(headers[separator]))
@@ -165,7 +167,7 @@ def _header_with(text: str, separator: str) -> list[str]:
 
 
 def _records(text: str, separator: str, role: str, before: int) -> Iterator[tuple[int, list[str]]]:
-    """(number of the line, cells) of each row. Line ends inside quotes belong to the cell."""
+    """Yield (line number, cells) of each row. Line breaks inside quotes belong to the cell."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for cells in reader:

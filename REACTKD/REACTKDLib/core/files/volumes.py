@@ -1,4 +1,4 @@
-"""Volumes to and from NIfTI, NRRD and MetaImage files. ITK writes them; `formats` reads them."""
+"""Reading and writing of volumes: NIfTI, NRRD and MetaImage files. ITK writes them; `formats` reads them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,9 @@ GZIP_LEVEL = 1  # noise does not compress: level 1 is four times faster than lev
 
 @dataclass(frozen=True, eq=False)
 class RawImage:
-    """What a file holds: array (D, H, W) or (D, H, W, C), ijk_to_ras (4, 4) mm, the header's text fields.
+    """The content of a file: array (D, H, W) or (D, H, W, C), ijk_to_ras (4, 4) mm, the header's text fields.
 
-    findings: what a reader of the case should know about the file; whoever reads an image hands them on. other_places:
-    see `Volume`.
+    findings: remarks on the file for the reader of the case, which callers pass on. other_places: see `Volume`.
     """
 
     array: np.ndarray
@@ -44,17 +43,17 @@ class RawImage:
 
 
 def suffix_of(path: str | os.PathLike) -> str:
-    """Return the image suffix of `path`, ".seg.nrrd" and ".nii.gz" whole, or "" when it is none that is known."""
+    """Return the image suffix of `path`, including ".seg.nrrd" and ".nii.gz", or "" if it is unknown."""
     name = Path(path).name.lower()
     return next((s for s in (".seg.nrrd", ".nii.gz", *SUFFIXES) if name.endswith(s)), "")
 
 
 def read_volume(path: str | os.PathLike, expect: Modality | None = None, role: str | None = None) -> Volume:
-    """Read a 3-D image and check that it can be what it is given as.
+    """Read a 3-D image and check that it matches its stated modality.
 
-    expect: CT demands Hounsfield units (see `hounsfield`), a PET demands an uptake image and gets its unit from the
-    header or, failing that, from its values (see `pet_values`); None takes any image.
-    role: the words for this image in messages. Messages never hold the path: folder names are often patients' names.
+    expect: CT requires Hounsfield units (see `hounsfield`), a PET requires an uptake image and gets its unit from the
+    header or else from its values (see `pet_values`); None accepts any image. role: the name of the image in messages.
+    Messages never contain the path: folder names are often patients' names.
 
     Raises: FileMissing, NotAnImage, NotThreeDimensional, NotFinite, BadSpacing, SingularDirection, SkewedAxes,
     NotHounsfield, NotPet.
@@ -64,7 +63,7 @@ def read_volume(path: str | os.PathLike, expect: Modality | None = None, role: s
 
 
 def as_modality(raw: RawImage, expect: Modality | None, role: str) -> Volume:
-    """Return an image as a volume, checked as `read_volume` says, which also says what it raises but for the file."""
+    """Return an image as a volume, with the checks and errors of `read_volume` except those of the file."""
     if raw.array.ndim != 3:
         raise not_scalar(raw.array.shape[3], role)
     volume = Volume(_compact(raw.array), raw.ijk_to_ras, Unit.UNKNOWN, role, raw.findings, raw.other_places)
@@ -78,7 +77,7 @@ def as_modality(raw: RawImage, expect: Modality | None, role: str) -> Volume:
 
 
 def read_raw(path: str | os.PathLike, role: str = _("the image")) -> RawImage:
-    """Read an image file whole: a header that can be right, every voxel, the checksum of a compressed stream.
+    """Read an image file completely: a valid header, every voxel, and the checksum of a compressed stream.
 
     Raises: FileMissing, NotAnImage, NotThreeDimensional, NotFinite, BadSpacing, SingularDirection, SkewedAxes.
     """
@@ -94,10 +93,10 @@ def read_raw(path: str | os.PathLike, role: str = _("the image")) -> RawImage:
 
 
 def write_volume(volume: Volume, path: str | os.PathLike) -> Path:
-    """Write `volume` to `path` as its suffix says; the file is read again, and appears whole or not at all.
+    """Write `volume` to `path` in the format of its suffix, atomically; the file is read back as a check.
 
-    Masks become uint8, float64 becomes float32. NIfTI keeps an oblique direction to about 1e-6 in its sform, and holds
-    perpendicular axes alone: those up to 1e-3 from it are straightened.
+    Masks are stored as uint8, float64 as float32. NIfTI stores an oblique direction to about 1e-6 in its sform, and
+    only perpendicular axes: deviations up to 1e-3 are corrected.
 
     Raises: what `check_as_file` raises; OutputNotWritable.
     """
@@ -108,12 +107,12 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> Path:
 
 
 def check_as_file(volume: Volume, path: str | os.PathLike) -> None:
-    """Refuse what no file of this name can hold, before hours are spent on its voxels.
+    """Refuse a volume that cannot be stored in a file of this name, before time is spent on computing its voxels.
 
     Raises: UsageError for another suffix than .nii, .nii.gz, .nrrd and .mha; SkewedAxes for sheared axes as NIfTI.
     """
     suffix = suffix_of(path)
-    if suffix not in (".nii", ".nii.gz", ".nrrd", ".mha"):  # the others are two files, which cannot appear at once
+    if suffix not in (".nii", ".nii.gz", ".nrrd", ".mha"):  # others are two files, so not atomic
         raise UsageError(
             _("An image cannot be written as '{suffix}'; use .nii.gz, .nrrd or .mha."), suffix=Path(path).suffix
         )
@@ -123,7 +122,7 @@ def check_as_file(volume: Volume, path: str | os.PathLike) -> None:
 
 
 def _check_is_file(path: Path, role: str) -> None:
-    if os.path.isdir(path):  # unlike those of `Path` these never raise, as for a name that is too long
+    if os.path.isdir(path):  # unlike `Path`'s method it never raises, even for a name that is too long
         text = _(
             "A folder was given for {role} where one image file is needed; load a DICOM series in "
             "3D Slicer and save it as NRRD or NIfTI."
@@ -134,7 +133,7 @@ def _check_is_file(path: Path, role: str) -> None:
 
 
 def _compact(array: np.ndarray) -> np.ndarray:
-    """Keep integers of 16 bits and less; everything else becomes float32 (a CT stays at 2 bytes a voxel)."""
+    """Keep integers of 16 bits or less; convert everything else to float32 (a CT stays at 2 bytes per voxel)."""
     if array.dtype.kind in "iu" and array.dtype.itemsize <= 2:
         return array
     return array.astype(np.float32, copy=False)
@@ -143,7 +142,7 @@ def _compact(array: np.ndarray) -> np.ndarray:
 def _write_image(volume: Volume, path: Path, suffix: str) -> None:
     import SimpleITK as sitk
 
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # ITK would print over our one sentence
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # ITK would print warnings beside our one sentence
     array = volume.array
     if array.dtype == bool:
         array = array.astype(np.uint8)
@@ -156,7 +155,7 @@ def _write_image(volume: Volume, path: Path, suffix: str) -> None:
     image.SetOrigin(lps[:3, 3].tolist())
     image.SetSpacing(volume.spacing.tolist())
     image.SetDirection((lps[:3, :3] / volume.spacing).ravel().tolist())
-    # ITK's NIfTI writer takes no level of compression, and writes the time into the gzip header.
+    # ITK's NIfTI writer has no compression level, and writes the time into the gzip header.
     plain = path.with_name(path.name[: -len(".gz")]) if suffix == ".nii.gz" else path
     try:
         sitk.WriteImage(image, str(plain), useCompression=suffix != ".nii", compressionLevel=GZIP_LEVEL)
@@ -171,7 +170,7 @@ def _write_image(volume: Volume, path: Path, suffix: str) -> None:
 
 
 def _check_written(path: Path, array: np.ndarray, ijk_to_ras: np.ndarray) -> None:
-    """Raise OSError unless `path` holds this image: on a full disk ITK leaves a cut file and says nothing."""
+    """Raise OSError unless `path` contains this image: on a full disk, ITK silently leaves a truncated file."""
     try:
         header = read_header(path, _("the image"))
         found = read_array(header, _("the image"))
@@ -182,7 +181,9 @@ def _check_written(path: Path, array: np.ndarray, ijk_to_ras: np.ndarray) -> Non
 
 
 def _same_voxels(found: np.ndarray, array: np.ndarray) -> bool:
-    """Bit by bit, a NaN too, and slice by slice: NumPy's comparison of a whole float image takes ten times as long."""
+    """Return True if voxels are equal bit by bit, including NaN; by slices, since comparing a whole float image takes
+    ten times as long.
+    """
     if found.dtype != array.dtype or found.shape != array.shape:
         return np.array_equal(found, array, equal_nan=array.dtype.kind == "f")
     bits = f"u{array.dtype.itemsize}"
@@ -191,7 +192,7 @@ def _same_voxels(found: np.ndarray, array: np.ndarray) -> bool:
 
 
 def _gzip_file(source: Path, target: Path) -> None:
-    """Compress without a time or a name inside, so that the same volume gives the same bytes."""
+    """Compress without time or name in the header, so that the same volume gives the same bytes."""
     with open(source, "rb") as plain, checked_stream(target) as raw:
         with gzip.GzipFile(filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=raw, mtime=0) as packed:
             shutil.copyfileobj(plain, packed, 1 << 20)

@@ -1,4 +1,4 @@
-"""Workbooks of spreadsheets (.xlsx) as rows of texts, by openpyxl, of the extra `cohorts`."""
+"""Spreadsheet workbooks (.xlsx) as rows of text, read with openpyxl (of the extra `cohorts`)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from REACTKDLib.core.text import quoted, sentence
 from REACTKDLib.core.text import tr as _
 
 MARK = b"PK\x03\x04"
-#: bytes of all parts of a workbook unpacked: a list of cases is far below, a file made to fill the memory is above
+#: limit of the unpacked size, bytes: a list of cases is far smaller, a file made to exhaust memory is larger
 MOST_UNPACKED = 256 << 20
-MOST_ROWS = 1 << 20  # the last row that a spreadsheet has; a file may name any, and each one before it would be made
+MOST_ROWS = 1 << 20  # the last row of a spreadsheet; a file may state any row, and all rows before it would be created
 
 
 def sheets_of(data: bytes, role: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Return {name: rows of cells} of the visible sheets that hold anything, with what formulas gave when it was saved.
+    """Return {name: rows of cells} of the visible non-empty sheets, with the stored results of formulas.
 
-    data: the file. role: what it is ("the worklist"), for sentences. Raises: PackagesMissing without openpyxl;
-    UsageError for a file that cannot be opened or is too large.
+    data: content of the file. role: its name in messages ("the worklist").
     """
     return {name: [row for _number, row in rows] for name, rows in _numbered_sheets(data, role).items()}
 
 
 def _numbered_sheets(data: bytes, role: str) -> dict[str, list[tuple[int, tuple[Any, ...]]]]:
-    """What `sheets_of` returns, each row with its number in the sheet."""
+    """Return what `sheets_of` returns, each row with its number in the sheet."""
     try:
         from openpyxl import load_workbook
     except ImportError as error:
@@ -51,10 +50,10 @@ def _numbered_sheets(data: bytes, role: str) -> dict[str, list[tuple[int, tuple[
 
 
 def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[tuple[int, list[str]]]:
-    """Return the rows of the sheet that has the `needed` columns, as (number in the sheet, texts); of a single sheet in
-    any case.
+    """Return the rows of the sheet that has the `needed` columns, or of the only sheet, as (number in the sheet,
+    texts).
 
-    Whole numbers lose their point, dates are as in 2026-11-28. Raises: what `sheets_of` raises; UsageError where
+    Integers are written without a decimal point, dates as 2026-11-28. Raises: what `sheets_of` raises; UsageError if
     several sheets, or none of several, have the columns.
     """
     sheets = {
@@ -70,8 +69,8 @@ def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[tu
 
 
 def _filled_rows(sheet: Any) -> list[tuple[int, tuple[Any, ...]]]:
-    """The rows with any cell, all of one length, by number. Raises: ValueError for a row that no spreadsheet has."""
-    sheet.reset_dimensions()  # as stated in the file they may be wrong, and what lies beyond them would be lost
+    """Return the non-empty rows, all of one length, by number. Raises: ValueError for an invalid row number."""
+    sheet.reset_dimensions()  # the stated dimensions may be wrong, and cells outside them would be lost
     found = []
     for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
         if number > MOST_ROWS:

@@ -33,7 +33,7 @@ class Case:
     keep_specks: also grade very small lesions, see `masks.cleaning.clean_masks`.
     derived: cached results for these masks, such as the regions; empty for other masks.
 
-    Raises: NoVolume without any volume; GeometryMismatch when a mask does not have the reference grid's shape.
+    Raises: NoVolume without any volume; GeometryMismatch if a mask does not have the reference grid's shape.
     """
 
     id: str
@@ -91,7 +91,7 @@ class Case:
         tumor: np.ndarray | None = None,
         lesions: np.ndarray | None = None,
     ) -> Case:
-        """Return the case with corrected masks; others are kept. lesions: those of the new tumor mask."""
+        """Return the case with corrected masks; None keeps a mask. lesions: those of the new tumor mask."""
         return replace(
             self,
             liver=self.liver if liver is None else liver,
@@ -102,29 +102,31 @@ class Case:
     def with_findings(self, *findings: Finding) -> Case:
         """Return the case with additional findings."""
         more = replace(self, findings=(*self.findings, *findings))
-        more.derived.update(self.derived)  # of the same masks
+        more.derived.update(self.derived)  # valid for the same masks
         return more
 
 
-#: where `Case.derived` keeps what `liver_box` gives
+#: key in `Case.derived` of the result of `liver_box`
 LIVER_BOX = "liver box"
-#: where it says that every voxel of a lesion is one of the liver too
+#: key that states that every lesion voxel is also a liver voxel
 LIVER_IS_WHOLE = "liver is whole"
 
 
-#: where it keeps what `parenchyma_places` gives
+#: key of the result of `parenchyma_places`
 PARENCHYMA = "parenchyma"
-_PER_AXIS = 24  # places along an axis of a large liver's box, at least
+_PER_AXIS = 24  # samples along an axis of a large liver's box, at least
 
 
 def parenchyma_places(case: Case) -> np.ndarray:
-    """Return the indices (k, j, i) of the liver's voxels outside lesions, (n, 3): every so many along each axis of a
-    large liver, some thousands, which are enough for a median. Worked out once for these masks.
+    """Return the indices (k, j, i) of liver voxels outside lesions, (n, 3).
+
+    In a large liver every n-th voxel along each axis is taken, some thousands in all, which suffices for a median.
+    Computed once for these masks.
     """
     if PARENCHYMA not in case.derived:
         box = liver_box(case) or (slice(0, 0),) * 3
         found = _places(case, box, [max(1, (part.stop - part.start) // _PER_AXIS) for part in box])
-        if not len(found):  # a thin rim between the voxels that were looked at
+        if not len(found):  # a thin rim between the sampled voxels
             found = _places(case, box, [1, 1, 1])
         case.derived[PARENCHYMA] = found
     return case.derived[PARENCHYMA]
@@ -136,7 +138,7 @@ def _places(case: Case, box: Box, steps: list[int]) -> np.ndarray:
 
 
 def liver_box(case: Case) -> Box | None:
-    """Return the smallest box (three slices) of the liver, None where it is empty: searched once for these masks."""
+    """Return the smallest box (three slices) of the liver, None if it is empty. Computed once for these masks."""
     if LIVER_BOX not in case.derived:
         case.derived[LIVER_BOX] = bounding_box(case.liver)
     return case.derived[LIVER_BOX]

@@ -1,4 +1,6 @@
-"""Axes and sampling: a volume in nearest RAS order, separable weights along its axes, sampling by world coordinates."""
+"""Axes and resampling: volumes in nearest RAS order, separable weights along the axes, sampling by world
+coordinates.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,14 @@ import numpy as np
 from REACTKDLib.core.images.grid import Box, Grid
 from REACTKDLib.core.images.volume import Volume
 
-_SMALL = 2**16  # voxels below which one product for each axis is as fast
-_BAND = 16  # targets that are weighted at once: fewer make more products, more multiply more zeros
+_SMALL = 2**16  # voxels; below, one product for each axis is as fast
+_BAND = 16  # rows per product: fewer make more products, more multiply more zeros
 
 
 def nearest_ras_axes(ijk_to_ras: np.ndarray) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return which index axis (0 i, 1 j, 2 k) runs nearest to R, A, S, and its sign along it.
+    """Return the index axis (0 i, 1 j, 2 k) that runs closest to each of R, A, S, and its sign along it.
 
-    The one-to-one assignment with the largest sum of cosines; ties go to the first in order.
+    It is the one-to-one assignment with the largest sum of cosines; among equals, the first in order.
     """
     direction = ijk_to_ras[:3, :3] / np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
     cosines = np.round(np.abs(direction), 6)
@@ -26,7 +28,7 @@ def nearest_ras_axes(ijk_to_ras: np.ndarray) -> tuple[tuple[int, int, int], tupl
 
 
 def to_ras_order(array: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a view of `array` as (S, A, R) with increasing coordinates, and its own matrix. Nothing is resampled.
+    """Return a view of `array` as (S, A, R) with increasing coordinates, and the view's matrix. Nothing is resampled.
 
     array: (D, H, W) or (..., D, H, W). The 48 ways to store one image give the same view.
     """
@@ -47,7 +49,7 @@ def to_ras_order(array: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[np.ndarray,
 
 
 def box_in_ras_order(box: Box, shape: tuple[int, int, int], ijk_to_ras: np.ndarray) -> Box:
-    """Return the box of an array (D, H, W) of this shape as it lies in the view of `to_ras_order`."""
+    """Return the box of an array (D, H, W) of this shape in the view of `to_ras_order`."""
     axes, signs = nearest_ras_axes(ijk_to_ras)
     out = []
     for row in (2, 1, 0):
@@ -57,7 +59,7 @@ def box_in_ras_order(box: Box, shape: tuple[int, int, int], ijk_to_ras: np.ndarr
 
 
 def from_ras_order(array: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
-    """Undo `to_ras_order` for an array (S, A, R) of the volume whose own matrix is `ijk_to_ras`."""
+    """Invert `to_ras_order` for an array (S, A, R) of the volume whose own matrix is `ijk_to_ras`."""
     axes, signs = nearest_ras_axes(ijk_to_ras)
     view = array[tuple(slice(None, None, signs[row]) for row in (2, 1, 0))]
     order = [2 - axes[row] for row in (2, 1, 0)]
@@ -65,9 +67,9 @@ def from_ras_order(array: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
 
 
 def bounding_box(mask: np.ndarray) -> Box | None:
-    """Return the smallest box (three slices) of the true voxels of a (D, H, W) mask, or None when there are none.
+    """Return the smallest box (three slices) of the true voxels of a (D, H, W) mask, or None if there are none.
 
-    Read in the order in which memory holds it, whatever the view: a flipped one takes ten times as long as it lies.
+    The mask is read in memory order, whatever the view: reading a flipped view as it is takes ten times as long.
     """
     order = np.argsort([-abs(stride) for stride in mask.strides], kind="stable")
     held = mask[tuple(slice(None, None, -1 if stride < 0 else 1) for stride in mask.strides)].transpose(order)
@@ -83,9 +85,9 @@ def bounding_box(mask: np.ndarray) -> Box | None:
 
 
 def center_of(mask: np.ndarray) -> tuple[int, np.ndarray]:
-    """Return how many voxels of a (D, H, W) mask are true, and their mean index (k, j, i); zeros where none is.
+    """Return the number of true voxels of a (D, H, W) mask, and their mean index (k, j, i); zeros if there are none.
 
-    By marginal sums: no list of coordinates for a liver of millions of voxels.
+    Computed from marginal sums, without a list of coordinates for a liver of millions of voxels.
     """
     plane = mask.sum(axis=0, dtype=np.int32)
     marginals = mask.sum(axis=(1, 2), dtype=np.int64), plane.sum(axis=1), plane.sum(axis=0)
@@ -95,9 +97,10 @@ def center_of(mask: np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def linear_weights(n_source: int, source_mm: float, first_mm: float, n_target: int, target_mm: float) -> np.ndarray:
-    """Linear interpolation along one axis, widened to the target voxel when that is larger (no aliasing).
+    """Return weights of linear interpolation along one axis, widened to the target voxel if that is larger (no
+    aliasing).
 
-    first_mm: place of the first target center, measured from the first source center. Returns (n_target, n_source)
+    first_mm: position of the first target center relative to the first source center. Returns (n_target, n_source)
     float32; rows of targets whose center is outside the source are zero, others sum to one.
     """
     source = np.arange(n_source) * source_mm
@@ -111,7 +114,8 @@ def linear_weights(n_source: int, source_mm: float, first_mm: float, n_target: i
 
 
 def area_weights(n_source: int, source_mm: float, first_mm: float, n_target: int, target_mm: float) -> np.ndarray:
-    """Share of each target cell that each source cell covers along one axis: (n_target, n_source) float32.
+    """Return the fraction of each target cell that each source cell covers along one axis: (n_target, n_source)
+    float32.
 
     Cells are one voxel wide around their centers, so the product over three axes conserves volume exactly.
     """
@@ -129,8 +133,8 @@ def apply_separable(
 ) -> np.ndarray:
     """Multiply (D, H, W) by one matrix per axis; weights are (n_target, n_source) for D, H, W. Returns float32.
 
-    clip: limits applied to the values first. A large array is read plane by plane, along the axis that memory holds
-    last, so that it is never copied as a whole, and zeros beside the few weights of a row are not multiplied.
+    clip: limits to which values are clipped first. A large array is read plane by plane, along its slowest axis in
+    memory, so that it is never copied as a whole, and zeros outside the few weights of a row are not multiplied.
     """
     if array.size < _SMALL:
         wd, wh, ww = weights
@@ -151,12 +155,14 @@ def apply_separable(
 
 
 def _plane(values: np.ndarray, clip: tuple[float, float] | None) -> np.ndarray:
-    """As float32 in C order, clipped before: whole numbers are clipped in their own type."""
+    """Return the plane as float32 in C order, clipped before conversion: integers are clipped in their own type."""
     return np.ascontiguousarray(values if clip is None else np.clip(values, *clip), dtype=np.float32)
 
 
 def _bands(weights: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
-    """Cut (n_target, n_source) into rows: which targets, which sources they need, and the weights between the two."""
+    """Divide (n_target, n_source) into rows: the targets, the sources that they need, and the weights between the
+    two.
+    """
     parts = []
     for start in range(0, len(weights), _BAND):
         rows = weights[start : start + _BAND]
@@ -167,16 +173,16 @@ def _bands(weights: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
 
 
 def _multiply(bands: list[tuple[slice, slice, np.ndarray]], array: np.ndarray, out: np.ndarray) -> None:
-    """Write the product of the matrix that `_bands` has cut and (n_source, m) to `out` (n_target, m)."""
+    """Write the product of the matrix from `_bands` and (n_source, m) to `out` (n_target, m)."""
     for targets, sources, weights in bands:
         np.matmul(weights, array[sources], out=out[targets])
 
 
 def sample_volume(volume: Volume, grid: Grid, fill: float) -> tuple[np.ndarray, np.ndarray]:
-    """Linear interpolation of `volume` at the centers of `grid` by world coordinates.
+    """Interpolate `volume` linearly at the centers of `grid`, by world coordinates.
 
-    A volume finer than the grid is first averaged to the grid's voxel size, so nothing aliases.
-    Returns values (D, H, W) float32 with `fill` outside, and the bool mask of centers inside the volume.
+    A volume finer than the grid is first averaged to the grid's voxel size, to avoid aliasing. Returns values (D, H, W)
+    float32 with `fill` outside, and the bool mask of centers inside the volume.
     """
     frame = np.eye(4)
     frame[:3, :3] = grid.ijk_to_ras[:3, :3] / grid.spacing
@@ -192,7 +198,7 @@ def sample_volume(volume: Volume, grid: Grid, fill: float) -> tuple[np.ndarray, 
 
 
 def _sample_aligned(array: np.ndarray, own: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Axes agree, as in most PET/CT: three small matrix products, ten times the speed of free sampling."""
+    """Sample if the axes agree, as in most PET/CT: three small matrix products, ten times as fast as free sampling."""
     weights = [
         linear_weights(array.shape[2 - a], own[a, a], -own[a, 3], grid.shape[2 - a], grid.spacing[a]) for a in (2, 1, 0)
     ]

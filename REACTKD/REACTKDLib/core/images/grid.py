@@ -1,4 +1,4 @@
-"""A grid: a shape and a place, without values."""
+"""A grid: a shape and a position, without values."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Box = tuple[slice, slice, slice]
 
 
 def box_key(box: Box) -> tuple[int, ...]:
-    """Return the limits of a box, to look things up by: Python 3.11 cannot hash slices."""
+    """Return the limits of a box as a dictionary key: slices are not hashable in Python 3.11."""
     return tuple(limit for part in box for limit in (part.start, part.stop))
 
 
 def joined(boxes: Sequence[Box]) -> Box:
-    """Return the smallest box that holds all of at least one."""
+    """Return the smallest box that contains all boxes, at least one."""
     return tuple(slice(min(b[n].start for b in boxes), max(b[n].stop for b in boxes)) for n in range(3))
 
 
@@ -28,7 +28,9 @@ def corners_of(shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def farthest_apart(shape: tuple[int, int, int], a: np.ndarray, b: np.ndarray) -> float:
-    """Return how far apart a voxel of an array (D, H, W) lies at most by two matrices (4, 4), mm."""
+    """Return the largest distance, mm, between the positions of a voxel of an array (D, H, W) by two matrices (4,
+    4).
+    """
     return float(np.linalg.norm((corners_of(shape) @ (a - b).T)[:, :3], axis=1).max())
 
 
@@ -56,7 +58,7 @@ class Grid:
         return Grid(tuple(s.stop - s.start for s in box), matrix)
 
     def grown(self, others: Iterable[Grid]) -> Grid:
-        """Return this lattice, as large as needed to hold the voxel centers of `others` too."""
+        """Return this lattice, extended to contain the voxel centers of `others` too."""
         low, high = np.zeros(3), np.array(self.shape[::-1]) - 1.0
         for other in others:
             placed = corners_of(other.shape) @ (np.linalg.inv(self.ijk_to_ras) @ other.ijk_to_ras).T
@@ -72,7 +74,7 @@ class Grid:
         return np.stack([i, j, k], axis=-1) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3]
 
     def same_as(self, other: Grid, tolerance_mm: float = 1e-6) -> bool:
-        """True when shape and place agree."""
+        """Return True if shape and position agree."""
         return self.shape == other.shape and bool(
             np.allclose(self.ijk_to_ras, other.ijk_to_ras, rtol=0, atol=tolerance_mm)
         )

@@ -1,17 +1,17 @@
-"""Is this CT in Hounsfield units? The rule, stated and kept in one place.
+"""The check that a CT is in Hounsfield units.
 
 A CT that was exported for display (0..255), scaled for a network (0..1, z-scores) or never had its rescale intercept
-applied (air at 0) would be graded without complaint and wrongly. A liver crop has no air and no fat, so the presence of
-air cannot be asked for. The rule refuses, after setting aside padding (values at or below -1500, as -2048 and -3024):
+applied (air at 0) would be graded wrongly without any warning. The presence of air cannot be required, since a liver
+crop has no air and no fat. After excluding padding (values at or below -1500, such as -2048 and -3024), the rule
+refuses:
 
 1. one value everywhere, or a range of less than 20: a mask, 0..1, or z-scores;
-2. nothing below zero, and
-   a. a median below 10: a PET in SUV, since a crop without air and fat is of tissue above that; or
-   b. values up to 255 with at least 0.5 % of the voxels at the lowest or at the highest of them: an 8-bit picture,
-      cut off at black and white. A crop inside the body has tails, not heaps, at its ends; or
-   c. values above 600: bone or metal without any fat or air around it, so a missing intercept, an MR or a PET;
+2. nothing below zero, and a. a median below 10: a PET in SUV, since a crop without air and fat contains tissue above
+   that; or b. values up to 255 with at least 0.5 % of the voxels at the lowest or at the highest of them: an 8-bit
+   picture, clipped at black and white. The histogram of a crop inside the body has tails, not peaks, at its ends; or c.
+   values above 600: bone or metal without any surrounding fat or air means a missing intercept, an MR or a PET;
 3. more than 10 % of the voxels above 600: a missing intercept with noise around zero, or another quantity;
-4. fewer than 2 % of the voxels between -200 and 400, where every soft tissue lies: intercept applied twice.
+4. fewer than 2 % of the voxels between -200 and 400, the range of all soft tissue: intercept applied twice.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ SAMPLE = 2_000_000
 
 
 def check_hounsfield(array: np.ndarray, role: str = _("the CT")) -> None:
-    """Raise NotHounsfield, naming what was seen and the fix, when `array` (any shape) cannot be a CT in HU."""
+    """Raise NotHounsfield if `array` (any shape) cannot be a CT in HU; the message states what was found and the
+    fix.
+    """
     fault = hounsfield_fault(array)
     if fault:
         text = _(
@@ -44,7 +46,7 @@ def check_hounsfield(array: np.ndarray, role: str = _("the CT")) -> None:
 
 
 def hounsfield_fault(array: np.ndarray) -> str | None:
-    """Return why `array` cannot be in HU, in words that follow a colon, or None."""
+    """Return the reason why `array` cannot be in HU, worded to follow a colon, or None."""
     sample = np.ravel(array)[:: max(1, array.size // SAMPLE)]
     inside = sample[sample > PADDING_BELOW]
     if inside.size == 0:

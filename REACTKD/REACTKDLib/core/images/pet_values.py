@@ -1,7 +1,7 @@
-"""What the values of a PET can be: an uptake image at all, and in which unit.
+"""Checks that values can be those of a PET, and infers their unit.
 
-The grade does not depend on the unit. It matters for what is reported beside the grade, so a unit that is only inferred
-is never turned into another one.
+The grade does not depend on the unit. It matters for the values reported beside the grade, so a unit that is only
+inferred is never converted.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from REACTKDLib.core.errors import NotPet
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.text import tr as _
 
-NEGATIVE_SHARE = 0.1  # reconstructions may dip below zero by noise, never by a tenth of the uptake
-SUV_CEILING = 60.0  # 99.9th percentile; bladder and kidneys pass 60 in few voxels only
-BQML_FLOOR = 100.0  # the brighter tissue of a PET in Bq/ml is in the thousands
+NEGATIVE_SHARE = 0.1  # noise may make reconstructed values slightly negative, but never by a tenth of the uptake
+SUV_CEILING = 60.0  # 99.9th percentile; only a few voxels, in bladder and kidneys, exceed 60
+BQML_FLOOR = 100.0  # bright tissue in Bq/ml is in the thousands
 UNIT_FIELDS = ("units", "unit", "voxelvalueunits", "volumeunits")
-#: how a reader hands on NRRD's own field for the unit of the values: no key of a text can hold the colon
+#: key under which a reader passes on NRRD's own field for the unit; keys of text fields cannot contain a colon
 STANDARD_FIELD = "nrrd:sample units"
-# How DICOM, UCUM and people write the units that we know, letters and digits alone.
+# Spellings of the known units in DICOM, UCUM and common use, reduced to letters and digits.
 _WORDS = {
     **dict.fromkeys(("suv", "suvbw", "gml", "suvgml", "suvbwgml", "gmlsuvbw", "suvbodyweight"), Unit.SUVBW),
     **dict.fromkeys(("bqml", "bqcc", "becquerelsmilliliter"), Unit.BQML),
 }
-_OTHER_UNIT = re.compile("suv|bq|becquerel|cnts|counts|cm2ml")  # of uptake, but none that we know: kBq/ml, SUVlbm
+_OTHER_UNIT = re.compile("suv|bq|becquerel|cnts|counts|cm2ml")  # units of uptake that are not supported: kBq/ml, SUVlbm
 
 
 def check_pet(array: np.ndarray, role: str = _("the PET")) -> None:
-    """Raise NotPet when `array` is empty, constant or strongly negative (a CT given as PET)."""
+    """Raise NotPet if `array` is empty, constant or strongly negative (a CT given as PET)."""
     low, high = np.percentile(array[::2, ::2, ::2] if array.size > 1_000_000 else array, (1, 99))
     if float(array.max()) <= 0 or float(array.max()) == float(array.min()):
         raise NotPet(_("{role} holds no uptake: every voxel is zero or the same; give another file."), role=role)
@@ -44,12 +44,13 @@ def check_pet(array: np.ndarray, role: str = _("the PET")) -> None:
 
 
 def infer_pet_unit(array: np.ndarray, fields: Mapping[str, str] | None = None) -> Unit:
-    """Return the unit from the header's text fields when one states it, else from the values, else UNKNOWN.
+    """Return the unit that the header's text fields state, else the unit inferred from the values, else UNKNOWN.
 
-    A header that states a unit of another kind, as kBq/ml or SUVlbm, leaves nothing to infer: UNKNOWN.
+    If the header states another unit, such as kBq/ml or SUVlbm, nothing is inferred: UNKNOWN.
 
-    By values: SUV when the 99.9th percentile is at most 60; Bq/ml when the median of the voxels above 15 % of the 99th
-    percentile exceeds 100. kBq/ml cannot be told from SUV by values, so an inferred unit is shown and never converted.
+    Inference from values: SUV if the 99.9th percentile is at most 60; Bq/ml if the median of the voxels above 15 % of
+    the 99th percentile exceeds 100. Values do not distinguish kBq/ml from SUV, so an inferred unit is shown and never
+    converted.
     """
     stated = unit_from_fields(fields or {})
     if stated is not None:
@@ -63,9 +64,9 @@ def infer_pet_unit(array: np.ndarray, fields: Mapping[str, str] | None = None) -
 
 
 def in_own_unit(volume: Volume, fields: Mapping[str, str] | None = None) -> Volume:
-    """Return a PET in the unit that `infer_pet_unit` gives, marked where nothing but its values says so.
+    """Return a PET with the unit from `infer_pet_unit`, marked as inferred if only the values indicate it.
 
-    Raises: NotPet where the header states two units.
+    Raises: NotPet if the header states two units.
     """
     _check_one_unit(fields or {}, volume.name)
     unit = infer_pet_unit(volume.array, fields)
@@ -85,7 +86,9 @@ def _check_one_unit(fields: Mapping[str, str], role: str) -> None:
 
 
 def unit_from_fields(fields: Mapping[str, str]) -> Unit | None:
-    """Return the unit that a text field of the header states: UNKNOWN for one that is no `Unit`, None for none."""
+    """Return the unit that a text field of the header states: UNKNOWN for an unsupported unit, None if none is
+    stated.
+    """
     for key, value in fields.items():
         words = "".join(c for c in key.casefold() if c.isalnum())
         text = "".join(c for c in value.casefold() if c.isalnum())

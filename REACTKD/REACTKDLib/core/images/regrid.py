@@ -1,4 +1,4 @@
-"""A mask on another grid, by world coordinates and nearest voxel, without losing a lesion."""
+"""Resampling of masks to another grid, by world coordinates and nearest voxel, that preserves small lesions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ WHOLE_VOXELS = 1e-2  # NIfTI and segmentation files round geometry to about 1e-3
 
 
 def laid_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid, out: np.ndarray) -> Box:
-    """Add a bool mask (D, H, W) of `ijk_to_ras` to `out`, bool on `grid`, and return a box there that holds it.
+    """Add a bool mask (D, H, W) with `ijk_to_ras` to `out`, bool on `grid`, and return a box there that contains it.
 
-    What lies outside is lost. Copied where the two grids differ by whole voxels only, as those of most segments and
-    their image do; else resampled by `mask_on_grid`.
+    What lies outside the grid is lost. The mask is copied if the grids differ by whole voxels only, as is usual for a
+    segment and its image; otherwise it is resampled by `mask_on_grid`.
     """
     windows = whole_voxel_windows(mask.shape, ijk_to_ras, grid)
     if windows is None:
@@ -30,9 +30,10 @@ def laid_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid, out: np.n
 def whole_voxel_windows(
     shape: tuple[int, int, int], ijk_to_ras: np.ndarray, onto: Grid
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
-    """Return which part of an array lies on which part of `onto`, if the two differ by whole voxels only, else None.
+    """Return the part of an array that overlaps `onto`, and the part of `onto`, if they differ by whole voxels only,
+    else None.
 
-    Both parts are empty where the two do not overlap.
+    Both parts are empty if the two do not overlap.
     """
     to_grid = np.linalg.inv(onto.ijk_to_ras) @ ijk_to_ras
     shift = np.rint(to_grid[:3, 3]).astype(int)
@@ -51,10 +52,10 @@ def whole_voxel_windows(
 
 
 def mask_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return the bool mask (D, H, W) of `ijk_to_ras` resampled to `grid`, nearest voxel.
+    """Return a bool mask (D, H, W) with `ijk_to_ras` resampled to `grid`, nearest voxel.
 
-    A part (26-connected) so small that no center of `grid` hits it gets the voxel nearest to its own center, so that
-    the smallest lesion survives a coarser grid. Parts outside the grid are lost.
+    A component (26-connected) that contains no voxel center of `grid` gets the voxel nearest to its own center, so that
+    the smallest lesion is kept on a coarser grid. Components outside the grid are lost.
     """
     from scipy.ndimage import affine_transform
 
@@ -77,7 +78,9 @@ def mask_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid) -> np.nda
 
 
 def share_inside(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid) -> float:
-    """Return the share of the mask's voxels whose centers lie inside `grid`, from at most about 20,000 of them."""
+    """Return the fraction of the mask's voxels whose centers lie inside `grid`, estimated from at most about 20,000 of
+    them.
+    """
     box = bounding_box(mask)
     if box is None:
         return 0.0
@@ -91,7 +94,7 @@ def share_inside(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid) -> float:
 
 
 def has_no_geometry(ijk_to_ras: np.ndarray) -> bool:
-    """True for 1 mm voxels along the axes at the origin: what a writer leaves that was given no geometry."""
+    """Return True for 1 mm voxels along the axes at the origin, which a writer stores if it was given no geometry."""
     return bool(np.allclose(np.abs(ijk_to_ras), np.eye(4), atol=1e-9))
 
 
@@ -115,7 +118,7 @@ def _keep_small_parts(
     parts, count = label(part, structure=CONNECTED)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     cell = abs(np.linalg.det(to_source[:3, :3]))
-    for number in np.flatnonzero(sizes[1:] < 64 * max(cell, 1)) + 1:  # larger parts cannot slip between centers
+    for number in np.flatnonzero(sizes[1:] < 64 * max(cell, 1)) + 1:  # larger components always contain a center
         kji = np.argwhere(parts == number) + [s.start for s in box]
         index = np.rint(kji[:, ::-1] @ to_target[:3, :3].T + to_target[:3, 3]).astype(int)[:, ::-1]
         index = index[np.all((index >= 0) & (index < out.shape), axis=1)]

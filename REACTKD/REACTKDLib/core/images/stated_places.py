@@ -1,6 +1,6 @@
-"""Masks and images of one case whose files state more than one place (a NIfTI file's qform and sform).
+"""Consistency of masks and images whose files state more than one position (a NIfTI file's qform and sform).
 
-Another program may have taken the place that was not taken here, and written a mask or a PET that lies on it.
+Another program may have used the position that was not used here, and written a mask or a PET that matches it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SAME_GRID_VOXELS = 0.1
 
 
 def same_place(a: Grid, b: Grid) -> bool:
-    """True when no voxel of the two grids is further apart than a tenth of a voxel (NIfTI rounds to about 1e-3 mm)."""
+    """Return True if no voxel differs in position by more than a tenth of a voxel (NIfTI rounds to about 1e-3 mm)."""
     if a.shape != b.shape:
         return False
     return bool(farthest_apart(a.shape, a.ijk_to_ras, b.ijk_to_ras) < SAME_GRID_VOXELS * b.spacing.min())
@@ -30,11 +30,11 @@ def same_place(a: Grid, b: Grid) -> bool:
 def settled_place(
     grid: Grid, others: Sequence[np.ndarray], image: Grid, image_others: Sequence[np.ndarray], role: str
 ) -> tuple[np.ndarray, list[Finding]]:
-    """Return the matrix (4, 4) at which masks lie on their image, and findings.
+    """Return the matrix (4, 4) with which masks match their image, and findings.
 
-    grid, others: where the masks' file puts them, and other matrices that it states; image, image_others: those of the
-    image. What is returned is not the file's when that does not put voxel on voxel, but one that either file also
-    states does.
+    grid, others: the grid of the masks by their file, and other matrices that it states; image, image_others: those of
+    the image. If the file's own matrix does not align the masks with the image's voxels, but one that either file also
+    states does, the latter is returned.
     """
     if same_place(grid, image):
         return grid.ijk_to_ras, []
@@ -49,7 +49,7 @@ def settled_place(
 
 
 def check_images_together(volumes: Mapping[Modality, Volume]) -> None:
-    """Raise GeometryMismatch when a PET lies on a place of the reference image that was not taken, or the reverse."""
+    """Raise GeometryMismatch if a PET matches a position of the reference image that is not used, or the reverse."""
     (_modality, reference), *others = volumes.items()
     for modality, volume in others:
         own, image = (Grid(v.shape, v.ijk_to_ras) for v in (volume, reference))

@@ -1,4 +1,4 @@
-"""A scalar volume with its place in the patient: the array, the IJK-to-RAS matrix, the unit."""
+"""A scalar volume with its position in the patient: the array, the IJK-to-RAS matrix, the unit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Unit(str, Enum):
 
 
 def check_geometry(ijk_to_ras: np.ndarray, name: str = _("the volume")) -> np.ndarray:
-    """Return `ijk_to_ras` as float64 (4, 4), or raise if no patient space follows from it.
+    """Return `ijk_to_ras` as float64 (4, 4), or raise if it does not define a patient space.
 
     Raises: BadSpacing for zero, negative or non-finite axis lengths; SingularDirection for axes that lie in one plane.
     """
@@ -44,9 +44,9 @@ def check_geometry(ijk_to_ras: np.ndarray, name: str = _("the volume")) -> np.nd
 
 
 def check_real(array: np.ndarray, name: str) -> None:
-    """Raise NotAnImage where the values are no real numbers: complex ones, text, dates, colors, objects.
+    """Raise NotAnImage if the values are not real numbers but complex ones, text, dates, colors or objects.
 
-    name: the words for the image in the message.
+    name: the name of the image in the message.
     """
     if array.dtype.kind not in "iufb":
         text = _("{name} holds no real numbers (its values are of the type {kind}); give a scalar image.")
@@ -63,7 +63,7 @@ class Volume:
     other_places: other matrices (4, 4) that the file states and that are not used.
     unit_inferred: the unit is not stated but inferred from the values, see `pet_values.infer_pet_unit`.
 
-    Raises: NotThreeDimensional, NotAnImage (no real numbers), NotFinite, BadSpacing, SingularDirection.
+    Raises: NotThreeDimensional, NotAnImage (not real numbers), NotFinite, BadSpacing, SingularDirection.
     """
 
     array: np.ndarray

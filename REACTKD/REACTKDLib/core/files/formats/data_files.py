@@ -1,4 +1,4 @@
-"""The files that hold the voxels of a header without voxels: one name, a list of names, or a pattern with numbers."""
+"""The data files of a detached header: one name, a list of names, or a pattern with numbers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PLACE = re.compile(r"%(0?\d{0,2})d")
 
 
 def named_files(names: Sequence[str], header: Path, role: str) -> tuple[Path, ...]:
-    """Return the files beside `header`; nothing is opened, since a pipe would wait forever.
+    """Return the files beside `header`; nothing is opened, since opening a pipe may block forever.
 
-    Raises: NotAnImage for one that is missing, no file, or named by an absolute path.
+    Raises: NotAnImage if one is missing, is not a file, or has an absolute path.
     """
     if not names or len(names) > MOST_FILES:
         raise unreadable_header(role)
@@ -27,14 +27,14 @@ def named_files(names: Sequence[str], header: Path, role: str) -> tuple[Path, ..
 
 
 def data_files(text: str, header: Path, role: str) -> tuple[tuple[Path, ...], list[int] | None]:
-    """Return the file of a name, and None; or the files of a pattern: see `numbered_files`, for what it raises too."""
+    """Return the file with this name, and None; or the files of a pattern: see `numbered_files`, also for Raises."""
     if re.search(r"%\S*d\S*\s+[+-]?\d", text):
         return numbered_files(text, header, role)
     return named_files([text], header, role), None
 
 
 def numbered_files(text: str, header: Path, role: str) -> tuple[tuple[Path, ...], list[int]]:
-    """Return the files of "name%03d.raw first last [step] ...", and the numbers beyond the step.
+    """Return the files of "name%03d.raw first last [step] ...", and the numbers after the step.
 
     Raises: NotAnImage.
     """

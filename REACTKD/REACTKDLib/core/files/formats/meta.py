@@ -71,7 +71,7 @@ def read_meta_header(path: Path, role: str) -> ImageHeader:
 
 
 def is_meta(start: str) -> bool:
-    """True when a file begins with lines of a MetaImage header."""
+    """Return True if a file begins with lines of a MetaImage header."""
     return re.search(r"^NDims *[=:]", start, re.MULTILINE) is not None and start.lstrip()[:1].isalpha()
 
 
@@ -108,7 +108,7 @@ def _dtype(fields: Mapping[str, str], role: str) -> np.dtype:
 
 
 def _check_values(fields: Mapping[str, str], role: str) -> None:
-    """Raise for a scale of the values, which readers do not apply though the header states it."""
+    """Raise if the header states a scale of the values, which other readers do not apply."""
     slope = numbers(fields.get("ElementToIntensityFunctionSlope", "1"), role)
     offset = numbers(fields.get("ElementToIntensityFunctionOffset", "0"), role)
     if slope.tolist() != [1.0] or offset.tolist() != [0.0]:
@@ -148,7 +148,7 @@ def _values(fields: Mapping[str, str], names: Sequence[str], count: int, role: s
     stated = [numbers(fields[name], role) for name in names if name in fields]
     if any(values.size != count for values in stated):
         raise unreadable_header(role)
-    # Names of one and the same thing; only the size of elements may differ from their spacing.
+    # Alternative names of the same field; only the element size may differ from the spacing.
     if names[0] != "ElementSpacing" and any(not np.array_equal(values, stated[0]) for values in stated[1:]):
         raise unreadable_header(role)
     return stated[0] if stated else None

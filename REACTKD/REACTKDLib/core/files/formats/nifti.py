@@ -46,7 +46,7 @@ _MM = {1: 1e3, 3: 1e-3}  # meters, micrometers; everything else is mm
 
 @dataclass(frozen=True)
 class _Start:
-    """The first bytes of a file. size: of the header. order: of its bytes. single: the voxels are in the same file."""
+    """The first bytes of a file. size: of the header. order: byte order. single: the voxels are in the same file."""
 
     data: bytes
     size: int
@@ -54,19 +54,19 @@ class _Start:
     single: bool
 
     def value(self, name: str) -> Any:
-        """A field of the header, a tuple where there are several values."""
+        """Return a field of the header, as a tuple if it has several values."""
         offset, form = _SIZES[self.size][name]
         values = struct.unpack_from(self.order + form, self.data, offset)
         return values if len(values) > 1 else values[0]
 
 
 def is_nifti(start: bytes) -> bool:
-    """True when a (decompressed) file of 348 bytes or more begins as NIfTI, or as Analyze, its forerunner, does."""
+    """Return True if a (decompressed) file of at least 348 bytes begins like NIfTI or its predecessor, Analyze."""
     return len(start) >= 348 and any(struct.unpack_from(order + "i", start)[0] in _SIZES for order in "<>")
 
 
 def first_bytes(path: Path, count: int = 540) -> bytes:
-    """Return the first bytes of a file, of what is in it when it is a gzip file; fewer where there are no more."""
+    """Return the first bytes of a file, decompressed if it is a gzip file; fewer at its end."""
     with open(path, "rb") as stream:
         if not is_gzip(path):
             return stream.read(count)
@@ -80,7 +80,8 @@ def first_bytes(path: Path, count: int = 540) -> bytes:
 
 
 def nifti_place(header: bytes, role: str) -> tuple[np.ndarray, tuple[Finding, ...], tuple[np.ndarray, ...]]:
-    """Return where an image lies by the bytes of its header: ijk_to_ras (4, 4) mm, findings, the other places stated.
+    """Return the position of an image from the bytes of its header: ijk_to_ras (4, 4) mm, findings, other stated
+    matrices.
 
     Raises: NotAnImage, NotThreeDimensional, BadSpacing, SingularDirection, SkewedAxes.
     """
@@ -127,7 +128,7 @@ def _start(data: bytes, role: str) -> _Start:
 
 
 def _sizes(start: _Start, role: str) -> list[int]:
-    """The size along each axis, i first. Raises: NotAnImage, NotThreeDimensional."""
+    """Return the size along each axis, i first. Raises: NotAnImage, NotThreeDimensional."""
     dim = start.value("dim")
     if not 1 <= dim[0] <= 7:
         raise unreadable_header(role)
@@ -167,7 +168,10 @@ def _stated(start: _Start, role: str) -> StatedPlaces:
 
 
 def _scale(start: _Start, role: str) -> tuple[float, float] | None:
-    """Return slope and intercept, or None for none. A slope of 0 or NaN means none; with an intercept it is a fault."""
+    """Return slope and intercept, or None if there are none.
+
+    A slope of 0 or NaN means none; with an intercept it is an error.
+    """
     slope, intercept = (float(v) for v in start.value("scale"))
     none = slope == 0 or np.isnan(slope)
     if none and (intercept == 0 or np.isnan(intercept)):

@@ -1,7 +1,7 @@
-"""Where a NIfTI image lies: its header states voxel sizes, a qform and a sform, and they need not agree.
+"""The position of a NIfTI image: its header states voxel sizes, a qform and an sform, which may disagree.
 
-Which form is taken where both are given: the sform when its code is 1 (scanner), else the qform, as ITK and 3D Slicer
-do. Where the sform's columns are of another length than the voxel sizes: the sform's matrix, as nibabel and SPM do.
+If both forms are given: the sform if its code is 1 (scanner), else the qform, as in ITK and 3D Slicer. If the lengths
+of the sform's columns differ from the voxel sizes: the sform's matrix, as in nibabel and SPM.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.grid import farthest_apart
 from REACTKDLib.core.text import tr as _
 
-EXACT = 1e-4  # ITK's own tolerance of a sform; from here on ITK takes a qform where there is one
+EXACT = 1e-4  # ITK's tolerance for an sform; above it, ITK uses a qform if there is one
 SAME_SIZE = 1e-4  # relative
 ROUNDING = 1e-6  # relative, of single precision
 SAME_PLACE_VOXELS = 0.1
@@ -33,7 +33,10 @@ SCANNER = 1
 
 @dataclass(frozen=True, eq=False)
 class StatedPlaces:
-    """What the header states, mm. sizes: pixdim 1 to 3. quatern: b, c, d. qfac: sign of the k axis. srow: (3, 4)."""
+    """The geometry that the header states, mm.
+
+    sizes: pixdim 1 to 3. quatern: b, c, d. qfac: sign of the k axis. srow: (3, 4).
+    """
 
     sizes: np.ndarray
     qfac: float
@@ -101,12 +104,12 @@ def _matrix(axes: np.ndarray, origin: np.ndarray) -> np.ndarray:
 
 
 def _evened(lengths: np.ndarray) -> np.ndarray:
-    """Make lengths equal that single precision left a ten-millionth apart: ties between distances depend on it."""
+    """Make lengths equal that differ by single-precision rounding only: ties between distances depend on it."""
     return np.array([np.mean(lengths[np.abs(lengths / length - 1) < ROUNDING]) for length in lengths])
 
 
 def _qform(stated: StatedPlaces, role: str) -> np.ndarray | None:
-    """Return the qform's matrix, None where none is stated. Raises: BadSpacing when it alone is stated and is none."""
+    """Return the qform's matrix, None if none is stated. Raises: BadSpacing if it is the only form and is invalid."""
     if stated.qform_code <= 0:
         return None
     b, c, d = (float(v) for v in stated.quatern)
@@ -115,7 +118,7 @@ def _qform(stated: StatedPlaces, role: str) -> np.ndarray | None:
         if stated.sform_code > 0 and stated.srow[:, :3].any():
             return None
         raise unreadable_header(role)
-    if squares > 1 - 1e-7:  # half a turn; rounding must not leave a fourth part
+    if squares > 1 - 1e-7:  # a half turn; rounding must not leave a fourth component
         b, c, d = (v / np.sqrt(squares) for v in (b, c, d))
         a = 0.0
     else:
@@ -128,12 +131,12 @@ def _qform(stated: StatedPlaces, role: str) -> np.ndarray | None:
         ]
     )
     check_origin(stated.qoffset, role)
-    axes = (rotation * [1, 1, stated.qfac] * stated.sizes).astype(np.float32).astype(np.float64)  # as ITK rounds them
+    axes = (rotation * [1, 1, stated.qfac] * stated.sizes).astype(np.float32).astype(np.float64)  # with ITK's rounding
     return _matrix(axes / np.linalg.norm(axes, axis=0) * stated.sizes, stated.qoffset)
 
 
 def _without_forms(stated: StatedPlaces, role: str) -> Place:
-    """Neither form: the axes of the file are taken as ITK takes them, to the left, the back and the head."""
+    """Neither form is stated: the axes are taken as in ITK, to the left, posterior and superior."""
     place = LPS_TO_RAS @ _matrix(np.diag(stated.sizes), np.zeros(3))
     return place, (incomplete_geometry([_("where its axes point (neither qform nor sform)")], role),), ()
 

@@ -109,7 +109,7 @@ def _parsed(lines: Sequence[str], role: str) -> tuple[dict[str, str], dict[str, 
             pairs[name] = value[1:].replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
             continue
         name = name.casefold().strip()
-        if not colon or name not in _KNOWN or name in fields:  # a misspelled field would lose the geometry in silence
+        if not colon or name not in _KNOWN or name in fields:  # a misspelled field would silently lose the geometry
             raise unreadable_header(role)
         fields[name] = value.strip()
         if name in ("data file", "datafile") and value.split()[:1] == ["LIST"]:
@@ -118,7 +118,7 @@ def _parsed(lines: Sequence[str], role: str) -> tuple[dict[str, str], dict[str, 
 
 
 def _texts(fields: Mapping[str, str], pairs: Mapping[str, str]) -> dict[str, str]:
-    """Return the key/value pairs, with the unit of the values where the format's own field states one."""
+    """Return the key/value pairs, and the unit of the values if the format's own field states one."""
     own = fields.get("sample units", fields.get("sampleunits"))
     return dict(pairs) if own is None else {**pairs, STANDARD_FIELD: own}
 
@@ -132,7 +132,7 @@ def _dtype(fields: Mapping[str, str], role: str) -> np.dtype:
 
 
 def _axes(fields: Mapping[str, str], sizes: Sequence[int], role: str) -> tuple[int | None, list[int]]:
-    """Return the axis that holds the values of one voxel, if there is one, and the axes of space and beyond."""
+    """Return the axis that holds the values of one voxel, if there is one, and the spatial and further axes."""
     kinds = fields.get("kinds", "").casefold().split() or ["domain"] * len(sizes)
     if len(kinds) != len(sizes):
         raise unreadable_header(role)
@@ -140,7 +140,7 @@ def _axes(fields: Mapping[str, str], sizes: Sequence[int], role: str) -> tuple[i
     vectors = _vectors(fields, len(sizes), role)
     unplaced = [n for n, vector in enumerate(vectors or ()) if vector is None and n not in ranges]
     if not ranges and len(sizes) == 4 and len(unplaced) == 1 and kinds[unplaced[0]] != "time":
-        ranges = unplaced  # no kind, but no direction in space either
+        ranges = unplaced  # no kind, but no spatial direction either
     if len(ranges) > 1:
         raise unreadable_header(role)
     space = [n for n in range(len(sizes)) if n not in ranges]
@@ -205,7 +205,7 @@ def _place(
 
 
 def _flips(fields: Mapping[str, str], role: str) -> tuple[int, int, int] | None:
-    """Return the signs that bring the stated space to LPS; None where it is not one of the patient's."""
+    """Return the signs that convert the stated space to LPS; None if it is not a patient space."""
     space = fields.get("space", "").casefold()
     if "space dimension" in fields and ("space" in fields or whole_numbers(fields["space dimension"], role) != [3]):
         raise unreadable_header(role)
@@ -215,7 +215,7 @@ def _flips(fields: Mapping[str, str], role: str) -> tuple[int, int, int] | None:
 
 
 def _check_units(fields: Mapping[str, str], space: Sequence[int], count: int, role: str) -> None:
-    """Raise for axes of space in another unit than mm. Of `count` axes, others may be seconds or counts."""
+    """Raise for spatial axes in a unit other than mm. `count` axes in all; others may be seconds or counts."""
     along = _quoted(fields["units"], count, role) if "units" in fields else []
     units = [along[n] for n in space] if along else []
     if "space units" in fields:
@@ -225,7 +225,9 @@ def _check_units(fields: Mapping[str, str], space: Sequence[int], count: int, ro
 
 
 def _quoted(text: str, count: int, role: str) -> list[str]:
-    """Return the `count` strings of a list in quotes; without them the format has none, so nothing is guessed."""
+    """Return the `count` strings of a list in quotes; the format requires the quotes, so nothing is guessed without
+    them.
+    """
     if not re.fullmatch(rf"(?:{_QUOTED}\s*)+", text):
         raise unreadable_header(role)
     found = re.findall(_QUOTED, text)
@@ -237,18 +239,20 @@ def _quoted(text: str, count: int, role: str) -> list[str]:
 def _spacings(fields: Mapping[str, str], space: Sequence[int], count: int, role: str) -> tuple[np.ndarray, bool]:
     if "spacings" not in fields:
         if "axis maxs" in fields or "axismaxs" in fields:
-            raise unreadable_header(role)  # a size that follows from the ends of the axes: no reader of images does it
+            raise unreadable_header(role)  # a size computed from the ends of the axes: no image reader supports it
         return np.ones(3), False
     values = numbers(fields["spacings"], role, nan=True)
     if values.size != count:
         raise unreadable_header(role)
     values = values[list(space)]
-    check_spacing(values[~np.isnan(values)], role)  # NaN is NRRD's "not known"
+    check_spacing(values[~np.isnan(values)], role)  # NaN means "unknown" in NRRD
     return np.where(np.isnan(values), 1.0, values), not np.isnan(values).any()
 
 
 def _mins(fields: Mapping[str, str], space: Sequence[int], count: int, spacing: np.ndarray, role: str) -> np.ndarray:
-    """Return the first voxel's center from where the axes begin: at the edge of a cell, unless they say at a node."""
+    """Return the first voxel's center from the minima of the axes: at the edge of a cell, unless they are
+    node-centered.
+    """
     text = fields.get("axis mins", fields.get("axismins"))
     if text is None:
         return np.zeros(3)
@@ -286,7 +290,7 @@ def _parts(
 
 
 def _files(text: str, names: list[str] | None, path: Path, role: str) -> tuple[tuple[Path, ...], int]:
-    """Return the data files, and how many axes each of them holds, 0 where that is not said."""
+    """Return the data files, and the number of axes in each, 0 if not stated."""
     if names is not None:
         depth = whole_numbers(text[len("LIST") :], role) if text != "LIST" else [0]
         return named_files(names, path, role), depth[0] if len(depth) == 1 else -1
@@ -297,5 +301,5 @@ def _files(text: str, names: list[str] | None, path: Path, role: str) -> tuple[t
 
 
 def _behind(path: Path, length: int, lines: int, skip: int) -> Part:
-    """Return the part behind a header and lines; bytes to skip are those of the stream when it is compressed."""
+    """Return the part after a header and lines; in a compressed file, bytes to skip are counted in the stream."""
     return Part(path, -1) if skip == -1 else Part(path, length, lines=lines, inside=skip)

@@ -1,7 +1,7 @@
-"""Any image file that is known: which format it is, its header, its voxels.
+"""Reading of image files of all supported formats: detection of the format, the header, the voxels.
 
-The format is recognized by the content of the file, not by its name. No library decodes the file: ITK repairs some
-faults without a word, never looks at a stream's checksum, prints to the terminal, and some headers end its process.
+The format is recognized by content, not by file name. No library decodes the file: ITK silently repairs some faults,
+never checks a stream's checksum, prints to the terminal, and crashes on some headers.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from REACTKDLib.core.files.formats.voxels import is_gzip, read_voxels
 from REACTKDLib.core.files.headers import ImageHeader, cut_off, not_an_image
 from REACTKDLib.core.text import tr as _
 
-_SLABS = 1 << 24  # voxels scaled at once, in double precision
+_SLABS = 1 << 24  # voxels scaled at a time, in double precision
 _LOOK = 1 << 14
 
 
 def read_header(path: Path, role: str) -> ImageHeader:
     """Return the checked header of an image file, without its voxels.
 
-    role: what the file is for the reader ("the CT"), used in messages instead of its path, which may hold a name.
+    role: the name of the file in messages ("the CT"), used instead of its path, which may contain a patient's name.
 
     Raises: NotAnImage, NotThreeDimensional, BadSpacing, SingularDirection, SkewedAxes.
     """
@@ -53,7 +53,7 @@ def _read_header(path: Path, role: str) -> ImageHeader:
 
 
 def read_array(header: ImageHeader, role: str) -> np.ndarray:
-    """Return the values as (D, H, W), or as (D, H, W, C) where each voxel has several.
+    """Return the values as (D, H, W), or as (D, H, W, C) if each voxel has several.
 
     Raises: NotAnImage for damage; see `voxels.read_voxels`.
     """
@@ -68,7 +68,9 @@ def read_array(header: ImageHeader, role: str) -> np.ndarray:
 
 
 def _scaled(array: np.ndarray, slope: float, intercept: float) -> np.ndarray:
-    """Return values times slope plus intercept: worked out in double precision, kept in single unless doubles came."""
+    """Return values times slope plus intercept: computed in double precision, stored in single unless the input is
+    double.
+    """
     out = np.empty(array.shape, dtype=np.float64 if array.dtype.itemsize == 8 else np.float32)
     step = max(1, _SLABS // max(1, array[0].size))
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""The lines of a text header and where it ends."""
+"""Reading of a text header: its lines and its length."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from REACTKDLib.core.files.headers import unreadable_header
 
-MOST_BYTES = 1 << 24  # a segmentation of hundreds of segments with their terminology takes some 100 kB
+MOST_BYTES = 1 << 24  # hundreds of segments with their terminology take some 100 kB
 _FIRST = 1 << 16
 
 
 def text_header(path: Path, end: re.Pattern[bytes], role: str) -> tuple[list[str], int, bool]:
-    """Return the lines of a header, its length in bytes with `end`, and whether `end` was there.
+    """Return the lines of a header, its length in bytes including `end`, and whether `end` was found.
 
     Raises: NotAnImage for a header that does not end within 16 MB.
     """

@@ -1,7 +1,7 @@
-"""The voxels of an image file: read to the last byte, with the checksum of a compressed stream verified.
+"""Reading of an image file's voxels, to the last byte, with the checksum of a compressed stream verified.
 
-A library that stops when it has enough voxels never sees the checksum, which stands at the stream's end, and takes a
-stream with a flipped bit for whole.
+A library that stops once it has enough voxels never sees the checksum at the end of the stream, and accepts a stream
+with a flipped bit.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from REACTKDLib.core.files.headers import ImageHeader, Part, cut_off, too_long
 
 CHUNK = 1 << 20
 MOST_AT_ONCE = 1 << 24
-MOST_PADDING = 4096  # writers fill the last block of a disk or end text with a line
-HIGHEST_RATIO = 1100  # deflate reaches 1,032
+MOST_PADDING = 4096  # writers pad to a disk block, or end text with a line break
+HIGHEST_RATIO = 1100  # deflate reaches at most 1,032
 TEXT_PER_VOXEL = 64
 _PADDING = b"\0\r\n \t"
 
 
 def read_voxels(header: ImageHeader, role: str) -> np.ndarray:
-    """Return the stored values as `header.shape`, in this machine's byte order.
+    """Return the stored values in the shape `header.shape` and the machine's byte order.
 
-    Raises: NotAnImage for a file that is cut off, too long, or whose checksum does not agree.
+    Raises: NotAnImage for a file that is cut off, too long, or with a wrong checksum.
     """
     count = int(np.prod(header.shape, dtype=np.int64))
     if count % len(header.parts):
@@ -48,7 +48,7 @@ def read_voxels(header: ImageHeader, role: str) -> np.ndarray:
 
 
 def _check_size(part: Part, header: ImageHeader, share: int, role: str) -> None:
-    """Raise before memory is taken for voxels that cannot be in the file."""
+    """Raise if the file is too small for the voxels, before memory is allocated for them."""
     there = part.path.stat().st_size - max(part.skip, 0)
     least = {"raw": share, "deflate": share / HIGHEST_RATIO, "text": share / header.dtype.itemsize, "hex": 2 * share}
     if there < least[header.encoding] or (part.size is not None and there < part.size):
@@ -102,16 +102,17 @@ def _fill_deflated(stream: BinaryIO, view: memoryview, part: Part, dtype: np.dty
 class Inflater:
     """Reads a zlib or gzip stream, of several members too, and verifies the checksum and length at each end.
 
-    size: bytes of the stream in the file, None for all. `read` raises zlib.error for damage, EOFError when cut off.
+    size: bytes of the stream in the file, None for all. `read` raises zlib.error for damage, EOFError if the stream is
+    cut off.
     """
 
     def __init__(self, stream: BinaryIO, size: int | None = None) -> None:
         self._stream, self._left = stream, size
-        self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # zlib or gzip, whichever it is
+        self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects zlib or gzip
         self._waiting = b""
 
     def read(self, most: int) -> bytes:
-        """Return at least one byte and at most `most`; nothing only at the whole and verified end."""
+        """Return between one and `most` bytes; none only at the verified end."""
         while True:
             if self._inflate.eof and not self._next_member():
                 return b""
@@ -124,7 +125,7 @@ class Inflater:
                 return out
 
     def _next_member(self) -> bool:
-        """Begin the next member, if there is one; padding may follow the last, nothing else."""
+        """Start the next member, if there is one; only padding may follow the last."""
         rest = self._waiting + self._more(MOST_PADDING + 1)
         if rest[:2] == b"\x1f\x8b":
             self._inflate, self._waiting = zlib.decompressobj(zlib.MAX_WBITS | 16), rest
@@ -177,6 +178,6 @@ _FILLERS = {"raw": _fill_raw, "deflate": _fill_deflated, "text": _fill_text, "he
 
 
 def is_gzip(path: Path) -> bool:
-    """True for a file that begins as gzip does."""
+    """Return True for a file with gzip's magic number."""
     with open(path, "rb") as stream:
         return stream.read(2) == b"\x1f\x8b"
