@@ -1,1 +1,1 @@
-"""DICOM: series and segmentations as an archive gives them, SUV by the QIBA rules, and results as SR and SEG."""
+"""DICOM: reading of series and segmentations, SUV by the rules of QIBA, and results as SR and SEG."""

@@ -1,4 +1,4 @@
-"""The codes under which a report is written: standard ones where they exist, else the private scheme 99REACTKD."""
+"""The codes used in a DICOM report: standard ones if they exist, else of the private scheme 99REACTKD."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ SHARE = ("SHARE", PRIVATE, "Share of the region in the predicted grade's probabi
 
 
 def per_class(kind: str, words: str, name: str) -> tuple[str, str, str]:
-    """Return the private code of a number that there is for each class."""
+    """Return the private code of a value that exists for each class."""
     return private_value(kind, name), PRIVATE, f"{words} '{name}'"[:64]
 
 
 def private(name: str, words: str) -> tuple[str, str, str]:
-    """Return the private code of a number that has no other; name: what tells it from others in 16 characters."""
+    """Return the private code of a value without a standard one; name: identifies it in at most 16 characters."""
     return name.upper()[:16], PRIVATE, words[:64]
 
 
 def concept(code: tuple[str, str, str]) -> Any:
-    """Return a code as highdicom takes it."""
+    """Return a code as a highdicom object."""
     from highdicom.sr import CodedConcept
 
     return CodedConcept(*code)

@@ -1,6 +1,6 @@
-"""Whether a CT's header says that its values are Hounsfield units, which those of iodine maps and their like are not.
+"""The check that a CT's header states Hounsfield units; iodine maps and similar images have other values.
 
-Source: DICOM PS3.3 C.11.1.1.2 (Rescale Type) and C.8.15.2.1.1 (what a multi-energy image shows).
+Source: DICOM PS3.3 C.11.1.1.2 (Rescale Type) and C.8.15.2.1.1 (types of multi-energy images).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
-# US is "not specified": GDCM writes it into every image, so it says no more than nothing does.
+# US means "not specified": GDCM writes it into every image, so it carries no information.
 _HOUNSFIELD = {"", "US", "HU", "HOUNSFIELD", "HOUNSFIELD UNITS", "HOUNSFIELD UNIT"}
-_OPEN = {"HU_MOD"}  # changed by a multi-energy method, as virtual non-contrast images are
+_OPEN = {"HU_MOD"}  # modified by a multi-energy method, such as virtual non-contrast images
 _OTHER_KINDS = {
     "MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "IODINE", "IODINE_MAP",
     "IODINEMAP", "IODINE MAP", "IODINE_OVERLAY", "IODINE_DENSITY", "IODINE DENSITY", "Z_EFF", "ZEFF", "PERFUSION_MAP",
@@ -24,9 +24,9 @@ _OTHER_KINDS = {
 
 
 def check_ct_kind(headers: Sequence[Any], role: str) -> list[Finding]:
-    """Return a warning where the headers leave open what the values mean.
+    """Return a warning if the headers leave the meaning of the values open.
 
-    headers: of all slices, or of one multi-frame image. Raises: NotHounsfield where they state another quantity.
+    headers: of all slices, or of one multi-frame image. Raises: NotHounsfield if they state another quantity.
     """
     types = {text(part, "RescaleType").upper() for header in headers for part in _parts(header)}
     kinds = {word for header in headers for word in words(header, "ImageType")} & _OTHER_KINDS
@@ -45,7 +45,7 @@ def check_ct_kind(headers: Sequence[Any], role: str) -> list[Finding]:
 
 
 def _parts(header: Any) -> Iterator[Any]:
-    """The places of a header that hold a rescale type: itself, and those of the frames of a multi-frame image."""
+    """Yield the datasets that may contain a rescale type: the header, and the frames of a multi-frame image."""
     yield header
     groups: Iterable[Any] = (
         *items(header, "SharedFunctionalGroupsSequence"), *items(header, "PerFrameFunctionalGroupsSequence"),

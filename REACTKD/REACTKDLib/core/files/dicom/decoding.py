@@ -1,4 +1,4 @@
-"""Why compressed pixels could not be decoded: the package that is missing, or that they are damaged."""
+"""The reason why compressed pixels could not be decoded: a missing package, or damage."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _PACKAGES = {
 
 
 def is_compressed(dataset: Any) -> bool:
-    """True where the header states pixels that must be decoded."""
+    """Return True if the header states compressed pixels."""
     try:
         return bool(dataset.file_meta.TransferSyntaxUID.is_compressed)
-    except Exception:  # not stated, or no transfer syntax that exists
+    except Exception:  # not stated, or an unknown transfer syntax
         return False
 
 
 def lacks_decoder(dataset: Any) -> bool:
-    """True where pydicom, as it is installed, cannot decode the pixels."""
+    """Return True if the installed pydicom cannot decode the pixels."""
     if not is_compressed(dataset):
         return False
     try:
         return not need_pydicom().pixels.get_decoder(dataset.file_meta.TransferSyntaxUID).is_available
-    except Exception:  # a syntax that it does not know
+    except Exception:  # an unknown transfer syntax
         return True
 
 
 def why_not_decoded(dataset: Any, role: str) -> str:
-    """Return the sentence for pixels that nothing here could decode; it names the package where one is missing."""
+    """Return the sentence for pixels that could not be decoded; it names the package if one is missing."""
     if not lacks_decoder(dataset):
         text = _("The pixels of {role} are damaged or cut off; copy or export the series again.")
         return text.format(role=role)

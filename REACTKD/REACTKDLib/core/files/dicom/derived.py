@@ -1,7 +1,7 @@
-"""Headers of images as objects that are derived from them need them: unknown where de-identification took values away.
+"""Completes the headers of source images for objects derived from them, if de-identification removed values.
 
-Patient and study are copied into a derived object. There they may be empty but not left out (type 2 of the standard),
-while the UIDs say which images it means and where its regions lie, so nothing can stand for one that is not there.
+Patient and study are copied into a derived object, where they may be empty but not missing (type 2 of the standard).
+UIDs cannot be replaced if missing, since they identify the images and the position of the regions.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _ONE = {"StudyInstanceUID": "Study Instance UID", "FrameOfReferenceUID": "Frame 
 _OWN = {"SOPInstanceUID": "SOP Instance UID"}
 _COPIED = ("StudyDescription", "IssuerOfPatientID", "OtherPatientIDs", "OtherPatientNames", "PatientComments")
 _UNICODE = "ISO_IR 192"
-_DEFAULT_SET = "ISO 2022 IR 6"  # what an empty first one of several character sets means: PS3.3, C.12.1.1.2
+_DEFAULT_SET = "ISO 2022 IR 6"  # meaning of an empty first value among several character sets: PS3.3, C.12.1.1.2
 
 
 def ready_to_derive(headers: Sequence[Any], role: str) -> list[Any]:
-    """Return the headers, changed in place, with all that a SEG and a Structured Report copy from them.
+    """Return the headers, changed in place, with everything that a SEG and a Structured Report copy from them.
 
-    What is unknown of patient and study is empty, as is a placeholder that is no date, time or sex. A slice thickness
-    that is not stated is the distance of the slices. headers: of one acquisition, ascending along the normal. role: the
-    words for the images in messages.
+    Unknown values of patient and study are empty, as are placeholders that are no valid date, time or sex. A missing
+    slice thickness becomes the slice distance. headers: of one acquisition, ascending along the normal. role: the name
+    of the images in messages.
 
-    Raises: NotReferable where an image states no UID of its own, of its study or of its frame of reference, or where
-    the images state several studies or frames of reference, or a text in a character set that is not known.
+    Raises: NotReferable if an image lacks the UID of itself, its study or its frame of reference, or if the images
+    state several studies or frames of reference, or text in an unknown character set.
     """
     _check_uids(headers, role)
     for header in headers:
@@ -83,14 +83,14 @@ def _is_a(kind: Callable[[str], Any], value: str) -> bool:
 
 
 def _name_character_sets(header: Any, role: str) -> None:
-    """State the character sets as highdicom writes them; texts in others are decoded, and written in Unicode."""
+    """State the character sets that highdicom can write; text in others is decoded and stored in Unicode."""
     value = header.get("SpecificCharacterSet", "")
     if not value:
-        header.pop("SpecificCharacterSet", None)  # it may not be empty where it is there (type 1C)
+        header.pop("SpecificCharacterSet", None)  # it must not be empty if present (type 1C)
         return
     names = [value] if isinstance(value, str) else [name or _DEFAULT_SET for name in value]
     written = {known.value for known in need_highdicom().enum.SpecificCharacterSetValues}
-    extended = len(names) > 1  # several sets switch between one another, for which they have names of their own
+    extended = len(names) > 1  # with several sets, which are switched by escape sequences, other names apply
     if all(name in written and name.startswith("ISO 2022") == extended for name in names):
         header.SpecificCharacterSet = names if extended else names[0]
         return
@@ -108,6 +108,6 @@ def _name_character_sets(header: Any, role: str) -> None:
 
 
 def _distance(headers: Sequence[Any]) -> float:
-    """Mean distance of neighboring slices, mm."""
+    """Return the mean distance of neighboring slices, mm."""
     first, last = (np.array(headers[n].ImagePositionPatient, float) for n in (0, -1))
     return round(float(np.linalg.norm(last - first)) / max(1, len(headers) - 1), 6)

@@ -1,4 +1,4 @@
-"""The frames of a multi-frame image or segmentation, moved onto the even grid that fits their rounded positions."""
+"""Moves the frames of a multi-frame image or segmentation onto the regular grid that fits their rounded positions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from REACTKDLib.core.files.dicom.rescale import rescale_of
 
 
 def on_even_grid(dataset: Any) -> Planes | None:
-    """Write into `dataset`, in memory, the position of each frame on the grid that fits all, and the grid's step.
+    """Write into `dataset`, in memory, each frame's position on the grid that fits all, and the grid's step.
 
-    What a header rounds is undone by the same rule as for single slices (`grid_fit`), so that highdicom, which compares
-    more strictly, places the frames right. Frames may lie at one place, or leave places empty. Where the frames make no
-    even straight stack nothing is changed.
+    Rounding in the header is corrected by the same rule as for single slices (`grid_fit`), so that highdicom, which
+    compares more strictly, places the frames correctly. Several frames may have the same position, and positions may be
+    missing. If the frames form no regular, straight stack, nothing is changed.
 
-    Returns the planes, one for each place; None for frames at a single place, or without place or common axes.
+    Returns the planes, one for each position; None for frames at a single position, or without position or common axes.
     """
     places = [next(_functional(dataset, frame, "PlanePositionSequence"), None) for frame in _frames(dataset)]
     positions = [None if place is None else numbers(place, "ImagePositionPatient", 3) for place in places]
@@ -42,7 +42,7 @@ def on_even_grid(dataset: Any) -> Planes | None:
     planes = planes_through(np.array([positions[group[0]] for group in groups]), normal, _step_stated(dataset))
     at = np.array(positions)
     apart = max(float(np.linalg.norm(at[group] - at[group[0]], axis=1).max()) for group in groups)
-    if apart > SIDEWAYS_MM:  # at one height, and yet elsewhere
+    if apart > SIDEWAYS_MM:  # at the same height, but displaced sideways
         planes = replace(planes, shifts=np.append(planes.shifts, apart))
     if planes.line.even and not planes.shifted and not planes.tilted:
         _write(dataset, planes, [[places[n] for n in group] for group in groups])
@@ -64,7 +64,7 @@ def _frames(dataset: Any) -> tuple[Any, ...]:
 
 
 def _functional(dataset: Any, frame: Any, keyword: str) -> Iterator[Any]:
-    """The items of a functional group: the frame's own, else those that all share."""
+    """Yield the items of a functional group: the frame's own, else the shared ones."""
     yield from items(frame, keyword)
     for shared in items(dataset, "SharedFunctionalGroupsSequence"):
         yield from items(shared, keyword)
@@ -76,10 +76,10 @@ def _measures(dataset: Any) -> Iterator[Any]:
 
 
 def _step_stated(dataset: Any) -> float | None:
-    """The step between slices that the header states, else their thickness.
+    """Return the step between slices that the header states, else their thickness.
 
-    Writers leave the step out where the source's positions are rounded. Then the thickness shows that frames two steps
-    apart have an empty place between them, and are not thick slices.
+    Writers omit the step if the source's positions are rounded. The thickness then shows that frames two steps apart
+    have a missing position between them, and are not thick slices.
     """
     for keyword in ("SpacingBetweenSlices", "SliceThickness"):
         for measure in _measures(dataset):

@@ -1,4 +1,4 @@
-"""Slices put in order along the patient: one grid, or a sentence that says what is wrong with them."""
+"""Orders slices along the patient and checks that they form one regular grid."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from REACTKDLib.core.files.headers import check_spacing
 from REACTKDLib.core.files.volumes import LPS_TO_RAS
 from REACTKDLib.core.text import tr as _
 
-FEW_GAPS = 10  # times as many steps as gaps: slices were lost; with more gaps, the scan changes its spacing
-BESIDE = 0.3  # of a step: an image this near to the next place continues the stack
+FEW_GAPS = 10  # with this many steps per gap, slices were lost; with more gaps, the spacing changes within the scan
+BESIDE = 0.3  # of a step: an image this near to the next position continues the stack
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """slices: one per position, ascending along the normal. ijk_to_ras: (4, 4) mm. doubles: slices left beside it."""
+    """slices: one per position, ascending along the normal.
+
+    ijk_to_ras: (4, 4) mm. doubles: duplicates that were left out.
+    """
 
     slices: tuple[Slice, ...]
     ijk_to_ras: np.ndarray
@@ -29,18 +32,20 @@ class Stack:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Slices, rows, columns."""
+        """(slices, rows, columns)."""
         return (len(self.slices), *self.slices[0].look.size)
 
 
 def slice_normal(orientation: Sequence[float]) -> np.ndarray:
-    """Return the normal (3,), LPS, of an image orientation of six numbers; of length 1 where they are perpendicular."""
+    """Return the normal (3,), LPS, of an image orientation of six numbers; of length 1 if its axes are
+    perpendicular.
+    """
     row, column = np.array(orientation[:3], dtype=float), np.array(orientation[3:], dtype=float)
     return np.cross(row, column)
 
 
 def places_of(slices: Sequence[Slice], role: str) -> np.ndarray:
-    """Return how far along the normal each slice lies, (n,) mm.
+    """Return the position of each slice along the normal, (n,) mm.
 
     Raises: MixedSeries without positions or axes, or for slices of different size or axes.
     """
@@ -55,7 +60,7 @@ def places_of(slices: Sequence[Slice], role: str) -> np.ndarray:
 
 
 def check_one_stack(slices: Sequence[Slice], role: str) -> None:
-    """Raise MixedSeries unless all slices are of one size, with the same axes and pixels."""
+    """Raise MixedSeries unless all slices have the same size, axes and pixel spacing."""
     first = slices[0].look
     if not all(look is first or look.is_like(first) for look in {id(s.look): s.look for s in slices}.values()):
         raise _mixed(role)
@@ -79,10 +84,10 @@ def stack_slices(series: Series, slices: Sequence[Slice], role: str) -> Stack:
 
 
 def check_planes(planes: Planes, role: str, numbers: Sequence[int | None] = (), unreadable: int = 0) -> None:
-    """Raise unless planes lie evenly, straight above each other, and none is missing.
+    """Check that planes are evenly spaced and aligned, and none is missing.
 
-    numbers: image numbers of the planes, where there are any. unreadable: files beside them.
-    Raises: SlicesMissing (says after which slice), MixedSeries for a shift sideways, SkewedAxes.
+    numbers: image numbers of the planes, if any. unreadable: number of unreadable files of the series.
+    Raises: SlicesMissing (states after which slice), MixedSeries for a sideways shift, SkewedAxes.
     """
     _check_even(planes.line, role, numbers, unreadable)
     if planes.shifted:
@@ -103,7 +108,7 @@ def check_planes(planes: Planes, role: str, numbers: Sequence[int | None] = (), 
 
 
 def _check_left_out(series: Series, chosen: Sequence[Slice], line: Line, role: str) -> None:
-    """Raise MixedSeries when an image that was left out is a missing slice, or goes on where the stack ends."""
+    """Raise MixedSeries if an image that was left out is a missing slice or continues the stack."""
     broken = bool(line.lacking) or not line.even
     look = chosen[0].look
     if broken and any(why == "unplaced" and piece.look.size == look.size for piece, why in series.left_out):
@@ -146,7 +151,7 @@ def _check_even(line: Line, role: str, numbers: Sequence[int | None], unreadable
 
 
 def _are_lost(counts: np.ndarray, numbers: Sequence[int | None]) -> bool:
-    """True when gaps of whole steps are missing slices, and not another spacing in a part of the scan."""
+    """Return True if gaps of whole steps are missing slices, not a different spacing in a part of the scan."""
     gaps = np.flatnonzero(counts > 1)
     if gaps.size <= 2 or gaps.size * FEW_GAPS <= counts.size:
         return True
@@ -159,7 +164,7 @@ def _matrix(look: Look, planes: Planes, role: str) -> np.ndarray:
         raise MixedSeries(_("{role} does not state the size of its pixels; export the series again."), role=role)
     check_spacing(np.array([*look.pixel_spacing, planes.line.step]), role)
     lps = np.eye(4)
-    lps[:3, 0] = np.array(look.orientation[:3]) * look.pixel_spacing[1]  # rows run along i, a column step apart
+    lps[:3, 0] = np.array(look.orientation[:3]) * look.pixel_spacing[1]  # i runs along the rows, in column steps
     lps[:3, 1] = np.array(look.orientation[3:]) * look.pixel_spacing[0]
     lps[:3, 2] = planes.normal * planes.line.step
     lps[:3, 3] = np.round(planes.place(np.zeros(1))[0], 9)

@@ -1,8 +1,8 @@
-"""An even grid through positions along a line that were rounded, have gaps, or lie slightly off.
+"""Fits a regular grid to positions along a line that are rounded, have gaps, or deviate slightly.
 
-One rule for the slices of a series and the frames of a segmentation or a multi-frame image: each must lie within
-`tolerance` of the grid that fits all of them best by least squares, or of that grid moved along the line. Headers round
-positions, often to 0.1 mm, so single steps say little: of slices 0.625 mm apart they are 0.6 and 0.7 mm.
+The same rule applies to the slices of a series and the frames of a segmentation or a multi-frame image: each must lie
+within `tolerance` of the least-squares grid through all, or of that grid shifted along the line. Headers round
+positions, often to 0.1 mm, so single steps are imprecise: between slices 0.625 mm apart they are 0.6 and 0.7 mm.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 
 FINEST_MM, COARSEST_MM = 0.01, 1e3  # steps that a header may state
-FARTHEST_MM = 1e5  # no scanner is that large; beyond it a position is none
+FARTHEST_MM = 1e5  # no scanner is that large; a larger position is invalid
 SAME_PLACE_MM = 0.01
-ROUNDED_MM = 0.1  # twice what rounding to one decimal takes from a position
-SHARE = 0.02  # of the step: thick slices
-PRECISE_MM = 0.03  # positions this even are no rounding to 0.1 mm: the first and the last slice stay where they are
-SIDEWAYS_MM = 0.2  # rounding of all three coordinates of an oblique series, and a quarter of a fine pixel
+ROUNDED_MM = 0.1  # twice the largest error of rounding to one decimal
+SHARE = 0.02  # of the step, for thick slices
+PRECISE_MM = 0.03  # positions this even are not rounded to 0.1 mm: the first and the last slice keep their positions
+SIDEWAYS_MM = 0.2  # rounding of all three coordinates of an oblique series; a quarter of a small pixel
 TILT = 1e-2  # mm sideways for each mm along the normal
-MOST = 0.25  # of the step: beyond it a slice could be taken for its neighbor
+MOST = 0.25  # of the step: with more, a slice could be mistaken for its neighbor
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """The grid start + step x index, mm. index: (n,) whole numbers from 0. off: (n,) mm, positions minus places."""
+    """The grid start + step x index, mm. index: (n,) integers from 0. off: (n,) mm, positions minus grid positions."""
 
     start: float
     step: float
@@ -39,16 +39,16 @@ class Line:
 
     @property
     def lacking(self) -> int:
-        """How many places of the grid between the first and the last have no position."""
+        """Number of grid positions between the first and the last without a slice."""
         return int(self.index[-1]) + 1 - len(self.index)
 
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """Parallel planes along their normal. normal: (3,) of length 1. side: (3,) mm, their place across it.
+    """Parallel planes along their normal. normal: (3,) of length 1. side: (3,) mm, their position across it.
 
-    drift: mm sideways for each mm along the normal. shifts: (n,) mm that each lies beside the line through all.
-    largest_jump: the plane after which they jump sideways the most, from 0, and by how many mm.
+    drift: mm sideways for each mm along the normal. shifts: (n,) mm, sideways distance of each from the line through
+    all. largest_jump: the index of the plane after which the largest sideways jump occurs, and its size in mm.
     """
 
     line: Line
@@ -60,22 +60,22 @@ class Planes:
 
     @property
     def shifted(self) -> bool:
-        """True when planes lie beside the others: at some place the stack goes on elsewhere."""
+        """True if planes are displaced sideways: from some position on, the stack continues elsewhere."""
         return bool(self.shifts.max() > SIDEWAYS_MM)
 
     @property
     def tilted(self) -> bool:
-        """True when each plane lies a little beside the one before, as with a tilted gantry."""
+        """True if each plane is slightly displaced from the one before, as with a tilted gantry."""
         in_all = self.drift * self.line.step * float(self.line.index[-1])
         return not self.shifted and self.drift > TILT and in_all > SIDEWAYS_MM
 
     def place(self, index: np.ndarray) -> np.ndarray:
-        """Return where on the grid the planes of these indices lie, (n, 3) mm."""
+        """Return the grid positions of the planes with these indices, (n, 3) mm."""
         return self.side + np.outer(self.line.start + self.line.step * np.asarray(index), self.normal)
 
 
 def group_by_place(places: np.ndarray) -> list[list[int]]:
-    """Return the indices of `places`, mm, in ascending groups of one position each, within rounding."""
+    """Return the indices of `places`, mm, in ascending groups of equal positions, within rounding."""
     order = np.argsort(places, kind="stable")
     gaps = np.diff(np.asarray(places)[order])
     wide = gaps[gaps > SAME_PLACE_MM]
@@ -107,15 +107,15 @@ def planes_through(positions: np.ndarray, normal: np.ndarray, hint: float | None
 
 
 def tolerance(step: float) -> float:
-    """Return how far a slice may lie from its place, mm, on a grid of this step."""
+    """Return the allowed distance of a slice from its grid position, mm, on a grid with this step."""
     return min(max(ROUNDED_MM, SHARE * step), MOST * step)
 
 
 def fitted(at: np.ndarray, hint: float | None = None) -> Line:
-    """Return the grid through ascending positions (n,), mm, n at least 2 and no two the same.
+    """Return the grid through ascending, distinct positions (n,), mm, n at least 2.
 
-    hint: the step that the header states; it counts only where positions fit it. Of grids on which all positions lie
-    that with the fewest gaps is taken; where there is none, the one by the most frequent step comes back, not `even`.
+    hint: the step that the header states; used only if positions fit it. Of the grids on which all positions lie, the
+    one with the fewest gaps is returned; if there is none, the one with the most frequent step, which is not `even`.
     """
     steps = np.diff(np.asarray(at, dtype=float))
     usual = _most_frequent(steps)
@@ -130,7 +130,7 @@ def fitted(at: np.ndarray, hint: float | None = None) -> Line:
 
 
 def _most_frequent(steps: np.ndarray) -> float:
-    """The most frequent distance; of equally frequent ones the smallest, since a gap only widens."""
+    """Return the most frequent distance; among equally frequent ones the smallest, since gaps only increase it."""
     counts = Counter(np.round(steps, 2).tolist())
     most = max(counts.values())
     near = min(step for step, count in counts.items() if count == most)
@@ -138,10 +138,10 @@ def _most_frequent(steps: np.ndarray) -> float:
 
 
 def _line(at: np.ndarray, steps: np.ndarray, guess: float, exact: bool = False) -> Line:
-    """Count how many steps of the grid each distance is, the small ones first, and fit start and step to that.
+    """Determine the number of grid steps in each distance, small ones first, and fit start and step to them.
 
-    Each distance makes the step more precise, which the wide ones need: ten times an error of 0.05 mm is 0.5 mm.
-    exact: the guess is what a header states, and needs that no more.
+    Each distance makes the step more precise, which the large ones need: ten times an error of 0.05 mm is 0.5 mm.
+    exact: the guess comes from the header and needs no refinement.
     """
     single = np.abs(steps - guess) <= min(2 * tolerance(guess), 0.5 * guess)
     length, number = (float(steps[single].sum()), int(single.sum())) if single.any() else (guess, 1)
@@ -161,10 +161,10 @@ def _line(at: np.ndarray, steps: np.ndarray, guess: float, exact: bool = False) 
     line = _at_places(at, index, step, at.mean() - step * middle)
     if line.even:
         return line
-    # A slice alone beyond a gap may be rounded the other way than all the rest: the middle is within rounding of both.
+    # A single slice beyond a gap may be rounded in the opposite direction: the midpoint is within rounding of both.
     return _at_places(at, index, step, line.start + (line.off.max() + line.off.min()) / 2)
 
 
 def _at_places(at: np.ndarray, index: np.ndarray, step: float, start: float) -> Line:
-    step = round(float(step), 9)  # 2.5 mm stay 2.5 mm
+    step = round(float(step), 9)  # 2.5 mm stays 2.5 mm
     return Line(float(start), step, index, at - (start + step * index))

@@ -1,4 +1,4 @@
-"""Values of a DICOM header that may be absent, empty or nonsense: each comes out right or as None, never as a crash."""
+"""Access to DICOM header values that may be missing, empty or invalid: returns the value or None, and never raises."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ DAY_S = 86400.0
 
 
 def raw(dataset: Any, keyword: str) -> Any:
-    """Return the value of an element, or None when it is absent, empty or cannot be decoded."""
+    """Return the value of an element, or None if it is missing, empty or cannot be decoded."""
     try:
         value = dataset.get(keyword)
         if value is None or (isinstance(value, str | bytes) and not value.strip()):
             return None
         return value
-    except Exception:  # pydicom raises what the bytes make it raise
+    except Exception:  # pydicom may raise anything for damaged bytes
         return None
 
 
 def text(dataset: Any, keyword: str) -> str:
-    """Return a text on one line, "" where there is none; of several values the first."""
+    """Return a text on one line, "" if there is none; the first of several values."""
     value = raw(dataset, keyword)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         value = value[0] if len(value) else None
@@ -68,7 +68,7 @@ def numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
 
 
 def items(dataset: Any, keyword: str) -> tuple[Any, ...]:
-    """Return the items of a sequence; none where it is absent or is none."""
+    """Return the items of a sequence; none if it is missing or not a sequence."""
     value = raw(dataset, keyword)
     try:
         return tuple(item for item in value if hasattr(item, "get")) if value is not None else ()
@@ -77,7 +77,7 @@ def items(dataset: Any, keyword: str) -> tuple[Any, ...]:
 
 
 def code_of(dataset: Any, keyword: str) -> tuple[str, str, str]:
-    """Return (scheme, value, meaning) of the first item of a code sequence, empty where there is none."""
+    """Return (scheme, value, meaning) of the first item of a code sequence, empty if there is none."""
     for item in items(dataset, keyword):
         return text(item, "CodingSchemeDesignator"), text(item, "CodeValue"), text(item, "CodeMeaning")
     return "", "", ""
@@ -104,9 +104,9 @@ def day_of_date(value: Any) -> int | None:
 
 
 def seconds_of_datetime(value: Any) -> float | None:
-    """Return the clock's date-time of a DICOM date-time as seconds; its offset from UTC is left out.
+    """Return the local date-time of a DICOM date-time in seconds; its offset from UTC is ignored.
 
-    None for what is none, and for a date alone: de-identification leaves that, and midnight is not what it means.
+    None if invalid, and for a date alone, which de-identification leaves and which does not mean midnight.
     """
     stamp = re.sub(r"[+-]\d{4}$", "", str(value).strip()) if value is not None else ""
     day, time = day_of_date(stamp[:8]), seconds_of_time(stamp[8:])
@@ -124,6 +124,6 @@ def offset_of_datetime(value: Any) -> float | None:
 
 
 def moment(dataset: Any, date_keyword: str, time_keyword: str) -> float | None:
-    """Return a date and a time as seconds, or None when either is missing."""
+    """Return a date and a time as seconds, or None if either is missing."""
     day, time = day_of_date(raw(dataset, date_keyword)), seconds_of_time(raw(dataset, time_keyword))
     return None if day is None or time is None else day * DAY_S + time

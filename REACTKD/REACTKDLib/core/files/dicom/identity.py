@@ -1,8 +1,8 @@
-"""Under whose identity results may be written.
+"""Checks of the patient identity under which results may be written.
 
-A model that was trained on digital phantoms, or that says of itself that it is not for clinical use, says nothing about
-patients. Its results are written as DICOM only for phantoms and for de-identified images: an archive must never show
-them beside a patient's name.
+The results of a model trained on digital phantoms, or not intended for clinical use, are not valid for patients. They
+are written as DICOM only for phantoms and de-identified images, so that an archive never shows them with a patient's
+name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PHANTOM_NAME = "Phantom^Digital"
 
 
 def check_phantom_id(patient_id: str) -> str:
-    """Return an id that cannot be taken for a patient's. Raises: PatientLike for any that could."""
+    """Return the id if it cannot be mistaken for a patient's. Raises: PatientLike otherwise."""
     if not PHANTOM_ID.fullmatch(patient_id):
         raise PatientLike(
             _(
@@ -32,12 +32,12 @@ def check_phantom_id(patient_id: str) -> str:
 
 
 def check_writable(header: Any, clinical_use: str) -> None:
-    """Refuse to write the results of a model that is not for clinical use under what may be a patient's identity.
+    """Refuse to write results of a model that is not for clinical use under a possible patient's identity.
 
-    header: of the source images. clinical_use: the model's own words. A source passes when its id is a phantom's, or
-    when it says that the patient's identity was removed and holds no date of birth.
+    header: of the source images. clinical_use: the model's own statement. A source is accepted if its id is a
+    phantom's, or if it states that the patient's identity was removed and contains no date of birth.
 
-    Raises: PatientLike; the message holds nothing of the header.
+    Raises: PatientLike; the message contains nothing from the header.
     """
     if claims_clinical_use(clinical_use) or PHANTOM_ID.fullmatch(text(header, "PatientID")):
         return

@@ -1,4 +1,4 @@
-"""A CT or PET of a case from DICOM: the volume in HU or SUVbw, and what the reader should know about it."""
+"""Reads a CT or PET of a case from DICOM: the volume in HU or SUVbw, and findings."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def read_dicom_volume(
     on_progress: OnProgress | None = None,
     preferred: Sequence[str] = (),
 ) -> tuple[Volume, list[Finding]]:
-    """Read the series of `modality` in a folder, or the one that a file belongs to. preferred: see `find_series`.
+    """Read the series of `modality` in a folder, or the one to which a file belongs. preferred: see `find_series`.
 
-    CT comes in HU, PET in SUVbw where the header allows it, else in the unit that it states, with a finding that says
-    why there is no SUV. Raises: what `find_series`, `one_phase`, `read_series`, `read_multiframe` raise.
+    CT is returned in HU; PET in SUVbw if the header allows it, else in its own unit, with a finding that explains why
+    there is no SUV. Raises: what `find_series`, `one_phase`, `read_series`, `read_multiframe` raise.
     """
     return read_image(find_image(source, modality, on_progress, preferred), modality)
 
@@ -45,7 +45,7 @@ def find_image(
     on_progress: OnProgress | None = None,
     preferred: Sequence[str] = (),
 ) -> Series:
-    """Return the series of `modality` in a folder, or the one that a file belongs to. Raises: see `find_series`."""
+    """Return the series of `modality` in a folder, or the one to which a file belongs. Raises: see `find_series`."""
     return find_series(source, "CT" if modality is Modality.CT else "PT", ROLES[modality], on_progress, preferred)
 
 
@@ -62,8 +62,8 @@ def read_image(series: Series, modality: Modality) -> tuple[Volume, list[Finding
 def read_series(series: Series, slices: Sequence[Slice], modality: Modality) -> tuple[Volume, list[Finding]]:
     """Read one acquisition of a series as `modality`.
 
-    Raises: what `read_stack` raises; NotHounsfield; NotPet; PetUnitRefused for units that mean no uptake; WrongTracer
-    when the header states another tracer.
+    Raises: what `read_stack` raises; NotHounsfield; NotPet; PetUnitRefused for units that do not measure uptake;
+    WrongTracer if the header states another tracer.
     """
     role = ROLES[modality]
     volume, findings, headers = read_stack(series, slices, role)
@@ -78,22 +78,22 @@ def read_series(series: Series, slices: Sequence[Slice], modality: Modality) -> 
 
 
 def in_suv(volume: Volume, headers: Sequence[Any], role: str) -> tuple[Volume, list[Finding]]:
-    """Turn rescaled values into SUVbw; where the headers do not allow it, keep them. See `suv_of`."""
+    """Convert rescaled values to SUVbw; if the headers do not allow it, keep them. See `suv_of`."""
     factor, unit, findings = suv_of(headers, role)
     return multiplied(volume, factor, unit), findings
 
 
 def multiplied(volume: Volume, factor: float | None, unit: Unit) -> Volume:
-    """Return a PET in `unit`, its values times `factor`; None leaves them."""
+    """Return a PET in `unit`, its values times `factor`; None leaves them unchanged."""
     return volume.with_array(volume.array if factor in (None, 1.0) else volume.array * np.float32(factor), unit)
 
 
 def suv_of(headers: Sequence[Any], role: str) -> tuple[float | None, Unit, list[Finding]]:
-    """Return the factor from rescaled values to SUVbw and the unit that they then have; without SUV None, the unit of
-    the values, and a finding that says why.
+    """Return the factor from rescaled values to SUVbw and the resulting unit; without SUV: None, the unit of the
+    values, and a finding with the reason.
 
     headers: of all images of the series, the first one whole (see `PetHeader.of`).
-    Raises: PetUnitRefused for units that mean no uptake.
+    Raises: PetUnitRefused for units that do not measure uptake.
     """
     header = PetHeader.of(headers)
     try:
@@ -109,9 +109,9 @@ def suv_of(headers: Sequence[Any], role: str) -> tuple[float | None, Unit, list[
 
 
 def tracer_findings(header: Any, modality: Modality) -> list[Finding]:
-    """Return what the reader should know about the tracer of a PET that was given as `modality`.
+    """Return findings on the tracer of a PET that was given as `modality`.
 
-    Raises: WrongTracer when the header states another one.
+    Raises: WrongTracer if the header states another one.
     """
     tracer, role = recognize_tracer(header), ROLES[modality]
     if tracer.modality not in (None, modality):

@@ -1,7 +1,7 @@
-"""What a folder of DICOM files holds: series and their slices, known by their headers, whatever the files are called.
+"""An index of a folder of DICOM files: series and their slices, identified by their headers, not by file names.
 
-Of each file a few numbers are kept and the pixels are never read, so that an archive of ten thousand files is indexed
-in a few megabytes. No layout of folders is assumed.
+Only a few numbers are kept for each file and pixels are never read, so that the index of an archive of ten thousand
+files takes a few megabytes. No folder layout is assumed.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ _TAGS = (
     "TemporalPositionIdentifier", "AcquisitionTime", "PatientIdentityRemoved", "PatientName", "PatientBirthDate",
     "SamplesPerPixel", "NumberOfSlices", "ImagesInAcquisition",
 )  # fmt: skip
-_IMAGES = ("CT", "PT")  # of these the slices are judged one by one
+_IMAGES = ("CT", "PT")  # modalities whose slices are checked one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One image file: what is needed to order it. position: (3,) mm LPS, or None. acquisition: its number, or None.
+    """One image file, with what is needed to order it.
 
-    look: shared by the slices that have it.
+    position: (3,) mm LPS, or None. acquisition: its number, or None.
+
+    look: an object that similar slices share.
     """
 
     path: str
@@ -54,14 +56,14 @@ class Slice:
 
 @dataclass(eq=False)
 class Series:
-    """A series: what its files agree on, and the files. study_date: YYYYMMDD or "". image_type: in capitals.
+    """A series: its common values, and its files. study_date: YYYYMMDD or "". image_type: in capitals.
 
-    identity_removed: what the header says of itself. days_from_event: from diagnosis, where a trial's header says it.
-    referenced: of a segmentation, the series it was drawn on. segments: of a segmentation, its labels. image_type,
-    orientation, pixel_spacing, size, multiframe: of the first slice. left_out: images of it that are no slices, with
-    the reason (a key of `members.WORDS`). unreadable: files beside it that may have been slices. images: how many it
-    holds in all. lowest, highest: of their instance numbers; None where an image has none. skipped: how many instance
-    numbers between those of its slices no image has.
+    identity_removed: as the header states. days_from_event: from diagnosis, if a trial's header states it. referenced:
+    of a segmentation, the series on which it was drawn. segments: of a segmentation, its labels. image_type,
+    orientation, pixel_spacing, size, multiframe: of the first slice. left_out: its images that are not slices, with the
+    reason (a key of `members.WORDS`). unreadable: number of unreadable files that may have been slices. images: number
+    of images in all. lowest, highest: of their instance numbers; None if an image has none. skipped: number of instance
+    numbers missing between those of its slices.
     """
 
     uid: str
@@ -96,7 +98,7 @@ class Series:
 
     @property
     def title(self) -> str:
-        """A short name for messages: number, description and how many images; never the patient."""
+        """A short name for messages: number, description and number of images; never the patient."""
         number = (
             []
             if self.number is None
@@ -110,7 +112,10 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class FolderIndex:
-    """series: in order of study date and number. files: all that were looked at; passed_over: no DICOM among them."""
+    """The index.
+
+    series: in order of study date and number. files: number of files examined; passed_over: those that are not DICOM.
+    """
 
     series: tuple[Series, ...]
     files: int
@@ -122,17 +127,17 @@ class FolderIndex:
 
 
 def index_folder(folder: str | os.PathLike, on_progress: OnProgress | None = None) -> FolderIndex:
-    """Index every DICOM file below `folder`, symbolic links to folders not followed.
+    """Index every DICOM file below `folder`, without following symbolic links to folders.
 
-    on_progress: called with a fraction 0..1 and a text; it cancels by raising. Files are counted first, names not kept.
-    Files that are no DICOM (licenses, thumbnails, DICOMDIR) are counted as passed over.
+    on_progress: called with a fraction 0..1 and a text; it cancels by raising. Files are counted first, without storing
+    names. Other files (licenses, thumbnails, DICOMDIR) are counted as passed over.
 
     Raises: FileMissing, PackagesMissing.
     """
     folder = Path(folder)
     if not os.path.isdir(folder):
         raise FileMissing(_("There is no folder at the path given; check the path."))
-    if any(begins_as_dicom(path) for path in files_below(folder)):  # else there is nothing to install it for
+    if any(begins_as_dicom(path) for path in files_below(folder)):  # otherwise pydicom is not needed
         need_pydicom()
     total = sum(1 for _path in files_below(folder)) if on_progress else 0
     found: dict[tuple[str, str], Series] = {}
@@ -155,7 +160,7 @@ def index_folder(folder: str | os.PathLike, on_progress: OnProgress | None = Non
 
 
 def files_below(folder: Path) -> Iterator[str]:
-    """Yield the paths of the files below `folder`, sorted within each folder; hidden ones and pipes left out."""
+    """Yield the paths of the files below `folder`, sorted within each folder; without hidden files and pipes."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -165,22 +170,22 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def read_header(path: str | os.PathLike) -> Any | None:
-    """Return the elements that the index needs of one file, or None when it is no DICOM object of a series."""
+    """Return the elements that the index needs of one file, or None if it is not a DICOM object of a series."""
     try:
         dataset = opened(path, stop_before_pixels=True, specific_tags=_tags())
-    except Exception:  # not DICOM, cut off, or unreadable: passed over and counted
+    except Exception:  # not DICOM, cut off, or unreadable: skipped and counted
         return None
     return dataset if text(dataset, "SeriesInstanceUID") and text(dataset, "SOPClassUID") else None
 
 
 @cache
 def _tags() -> list[Any]:
-    """The tags as numbers: looking up the keywords for every file would take a tenth of the time."""
+    """Return the tags as numbers: looking up keywords for every file would take a tenth of the time."""
     return [need_pydicom().tag.Tag(keyword) for keyword in _TAGS]
 
 
 def series_of_file(path: str | os.PathLike) -> Series:
-    """Return the series that holds one file, with that file alone. Raises: NotAnImage."""
+    """Return the series of one file, with that file alone. Raises: NotAnImage."""
     dataset = read_header(path)
     found: dict[tuple[str, str], Series] = {}
     if dataset is None or not _add(found, dataset, os.fspath(path)):
@@ -191,7 +196,7 @@ def series_of_file(path: str | os.PathLike) -> Series:
 
 
 def _add(found: dict[tuple[str, str], Series], dataset: Any, path: str) -> bool:
-    """Add a file to its series; False for an image whose header is cut off before it states its size."""
+    """Add a file to its series; return False for an image whose header is cut off before its size."""
     uid, modality = text(dataset, "SeriesInstanceUID"), text(dataset, "Modality").upper()
     look = _look(dataset)
     if modality in _IMAGES and look.is_cut_off:
@@ -200,7 +205,7 @@ def _add(found: dict[tuple[str, str], Series], dataset: Any, path: str) -> bool:
     if series is None:
         series = found[uid, modality] = _series(uid, modality, dataset)
     elif series.slices and series.slices[-1].look == look:
-        look = series.slices[-1].look  # one object for all that look alike
+        look = series.slices[-1].look  # shared by all slices with equal values
     acquisition, instance = _whole(dataset, "AcquisitionNumber"), _whole(dataset, "InstanceNumber")
     series.slices.append(
         Slice(
@@ -263,7 +268,7 @@ def _series(uid: str, modality: str, dataset: Any) -> Series:
 
 
 def _judge(series: Series) -> None:
-    """Set what a series is by its slices, after leaving out the images that are none."""
+    """Set the values of a series from its slices, after leaving out images that are not slices."""
     numbers = [piece.instance for piece in series.slices]
     series.images = len(numbers)
     if None not in numbers:

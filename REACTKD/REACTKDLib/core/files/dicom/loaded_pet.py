@@ -1,8 +1,8 @@
-"""Images that another program has loaded, and what the DICOM files behind a PET say of its values and tracer.
+"""Interprets images loaded by another program, with the DICOM files of a PET for its unit and tracer.
 
-Slicer's own reader leaves a PET in the file's units (Bq/ml, counts) and states none; PETDICOMExtension multiplies it to
-SUV and says so. A PET may also have been multiplied by hand, cropped or resampled since. So a slice of it is
-compared with its file: only what is still as stored is converted, and nothing is converted twice.
+Slicer's own reader leaves a PET in the file's units (Bq/ml, counts) without stating them; PETDICOMExtension converts it
+to SUV and states so. A PET may also have been scaled by hand, cropped or resampled since. A slice is therefore compared
+with its file: only values that are still as stored are converted, and nothing is converted twice.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
 
 ALIKE = 1e-3  # of the slice's largest value: readers round differently
-SAME_SUV = 0.02  # of a factor: rules for the scan time that differ by seconds
+SAME_SUV = 0.02  # of a factor: rules for the scan time differ by seconds
 OF_EACH_IMAGE = [*suv.OF_EACH_IMAGE, "RescaleSlope", "RescaleIntercept", *ONE_KIND["PT"]]
 
 
 def loaded_image(
     volume: Volume, stated: Unit | None, files: Sequence[str], modality: Modality, remarks: Iterable[Finding] = ()
 ) -> tuple[Volume, list[Finding]]:
-    """Return an image that another program has loaded, checked to be what it is given as, and what to say of it.
+    """Return an image that another program has loaded, after checking its modality, and findings.
 
-    A CT is in HU, whatever is stated; of a PET see `understood`, for stated and files too. remarks: of that program.
+    A CT must be in HU, whatever unit is stated; for a PET see `understood`, also for stated and files. remarks: of that
+    program.
 
     Raises: NotHounsfield, NotPet; and what `understood` raises.
     """
@@ -53,13 +54,13 @@ def loaded_image(
 def understood(
     volume: Volume, stated: Unit | None, files: Sequence[str], modality: Modality
 ) -> tuple[Volume, list[Finding]]:
-    """Return a loaded PET in SUVbw if that can be known, else in its own unit; and findings.
+    """Return a loaded PET in SUVbw if this can be determined, else in its own unit; and findings.
 
-    stated: the unit that whoever loaded it states; UNKNOWN for one that is no `Unit`, None for none. files: what it was
-    loaded from, one for each slice; none when that is not known.
+    stated: the unit that the loading program states; UNKNOWN for an unsupported one, None for none. files: the files it
+    was loaded from, one for each slice; empty if unknown.
 
-    Raises: WrongTracer when the files state another tracer; PetUnitRefused for units that mean no uptake; BadRescale;
-    MixedSeries for slices of different units.
+    Raises: WrongTracer if the files state another tracer; PetUnitRefused for units that do not measure uptake;
+    BadRescale; MixedSeries for slices of different units.
     """
     headers = headers_of(files)
     if not headers:
@@ -72,9 +73,9 @@ def understood(
     ratio = ratio_to_files(volume.array, files)
     if stated is Unit.SUVBW:
         return volume, [*findings, *_other_suv(factor, ratio, ROLES[modality])]
-    if ratio is not None and abs(ratio - 1) < ALIKE:  # as stored
+    if ratio is not None and abs(ratio - 1) < ALIKE:  # unchanged values
         return multiplied(volume, factor, unit), [*findings, *more]
-    if None not in (factor, ratio) and abs(ratio / factor - 1) < SAME_SUV:  # converted already, by someone
+    if None not in (factor, ratio) and abs(ratio / factor - 1) < SAME_SUV:  # already converted
         return volume.with_array(volume.array, Unit.SUVBW), findings
     return _as_loaded(volume, stated), findings
 
@@ -84,20 +85,20 @@ def _as_loaded(volume: Volume, stated: Unit | None) -> Volume:
 
 
 def headers_of(files: Sequence[str]) -> list[Any]:
-    """Return the first file's header, and of the others what may differ; none where one cannot be read."""
+    """Return the first file's header, and the elements of the others that may differ; empty if one cannot be read."""
     try:
         return [
             opened(file, stop_before_pixels=True, specific_tags=OF_EACH_IMAGE if n else None)
             for n, file in enumerate(files)
         ]
-    except Exception:  # moved, deleted, or damaged since they were loaded: then the image speaks for itself
+    except Exception:  # moved, deleted, or damaged since loading: then only the image itself is used
         return []
 
 
 def ratio_to_files(array: np.ndarray, files: Sequence[str]) -> float | None:
-    """Return by what the middle slice of `array` (D, H, W) is its file's, stored values x slope + intercept.
+    """Return the ratio of the middle slice of `array` (D, H, W) to its file's stored values x slope + intercept.
 
-    None if by nothing: what was cropped, resampled or filtered since is no multiple of its files.
+    None if it is not a multiple, as after cropping, resampling or filtering.
     """
     if len(files) != len(array):
         return None
@@ -107,7 +108,7 @@ def ratio_to_files(array: np.ndarray, files: Sequence[str]) -> float | None:
         plane = plane_of(series.slices[0], series, _("the PET")).astype(np.float64)
     except (NotAnImage, MixedSeries, PackagesMissing):
         return None
-    for k in {middle, len(files) - 1 - middle}:  # some readers list the files from the other end
+    for k in {middle, len(files) - 1 - middle}:  # some readers list files in reverse order
         if array[k].shape != plane.shape or not plane.any():
             continue
         own = array[k].astype(np.float64)

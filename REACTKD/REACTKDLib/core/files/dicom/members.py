@@ -1,8 +1,8 @@
-"""Which images of a series are slices of its volume, judged one by one; the others are left out with a finding.
+"""Decides which images of a series are slices of its volume; the others are left out with a finding.
 
-A scout, a dose page or a picture of the screen may bear the SeriesInstanceUID of the CT. They are known by their image
-type, by having no place in the patient, or by being few of another size or other axes beside a large stack. Of two
-stacks of similar count none is foreign: such a series stays mixed, and is refused when it is read.
+A scout, a dose report or a screen capture may have the SeriesInstanceUID of the CT. Such images are recognized by their
+image type, by having no position in the patient, or by being few images of another size or other axes beside a large
+stack. Of two stacks of similar size neither is foreign: such a series is mixed, and is refused when it is read.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from REACTKDLib.core.errors import MixedSeries
 from REACTKDLib.core.text import all_of, plural
 from REACTKDLib.core.text import tr as _
 
-FEW = 5  # times as many images must the stack have as the foreign ones of a kind
+FEW = 5  # the stack must have this many times the images of a foreign kind
 AXES_TOLERANCE = 1e-3
 PIXEL_TOLERANCE = 1e-3
 NOT_A_VOLUME = {"LOCALIZER", "SCOUT", "MIP", "PROJECTION IMAGE"}
 _SCREEN = {"SCREEN SAVE", "SCREENSAVE", "DOSE_INFO"}
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _IMAGE_CLASSES = {f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "2.2", "128", "128.1", "130")}  # CT and PET
-WORDS = {  # what is no slice, and why, for one and for several
+WORDS = {  # what is not a slice, and why, singular and plural
     "localizer": (
         _("{count} image that is a localizer or a projection"),
         _("{count} images that are localizers or projections"),
@@ -47,11 +47,11 @@ WORDS = {  # what is no slice, and why, for one and for several
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one slice has in common with the others of its stack.
+    """The properties that all slices of a stack share.
 
     image_type: in capitals. orientation: six numbers. pixel_spacing: mm, rows then columns. size: rows, columns.
     frames: 1 for a single slice. sop_class: its UID. colors: samples of a pixel. patient: id, name and date of birth.
-    stated: how many slices its header says there are.
+    stated: the number of slices that its header states.
     """
 
     image_type: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Look:
 
     @property
     def stated_foreign(self) -> str:
-        """Why an image says of itself that it is no slice, a key of `WORDS`; "" for one that may be."""
+        """The reason by its own header why an image is not a slice, a key of `WORDS`; "" if it may be one."""
         if NOT_A_VOLUME & set(self.image_type):
             return "localizer"
         if self.size is None and not self.is_cut_off:
@@ -78,11 +78,11 @@ class Look:
 
     @property
     def is_cut_off(self) -> bool:
-        """True for an image whose header ends before its size; objects of other classes need not state one."""
+        """True for an image whose header ends before its size; objects of other classes need not state a size."""
         return self.size is None and self.sop_class in _IMAGE_CLASSES
 
     def is_like(self, other: Look) -> bool:
-        """True when both may be slices of one stack: same size, axes and pixels, within rounding."""
+        """Return True if both may be slices of one stack: same size, axes and pixel spacing, within rounding."""
         return (
             self.size == other.size
             and (self.frames > 1) == (other.frames > 1)
@@ -92,9 +92,9 @@ class Look:
 
 
 def sorted_out(pieces: Sequence) -> tuple[list, list[tuple]]:
-    """Return the slices of the volume, in their order, and (image, key of `WORDS`) of those that are none.
+    """Return the slices of the volume, in their order, and (image, key of `WORDS`) of those that are not slices.
 
-    pieces: of one series, each with `look` and `position`. Where nothing but foreign images is there, all stay.
+    pieces: of one series, each with `look` and `position`. If all images are foreign, all are kept.
     """
     rest, foreign = _without(pieces, lambda piece: piece.look.stated_foreign, stated=True)
     rest, more = _without(rest, lambda piece: "" if _has_place(piece) else "unplaced")
@@ -109,9 +109,9 @@ def sorted_out(pieces: Sequence) -> tuple[list, list[tuple]]:
 
 
 def check_one_patient(series, role: str) -> None:
-    """Raise MixedSeries when images of one series, the foreign ones included, state different patients.
+    """Raise MixedSeries if images of one series, including foreign ones, state different patients.
 
-    An empty id, name or date of birth contradicts nothing. The message names nobody.
+    An empty id, name or date of birth contradicts nothing. The message contains no names.
     """
     seen = {piece.look.patient for piece in [*series.slices, *(piece for piece, _why in series.left_out)]}
     if any(len(set(values) - {""}) > 1 for values in zip(*seen, strict=True)):
@@ -121,7 +121,7 @@ def check_one_patient(series, role: str) -> None:
 
 
 def left_out_text(foreign: Iterable[tuple], role: str) -> str:
-    """Return the sentence that says which images were left out."""
+    """Return the sentence on the images that were left out."""
     whys = [why for _piece, why in foreign]
     counts = Counter(whys)
     images = all_of(plural(count, *WORDS[why]) for why, count in counts.items())
@@ -144,7 +144,10 @@ def files_text(count: int) -> str:
 
 
 def _without(pieces: Sequence, reason, stated: bool = False) -> tuple[list, list[tuple]]:
-    """Pieces without those that have a reason. stated: by the images' own words, so that more than a few may go."""
+    """Return the pieces without a reason to leave them out, and the others.
+
+    stated: by their own headers, so more than a few may be left out.
+    """
     foreign = [(piece, reason(piece)) for piece in pieces if reason(piece)]
     rest = [piece for piece in pieces if not reason(piece)]
     clear = len(rest) >= len(foreign) if stated else _few([piece for piece, _why in foreign], rest)
@@ -157,7 +160,7 @@ def _has_place(piece) -> bool:
 
 def _stacks(pieces: Sequence) -> list[list]:
     stacks: list[list] = []
-    known: dict[int, list] = {}  # looks are shared by the slices, so each is compared once
+    known: dict[int, list] = {}  # slices share looks, so each is compared once
     for piece in pieces:
         stack = known.get(id(piece.look))
         if stack is None:

@@ -1,4 +1,4 @@
-"""An enhanced (multi-frame) CT: the whole volume in one file, each frame with its own place."""
+"""Reads an enhanced (multi-frame) CT: the whole volume in one file, each frame with its own position."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from REACTKDLib.core.text import tr as _
 def read_multiframe(series: Series, role: str) -> Volume:
     """Read a series of one multi-frame file, rescaled frame by frame, in spatial order.
 
-    Raises: MixedSeries for several files, or frames that make no single volume (phases in one file); BadRescale; what
-    `check_planes` raises; NotAnImage; PackagesMissing.
+    Raises: MixedSeries for several files, or frames that do not form a single volume (phases in one file); BadRescale;
+    what `check_planes` raises; NotAnImage; PackagesMissing.
     """
     highdicom = need_highdicom()
     check_one_patient(series, role)
@@ -45,7 +45,7 @@ def read_multiframe(series: Series, role: str) -> Volume:
             apply_voi_transform=False,
             apply_presentation_lut=False,
         )
-    except Exception as error:  # highdicom names the fault in terms of its own calls
+    except Exception as error:  # highdicom's messages refer to its own calls
         if lacks_decoder(dataset):
             raise NotAnImage(why_not_decoded(dataset, role)) from error
         text = _(

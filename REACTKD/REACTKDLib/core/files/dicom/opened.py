@@ -1,4 +1,4 @@
-"""DICOM files as people have them: with a preamble, or, as from old archives, without one or without file meta."""
+"""Opens DICOM files with a preamble or, as from old archives, without preamble or file meta information."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from REACTKDLib.core.text import tr as _
 
 _HEAD = 1024
 _VR = re.compile(rb"[A-Z]{2}")
-_GROUPS = (b"\x02\x00", b"\x08\x00")  # the first element is of the file meta or of the identifying group
+_GROUPS = (b"\x02\x00", b"\x08\x00")  # group of the first element: file meta or identifying
 
 
 def begins_as_dicom(path: str | os.PathLike) -> bool:
-    """True for a file that begins as DICOM does: the preamble and DICM, or the first element at once."""
+    """Return True for a file that begins as DICOM: with preamble and DICM, or directly with the first element."""
     head = _head(path)
     return _has_preamble(head) or _is_bare(head)
 
@@ -24,8 +24,8 @@ def begins_as_dicom(path: str | os.PathLike) -> bool:
 def opened(path: str | os.PathLike, **options: Any) -> Any:
     """Return the dataset of a file, with or without preamble and file meta. options: of `pydicom.dcmread`.
 
-    Where no transfer syntax is stated, it is the uncompressed one in which the elements are written; for compressed
-    pixels it stays unknown.
+    If no transfer syntax is stated, the uncompressed one in which the elements are encoded is used; for compressed
+    pixels it remains unknown.
 
     Raises: what `pydicom.dcmread` raises.
     """
@@ -45,7 +45,7 @@ def opened_slice(path: str | os.PathLike, role: str, **options: Any) -> Any:
     """Return the dataset of one file of a series: see `opened`. Raises: NotAnImage."""
     try:
         return opened(path, **options)
-    except Exception as error:  # pydicom raises what the bytes make it raise
+    except Exception as error:  # pydicom may raise anything for damaged bytes
         raise NotAnImage(_("A file of {role} cannot be read; copy or export the series again."), role=role) from error
 
 
@@ -63,7 +63,7 @@ def _state_syntax(dataset: Any) -> None:
 
 def _head(path: str | os.PathLike) -> bytes:
     try:
-        if os.path.isfile(path):  # a pipe would wait for ever
+        if os.path.isfile(path):  # reading a pipe could block forever
             with open(path, "rb") as stream:
                 return stream.read(_HEAD)
     except OSError:
@@ -76,12 +76,12 @@ def _has_preamble(head: bytes) -> bool:
 
 
 def _is_bare(head: bytes) -> bool:
-    """True when the bytes are elements at once; images in other formats never begin so."""
+    """Return True if the bytes are DICOM elements; no other image format begins like this."""
     if _has_preamble(head):
         return False
     if head[:2] not in _GROUPS:
         return head[:2] == b"\x00\x08" and bool(_VR.fullmatch(head[4:6]))  # big endian
     if _VR.fullmatch(head[4:6]):
         return True
-    after = 8 + int.from_bytes(head[4:8], "little")  # implicit: the next element must be of the same group
+    after = 8 + int.from_bytes(head[4:8], "little")  # implicit VR: the next element must be of the same group
     return head[after : after + 2] == head[:2]

@@ -1,6 +1,6 @@
-"""Whose images the files of a case are, and whether they belong together: patient, study, frame of reference, series.
+"""Checks whether the files of a case belong together: patient, study, frame of reference, series.
 
-Nothing here leaves the process: findings and errors say which files disagree, never what their headers hold.
+Findings and errors state which files disagree, never the contents of their headers.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ TAGS = (
 
 @dataclass(frozen=True, repr=False)
 class Origin:
-    """Where one file or series of a case comes from; "" where nothing is known. role: for messages, as "the CT".
+    """The origin of one file or series of a case; "" for unknown values. role: for messages, such as "the CT".
 
-    instances: the SOP instance UIDs of its images. referenced, sources: of a segmentation, the series and the images
-    that it was drawn on, where it says so.
+    instances: the SOP instance UIDs of its images. referenced, sources: of a segmentation, the series and the images on
+    which it was drawn, if stated.
     """
 
     role: str
@@ -44,7 +44,7 @@ class Origin:
 
 
 def origin_of(dataset: Any, role: str, instances: Iterable[str] = (), sources: Iterable[str] = ()) -> Origin:
-    """Return what a header with `TAGS` says. instances, sources: see `Origin`."""
+    """Return the origin from a header with `TAGS`. instances, sources: see `Origin`."""
     return Origin(
         role,
         Patient.of(dataset),
@@ -58,7 +58,7 @@ def origin_of(dataset: Any, role: str, instances: Iterable[str] = (), sources: I
 
 
 def series_referenced_by(dataset: Any) -> tuple[str, ...]:
-    """Return the UIDs of the series that an object refers to, in its own study and in others."""
+    """Return the UIDs of the series that an object references, in its own study and in others."""
     studies = [dataset, *items(dataset, _OTHER_STUDIES)]
     found = (text(item, "SeriesInstanceUID") for study in studies for item in items(study, "ReferencedSeriesSequence"))
     return tuple(dict.fromkeys(filter(None, found)))
@@ -67,12 +67,12 @@ def series_referenced_by(dataset: Any) -> tuple[str, ...]:
 def check_origins(
     images: Sequence[Origin], masks: Sequence[Origin] = (), different_patients_ok: bool = False
 ) -> list[Finding]:
-    """Return what speaks against taking the files for one case; nothing where their headers agree or are silent.
+    """Return findings against the files being of one case; none if their headers agree or do not tell.
 
     images: the reference image first; one without a DICOM header has a role only. masks: of the segmentation.
-    different_patients_ok: the user knows that the headers name one patient differently.
+    different_patients_ok: the user has confirmed that the headers state one patient differently.
 
-    Raises: PatientMismatch for different patients, unless that is allowed; then it is a finding.
+    Raises: PatientMismatch for different patients, unless allowed; then it is a finding.
     """
     findings = _patient_findings([*images, *masks], different_patients_ok)
     if images:
@@ -117,7 +117,7 @@ def _place_findings(images: Sequence[Origin], masks: Sequence[Origin]) -> list[F
             "in the patient; check that they are aligned."
         )
         findings.append(Finding("another-frame-of-reference", "warning", message, images=listed(moved)))
-    # A segmentation may lie in a study of its own and still name the series that was given.
+    # A segmentation may belong to a study of its own and still reference the given series.
     other = _roles(pair for pair in targets if _differ(pair[0].study, pair[1].study) and not drawn_on.get(pair[0]))
     if other:
         message = _("{images} are of different studies; check that they show the patient in the same state.")
@@ -133,7 +133,7 @@ def _place_findings(images: Sequence[Origin], masks: Sequence[Origin]) -> list[F
 
 
 def _drawn_elsewhere(mask: Origin, images: Sequence[Origin]) -> bool:
-    """True when a segmentation names series, or images, and none of those given is among them."""
+    """Return True if a segmentation references series or images, and none of the given ones is among them."""
     if mask.referenced:
         return all(image.series for image in images)
     known = [image.instances for image in images]
@@ -145,5 +145,5 @@ def _differ(a: str, b: str) -> bool:
 
 
 def _roles(pairs: Iterable[tuple[Origin, Origin]]) -> list[str]:
-    """The roles of all first ones, then of all second ones, each once."""
+    """Return the roles of all first ones, then of all second ones, without duplicates."""
     return list(dict.fromkeys(origin.role for column in zip(*pairs) for origin in column))

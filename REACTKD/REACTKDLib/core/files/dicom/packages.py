@@ -1,4 +1,4 @@
-"""pydicom and highdicom, loaded when they are first needed; without them everything but DICOM works."""
+"""Imports pydicom and highdicom on first use; everything except DICOM works without them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from REACTKDLib.core.text import tr as _
 
 
 def need_pydicom() -> ModuleType:
-    """Return pydicom (3D Slicer brings it). Raises: PackagesMissing."""
+    """Return pydicom (included in 3D Slicer). Raises: PackagesMissing."""
     try:
         import pydicom
     except ImportError as error:

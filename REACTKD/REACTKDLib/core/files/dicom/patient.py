@@ -1,7 +1,7 @@
-"""Whether two DICOM headers are of one patient: by the id, else by birth date, sex and name.
+"""Decides whether two DICOM headers are of the same patient: by the id, else by birth date, sex and name.
 
-What is missing says nothing. An id counts within its issuer. Names are compared by their words, without accents and in
-any order, since scanners write them differently ("Müller^Eva", "MUELLER, EVA M"), and only within one script.
+Missing values are ignored. Ids are compared within their issuer. Names are compared by their words, without accents and
+in any order, since scanners write them differently ("Müller^Eva", "MUELLER, EVA M"), and only within one script.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from REACTKDLib.core.files.dicom.header import day_of_date, raw, text
 
 Verdict = Literal["one", "doubtful", "different"]
 TAGS = ("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientName", "SpecificCharacterSet")
-# What de-identification writes in place of a value says nothing of whose it was.
+# Placeholders of de-identification, which carry no information.
 _PLACEHOLDER = re.compile(r"(anon(ymous|ymi[sz]ed)?|unknown|none|null|n/?a|removed|no[ ^]?name|x+|0+|[\W_]*)", re.I)
 _NO_BIRTH_DATES = {"19000101"}
 
 
 @dataclass(frozen=True, repr=False)
 class Patient:
-    """What a header says of its patient, "" and None where nothing. Never shown, so it has no text of its own.
+    """The patient that a header states, "" and None for missing values. Never shown, so it has no text form.
 
     words: of the name, without accents.
     """
@@ -49,9 +49,9 @@ class Patient:
 def compare(a: Patient, b: Patient) -> Verdict:
     """Return whether two headers are of one patient.
 
-    Other ids are of different patients, unless they have other issuers and the same birth date and name. One id is of
-    one patient; doubtful with another birth date, sex or name, and different with two of the three. Without two ids
-    another birth date, sex or name is of another patient, and a name that is the same in part is doubtful.
+    Different ids mean different patients, unless the issuers differ and birth date and name agree. Equal ids mean the
+    same patient; doubtful if birth date, sex or name differs, and different if two of the three do. Without two ids, a
+    different birth date, sex or name means different patients, and a partly equal name is doubtful.
     """
     same_birth = None in (a.birth_day, b.birth_day) or a.birth_day == b.birth_day
     same_sex = not (a.sex and b.sex) or a.sex == b.sex
@@ -71,7 +71,9 @@ def compare(a: Patient, b: Patient) -> Verdict:
 
 
 def _compare_names(a: frozenset[str], b: frozenset[str]) -> Verdict:
-    """One where a name holds all words of the other; without a common word different, or of unlike scripts doubtful."""
+    """Return the same patient if one name contains all words of the other; different without a common word; doubtful
+    for unlike scripts.
+    """
     if not a or not b or a <= b or b <= a:
         return "one"
     if a & b:
@@ -87,4 +89,4 @@ def _stated(value: str) -> str:
 def _words(name: str) -> frozenset[str]:
     plain = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
     words = (re.sub(r"([aou])e", r"\1", word) for word in re.split(r"[\W_]+", plain))  # ae, oe, ue for an umlaut
-    return frozenset(word for word in words if len(word) > 1 or (word and not "a" <= word <= "z"))  # no initials
+    return frozenset(word for word in words if len(word) > 1 or (word and not "a" <= word <= "z"))  # without initials

@@ -1,7 +1,7 @@
-"""Several acquisitions in one series (contrast phases, time frames): told apart before anything is stacked.
+"""Separates several acquisitions in one series (contrast phases, time frames) before slices are stacked.
 
-A series folder may hold two or three scans at the same slice positions; sorted by position alone they interleave into
-a volume that never was.
+A series folder may contain two or three scans at the same slice positions; sorted by position alone, they would
+interleave into a false volume.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from REACTKDLib.core.files.dicom.header import finite
 from REACTKDLib.core.files.dicom.index import Series, Slice
 from REACTKDLib.core.files.dicom.members import check_one_patient
 
-# Places of an acquisition beside single slices: where each slice has its number and the numbers begin again, two share
-# one, and lie on no other scan.
+# Positions of an acquisition beside single slices, in series where each slice has its own number and the numbers begin
+# again: at least this many, two at the same position, and on no other scan.
 _FEWEST = 3
 
 
 def split_phases(series: Series, role: str) -> list[list[Slice]]:
-    """Return the slices of each acquisition, in the order in which they were taken.
+    """Return the slices of each acquisition, in the order of acquisition.
 
-    By acquisition number where there are several; else, where positions repeat, by time or temporal position when it
-    splits them evenly, else by the order of instance numbers, one run through the positions after another. Where
-    nothing tells them apart, one list with doubles comes back.
+    They are separated by acquisition number if there are several; else, if positions repeat, by time or temporal
+    position if it divides them evenly, else by the order of instance numbers, one run through the positions after
+    another. If nothing separates them, one list with duplicates is returned.
 
-    Raises: MixedSeries for slices without a place, or of several patients.
+    Raises: MixedSeries for slices without a position, or of several patients.
     """
     check_one_patient(series, role)
     by_number = _groups(series.slices, lambda s: s.acquisition)
@@ -45,7 +45,7 @@ def split_phases(series: Series, role: str) -> list[list[Slice]]:
 
 
 def _groups(slices: Sequence[Slice], key) -> dict:
-    """Slices by key, keys in order; all together where a slice has none."""
+    """Return slices by key, in the order of keys; all in one group if a slice has no key."""
     found: dict = {}
     for piece in slices:
         found.setdefault(key(piece), []).append(piece)
@@ -53,16 +53,16 @@ def _groups(slices: Sequence[Slice], key) -> dict:
 
 
 def _in_time(key: int | str) -> tuple[bool, float, str]:
-    """Numbers by their size, since the tenth frame does not come before the second; then what is no number."""
+    """Sort key: numbers by value, since the tenth frame comes after the second; then other values."""
     number = finite(key)
     return (True, 0.0, str(key)) if number is None else (False, number, str(key))
 
 
 def _is_one_scan(series: Series, groups: Sequence[Sequence[Slice]], role: str) -> bool:
-    """True when the numbered acquisitions are one scan.
+    """Return True if the numbered acquisitions are one scan.
 
-    They lie end to end without a double, as in axial CT in steps; or the numbers are of single slices. Single slices
-    beside acquisitions that lie on or between each other (a bolus that is watched) join those to no scan.
+    They are then adjacent without duplicates, as in axial CT in steps, or each number is that of a single slice. Single
+    slices beside acquisitions at or between the same positions (bolus tracking) do not join those into one scan.
     """
     if not all(piece.look.is_like(series.slices[0].look) for piece in series.slices):
         return False
@@ -80,7 +80,7 @@ def _is_one_scan(series: Series, groups: Sequence[Sequence[Slice]], role: str) -
 
 
 def _run_of_instances(series: Series, role: str):
-    """Number of the run through the positions that a slice belongs to, by instance number."""
+    """Return a function that gives the run through the positions to which a slice belongs, by instance number."""
     run: dict[str, int] = {}
     for group in group_by_place(places_of(series.slices, role)):
         members = sorted((series.slices[n] for n in group), key=lambda s: s.instance or 0)

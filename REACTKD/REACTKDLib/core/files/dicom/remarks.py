@@ -1,4 +1,4 @@
-"""What should be known of a series beside its volume: images left out, unreadable files, slices missing."""
+"""Findings on a series besides its volume: images left out, unreadable files, missing slices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from REACTKDLib.core.text import tr as _
 
 
 def remarks_on(series: Series, slices: Sequence[Slice], role: str) -> list[Finding]:
-    """Return the findings on one acquisition of a series that follow from its headers and files."""
+    """Return the findings on one acquisition that follow from the headers and files of its series."""
     found = []
     if series.left_out:
         found.append(Finding("images-left-out", _severity(series), left_out_text(series.left_out, role)))
@@ -32,7 +32,7 @@ def remarks_on(series: Series, slices: Sequence[Slice], role: str) -> list[Findi
 
 
 def _severity(series: Series) -> str:
-    """A warning where an image that was left out looks like a slice, so that it may have been one."""
+    """Return a warning level if an image that was left out looks like a slice, and so may have been one."""
     look = series.slices[0].look
     alike = (look.size, look.image_type)
     doubtful = any(why == "unplaced" and (p.look.size, p.look.image_type) == alike for p, why in series.left_out)
@@ -40,11 +40,13 @@ def _severity(series: Series) -> str:
 
 
 def _maybe_lacking(series: Series, slices: Sequence[Slice], role: str) -> Finding | None:
-    """What the headers' own counts say: more slices stated than there are, or image numbers that do not begin at 1."""
+    """Return the finding from the headers' own counts: more slices stated than present, or image numbers that do not
+    begin at 1.
+    """
     if series.multiframe:
         return None
     stated, places = slices[0].look.stated or 0, len({piece.position for piece in slices})
-    # An acquisition of CT may be kept in several series; then image numbers pass the number that is stated of it.
+    # An acquisition of CT may be stored in several series; image numbers then exceed the stated number.
     counted = series.modality == "PT" or (series.images < stated and (series.highest or 0) <= stated)
     if counted and stated > places:
         text = _("{role} has {slices} where its header states {stated}; copy or export the whole series again.")

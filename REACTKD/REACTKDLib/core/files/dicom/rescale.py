@@ -1,7 +1,8 @@
-"""From stored values to HU or activity: the slope and intercept of each slice, which are never guessed.
+"""Rescaling of stored values to HU or activity: slope and intercept of each slice, which are never guessed.
 
-CT needs both (1,024 HU hang on the intercept), PET its slope; the intercept of a PET is zero by the standard (DICOM
-PS3.3, C.8.9.4.1.7). What changes the meaning of the values must be the same in all slices of a series.
+CT needs both (the intercept makes a difference of 1,024 HU), PET its slope; the intercept of a PET is zero by the
+standard (DICOM PS3.3, C.8.9.4.1.7). Elements that change the meaning of the values must be equal in all slices of a
+series.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from REACTKDLib.core.files.dicom.header import number, raw, text
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
-# No scanner writes slopes beyond these: 16 bits would hold no range of HU, or no activity that a body can hold.
+# Scanners write no slopes outside these limits: 16 bits would not cover the range of HU, or of possible activities.
 SLOPES = {"CT": (1e-4, 1e3), "PT": (1e-9, 1e9)}
-LARGEST_INTERCEPT = {"CT": 1e5, "PT": 1e9}  # which 32 bits hold
+LARGEST_INTERCEPT = {"CT": 1e5, "PT": 1e9}  # representable in 32 bits
 ONE_KIND = {"CT": {"RescaleType": "rescale types"}, "PT": {"Units": "units", "SUVType": "kinds of SUV"}}
-JUMP_HU = 100.0  # of the mean voxel between two slices of a CT
-UNLIKE = 1000.0  # times the largest value of other slices of a PET; a bladder is a hundred times as bright as noise
-_DEFAULTS = {"RescaleType": "HU"}  # may be left out where it is HU
+JUMP_HU = 100.0  # mean difference of voxels between two slices of a CT
+UNLIKE = 1000.0  # times the largest value of other PET slices; a bladder is a hundred times as bright as noise
+_DEFAULTS = {"RescaleType": "HU"}  # may be omitted if it is HU
 
 
 def rescale_of(dataset: Any, modality: str, role: str) -> tuple[float, float]:
     """Return slope and intercept of one slice. modality: 'CT' or 'PT'.
 
-    Raises: BadRescale where one is missing, no number, or beyond what any scanner writes.
+    Raises: BadRescale if one is missing, is not a number, or is outside what any scanner writes.
     """
     slope, intercept = (_stated(dataset, k, role) for k in ("RescaleSlope", "RescaleIntercept"))
     if slope is None or (intercept is None and modality == "CT"):
@@ -53,7 +54,7 @@ def rescale_of(dataset: Any, modality: str, role: str) -> tuple[float, float]:
 
 
 def check_alike(headers: Sequence[Any], modality: str, role: str) -> None:
-    """Raise MixedSeries where slices state other units, kinds of SUV or rescale types than others of their series."""
+    """Raise MixedSeries if slices of one series state different units, kinds of SUV or rescale types."""
     for keyword, name in ONE_KIND.get(modality, {}).items():
         seen = {text(header, keyword).upper() or _DEFAULTS.get(keyword, "none") for header in headers}
         if len(seen) > 1:
@@ -62,10 +63,10 @@ def check_alike(headers: Sequence[Any], modality: str, role: str) -> None:
 
 
 def check_neighbors(planes: Sequence[np.ndarray], headers: Sequence[Any], modality: str, role: str) -> None:
-    """Raise BadRescale where a slice's own slope or intercept sets it apart from the slices beside it.
+    """Raise BadRescale if a slice's own slope or intercept sets it apart from its neighbors.
 
-    CT: where the values that are stated change, the voxels jump. PET: a slice is a thousand times as bright as the
-    slices are, or as dark as nothing between two bright ones. planes: rescaled, in order.
+    CT: voxel values jump where slope or intercept changes. PET: a slice is a thousand times as bright as the others, or
+    as dark as background between two bright ones. planes: rescaled, in order.
     """
     odd = _jump(planes, headers) if modality == "CT" else _unlike_in_brightness(planes)
     if odd is not None:
@@ -82,7 +83,7 @@ def _jump(planes: Sequence[np.ndarray], headers: Sequence[Any]) -> int | None:
     if not changes:
         return None
     differences = [_difference(planes[n], planes[n - 1]) for n in range(1, len(planes))]
-    usual = np.percentile(differences, 25)  # a wrong slice in a short series spoils half of them
+    usual = np.percentile(differences, 25)  # a wrong slice in a short series affects half of them
     for n in changes:
         if differences[n - 1] > max(JUMP_HU, 3 * usual):
             return n if stated[n] != stated[0] else n - 1
@@ -90,7 +91,7 @@ def _jump(planes: Sequence[np.ndarray], headers: Sequence[Any]) -> int | None:
 
 
 def _difference(plane: np.ndarray, before: np.ndarray) -> float:
-    """Mean difference between the voxels of two slices."""
+    """Return the mean difference between the voxels of two slices."""
     return float(np.abs(np.asarray(plane, np.float32) - np.asarray(before, np.float32)).mean())
 
 
@@ -108,7 +109,7 @@ def _unlike_in_brightness(planes: Sequence[np.ndarray]) -> int | None:
 
 
 def _stated(dataset: Any, keyword: str, role: str) -> float | None:
-    """A number, or None where there is none; raises BadRescale for what is no number."""
+    """Return a number, or None if it is missing; raise BadRescale if it is not a number."""
     value = number(dataset, keyword)
     if value is None and raw(dataset, keyword) is not None:
         name = keyword.removeprefix("Rescale").lower()

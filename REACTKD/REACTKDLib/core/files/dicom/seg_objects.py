@@ -1,7 +1,7 @@
-"""Which DICOM SEG objects a file or folder holds, and several of them as one segmentation where they do not clash.
+"""Finds the DICOM SEG objects of a file or folder, and merges several into one segmentation if they do not conflict.
 
-Archives keep each rater's, each version's and often each structure's segments as an object of its own, many of them
-under one SeriesInstanceUID. Which version counts is for people to say; liver and tumor in two objects are one case.
+Archives store each rater's, each version's and often each structure's segments as a separate object, many under one
+SeriesInstanceUID. The user must choose between versions; liver and tumor in two objects are one case.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
 _TITLE_LENGTH = 80
-_SAME_AXES = 1e-4  # of the direction cosines times the spacing, mm
+_SAME_AXES = 1e-4  # tolerance of the direction cosines times the spacing, mm
 _SAME_PLANE = 0.05  # of a voxel
 _TAGS = (
     *TAGS, "SOPInstanceUID", "InstanceNumber", "ContentLabel", "SeriesDescription", "ContentDate", "ContentTime",
@@ -45,7 +45,7 @@ _TAGS = (
 
 @dataclass(frozen=True)
 class SegObject:
-    """One SEG object. title: for people to choose by; never the patient. origin: see there."""
+    """One SEG object. title: for the user to choose by, without the patient. origin: see `Origin`."""
 
     path: Path
     title: str
@@ -53,27 +53,27 @@ class SegObject:
 
 
 def segmentation_objects(source: str | os.PathLike) -> tuple[SegObject, ...]:
-    """Return the SEG that a file is, or all of the one that a folder holds: see `read_objects`.
+    """Return the SEG of a file, or all SEGs of a series in a folder: see `read_objects`.
 
-    Raises: FileMissing; NotAnImage where a folder holds none; PackagesMissing.
+    Raises: FileMissing; NotAnImage if a folder contains none; PackagesMissing.
     """
     source = Path(source)
     if not os.path.isdir(source):
         return (_object(source),)
     found = [piece for series in index_folder(source).of_modality("SEG") for piece in series.slices]
     if not found:
-        find_series(source, "SEG", SEGMENTATION_ROLE)  # raises, and says what is there
-    unique = {piece.uid or piece.path: piece for piece in found}  # a copy of the same object is no second one
+        find_series(source, "SEG", SEGMENTATION_ROLE)  # raises, and lists what is there
+    unique = {piece.uid or piece.path: piece for piece in found}  # a copy of the same object does not count
     return tuple(_object(Path(piece.path)) for piece in sorted(unique.values(), key=lambda piece: piece.path))
 
 
 def read_objects(objects: Sequence[SegObject], task: Task = HCC_GRADE) -> Segmentation:
-    """Read the one object, or all as one segmentation where they belong together and do not clash.
+    """Read a single object, or all as one segmentation if they belong together and do not conflict.
 
-    They clash when two hold a liver, two a tumor (organ and lesions of the task), or two a segment of the same name:
-    then one is another version, or another rater's.
+    They conflict if two contain a liver, two a tumor (organ and lesions of the task), or two a segment of the same
+    name: one is then another version, or another rater's.
 
-    Raises: AmbiguousSeries with what there is to choose from; and what `read_dicom_segmentation` raises.
+    Raises: AmbiguousSeries, which lists the choices; and what `read_dicom_segmentation` raises.
     """
     if len(objects) == 1:
         return read_dicom_segmentation(objects[0].path)
@@ -108,12 +108,12 @@ def _object(path: Path) -> SegObject:
 def _header(path: Path, tags: list[str] | None) -> Any:
     try:
         return opened(path, stop_before_pixels=True, specific_tags=tags)
-    except Exception:  # `read_dicom_segmentation` says what is wrong with it
+    except Exception:  # `read_dicom_segmentation` reports the fault
         return need_pydicom().Dataset()
 
 
 def _sources(path: Path) -> set[str]:
-    """The images that an object names anywhere, for one that names no series."""
+    """Return the images that an object references anywhere, for one that references no series."""
     found: set[str] = set()
 
     def look(_dataset: Any, element: Any) -> None:
@@ -122,7 +122,7 @@ def _sources(path: Path) -> set[str]:
 
     try:
         _header(path, None).walk(look)
-    except Exception:  # an element that cannot be decoded: then nothing is known
+    except Exception:  # an element that cannot be decoded: unknown
         return set()
     return found
 
@@ -151,7 +151,7 @@ def _clash(files: Sequence[Segmentation], task: Task) -> bool:
 
 
 def _marks(segment: Segment, task: Task) -> Iterator[str]:
-    """What a segment is, by code and by name; with its name as it stands."""
+    """Yield the identity of a segment, by code and by name; also its exact name."""
     candidate = segment.candidate
     yield f"name {segment.name.strip().casefold()}"
     coded = recognize_code(candidate.type_code, candidate.region_code, task).kind
@@ -161,7 +161,7 @@ def _marks(segment: Segment, task: Task) -> Iterator[str]:
 
 
 def _joined(files: Sequence[Segmentation], finding: Finding) -> Segmentation:
-    """All segments on one grid that holds the planes of every file. Raises: NotASegmentation."""
+    """Return all segments on one grid that contains the planes of every file. Raises: NotASegmentation."""
     matrix = files[0].ijk_to_ras
     corners = []
     for file in files:

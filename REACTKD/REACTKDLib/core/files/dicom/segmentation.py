@@ -1,7 +1,8 @@
-"""DICOM SEG as a `Segmentation`: segments with their codes, on a grid placed by the file's own geometry.
+"""Reads a DICOM SEG as a `Segmentation`: segments with their codes, on a grid from the file's own geometry.
 
-Frames are put where their positions say, so empty slices may be absent, slices may come in any order and the image axes
-may run against those of the CT. Segments that overlap keep all their voxels. A LABELMAP's background is no segment.
+Frames are placed by their positions, so empty slices may be missing, slices may be in any order and the image axes may
+differ in direction from those of the CT. Overlapping segments keep all their voxels. The background of a LABELMAP is
+not a segment.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from REACTKDLib.core.files.volumes import LPS_TO_RAS
 from REACTKDLib.core.modality import SEGMENTATION_ROLE
 from REACTKDLib.core.text import tr as _
 
-HALF = 0.5  # a FRACTIONAL segment is where its fraction is at least this
-POSITION_MM = 0.05  # frames this far off even spacing are rounding; `on_even_grid` has undone it where it can
-MOST_PLANES = 5000  # empty ones between the frames included
+HALF = 0.5  # a FRACTIONAL segment covers voxels of at least this fraction
+POSITION_MM = 0.05  # smaller deviations from even spacing are rounding, which `on_even_grid` has corrected if possible
+MOST_PLANES = 5000  # including empty ones between the frames
 _BACKGROUND = ("DCM", "125040")
 
 
 def read_dicom_segmentation(path: str | os.PathLike) -> Segmentation:
     """Read a DICOM SEG file: BINARY, FRACTIONAL (cut at one half) or LABELMAP.
 
-    The layers hold one plane for each position between the first and the last frame, ascending along the normal, with
-    the axes that the file states. Segments without a voxel stay in the list.
+    The layers contain one plane for each position between the first and the last frame, ascending along the normal,
+    with the axes that the file states. Empty segments stay in the list.
 
     Raises: FileMissing, NotASegmentation (another DICOM object, frames without an even spacing), EmptySegmentation,
     PackagesMissing.
@@ -45,7 +46,7 @@ def read_dicom_segmentation(path: str | os.PathLike) -> Segmentation:
         matrix, layers, places = _packed(dataset, numbers)
     except NotASegmentation:
         raise
-    except Exception as error:  # highdicom names the fault in terms of its own calls
+    except Exception as error:  # highdicom's messages refer to its own calls
         if lacks_decoder(dataset):
             raise NotASegmentation(why_not_decoded(dataset, SEGMENTATION_ROLE)) from error
         raise NotASegmentation(
@@ -66,7 +67,7 @@ def read_dicom_segmentation(path: str | os.PathLike) -> Segmentation:
 
 
 def open_segmentation(path: str | os.PathLike) -> Any:
-    """Open a SEG by highdicom. Raises: FileMissing, NotASegmentation, PackagesMissing."""
+    """Open a SEG with highdicom. Raises: FileMissing, NotASegmentation, PackagesMissing."""
     highdicom = need_highdicom()
     if not os.path.isfile(path):
         raise FileMissing(_("There is no file at the path given for the segmentation; check the path."))
@@ -108,7 +109,7 @@ def open_segmentation(path: str | os.PathLike) -> Any:
 
 
 def _packed(dataset: Any, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
-    """Matrix, layers and the places of the segments in them, one segment in memory at a time."""
+    """Return matrix, layers, and the layer and label of each segment; only one segment is in memory at a time."""
     placed: list[np.ndarray] = []
 
     def masks() -> Iterator[np.ndarray]:
@@ -152,7 +153,7 @@ def _name(dataset: Any, segment: int) -> str:
 
 
 def _terminology(description: Any) -> str:
-    """Slicer's text of a terminology entry, so that codes are recognized as in a `.seg.nrrd`."""
+    """Return Slicer's text form of the terminology entry, so that codes are recognized as in a `.seg.nrrd`."""
     category = code_of(description, "SegmentedPropertyCategoryCodeSequence")
     kind = code_of(description, "SegmentedPropertyTypeCodeSequence")
     region = code_of(description, "AnatomicRegionSequence")

@@ -1,4 +1,4 @@
-"""A CT or PET series as a `Volume`: slices in spatial order, each with its own rescale values."""
+"""Reads a CT or PET series as a `Volume`: slices in spatial order, each with its own rescale values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WORDS = {
 
 
 def is_dicom_source(path: str | os.PathLike) -> bool:
-    """True for a folder, and for a file that begins as DICOM files do, with or without their preamble."""
+    """Return True for a folder, and for a file that begins as DICOM, with or without preamble."""
     return os.path.isdir(path) or begins_as_dicom(path)
 
 
@@ -43,13 +43,13 @@ def find_series(
     on_progress: OnProgress | None = None,
     preferred: Sequence[str] = (),
 ) -> Series:
-    """Return the one series of `modality` in a folder, or the series and acquisition that a file belongs to.
+    """Return the one series of `modality` in a folder, or the series and acquisition to which a file belongs.
 
-    Series of scouts, projections, pages or a single image are passed over. preferred: UIDs of series (those that a
-    segmentation was drawn on), of which one is taken where there are several.
+    Series of scouts, projections, report pages or a single image are ignored. preferred: UIDs of series (those on which
+    a segmentation was drawn), one of which is chosen if there are several.
 
-    Raises: FileMissing; NotAnImage where there is none; AmbiguousSeries with what there is to choose from; MixedSeries
-    when a file of another modality is given.
+    Raises: FileMissing; NotAnImage if there is none; AmbiguousSeries, which lists the choices; MixedSeries if a file of
+    another modality is given.
     """
     source = Path(source)
     if not os.path.isdir(source):
@@ -85,9 +85,9 @@ def find_series(
 
 
 def _may_be_volume(series: Series, others: Sequence[Series]) -> bool:
-    """False for a series of pages, and for a single image that is no slice of another: they are no choice.
+    """Return False for a series of report pages, and for a single image that is not a slice of another series.
 
-    A single image that looks like the slices of another series may be one of them whose UID is damaged.
+    A single image that looks like the slices of another series may be one of them with a damaged UID.
     """
     look = series.slices[0].look
     if series.modality == "SEG" or look.frames > 1:
@@ -103,7 +103,7 @@ def _series_around(path: Path, modality: str, role: str) -> Series:
         wanted, found = WORDS.get(modality, modality), WORDS.get(one.modality, one.modality or _("unknown"))
         text = _("{role} should be a {wanted} series but is {found}; check which file is which.")
         raise MixedSeries(text, role=role, wanted=wanted, found=found)
-    # A hidden file is given by name alone: an index passes it over.
+    # A hidden file is found only by its name: an index ignores it.
     whole = next((s for s in index_folder(path.parent).of_modality(modality) if s.uid == one.uid), one)
     if any(os.path.samefile(piece.path, path) for piece, _why in whole.left_out):
         text = _(
@@ -118,7 +118,7 @@ def _series_around(path: Path, modality: str, role: str) -> Series:
 
 
 def one_phase(series: Series, role: str) -> Sequence[Slice]:
-    """Return the slices of a series that is one acquisition. Raises: StackedPhases for several, MixedSeries."""
+    """Return the slices of a series with a single acquisition. Raises: StackedPhases for several, MixedSeries."""
     if series.multiframe:
         text = _("{role} is a multi-frame DICOM file; for a PET or a DICOM report give the series as single slices.")
         raise MixedSeries(text, role=role)
@@ -136,10 +136,10 @@ def one_phase(series: Series, role: str) -> Sequence[Slice]:
 def read_stack(series: Series, slices: Sequence[Slice], role: str) -> tuple[Volume, list[Finding], list[Any]]:
     """Read the pixels of one acquisition: volume, findings, and the slices' headers without pixels, in order.
 
-    Doubles with the same pixels are left out and reported, as are foreign images. Values are stored x slope + intercept
-    of each slice; whole numbers stay int16.
+    Duplicates with equal pixels are left out and reported, as are foreign images. Values are stored values x slope +
+    intercept of each slice; integers stay int16.
 
-    Raises: what `stack_slices` raises; MixedSeries for slices of different units; StackedPhases for doubles that
+    Raises: what `stack_slices` raises; MixedSeries for slices of different units; StackedPhases for duplicates that
     differ; BadRescale; NotAnImage for pixels that cannot be decoded.
     """
     stack = stack_slices(series, slices, role)
@@ -188,7 +188,7 @@ def _check_doubles(stack: Stack, planes: Sequence[np.ndarray], series: Series, r
 
 
 def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarray]:
-    """One slice: its header and its values, integers where slope and intercept are whole, else float32."""
+    """Return the header of one slice and its values: integers if slope and intercept are integers, else float32."""
     dataset = opened_slice(piece.path, role)
     if not any(keyword in dataset for keyword in _PIXELS):
         raise _cut_off(role)
@@ -207,16 +207,16 @@ def _cut_off(role: str) -> NotAnImage:
 
 
 def _narrow(plane: np.ndarray) -> np.ndarray:
-    """int16 where the values fit: a CT of 600 slices is held in 0.3 GB while it is read, not in 0.6."""
+    """Convert to int16 if the values fit: a CT of 600 slices then takes 0.3 GB while it is read, not 0.6."""
     fits = plane.size and plane.min() >= -32768 and plane.max() <= 32767
     return plane.astype(np.int16) if fits else plane
 
 
 def _stored_values(dataset: Any, piece: Slice, role: str, slope: float, intercept: float) -> np.ndarray:
-    """(H, W) as stored. Compressed pixels are decoded by pydicom where it can, else by ITK."""
+    """Return the stored values (H, W). Compressed pixels are decoded by pydicom if possible, else by ITK."""
     try:
         stored = dataset.pixel_array
-    except Exception:  # no decoder in pydicom, or damaged pixels: ITK decides which
+    except Exception:  # no decoder in pydicom, or damaged pixels: ITK will tell
         stored = _by_itk(dataset, piece, role, slope, intercept)
     if stored.ndim != 2:
         raise NotAnImage(_("{role} holds color or multi-frame images; give the original slices."), role=role)
@@ -236,4 +236,4 @@ def _by_itk(dataset: Any, piece: Slice, role: str, slope: float, intercept: floa
         values = np.squeeze(sitk.GetArrayFromImage(sitk.ReadImage(piece.path)), axis=0)
     except Exception as error:
         raise NotAnImage(why_not_decoded(dataset, role)) from error
-    return np.rint((values - intercept) / slope).astype(np.int32)  # ITK has applied them to whole numbers
+    return np.rint((values - intercept) / slope).astype(np.int32)  # ITK has applied them to integers

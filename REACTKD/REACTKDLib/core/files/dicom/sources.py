@@ -1,4 +1,4 @@
-"""The DICOM files of one case, found and compared before a pixel is read."""
+"""Finds the DICOM files of one case and compares their headers before pixels are read."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from REACTKDLib.core.modality import ROLES, Modality
 def find_images(
     given: Mapping[Modality, PathLike], segmentation: PathLike | None = None, different_patients_ok: bool = False
 ) -> tuple[dict[Modality, Series], list[Finding]]:
-    """Return the series of those images that are DICOM, and what speaks against taking the files for one case.
+    """Return the series of the images that are DICOM, and findings against the files being of one case.
 
-    segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken.
+    segmentation: a DICOM SEG; if a folder contains several series, the one on which it was drawn is chosen.
     different_patients_ok: see `check_origins`.
 
     Raises: what `find_image` raises; PatientMismatch.
@@ -35,12 +35,12 @@ def find_images(
 
 
 def check_together(image: Series, modality: Modality, segmentation: PathLike, ok: bool = False) -> list[Finding]:
-    """Return what speaks against an image and its segmentation being of one case. ok, raises: see `check_origins`."""
+    """Return findings against an image and its segmentation being of one case. ok, raises: see `check_origins`."""
     return check_origins([_image_origin(image, ROLES[modality])], _mask_origins(segmentation), ok)
 
 
 def referenced_series(segmentation: PathLike) -> tuple[str, ...]:
-    """Return the UIDs of the series that a SEG, or those of a folder, were drawn on; none where they do not say."""
+    """Return the UIDs of the series on which the SEG, or those in a folder, were drawn; none if not stated."""
     return tuple(dict.fromkeys(uid for mask in _mask_origins(segmentation) for uid in mask.referenced))
 
 

@@ -1,8 +1,8 @@
-"""SUVbw from PET headers, by the rules of QIBA; where a rule cannot be followed, the reason.
+"""SUVbw from PET headers, by the rules of QIBA, or the reason why it cannot be computed.
 
     SUVbw = value x weight_g / (dose_Bq x 2^(-(t_scan - t_injection) / half_life)),  value in Bq/ml
 
-Source: QIBA FDG-PET/CT profile, "vendor-neutral SUV", and its golden vectors in cornerstonejs/calculate-suv.
+Source: QIBA FDG-PET/CT profile, "vendor-neutral SUV", and its reference values in cornerstonejs/calculate-suv.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from REACTKDLib.core.files.dicom.tracer import HALF_LIVES, NUCLIDE_CODES
 from REACTKDLib.core.text import tr as _
 
 WEIGHT_KG = (2.0, 400.0)
-# Injections of patients lie between 10 MBq (a small child) and 2 GBq (acetate); kBq, MBq and mCi lie far below.
+# Injected doses are between 10 MBq (a small child) and 2 GBq (acetate); values in kBq, MBq or mCi are far lower.
 DOSE_BQ = (4e6, 5e9)
 QUARTER_S = 900.0
-MOST_HALF_LIVES = 5.0  # nobody scans later; a longer time means dates that do not belong together
+MOST_HALF_LIVES = 5.0  # no scan is later; a longer time means inconsistent dates
 _ACQUIRED, _OFFSET = ("AcquisitionDate", "AcquisitionTime"), "TimezoneOffsetFromUTC"
-#: what is read of every image of a series; all else is the first one's, so that whoever reads the others needs no more
+#: elements that are read from every image of a series; all others only from the first
 OF_EACH_IMAGE = (*_ACQUIRED, _OFFSET)
 _GE_SCAN, _PHILIPS_SUV, _PHILIPS_ACTIVITY = (0x0009, 0x0D), (0x7053, 0x00), (0x7053, 0x09)
 _GE_CREATOR, _PHILIPS_CREATOR = "GEMS_PETD_01", "Philips PET Private Group"
@@ -43,10 +43,10 @@ _GE_CREATOR, _PHILIPS_CREATOR = "GEMS_PETD_01", "Philips PET Private Group"
 
 @dataclass(frozen=True)
 class PetHeader:
-    """What SUV needs of a series. Times in s on one clock; earliest: of all its images. None: not stated.
+    """The values of a series that SUV needs. Times in s on one clock; earliest: of all its images. None: not stated.
 
-    injections: how many different ones are stated. zone_unclear: a date-time is in UTC, and the clock of the scan is
-    not stated. zones_mixed: its images state several clocks.
+    injections: number of different injections stated. zone_unclear: a date-time is in UTC, and the time zone of the
+    scan is not stated. zones_mixed: the images state several time zones.
     """
 
     units: str
@@ -69,7 +69,7 @@ class PetHeader:
 
     @classmethod
     def of(cls, datasets: Iterable[Any]) -> PetHeader:
-        """Read the headers of all images of one series; all but `OF_EACH_IMAGE` is the first one's."""
+        """Read the headers of all images of one series; elements not in `OF_EACH_IMAGE` are taken from the first."""
         datasets = list(datasets)
         first = datasets[0]
         injected = items(first, "RadiopharmaceuticalInformationSequence")
@@ -101,10 +101,10 @@ class PetHeader:
 
 
 def suv_factor(header: PetHeader) -> float:
-    """Return what rescaled values are multiplied by to give SUVbw (g/ml).
+    """Return the factor from rescaled values to SUVbw (g/ml).
 
-    Raises: PetUnitRefused for units that mean no activity (PROPCNTS and others); SuvRefused, with the reason, where
-    the unit is known but something that SUV needs is missing, contradictory or out of any patient's range.
+    Raises: PetUnitRefused for units that do not measure activity (PROPCNTS and others); SuvRefused, with the reason, if
+    the unit is known but a required value is missing, contradictory or implausible.
     """
     if header.units == "GML":
         if header.suv_type not in ("", "BW"):
@@ -127,15 +127,15 @@ def suv_factor(header: PetHeader) -> float:
 def scan_time(header: PetHeader) -> float:
     """Return the time, in s, to which the whole series is decay-corrected. Raises: SuvRefused.
 
-    The series time, unless it is later than the earliest acquisition (a series that was made afterwards); then GE's
-    own scan time if it is on that day, else the earliest acquisition. One time for all slices.
+    It is the series time, unless this is later than the earliest acquisition (a series that was created afterwards);
+    then GE's private scan time if it is on that day, else the earliest acquisition. It is the same for all slices.
     """
     if header.series_s is None and header.earliest_s is None:
         raise SuvRefused(_("neither series nor acquisition time is stated"))
     if header.series_s is not None and (header.earliest_s is None or header.series_s <= header.earliest_s):
         return header.series_s
     ge = header.ge_scan_s
-    # De-identification may shift private dates by other days than the public ones.
+    # De-identification may shift private and public dates by different numbers of days.
     if ge is not None and abs(ge - header.earliest_s) < DAY_S / 2:
         return ge
     return header.earliest_s
@@ -165,7 +165,7 @@ def _factor_of_activity(header: PetHeader) -> float:
         raise SuvRefused(_("the injected dose is missing"))
     if not DOSE_BQ[0] <= dose <= DOSE_BQ[1]:
         raise SuvRefused(_("the injected dose is stated as {dose} Bq, which looks like another unit"), dose=f"{dose:g}")
-    if header.decay_correction == "ADMIN":  # values are as at the injection
+    if header.decay_correction == "ADMIN":  # values are corrected to the time of injection
         return weight * 1000 / dose
     if not header.half_life_s or header.half_life_s <= 0:
         raise SuvRefused(_("the half-life of the radionuclide is missing"))
@@ -174,7 +174,9 @@ def _factor_of_activity(header: PetHeader) -> float:
 
 
 def _time_since_injection(header: PetHeader, scan: float) -> float:
-    """Seconds from injection to scan: by the clock time on the scan's day, or the day before; else by date-time."""
+    """Return the seconds from injection to scan: by the clock time on the day of the scan or the day before; else by
+    date-time.
+    """
     if header.zones_mixed:
         raise SuvRefused(_("its images state different offsets from UTC"))
     limit = MOST_HALF_LIVES * header.half_life_s
@@ -200,7 +202,7 @@ def _time_since_injection(header: PetHeader, scan: float) -> float:
 
 
 def _zone_of(dataset: Any) -> float | None:
-    """The offset from UTC of a header's clock: as stated, or by an acquisition that is stated in both clocks."""
+    """Return the offset from UTC of a header's clock: as stated, or from an acquisition stated in both clocks."""
     stated = offset_of_datetime(raw(dataset, _OFFSET))
     if stated is not None:
         return stated
@@ -210,28 +212,31 @@ def _zone_of(dataset: Any) -> float | None:
     if None in (offset, local, there):
         return None
     zone = local - (there - offset)
-    quarters = round(zone / QUARTER_S) * QUARTER_S  # every zone is whole quarters of an hour from UTC
+    quarters = round(zone / QUARTER_S) * QUARTER_S  # time zones are multiples of a quarter of an hour
     return quarters if abs(zone - quarters) < 60 and abs(quarters) <= 14 * 3600 else None
 
 
 def _on_clock(value: Any, zone: float | None) -> float | None:
-    """A date-time as seconds on the header's clock. Without a stated zone its own clock is taken for the header's."""
+    """Return a date-time as seconds on the header's clock.
+
+    Without a stated zone, its own clock is taken to be the header's.
+    """
     seconds, offset = seconds_of_datetime(value), offset_of_datetime(value)
     return seconds if None in (seconds, offset, zone) else seconds - offset + zone
 
 
 def _injection(info: Any) -> tuple[Any, ...]:
-    """What tells two injections apart; one that is stated twice is one."""
+    """Return the values that distinguish injections, so that one that is stated twice counts once."""
     start = raw(info, "RadiopharmaceuticalStartTime"), raw(info, "RadiopharmaceuticalStartDateTime")
     codes = code_of(info, "RadionuclideCodeSequence")[:2], code_of(info, "RadiopharmaceuticalCodeSequence")[:2]
     return number(info, "RadionuclideTotalDose"), *map(str, start), *codes
 
 
 def _private(dataset: Any, group: int, offset: int, creator: str) -> Any:
-    """A private element by its creator, or where archives have kept the element and lost the creator's name."""
+    """Return a private element by its creator, or at its usual tag if an archive has lost the creator's name."""
     try:
         return dataset.private_block(group, creator)[offset].value
-    except Exception:  # no such block, or an element that cannot be decoded
+    except Exception:  # no such block, or the element cannot be decoded
         try:
             return dataset[group, 0x1000 + offset].value
         except Exception:

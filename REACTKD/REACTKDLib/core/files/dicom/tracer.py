@@ -1,4 +1,5 @@
-"""Which tracer a PET shows: by code, by half-life, by text, in this order; what contradicts itself is not guessed.
+"""Recognition of a PET's tracer: by code, by half-life, by text, in this order; contradictions are not resolved by
+guessing.
 
 Codes: DICOM PS3.16 CID 4020 (radionuclides) and CID 4021 (radiopharmaceuticals).
 """
@@ -17,7 +18,7 @@ from REACTKDLib.core.text import tr as _
 Basis = Literal["code", "half-life", "text", "nothing"]
 #: s, 109.77 min and 20.36 min
 HALF_LIVES = {"18F": 6586.2, "11C": 1221.8}
-TOLERANCE = 0.02  # share of the half-life
+TOLERANCE = 0.02  # fraction of the half-life
 NUCLIDE_CODES = {
     ("SCT", "77004003"): "18F",
     ("SRT", "C-111A1"): "18F",
@@ -44,7 +45,10 @@ _OTHER = re.compile(
 
 @dataclass(frozen=True)
 class Tracer:
-    """modality: FDG, ACETATE, or None. nuclide: '18F', '11C' or None. name: for display. basis: of the recognition."""
+    """A recognized tracer.
+
+    modality: FDG, ACETATE, or None. nuclide: '18F', '11C' or None. name: for display. basis: how it was recognized.
+    """
 
     modality: Modality | None
     nuclide: str | None
@@ -53,7 +57,7 @@ class Tracer:
 
 
 def recognize_tracer(dataset: Any) -> Tracer:
-    """Return what the header of one PET image says about its tracer; several that differ are none. Never raises."""
+    """Return the tracer that the header of one PET image states; none if it states different ones. Never raises."""
     injected = items(dataset, "RadiopharmaceuticalInformationSequence")
     if not injected:
         return _by_text(text(dataset, "SeriesDescription"), None)
@@ -85,7 +89,7 @@ def _of_injection(dataset: Any, info: Any) -> Tracer:
 
 
 def nuclide_of_half_life(seconds: float | None) -> str | None:
-    """'18F' or '11C' for a half-life within 2 % of theirs, else None."""
+    """Return '18F' or '11C' for a half-life within 2 % of theirs, else None."""
     return next((n for n, s in HALF_LIVES.items() if seconds and abs(seconds / s - 1) <= TOLERANCE), None)
 
 
@@ -106,7 +110,7 @@ def _by_text(wording: str, nuclide: str | None) -> Tracer:
 
 
 def _key(code: tuple[str, str, str]) -> tuple[str, str]:
-    """(scheme, value); old names of SNOMED RT, and its values under a vendor's scheme, are SRT."""
+    """(scheme, value); old names of SNOMED RT, and its values under a vendor's scheme, become SRT."""
     scheme = code[0].upper()
     old = scheme in ("SNM3", "99SDM", "SRT") and code[1].upper().startswith("C-")
     return ("SRT" if old else scheme), code[1].upper()

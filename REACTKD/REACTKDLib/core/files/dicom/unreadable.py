@@ -1,4 +1,6 @@
-"""Files that cannot be read and may have been slices: damaged, empty or cut off, told apart from what is no DICOM."""
+"""Detects unreadable files that may have been slices: damaged, empty or cut off, as opposed to files that are not
+DICOM.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,10 @@ _HEAD = 512
 
 
 def count_unreadable(series: Iterable, refused: Sequence[str]) -> None:
-    """Set `unreadable` of each series: how many of the `refused` files may have been slices of it.
+    """Set `unreadable` of each series: the number of `refused` files that may have been its slices.
 
-    Those are meant that begin as DICOM does, or are named as it is; in a folder of the series, or in one of no series.
+    These are files that begin as DICOM, or are named like the series' files, in a folder of the series or in one
+    without any series.
     """
     series = list(series)
     folders = [{os.path.dirname(piece.path) for piece in one.slices} for one in series]
@@ -34,9 +37,9 @@ def count_unreadable(series: Iterable, refused: Sequence[str]) -> None:
 
 
 def may_be_dicom(path: str, patterns: Iterable[str] | None = None) -> bool:
-    """True for a file that may be a damaged DICOM object.
+    """Return True for a file that may be a damaged DICOM object.
 
-    patterns: how its readable neighbors are named; None where it has none, as the programs on a patient's disc.
+    patterns: name patterns of its readable neighbors; None if there are none, as for the programs on a patient's disc.
     """
     name = os.path.basename(path)
     if name.lower().endswith(_SUFFIXES) or begins_as_dicom(path):
@@ -53,7 +56,7 @@ def _pattern(path: str) -> str:
 
 
 def _is_binary(path: str) -> bool:
-    """True for an empty file, or one that is no text; True also for one that the system does not let us read."""
+    """Return True for an empty or binary file; also for one that cannot be opened."""
     try:
         with open(path, "rb") as stream:
             head = stream.read(_HEAD)

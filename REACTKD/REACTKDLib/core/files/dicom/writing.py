@@ -1,4 +1,4 @@
-"""DICOM objects written whole or not at all."""
+"""Atomic writing of DICOM objects."""
 
 from __future__ import annotations
 
