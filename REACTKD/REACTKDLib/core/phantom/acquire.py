@@ -1,4 +1,4 @@
-"""Scanning a phantom patient: a `Case` as a hospital would hold it, and the truth behind it."""
+"""Simulated scans of a phantom patient: a `Case` as from a hospital, and the ground truth."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _tilt(rng: np.random.Generator) -> np.ndarray:
 
 
 def _volume(array: np.ndarray, lattice: Lattice, world: np.ndarray, unit: Unit, name: str) -> Volume:
-    """Store as scanners write it: columns run to the patient's left, rows to the back, slices upward."""
+    """Store in a scanner's axis order: columns run to the patient's left, rows to the back, slices upward."""
     sx, sy, sz = lattice.spacing
     own = np.diag([-sx, -sy, sz, 1.0])
     own[:3, 3] = lattice.x[-1], lattice.y[-1], lattice.z[0]
@@ -64,7 +64,7 @@ def ct_lattice(patient: Patient, protocol: CtProtocol, size: str) -> Lattice:
     """The voxel centers of the CT of `size`, in patient coordinates."""
     matrix, thinnest, _ = SIZES[size]
     pixel = max(protocol.pixel_mm, 0.76) * protocol.matrix / matrix
-    if isinstance(patient.anatomy, Body):  # the field is set to the patient, with 15 to 45 mm on each side
+    if isinstance(patient.anatomy, Body):  # the field of view is fitted to the patient, with 15 to 45 mm on each side
         pixel = (2 * max(patient.anatomy.half) + 30 + 214 * (protocol.pixel_mm - 0.72)) / matrix
     slice_mm = max(protocol.slice_mm, thinnest)
     low, high = _coverage(patient)
@@ -80,12 +80,12 @@ def _scan_ct(patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.r
     else:
         field = add_ct_noise(blur_slices(field, lattice, float(lattice.spacing[2])), lattice, protocol, rng)
     stored = np.empty(field.shape, dtype=np.int16)
-    for own, kept in zip(field, stored, strict=True):  # a slice stays in the processor's cache, an image does not
+    for own, kept in zip(field, stored, strict=True):  # a slice fits in the processor's cache, an image does not
         np.rint(own, out=own)
         np.maximum(own, -1024, out=own)
         np.minimum(own, 3071, out=own)
         kept.ravel()[:] = own.astype(np.int16).ravel()[::-1]
-    stored = stored[:, ::-1, ::-1]  # held in memory as `_volume` wants it
+    stored = stored[:, ::-1, ::-1]  # in the memory order that `_volume` needs
     if protocol.padded and field.shape[1] == field.shape[2]:
         outside = lattice.x[None, :] ** 2 + lattice.y[:, None] ** 2 > lattice.x[-1] ** 2
         stored[:, outside] = -2048
@@ -102,7 +102,7 @@ def _pet_lattice(patient: Patient, voxel_mm: tuple[float, float, float], coarser
 
 
 def _around(patient: Patient, lattice: Lattice, margin_mm: float) -> Lattice:
-    """Cut a CT lattice down to the liver and its lesions, with a margin."""
+    """Crop a CT lattice to the liver and its lesions, with a margin."""
     bounds = np.array([s.bounds() for s in (patient.liver, *patient.lesions)])
     box = lattice.box(bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0), margin_mm)
     return Lattice(lattice.x[box[2]], lattice.y[box[1]], lattice.z[box[0]])
@@ -111,10 +111,10 @@ def _around(patient: Patient, lattice: Lattice, margin_mm: float) -> Lattice:
 def acquire(patient: Patient, size: str = "full", seed: int = 0, around_liver_mm: float | None = None) -> PhantomCase:
     """Scan a patient: CT in HU (int16), FDG and acetate PET in SUVbw (float32), masks on the CT grid.
 
-    size: 'full' is what a hospital holds (512 x 512), 'small' about a quarter and 'tiny' an eighth of each side.
-    seed: another scan of the same patient. around_liver_mm: the CT covers the liver and this margin only (for training
-    sets: the same image at a fraction of the work, with another draw of the noise). External and unlabeled cohorts
-    have a CT only. Bit-equal on repeat; on a processor with other instructions equal to rounding.
+    size: 'full' is the size of clinical scans (512 x 512), 'small' about a quarter and 'tiny' an eighth of each side.
+    seed: another scan of the same patient. around_liver_mm: the CT covers only the liver and this margin (for training
+    sets: the same image at a fraction of the cost, with different noise). External and unlabeled cohorts have a CT
+    only. Repeated calls give identical bits; on a processor with other instructions, results differ by rounding.
 
     Raises: UsageError for an unknown size.
     """

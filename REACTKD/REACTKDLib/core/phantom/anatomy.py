@@ -1,4 +1,7 @@
-"""What surrounds the liver: body, fat, spine, ribs, lungs, kidneys, spleen, stomach, vessels. None depends on grade."""
+"""The surroundings of the liver: body, fat, spine, ribs, lungs, kidneys, spleen, stomach, vessels.
+
+None depends on grade.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ UPTAKE = {
 
 @dataclass(frozen=True)
 class Organ:
-    """A solid with a CT value (HU) and a kind that looks up its uptake."""
+    """A solid with a CT value (HU) and a kind that determines its uptake."""
 
     kind: str
     solid: Ellipsoid | Tube

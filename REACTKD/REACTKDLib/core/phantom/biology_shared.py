@@ -1,9 +1,10 @@
-"""The second edition's biology: one process behind all images, lesions that differ, the worst lesion is the grade.
+"""The second edition's biology: one process behind all images, lesions that differ, and a grade determined by the worst
+lesion.
 
-A patient has a level m, each lesion a dedifferentiation t = sqrt(1 - h^2) m + h e of its own, m and e standard normal;
-h is the heterogeneity. The grade follows from the largest t, whose lesion is the deciding one, as a pathologist grades
-the worst part. A lesion shows x = a + b t + s eps in each latent, independent given t. So one image of a lesion tells
-something of what the others show, which the biology of `latents` excludes.
+A patient has a level m, and each lesion its own dedifferentiation t = sqrt(1 - h^2) m + h e, m and e standard normal; h
+is the heterogeneity. The grade follows from the largest t, whose lesion is the deciding one, as a pathologist grades
+the worst part. A lesion shows x = a + b t + s eps in each latent, independent given t. One image of a lesion is
+therefore informative about the others, which the biology of `latents` excludes.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from REACTKDLib.core.modality import Modality
 
 HETEROGENEITY = 0.6
 EXTRA_LESIONS_RATE, MAX_EXTRA_LESIONS = 1.1, 5
-#: shares of well and moderate; the thresholds on the largest t are placed by them
+#: fractions of well and moderate; they define the thresholds on the largest t
 QUANTILES = (0.25, 0.75)
 _DIAMETER = (log(33), 0.45)
 
 
 class Shown(NamedTuple):
-    """A latent of a lesion is a + b t + s eps; `seen` says in which image."""
+    """A latent of a lesion is a + b t + s eps; `seen` states in which image."""
 
     a: float
     b: float
@@ -50,7 +51,7 @@ SHOWN: Mapping[str, Shown] = {
 
 @dataclass(frozen=True)
 class LesionLatents:
-    """What one lesion is (t) and shows: HU, mm, and ratios in natural logarithms."""
+    """The dedifferentiation t of one lesion and its latents: HU, mm, and natural logarithms of ratios."""
 
     t: float
     contrast_hu: float
@@ -79,7 +80,7 @@ class SharedLatents:
 
     @property
     def lesions(self) -> int:
-        """How many there are."""
+        """Number of lesions."""
         return len(self.each)
 
     @property
@@ -89,7 +90,7 @@ class SharedLatents:
 
     @property
     def deciding(self) -> int | None:
-        """The place of the lesion with the largest t; None where all are alike (heterogeneity 0)."""
+        """Index of the lesion with the largest t; None if all are alike (heterogeneity 0)."""
         return int(np.argmax([lesion.t for lesion in self.each])) if self.heterogeneity else None
 
     def to_dict(self) -> dict:
@@ -105,7 +106,10 @@ def count_probabilities() -> np.ndarray:
 
 
 def check_heterogeneity(value: float) -> float:
-    """Return the value. Raises: UsageError below 0.1 (but 0) or above 1, where the quadrature would not be exact."""
+    """Return the value.
+
+    Raises: UsageError for values below 0.1 except 0, or above 1, where the quadrature would not be exact.
+    """
     if value != 0 and not 0.1 <= value <= 1:
         raise UsageError(f"A phantom's heterogeneity must be 0 or a number from 0.1 to 1, not {value:g}.")
     return float(value)
@@ -113,10 +117,10 @@ def check_heterogeneity(value: float) -> float:
 
 @lru_cache
 def thresholds(heterogeneity: float) -> tuple[float, float]:
-    """The largest t up to which a patient is well, and moderate: the quartiles of the largest t.
+    """Return the limits of the largest t for well and for moderate, which are quantiles of its distribution.
 
-    For 0.6 they were found by simulation and stay as they are; for others the distribution is integrated over m and its
-    quartiles are solved for (`Testing/python/core/phantom/test_biology_shared.py` holds both against a simulation).
+    For 0.6 they were found by simulation and are fixed; for other values the distribution is integrated over m and
+    solved for its quantiles (`Testing/python/core/phantom/test_biology_shared.py` compares both with a simulation).
     """
     if heterogeneity == HETEROGENEITY:
         return -0.3653, 0.9501
@@ -150,9 +154,9 @@ def _draw(rng: np.random.Generator, heterogeneity: float) -> SharedLatents:
 def draw_shared(
     rng: np.random.Generator, heterogeneity: float = HETEROGENEITY, grade: int | None = None
 ) -> SharedLatents:
-    """Draw a patient; with a `grade` (index), again until it has that grade, which is exact.
+    """Draw a patient; with a `grade` (index), repeat until it has that grade (exact rejection sampling).
 
-    Raises: UsageError for a heterogeneity that is none.
+    Raises: UsageError for an invalid heterogeneity.
     """
     check_heterogeneity(heterogeneity)
     if grade is not None and grade not in range(len(GRADES)):

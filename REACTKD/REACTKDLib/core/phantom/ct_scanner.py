@@ -1,4 +1,4 @@
-"""A CT scanner: geometry as scanners write it, and noise correlated in plane."""
+"""A CT scanner model: realistic voxel sizes, and noise correlated in plane."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def add_ct_noise(field: np.ndarray, lattice: Lattice, protocol: CtProtocol, rng:
 def blur_slices(field: np.ndarray, lattice: Lattice, slice_mm: float) -> np.ndarray:
     """Smooth along the slices by a Gaussian as wide as a slice, thickness / sqrt(12).
 
-    Sampled at steps of a slice it hardly does anything: 1/400 of each neighbor, a variance of 1/200 of the squared
-    thickness and not 1/12. The first edition's patients are drawn with it, so it stays.
+    Sampled at steps of one slice it has almost no effect: a weight of 1/400 for each neighbor, a variance of 1/200 of
+    the squared thickness instead of 1/12. It is kept because the first edition's patients are drawn with it.
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -73,7 +73,7 @@ def scan_slices(field: np.ndarray, lattice: Lattice, protocol: CtProtocol, rng: 
     """Blur along the slices and add noise, (D, H, W) HU in place, for the second edition, in one pass.
 
     Kernels have three taps. That of the noise has the variance of the Gaussian in `add_ct_noise`; that along the slices
-    has the variance of a slice's thickness, 1/12 of its square, which `blur_slices` does not reach.
+    has the variance of a slice profile, 1/12 of the squared thickness, which `blur_slices` does not reach.
     """
     above = field[0].copy()
     taps = [_three(protocol.kernel_mm / s) for s in lattice.spacing[:2]]
@@ -98,7 +98,7 @@ def scan_slices(field: np.ndarray, lattice: Lattice, protocol: CtProtocol, rng: 
     return field
 
 
-#: weight of each neighbor slice, so that the variance is that of a slice's own thickness, 1 / 12
+#: weight of each neighbor slice for the variance of a slice profile, 1/12
 _SLICE_SIDE = 1 / 24
 
 

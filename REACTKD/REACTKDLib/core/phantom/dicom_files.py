@@ -1,4 +1,4 @@
-"""A digital patient as DICOM: CT and PET series and a SEG, under an identity that nobody can take for a patient's."""
+"""Writes a phantom as DICOM: CT and PET series and a SEG, under an identity that cannot be mistaken for a patient's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from REACTKDLib.core.modality import Modality
 FOLDERS = {Modality.CT: "CT", Modality.FDG: "FDG", Modality.ACETATE: "ACETATE"}
 SEGMENTATION = "segmentation.dcm"
 _CLASSES = {"CT": "1.2.840.10008.5.1.4.1.1.2", "PT": "1.2.840.10008.5.1.4.1.1.128"}
-_DAY, _TIME = "20000101", "120000"  # no day of anybody's; the same patient gives the same files
+_DAY, _TIME = "20000101", "120000"  # a fictitious date; the same patient gives the same files
 # tracer -> radiopharmaceutical, radionuclide
 _TRACERS: Mapping[Modality, tuple[tuple[str, str, str], tuple[str, str, str]]] = {
     Modality.FDG: (("35321007", "SCT", "Fluorodeoxyglucose F^18^"), ("77004003", "SCT", "^18^Fluorine")),
@@ -32,8 +32,8 @@ _TRACERS: Mapping[Modality, tuple[tuple[str, str, str], tuple[str, str, str]]] =
 def write_phantom_dicom(case: Case, folder: Path, patient_id: str) -> list[Path]:
     """Write a phantom's images as `CT/`, `FDG/`, `ACETATE/` and its masks as `segmentation.dcm` below `folder`.
 
-    PET is written as SUV (GML) with a slope of its own for each slice, as scanners do. The same case and id give the
-    same UIDs. Returns the folders and the file.
+    PET is written as SUV (GML) with a separate slope for each slice, as scanners do. The same case and id give the same
+    UIDs. Returns the folders and the file.
 
     Raises: PatientLike for an id that might be a patient's; PackagesMissing.
     """
@@ -118,7 +118,7 @@ def _describe_pet(dataset: Any, modality: Modality, k: int) -> None:
     dataset.Units, dataset.SUVType, dataset.DecayCorrection = "GML", "BW", "ADMIN"
     dataset.CorrectedImage, dataset.CountsSource, dataset.SeriesType = ["ATTN", "DECY"], "EMISSION", ["STATIC", "IMAGE"]
     dataset.ImageIndex, dataset.FrameReferenceTime, dataset.DecayFactor = k + 1, 0.0, 1.0
-    # elements that must be there and may be empty
+    # required elements that may be empty
     dataset.ActualFrameDuration = dataset.CollimatorType = None
     dataset.PatientGantryRelationshipCodeSequence = dataset.PatientOrientationCodeSequence = []
 
@@ -164,7 +164,7 @@ def _uid(*words: object) -> str:
 
 
 def _decimals(values: Any) -> list[Any]:
-    """DICOM decimal strings of at most 16 characters."""
+    """Return values as DICOM decimal strings of at most 16 characters."""
     from pydicom.valuerep import DSfloat
 
     return [DSfloat(float(v), auto_format=True) for v in values]

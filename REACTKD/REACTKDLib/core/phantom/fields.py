@@ -105,7 +105,7 @@ def _first_pet(patient: Patient, lattice: Lattice, tracer: str, edge_mm: float) 
 
 def masks(patient: Patient, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
     """Whole liver (lesions included, also where they bulge out of it) and tumor, bool (D, H, W)."""
-    # in memory as `acquire` turns the axes, so that what it gives is in C order
+    # in the memory order for which the axes turned by `acquire` are in C order
     liver, tumor = (np.zeros(lattice.shape, dtype=bool)[:, ::-1, ::-1] for _ in range(2))
     box = lattice.box(*patient.liver.bounds())
     if box is not None:

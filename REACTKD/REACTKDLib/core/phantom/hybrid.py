@@ -1,4 +1,4 @@
-"""Lesions of known biology drawn into a real scan, so that a model can be asked on real livers with a known truth."""
+"""Hybrid cases: simulated lesions of known biology in a real scan, to test a model on real livers with known truth."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ from REACTKDLib.core.phantom.patient import draw_lesions, grade_number
 from REACTKDLib.core.phantom.shapes import soft_inside
 from REACTKDLib.core.phantom.truth import shared_truth
 
-#: what a scanner blurs: in plane on CT, as abdominal kernels do; on PET (full width at half maximum, to sd). Sampled at
-#: the voxels, a Gaussian narrower than a third of one does next to nothing: along the slices, and on pixels over 2 mm
+#: blur of the scanner: in plane on CT, as with abdominal kernels, and on PET (full width at half maximum, converted to
+#: sd). Sampled at the voxels, a Gaussian narrower than a third of a voxel has almost no effect, as along the slices and
+#: on pixels over 2 mm
 CT_BLUR_MM, PET_BLUR_MM = 0.7, 7.0 / 2.3548
-_KEEP_AWAY_MM = 8.0  # from lesions that are there
+_KEEP_AWAY_MM = 8.0  # from existing lesions
 _TRIES = 12
-_ROOM = "room_for_lesions"  # of `Case.derived`
+_ROOM = "room_for_lesions"  # key in `Case.derived`
 
 
 def _room(liver: np.ndarray, there: np.ndarray, spacing: np.ndarray) -> GridLiver:
-    """Return where in a liver there is room, as a liver of its own, in mm along the CT's own axes.
+    """Return the part of a liver with room for lesions, as a liver shape in mm along the CT's own axes.
 
-    liver, there: bool (D, H, W), the whole liver and the lesions that are there. spacing: (3,) mm of i, j, k.
+    liver, there: bool (D, H, W), the whole liver and the existing lesions. spacing: (3,) mm of i, j, k.
     """
     from scipy.ndimage import distance_transform_edt
 
@@ -61,16 +62,17 @@ def draw_into(
     """Draw the lesions of patient `seed` into the scans of a case that has a CT.
 
     Contrast, capsule, necrosis and texture are added to the parenchyma's own voxels after the scan's blur, so its
-    noise, vessels and artifacts stay; on PET the surplus over the liver's own median. Lesions of the case stay, and are
-    no part of the truth. A size that finds no room is drawn smaller. One seed, one result, bit by bit.
+    noise, vessels and artifacts are kept; on PET, the excess over the liver's own median is added. Existing lesions of
+    the case are kept, and are not part of the truth. A lesion without enough room is made smaller. The same seed gives
+    identical bits.
 
-    Raises: UsageError without a CT, for a grade that there is not, or where the liver has no room.
+    Raises: UsageError without a CT, for an unknown grade, or if the liver has no room.
     """
     if Modality.CT not in case.volumes:
         raise UsageError("Lesions are drawn into a CT; give one with --on.")
     latents, places = hybrid_latents(seed, grade_number(grade), heterogeneity), np.random.default_rng([int(seed), 3, 1])
     ct = case.volumes[Modality.CT]
-    if _ROOM not in case.derived:  # most of the work, and the same for all lesions of a scan
+    if _ROOM not in case.derived:  # this is most of the work, and the same for all lesions of a scan
         case.derived[_ROOM] = _room(case.liver, case.tumor, ct.spacing)
     lesions = _placed(latents, case.derived[_ROOM], places)
     local = ct.ijk_to_ras @ np.diag([*(1 / ct.spacing), 1.0])  # mm along the CT's axes, to RAS
@@ -87,12 +89,14 @@ def draw_into(
 
 
 def hybrid_latents(seed: int, grade: int | None = None, heterogeneity: float = HETEROGENEITY) -> SharedLatents:
-    """What lesions `draw_into` draws, whatever the scan is; the size of the main one is the largest that it takes."""
+    """Return the latents of the lesions that `draw_into` draws, independent of the scan; the diameter of the main
+    lesion is an upper limit.
+    """
     return draw_shared(np.random.default_rng([int(seed), 3, 0]), heterogeneity, grade)
 
 
 def _placed(latents: SharedLatents, room: GridLiver, rng: np.random.Generator) -> tuple[Lesion, ...]:
-    """Lesions with room for each, smaller ones where it needs; apart from each other."""
+    """Return the lesions at positions with enough room, apart from each other, made smaller if necessary."""
     smaller = latents
     for _ in range(_TRIES):
         lesions = draw_lesions(rng, smaller, room)
@@ -109,7 +113,7 @@ def _placed(latents: SharedLatents, room: GridLiver, rng: np.random.Generator) -
 
 
 def _on_ct(ct: Volume, lesions: tuple[Lesion, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The CT with the lesions, in its own type, and their mask."""
+    """Return the CT with the lesions, in its own data type, and their mask."""
     from scipy.ndimage import gaussian_filter
 
     depth, height, width = ct.shape
@@ -122,7 +126,7 @@ def _on_ct(ct: Volume, lesions: tuple[Lesion, ...]) -> tuple[np.ndarray, np.ndar
         added[box] += (offset - added[box]) * weight
         mask[box] |= inside > 0
     sigma = [ct.spacing[2] / np.sqrt(12), CT_BLUR_MM, CT_BLUR_MM] / ct.spacing[::-1]
-    reach = np.ceil(3.0 * sigma).astype(int) + 1  # of the blur: nothing changes beyond it
+    reach = np.ceil(3.0 * sigma).astype(int) + 1  # reach of the blur: nothing changes beyond it
     box = tuple(
         slice(max(part.start - r, 0), part.stop + r) for part, r in zip(bounding_box(added != 0), reach, strict=True)
     )
@@ -135,7 +139,7 @@ def _on_ct(ct: Volume, lesions: tuple[Lesion, ...]) -> tuple[np.ndarray, np.ndar
 
 
 def _on_pet(case: Case, pet: Volume, lesions: tuple[Lesion, ...], tracer: str, local: np.ndarray) -> Volume:
-    """The PET with the lesions' surplus over the liver's own median, in its own unit."""
+    """Return the PET with the lesions' excess over the liver's own median, in its own unit."""
     from scipy.ndimage import gaussian_filter
 
     spared = mask_on_grid(case.liver & ~case.tumor, case.reference.ijk_to_ras, Grid(pet.shape, pet.ijk_to_ras))

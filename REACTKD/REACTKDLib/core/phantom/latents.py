@@ -1,8 +1,8 @@
-"""What the grade changes: the latents, their densities per grade, and the exact posterior.
+"""The latent variables through which the grade acts, their densities per grade, and the exact posterior.
 
-The grade acts on the images only through these numbers and they are independent given the grade, so Bayes' rule on
-them is the best that any method could do on the images. Densities were tuned once so that the limit
-has the shape of Table III of arXiv 2508.02104.
+The grade affects the images only through these numbers, which are independent given the grade. Bayes' rule on them is
+therefore the best that any method can achieve on the images. The densities were tuned once so that this limit has the
+form of Table III of arXiv 2508.02104.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ def log_likelihood(
     without: Iterable[str] = (),
     also: Iterable[str] = (),
 ) -> np.ndarray:
-    """Log density of what `modalities` show, for each grade.
+    """Return the log density of the latents that `modalities` show, for each grade.
 
     latents: name -> (n,) arrays (or scalars). without: names left out of the sum; also: names added to it, such as
-    'ln_margin', which a mask shows whatever the images are. Returns (n, 3).
+    'ln_margin', which a mask shows with any images. Returns (n, 3).
     """
     seen = frozenset(Modality(m) for m in modalities)
     skip, more = frozenset(without), frozenset(also)

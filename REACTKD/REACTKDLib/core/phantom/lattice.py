@@ -13,7 +13,7 @@ import numpy as np
 class Lattice:
     """Sorted coordinates (mm) along x (right), y (anterior) and z (superior) of an axis-aligned box of voxels.
 
-    Arrays on it are (D, H, W) = (z, y, x). Oblique scans are made by giving such a box an oblique place in the world.
+    Arrays on it are (D, H, W) = (z, y, x). An oblique scan is such a box with an oblique transform to the world.
     """
 
     x: np.ndarray
@@ -39,11 +39,11 @@ class Lattice:
 
     @cached_property
     def _axes(self) -> tuple[list[float], list[float], list[float]]:
-        """z, y, x as plain numbers: a thousand small boxes are looked up in them for each image."""
+        """z, y, x as lists of floats: a thousand small boxes are searched in them for each image."""
         return self.z.tolist(), self.y.tolist(), self.x.tolist()
 
     def box(self, low: np.ndarray, high: np.ndarray, pad_mm: float = 0.0) -> tuple[slice, slice, slice] | None:
-        """Return slices (z, y, x) of the centers inside a box of mm corners, or None when there are none."""
+        """Return slices (z, y, x) of the centers inside a box of mm corners, or None if there are none."""
         slices = []
         for axis, lo, hi in zip(self._axes, low[::-1], high[::-1], strict=True):
             start, stop = bisect_left(axis, float(lo - pad_mm)), bisect_left(axis, float(hi + pad_mm))

@@ -9,7 +9,7 @@ import numpy as np
 
 CAPSULE_MM = 5.0
 NECROSIS_DROP_HU = -45.0
-CORE_RADIUS_SHARE = (2 / 3) ** (1 / 3)  # a core of two thirds of the volume leaves the outer third as the rim
+CORE_RADIUS_SHARE = (2 / 3) ** (1 / 3)  # a core of two thirds of the volume: the outer third is the rim
 _WAVES = 20
 
 
@@ -62,7 +62,7 @@ class Lesion:
 
     @property
     def reach(self) -> float:
-        """A radius (mm) that no point of the surface passes."""
+        """An upper bound of the surface radius (mm)."""
         return self.radius * (1 + 3.5 * self.margin) + 1.0
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +93,7 @@ class Lesion:
         return np.asarray(self.center) + step / np.linalg.norm(step) * rng.uniform(0, 0.22) * self.radius
 
     def _parts(self, x, y, z, distance: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Soft indicators of the capsule ring and of the necrotic part."""
+        """Return soft indicators of the capsule ring and of the necrotic part."""
         ring = np.clip(0.5 + (CAPSULE_MM - depth) / 1.0, 0, 1) * np.clip(0.5 + depth, 0, 1)
         nx, ny, nz = self._necrosis_center
         core = np.sqrt((x - nx) ** 2 + (y - ny) ** 2 + (z - nz) ** 2)
@@ -116,7 +116,7 @@ class Lesion:
     def texture(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """The unit texture field at points, broadcast shape.
 
-        It is linear between the points of its own lattice, which takes 4 to 6 % of the variance.
+        It is interpolated linearly on its own lattice, which reduces the variance by 4 to 6 %.
         """
         from scipy.ndimage import map_coordinates
 
@@ -140,7 +140,7 @@ class Lesion:
         distance, depth = self.polar(x, y, z)
         ring, necrosis = self._parts(x, y, z, distance, depth)
         ring_mean, necrosis_mean, texture_mean = self._ct_means
-        solid = 1 - necrosis * 0.5  # necrosis is smoother than living tumor
+        solid = 1 - necrosis * 0.5  # necrosis is smoother than viable tumor
         value = (
             self.contrast_hu
             + self.capsule_hu * (ring - ring_mean)

@@ -1,4 +1,6 @@
-"""The liver of a phantom: two lobes of a wanted volume, the vessels inside, and where a lesion may lie."""
+"""The liver of a phantom (first edition): two lobes of a given volume, the vessels inside, and positions for
+lesions.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,7 @@ def draw_liver(rng: np.random.Generator) -> LiverShape:
     wobble = rng.uniform(0.92, 1.08, 6)
     lattice = Lattice.regular(np.array([-130.0, -130.0, -130.0]), np.full(3, 7.0), (38, 38, 42))
     scale = 1.0
-    for _ in range(3):  # the volume grows as the cube of the scale but for the blend between the lobes
+    for _ in range(3):  # the volume grows as the cube of the scale, except for the blend between the lobes
         right, left = _lobes(scale, wobble)
         whole = lattice.coordinates((slice(None),) * 3)
         depth = smooth_union(right.depth(*whole), left.depth(*whole), _BLEND_MM)

@@ -17,9 +17,9 @@ from REACTKDLib.core.phantom.organs.body import Body, draw_body
 from REACTKDLib.core.phantom.organs.liver_lobes import GridLiver
 from REACTKDLib.core.phantom.shapes import Ellipsoid
 
-#: seeds of different cohorts never meet
+#: seeds of different cohorts never coincide
 COHORTS = ("hospital", "external", "unlabeled", "large", "single")
-#: the second edition and the first: how lesions differ, and what the grade follows from
+#: the second edition and the first: how lesions differ, and what determines the grade
 BIOLOGIES = ("shared", "independent")
 Liver = LiverShape | GridLiver
 _TOUCHING_SHARE = 0.04
@@ -31,7 +31,7 @@ _MIN_DIAMETER, _MAX_DIAMETER = 5.0, 120.0
 class Patient:
     """grade: index into `GRADES`. Uptakes in SUV, HU values of normal liver; lesions with the main one first.
 
-    latents: `SharedLatents` or `Latents`, by the biology that the patient was drawn in.
+    latents: `SharedLatents` or `Latents`, by the patient's biology.
     """
 
     seed: int
@@ -47,17 +47,17 @@ class Patient:
 
     @property
     def grade_name(self) -> str:
-        """well, moderate or poor."""
+        """'well', 'moderate' or 'poor'."""
         return GRADES[self.grade]
 
     @property
     def biology(self) -> str:
-        """Of `BIOLOGIES`."""
+        """One of `BIOLOGIES`."""
         return "shared" if isinstance(self.latents, SharedLatents) else "independent"
 
 
 def grade_number(grade: int | str | None) -> int | None:
-    """Return the place in `GRADES` of a grade given by its name or its place; None stays. Raises: UsageError."""
+    """Return the index in `GRADES` of a grade given by name or index; None is returned as it is. Raises: UsageError."""
     if isinstance(grade, str) and grade in GRADES:
         return GRADES.index(grade)
     if isinstance(grade, str) or grade not in (None, *range(len(GRADES))):
@@ -66,7 +66,7 @@ def grade_number(grade: int | str | None) -> int | None:
 
 
 def _place(rng: np.random.Generator, liver: Liver, radius: float, placed: list[Lesion], touch: bool) -> np.ndarray:
-    """Find a center inside the liver; apart from the lesions already placed, or touching the last one.
+    """Find a center inside the liver, apart from the lesions already placed, or touching the last one.
 
     After many misses the largest free spot found is taken: huge lesions in small livers bulge out of them.
     """
@@ -88,8 +88,10 @@ def _place(rng: np.random.Generator, liver: Liver, radius: float, placed: list[L
 
 
 def draw_lesions(rng: np.random.Generator, latents: Latents | SharedLatents, liver: Liver) -> tuple[Lesion, ...]:
-    """Place the lesions. In the shared biology each has latents of its own and shows them as they are; in the other it
-    carries the patient's with a small spread, alike for all grades.
+    """Place the lesions.
+
+    In the shared biology each lesion has its own latents, unchanged; in the other it has the patient's latents with a
+    small spread, equal for all grades.
     """
     shared = isinstance(latents, SharedLatents)
     main = float(np.clip(np.exp(latents.ln_diameter_mm), 8.0, _MAX_DIAMETER))
@@ -110,7 +112,9 @@ def draw_lesions(rng: np.random.Generator, latents: Latents | SharedLatents, liv
 
 
 def _lesion(own: Latents | LesionLatents, spread: np.ndarray, **place) -> Lesion:
-    """A lesion that shows these latents, each moved by `spread` (8,) times how much lesions of a liver differ in it."""
+    """Return a lesion with these latents, each shifted by `spread` (8,) times its standard deviation between the
+    lesions of a liver.
+    """
     return Lesion(
         margin=float(np.exp(own.ln_margin + 0.1 * spread[0])),
         contrast_hu=float(own.contrast_hu + 2.5 * spread[1]),
@@ -149,11 +153,11 @@ def draw_patient(
 ) -> Patient:
     """Draw the patient number `seed` of a cohort; `grade` (index or name) is drawn by prevalence when None.
 
-    biology: 'shared' is the second edition (`biology_shared`), in which the worst lesion is the grade; 'independent'
-    the first (`latents`), whose patients stay as they were, bit by bit. heterogeneity: how much the lesions of one
-    liver differ, 0.6 unless said, of the shared biology alone.
+    biology: 'shared' is the second edition (`biology_shared`), in which the worst lesion determines the grade;
+    'independent' is the first (`latents`), whose patients remain identical bit by bit. heterogeneity: how much the
+    lesions of one liver differ, 0.6 by default; for the shared biology only.
 
-    Raises: UsageError for a cohort, grade, biology or heterogeneity that there is not.
+    Raises: UsageError for an unknown cohort, grade or biology, or an invalid heterogeneity.
     """
     grade, latents, body = _drawn(seed, grade, cohort, biology, heterogeneity)
     return _patient(body, latents, seed=int(seed), cohort=cohort, grade=grade)
@@ -166,23 +170,23 @@ def draw_grade_and_latents(
     biology: str = "shared",
     heterogeneity: float | None = None,
 ) -> tuple[int, Latents | SharedLatents]:
-    """Those of `draw_patient`, without a body: thousands in a second."""
+    """Return those of `draw_patient` without the body: thousands per second."""
     return _drawn(seed, grade, cohort, biology, heterogeneity)[:2]
 
 
 def _drawn(
     seed: int, grade: int | str | None, cohort: str, biology: str, heterogeneity: float | None
 ) -> tuple[int, Latents | SharedLatents, np.random.Generator]:
-    """Grade, latents, and the stream that the body is drawn from."""
+    """Return grade, latents, and the random stream for the body."""
     if cohort not in COHORTS:
         raise UsageError(f"There is no phantom cohort {cohort!r}; choose one of {', '.join(COHORTS)}.")
     if biology not in BIOLOGIES:
         raise UsageError(f"There is no phantom biology {biology!r}; choose one of {', '.join(BIOLOGIES)}.")
     grade = grade_number(grade)
     if biology == "shared":
-        # streams of their own, so that one seed is one body whatever its grade is
+        # separate streams, so that a seed gives the same body for every grade
         rng, body = (np.random.default_rng([int(seed), COHORTS.index(cohort), 2, part]) for part in range(2))
-        if grade is None and cohort == "external":  # of another prevalence; elsewhere the grade follows from t
+        if grade is None and cohort == "external":  # the prevalence differs; in other cohorts the grade follows from t
             grade = draw_grade(rng, cohort)
         shared = draw_shared(rng, HETEROGENEITY if heterogeneity is None else heterogeneity, grade)
         return shared.grade, shared, body
@@ -197,7 +201,7 @@ def _drawn(
 def _patient(
     rng: np.random.Generator, latents: Latents | SharedLatents, *, seed: int, cohort: str, grade: int
 ) -> Patient:
-    """Liver, lesions and body around given latents."""
+    """Return the patient with liver, lesions and body for given latents."""
     if isinstance(latents, SharedLatents):
         liver, anatomy = draw_body(rng)
         lesions = draw_lesions(rng, latents, liver)

@@ -1,4 +1,4 @@
-"""A PET scanner: blur, sampling, noise that grows with the mean, a breathing offset."""
+"""A PET scanner model: blur, sampling, noise that grows with the mean, a breathing offset."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def scan_pet(
 ) -> np.ndarray:
     """Return an SUV image (D, H, W) float32 on `lattice` (PET voxels).
 
-    The truth is evaluated at voxel centers with edges as wide as a voxel, and blurred by all of `fwhm_mm`; so the whole
-    point spread is 0.3 to 0.8 mm wider than that.
+    The ideal image is evaluated at voxel centers with edges as wide as a voxel, and blurred by the whole `fwhm_mm`; the
+    effective point spread is therefore 0.3 to 0.8 mm wider than that.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -61,7 +61,7 @@ def scan_pet(
 
 
 def _breathed(field: np.ndarray, lattice: Lattice, dome_mm: float) -> np.ndarray:
-    """Smear along the body where breathing moves it: most at the dome of the diaphragm, nothing 60 mm away."""
+    """Blur along the body by breathing: most at the dome of the diaphragm, none 60 mm away."""
     from scipy.ndimage import gaussian_filter1d
 
     share = np.exp(-(((lattice.z - dome_mm) / 28) ** 2)).astype(np.float32)[:, None, None]

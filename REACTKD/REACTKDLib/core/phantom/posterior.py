@@ -1,7 +1,7 @@
-"""The exact posterior of the grade, and of the lesion that decides it, in the shared biology: a quadrature over m.
+"""The exact posterior of the grade, and of which lesion decides it, in the shared biology, by quadrature over m.
 
 Given m the lesions are independent and Gaussian, so P(max t <= c | data) is the integral over m of p(m | data) times
-the product of Phi((c - mu) / sigma) over the lesions. Nothing that sees only the images can be better.
+the product of Phi((c - mu) / sigma) over the lesions. No method that sees only the images can be better.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY, QUANTILES, SHOWN, SharedLatents, thresholds
 from REACTKDLib.core.phantom.latents import PREVALENCE
 
-#: of m; the integrands are smooth, so that the trapezoid rule on these is exact to 1e-4
+#: nodes of m; the integrands are smooth, so the trapezoidal rule on these is accurate to 1e-4
 NODES = np.linspace(-4.5, 4.5, 61)
-#: where lesions of a liver hardly differ, t follows m within a step of `NODES`, and sums over these are off by 0.003
+#: if the lesions of a liver hardly differ, t follows m within a step of `NODES`, and sums over these are off by 0.003
 FINE_NODES, FINE_BELOW = np.linspace(-4.5, 4.5, 121), 0.2
 _CHUNK = 512
 
 
 class Evidence(NamedTuple):
-    """What the images say of the lesions: y (n, L) estimates t with variance 1 / precision; present (n, L) bool."""
+    """The evidence of the images on the lesions: y (n, L) estimates t with variance 1 / precision; present (n, L)
+    bool.
+    """
 
     y: np.ndarray
     precision: float
@@ -32,7 +34,9 @@ class Evidence(NamedTuple):
 
 
 class _Given(NamedTuple):
-    """Nodes of m: their weights (n, M), and the normal distribution of each t at them: mu (n, M, L), sigma."""
+    """Quantities at the nodes of m: their weights (n, M), and the normal distribution of each t: mu (n, M, L),
+    sigma.
+    """
 
     weight: np.ndarray
     mu: np.ndarray
@@ -45,10 +49,10 @@ def evidence_of(
     without: Iterable[str] = (),
     also: Iterable[str] = (),
 ) -> Evidence:
-    """Reduce all that `modalities` show of each lesion to one number.
+    """Reduce all latents of each lesion that `modalities` show to one number.
 
     latents: name -> (n, L), NaN where a patient has fewer lesions. without: names left out. also: names added, such as
-    'ln_margin', which a mask shows whatever the images are.
+    'ln_margin', which a mask shows with any images.
     """
     seen, skip, more = {Modality(m) for m in modalities}, set(without), set(also)
     present = np.isfinite(np.asarray(latents["ln_margin"], dtype=np.float64))
@@ -72,14 +76,14 @@ def _given(evidence: Evidence, h: float) -> _Given:
 
 
 def _reweighted(joint: np.ndarray, cohort: str) -> np.ndarray:
-    """From the prevalence of the definition to a cohort's; the last axis is the grade, all else is normalized."""
+    """Convert from the prevalence of the definition to a cohort's, normalized; the last axis is the grade."""
     own = np.diff([0.0, *QUANTILES, 1.0])
     joint = joint * (np.asarray(PREVALENCE.get(cohort, own)) / own)
     return joint / joint.sum(axis=tuple(range(1, joint.ndim)), keepdims=True)
 
 
 def _single_level(evidence: Evidence, limits: tuple[float, float]) -> np.ndarray:
-    """(n, 3) where all lesions have the t of their patient (heterogeneity 0): m is normal."""
+    """Return (n, 3) if all lesions have the t of their patient (heterogeneity 0): m is normal."""
     from scipy.special import ndtr
 
     precision = 1 + evidence.present.sum(axis=1) * evidence.precision
@@ -109,10 +113,10 @@ def grade_posterior(evidence: Evidence, heterogeneity: float = HETEROGENEITY, co
 def deciding_posterior(
     evidence: Evidence, heterogeneity: float = HETEROGENEITY, cohort: str = "hospital"
 ) -> np.ndarray:
-    """Probability (n, L) that each lesion has the largest t; the limit of what any explanation can name.
+    """Return the probability (n, L) that each lesion has the largest t, the upper limit for any explanation.
 
-    A second quadrature, over t of the lesion that decides: Gauss and Legendre, between the thresholds of the grades.
-    Without heterogeneity all lesions are alike, and each has the same share.
+    A second quadrature, over t of the deciding lesion, uses Gauss-Legendre nodes between the thresholds of the grades.
+    Without heterogeneity all lesions are alike and have equal probability.
     """
     from scipy.special import ndtr
 
@@ -136,7 +140,7 @@ def deciding_posterior(
 
 @lru_cache
 def _between(limits: tuple[float, float], count: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nodes and weights of t from -6 to 6 in three pieces, and the grade of each."""
+    """Return nodes and weights of t from -6 to 6 in three pieces, and the grade of each."""
     x, w = np.polynomial.legendre.leggauss(count)
     edges = (-6.0, *limits, 6.0)
     half = np.diff(edges) / 2
@@ -151,7 +155,7 @@ def _chunks(evidence: Evidence, size: int = _CHUNK) -> Iterable[Evidence]:
 
 
 def lesion_table(patients: Iterable[SharedLatents]) -> dict[str, np.ndarray]:
-    """name -> (n, L) of several patients, NaN beyond a patient's lesions; as `evidence_of` takes it."""
+    """Return name -> (n, L) for several patients, NaN beyond a patient's lesions, as `evidence_of` needs it."""
     patients = list(patients)
     most = max(latents.lesions for latents in patients)
     table = {name: np.full((len(patients), most), np.nan) for name in SHOWN}
@@ -164,7 +168,9 @@ def lesion_table(patients: Iterable[SharedLatents]) -> dict[str, np.ndarray]:
 def shared_posterior(
     latents: SharedLatents, modalities: Iterable[Modality | str], cohort: str = "hospital"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of one patient: probabilities (3,) of the grades and (L,) that each lesion decides, given these images."""
+    """Return, for one patient, the probabilities (3,) of the grades and (L,) that each lesion decides, given these
+    images.
+    """
     evidence = evidence_of(lesion_table([latents]), modalities)
     h = latents.heterogeneity
     return grade_posterior(evidence, h, cohort)[0], deciding_posterior(evidence, h, cohort)[0]

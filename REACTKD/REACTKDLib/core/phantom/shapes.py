@@ -1,4 +1,4 @@
-"""Soft solids: signed depth (mm, positive inside) of simple bodies, and the share of a voxel that lies in one."""
+"""Soft solids: signed depth (mm, positive inside) of simple bodies, and the fraction of a voxel inside one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Ellipsoid:
 
 @dataclass(frozen=True)
 class Tube:
-    """A round tube from `start` to `end` (mm) whose radius runs linearly between two values."""
+    """A round tube from `start` to `end` (mm) whose radius changes linearly between two values."""
 
     start: tuple[float, float, float]
     end: tuple[float, float, float]
@@ -42,13 +42,16 @@ class Tube:
         return np.array(low), np.array(high)
 
     def corners(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-        """Those of `bounds` as plain numbers: a body has a thousand tubes."""
+        """The corners of `bounds` as plain floats: a body has a thousand tubes."""
         (ax, ay, az), (bx, by, bz), pad = self.start, self.end, max(self.radius)
         low = (min(ax, bx) - pad, min(ay, by) - pad, min(az, bz) - pad)
         return low, (max(ax, bx) + pad, max(ay, by) + pad, max(az, bz) + pad)
 
     def depth(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Signed distance to the surface, mm, positive inside; float64. In place where it can: most tubes are tiny."""
+        """Signed distance to the surface, mm, positive inside; float64.
+
+        Computed in place if possible, since most tubes are tiny.
+        """
         axis = np.asarray(self.end) - np.asarray(self.start)
         dx, dy, dz = (np.asarray(a, dtype=np.float64) - p for a, p in zip((x, y, z), self.start, strict=True))
         ax, ay, az = axis.tolist()
@@ -79,7 +82,10 @@ def smooth_union(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
 
 
 def soft_inside(depth: np.ndarray, edge_mm: float, out: np.ndarray | None = None) -> np.ndarray:
-    """Share of a voxel that is inside, from the depth of its center and an edge of `edge_mm`. out: as of numpy."""
+    """Return the fraction of a voxel that is inside, from the depth of its center and an edge of `edge_mm`.
+
+    out: as in NumPy.
+    """
     share = np.asarray(np.divide(depth, edge_mm, out=out))
     share += 0.5
     np.maximum(share, 0, out=share)

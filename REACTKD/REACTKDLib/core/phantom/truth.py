@@ -1,4 +1,6 @@
-"""What is known of a phantom: its grade, its latents, and the best that anybody can say from each subset of images."""
+"""The ground truth of a phantom: its grade, its latents, and the best possible prediction from each subset of
+images.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ from REACTKDLib.core.phantom.posterior import shared_posterior
 def truth_of(patient: Patient, world: np.ndarray) -> dict:
     """Return grade, latents and exact posteriors for every subset of inputs, as JSON types.
 
-    world: (4, 4) mm, patient coordinates to RAS. In the shared biology each lesion has its place, its t and what it
-    shows; `deciding_lesion` is the place in that list, `deciding_posterior` the probability that each is it.
+    world: (4, 4) mm, patient coordinates to RAS. In the shared biology each lesion has its position, its t and its
+    latents; `deciding_lesion` is an index into that list, `deciding_posterior` the probability of each to be the
+    deciding one.
     """
     cohort = "external" if patient.cohort == "external" else "hospital"
     about = {"digital_phantom": True, "seed": patient.seed, "cohort": patient.cohort}
@@ -35,7 +38,7 @@ def truth_of(patient: Patient, world: np.ndarray) -> dict:
 
 
 def shared_truth(latents: SharedLatents, drawn: Sequence[Lesion], cohort: str, world: np.ndarray) -> dict:
-    """Of lesions of the shared biology; `world` is where their coordinates lie, see `truth_of`."""
+    """Return the truth for lesions of the shared biology; `world` transforms their coordinates, see `truth_of`."""
     both = {subset_name(s): shared_posterior(latents, s, cohort) for s in SUBSETS}
     lesions = [
         asdict(own) | {"center_ras_mm": [float(v) for v in (world @ [*body.center, 1.0])[:3]], "radius_mm": body.radius}

@@ -69,7 +69,7 @@ def check_one_stack(slices: Sequence[Slice], role: str) -> None:
 def stack_slices(series: Series, slices: Sequence[Slice], role: str) -> Stack:
     """Order one acquisition along the patient and check that it is a grid.
 
-    Raises: NotThreeDimensional, MixedSeries, SlicesMissing (says after which slice), SkewedAxes, BadSpacing.
+    Raises: NotThreeDimensional, MixedSeries, SlicesMissing (states after which slice), SkewedAxes, BadSpacing.
     """
     places = places_of(slices, role)
     groups = group_by_place(places)

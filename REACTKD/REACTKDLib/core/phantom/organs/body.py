@@ -1,4 +1,4 @@
-"""A whole body: everything but the lesions, drawn from one stream and painted on any grid."""
+"""A whole body: everything but the lesions, drawn from one random stream and rendered on any grid."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from REACTKDLib.core.phantom.shapes import Tube
 class Body:
     """The anatomy of the second edition; see `Anatomy` for the first's. Coordinates as in `GridLiver`.
 
-    distractors: cysts and hemangiomas in the liver, which are no tumors.
+    distractors: cysts and hemangiomas in the liver, which are not tumors here.
 
     Example:
         >>> liver, body = draw_body(np.random.default_rng(0))
@@ -65,7 +65,7 @@ class Body:
 
     @staticmethod
     def _paint_liver(painter: Painter, liver: GridLiver, liver_hu: float, vessel_hu: float) -> None:
-        """The liver, and on CT its vessels, which end where it does."""
+        """Paint the liver and, on CT, its vessels, limited to the liver."""
         value = np.float32(liver_hu if painter.tracer is None else painter.suv)
         inside = np.zeros(painter.lattice.shape if painter.tracer is None else (0, 0, 0), dtype=np.float32)
         for box, depth in liver.solid.pieces(painter.lattice, painter.reach_mm):
@@ -94,13 +94,13 @@ class Body:
 
 
 def _scale(rng: np.random.Generator) -> np.ndarray:
-    """Width, depth and height of a patient over the average one's."""
+    """Return the width, depth and height of a patient relative to the average one."""
     size = rng.normal(1.0, 0.04)
     return np.clip(size * rng.normal(1.0, (0.035, 0.045, 0.035)), (0.9, 0.88, 0.9), (1.1, 1.14, 1.12))
 
 
 def _small_vessels(rng: np.random.Generator, frame: Frame) -> tuple[Tube, ...]:
-    """Of the lungs and of the mesentery; organs are painted over them."""
+    """Return small vessels of the lungs and the mesentery; organs are painted over them."""
     paths = []
     for _ in range(34):
         start = np.array([2.0, 16, rng.uniform(-150, -40)]) + rng.normal(0, 4, 3)
@@ -122,7 +122,10 @@ def _small_vessels(rng: np.random.Generator, frame: Frame) -> tuple[Tube, ...]:
 
 
 def draw_body(rng: np.random.Generator) -> tuple[GridLiver, Body]:
-    """Draw a body and its liver of 1,000 to 2,200 ml. Organs are placed in order, each in what the others leave."""
+    """Draw a body and its liver of 1,000 to 2,200 ml.
+
+    Organs are placed in order, each in the space that the earlier ones leave.
+    """
     scale = _scale(rng)
     trunk, frame = Trunk.draw(rng, scale), Frame.draw(rng, scale)
     wanted_ml = rng.uniform(1000, 2200)

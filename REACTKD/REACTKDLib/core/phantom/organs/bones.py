@@ -11,7 +11,7 @@ from REACTKDLib.core.phantom.organs.wall import Trunk
 
 _PERIOD_MM, _DISC_MM = 33.0, 8.0
 BODY_Y = -45.0
-_SLICES = 8  # painted at once: arrays that stay in the processor's cache
+_SLICES = 8  # painted at a time: arrays that fit in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ def paint_spine(painter: Painter, trunk: Trunk, bones: Skeleton) -> None:
 
 
 def _paint_vertebrae(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple[slice, slice, slice]) -> None:
-    """Some slices of the spine."""
+    """Paint some slices of the spine."""
     sy = float(trunk.scale[1])
     x, y, z = painter.lattice.coordinates(box)
-    y = y - np.float32(BODY_Y * sy)  # the spine keeps its size; its place follows the trunk's depth
+    y = y - np.float32(BODY_Y * sy)  # the spine keeps its size; its position follows the trunk's depth
     period = _PERIOD_MM * float(trunk.scale[2])
     phase = np.mod(z - bones.first, period)
     disc = np.minimum(phase, period - phase) - _DISC_MM / 2  # > 0 in a vertebra
     waist = 1 - 0.06 * np.sin(np.pi * np.clip((phase - 4) / (period - 8), 0, 1))
-    back = np.clip(-y / 40, 0, 1) * 3  # the hind face of a body is hollow
+    back = np.clip(-y / 40, 0, 1) * 3  # the posterior face of a vertebral body is concave
     radius = np.sqrt((x / 23) ** 2 + ((y + back * np.exp(-((x / 9) ** 2))) / 16.5) ** 2)
     body = (waist - radius) * 19.5
     inner = np.minimum(body, disc)
@@ -59,7 +59,7 @@ def _paint_vertebrae(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple
     painter.put(box, painter.soft(inner), "bone", bones.cortex)
     painter.put(box, painter.soft(inner - 1.6), "marrow", bones.marrow)
     painter.unrest(box, painter.soft(inner - 3.0), 30.0)
-    v = y + 25  # the canal's own middle
+    v = y + 25  # relative to the center of the canal
     canal = (1 - np.sqrt((x / 11.5) ** 2 + (v / 9.5) ** 2)) * 10
     level = 0.5 + 0.5 * np.cos((phase / period - 0.45) * 2 * np.pi)  # 1 at the height of an arch
     arch = 4.2 * level - np.abs(canal + 4.2) - 0.6
@@ -75,8 +75,8 @@ def _paint_vertebrae(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple
 
 
 def paint_ribs(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple, depth: np.ndarray) -> None:
-    """Within the band of the wall where they run. box, depth: see `paint_trunk`."""
-    edge = -painter.reach_mm  # what lies farther than this outside a bone shows nothing of it
+    """Paint the ribs within their band of the wall. box, depth: see `paint_trunk`."""
+    edge = -painter.reach_mm  # bones farther away than this have no effect
     band = (depth > 1.5) & (depth < 14)
     rows, columns = np.nonzero(band & (np.abs(depth - 8.0) < 3.6 + edge))
     if rows.size:
@@ -84,7 +84,7 @@ def paint_ribs(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple, dept
     wide = float(trunk.scale[0])
     x, y = painter.lattice.x[None, box[2]], painter.lattice.y[box[1], None]
     near = (np.abs(depth - 7) < 4 + edge) & (y > 0) & (np.abs(x) / wide < 17 + edge)
-    rows, columns = np.nonzero(band & (near | (edge > 5.0)))  # voxels of 10 mm and more see it at the back too
+    rows, columns = np.nonzero(band & (near | (edge > 5.0)))  # voxels of 10 mm and more are affected at the back too
     if rows.size:
         z = painter.lattice.z[:, None] / float(trunk.scale[2])
         breast = np.minimum(17 - np.abs(x[0, columns]) / wide, np.minimum(4 - np.abs(depth[rows, columns] - 7), z - 66))
@@ -96,12 +96,12 @@ def paint_ribs(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple, dept
 def _paint_cage(
     painter: Painter, trunk: Trunk, bones: Skeleton, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> None:
-    """Ribs with their cartilage. depth (n,): below the muscles' face at rows and columns (n,) of every slice."""
+    """Paint ribs with their cartilage. depth (n,): below the muscles' face at rows and columns (n,) of every slice."""
     across, along = painter.lattice.x[columns], painter.lattice.y[rows]
     wide, deep = float(trunk.scale[0]), float(trunk.scale[1])
     angle = np.abs(np.arctan2(across, -along / deep * wide)) / np.float32(np.pi)  # 0 at the spine, 1 in front
     start = bones.rib - 175 * angle + 240 * np.clip(angle - 0.64, 0, 1)
-    margin = -118 + 176 * angle**1.6  # the costal arch: below it there are none
+    margin = -118 + 176 * angle**1.6  # the costal arch: no ribs below it
     flat = ((depth - 8.0) / 3.6) ** 2
     cartilage = angle > 0.74
     outer = np.where(cartilage, 105.0, 0.8 * bones.cortex).astype(np.float32)

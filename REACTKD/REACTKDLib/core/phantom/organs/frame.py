@@ -1,4 +1,4 @@
-"""Where things lie: a coarse grid of a patient, in coordinates of an average body, bent smoothly and at random."""
+"""The patient's coordinate frame: a coarse grid in coordinates of an average body, deformed smoothly and at random."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _WAVES, _BEND_MM = 4, 4.0
 
 @dataclass(eq=False)
 class Frame:
-    """x, y, z: float32 arrays on `grid`, of the point of the average body that lies there. taken: depth of what has
-    been placed, so that the next organ leaves it free. scale: of an average body to this patient, (x, y, z).
+    """x, y, z: float32 arrays on `grid`, of the corresponding point of the average body.
+
+    taken: depth of the organs placed so far, which the next organ leaves free. scale: from an average body to this
+    patient, (x, y, z).
     """
 
     grid: Lattice
@@ -29,7 +31,7 @@ class Frame:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, scale: np.ndarray) -> Frame:
-        """Bend by a few long waves of a few millimeters."""
+        """Draw a deformation by a few long waves of a few millimeters."""
         grid = Lattice.regular(np.array(_LOW), np.full(3, STEP_MM), _SHAPE)
         x, y, z = grid.coordinates((slice(None),) * 3)
         points = [x / np.float32(scale[0]), y / np.float32(scale[1]), z / np.float32(scale[2])]
@@ -41,7 +43,7 @@ class Frame:
                 wave *= 2 * np.pi / rng.uniform(110, 260) / np.linalg.norm(wave)
                 phase = rng.uniform(0, 2 * np.pi)
                 a, b, c = (np.float32(w) * p for w, p in zip(wave, points, strict=True))
-                # sin(a + b + c) from sines of each axis alone: thousands of them and not hundreds of thousands
+                # sin(a + b + c) from the sines for each axis: thousands of evaluations instead of hundreds of thousands
                 sab, cab = np.sin(a) * np.cos(b) + np.cos(a) * np.sin(b), np.cos(a) * np.cos(b) - np.sin(a) * np.sin(b)
                 c = c + np.float32(phase)
                 shift += sab * np.cos(c) + cab * np.sin(c)
@@ -49,20 +51,24 @@ class Frame:
         return cls(grid, *bent, scale=scale, taken=np.full(grid.shape, FAR_MM, dtype=np.float32))
 
     def box(self, low, high, pad: float = 24.0) -> tuple[slice, slice, slice]:
-        """Slices of the grid that hold these corners of the average body, with room for the bending."""
+        """Return slices of the grid that contain these corners of the average body, with room for the deformation."""
         low, high = np.asarray(low) * self.scale, np.asarray(high) * self.scale
         box = self.grid.box(np.minimum(low, high), np.maximum(low, high), pad)
         return box if box is not None else (slice(0, 1),) * 3
 
     def part(self, box: tuple[slice, slice, slice], step: int = 1) -> Frame:
-        """The frame of a box of the grid, every `step`-th point; what is placed in it with step 1 is placed in this."""
+        """The frame of a box of the grid, every `step`-th point; organs placed in it with step 1 are placed in this
+        frame too.
+        """
         z, y, x = (slice(s.start, s.stop, step) for s in box)
         grid = Lattice(self.grid.x[x], self.grid.y[y], self.grid.z[z])
         own = (z, y, x)
         return Frame(grid, self.x[own], self.y[own], self.z[own], self.scale, self.taken[own])
 
     def to_patient(self, points: np.ndarray) -> np.ndarray:
-        """Where points (n, 3) of the average body lie in the patient, mm; the bending is undone in two steps."""
+        """Return the patient coordinates, mm, of points (n, 3) of the average body; the deformation is inverted in two
+        steps.
+        """
         from scipy.ndimage import map_coordinates
 
         places = points * self.scale
@@ -74,7 +80,7 @@ class Frame:
         return places
 
     def empty(self) -> np.ndarray:
-        """A depth that is nowhere inside."""
+        """Return a depth that is inside nowhere."""
         return np.full(self.grid.shape, FAR_MM, dtype=np.float32)
 
     def add(self, depth: np.ndarray, center, axes, turn: np.ndarray | None = None, blend: float = 0.0) -> np.ndarray:
@@ -95,7 +101,10 @@ class Frame:
         return depth
 
     def place(self, depth: np.ndarray, gap: float = 1.0) -> np.ndarray:
-        """Leave free what is taken, with `gap` mm between, and take the rest. Returns the depth."""
+        """Remove from `depth` the space already taken, with `gap` mm between, and mark the rest as taken.
+
+        Returns the depth.
+        """
         np.minimum(depth, -self.taken - gap, out=depth)
         np.maximum(self.taken, depth, out=self.taken)
         return depth
@@ -113,7 +122,7 @@ def ellipsoid(x, y, z, center, axes, turn: np.ndarray | None = None) -> np.ndarr
 
 
 def capsule(x, y, z, start, end, radius, flat: float = 1.0) -> np.ndarray:
-    """Depth of a tube with round ends whose radius runs linearly; `flat` times wider in x and z than in y."""
+    """Depth of a tube with round ends whose radius changes linearly; `flat` times wider in x and z than in y."""
     p0, axis = np.asarray(start, float), np.asarray(end, float) - np.asarray(start, float)
     dx, dy, dz = x - np.float32(p0[0]), (y - np.float32(p0[1])) * np.float32(flat), z - np.float32(p0[2])
     axis = axis * (1, flat, 1)

@@ -1,4 +1,4 @@
-"""A smooth solid held as its depth on a coarse grid: cheap to cut, to grow and to evaluate on any scan's own grid."""
+"""A smooth solid stored as its depth on a coarse grid: cheap to cut, to grow and to evaluate on a scan's grid."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from REACTKDLib.core.phantom.lattice import Lattice
 STEP_MM = 4.0
 #: outside its box a solid has this depth
 FAR_MM = -16.0
-_PIECE = 150_000  # voxels: the arrays of a piece of this size stay in the processor's cache
+_PIECE = 150_000  # voxels: arrays of this size fit in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
 class GridSolid:
-    """depth (z, y, x) float32 mm, positive inside, at `grid`; between its points it is linear.
+    """depth (z, y, x) float32 mm, positive inside, on `grid`, interpolated linearly.
 
-    Linear interpolation keeps an order: where one solid was cut by another at the points of the grid, the two overlap
-    nowhere between them either.
+    Linear interpolation preserves order: if one solid was cut by another at the grid points, the two overlap nowhere in
+    between.
     """
 
     grid: Lattice
@@ -30,7 +30,9 @@ class GridSolid:
 
     @classmethod
     def cropped(cls, grid: Lattice, values: np.ndarray) -> GridSolid | None:
-        """Of a depth on a large grid, the box where it is inside and one step around it; None where it is nowhere."""
+        """Return the solid cropped to the box where a depth on a large grid is inside, and one step around it; None if
+        it is nowhere.
+        """
         box = bounding_box(values > -2.0)
         if box is None:
             return None
@@ -44,7 +46,9 @@ class GridSolid:
         return np.array([a[0] for a in axes], float), np.array([a[-1] for a in axes], float)
 
     def depth(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Depth at broadcastable coordinates: on an axis-aligned lattice by axes, at scattered points one by one."""
+        """Return the depth at broadcastable coordinates: on an axis-aligned lattice by axes, at scattered points one by
+        one.
+        """
         x, y, z = (np.asarray(a, dtype=np.float32) for a in (x, y, z))
         if x.ndim == 3 and x.shape[:2] == (1, 1) and y.shape[::2] == (1, 1) and z.shape[1:] == (1, 1):
             return self._on_axes(x.ravel(), y.ravel(), z.ravel())
@@ -64,9 +68,10 @@ class GridSolid:
         return values
 
     def pieces(self, lattice: Lattice, above_mm: float) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
-        """Where on `lattice` the depth may pass `above_mm`: boxes that share no voxel, and the depth in each.
+        """Yield disjoint boxes of `lattice` in which the depth may exceed `above_mm`, and the depth in each.
 
-        A colon fills a tenth of the box around it. The depths are those of `depth`, bit by bit.
+        A colon, for example, fills a tenth of its bounding box. The depths are identical to those of `depth`, bit by
+        bit.
         """
         box = lattice.box(*self.bounds())
         if box is None:
@@ -97,16 +102,16 @@ class GridSolid:
 
 
 def _runs(hits: np.ndarray) -> list[tuple[int, int]]:
-    """First and last plus one of each run of true values (n,)."""
+    """Return the start and end (exclusive) of each run of true values (n,)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], hits, [False]]))).tolist()
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 @dataclass(frozen=True, eq=False)
 class _Places:
-    """Where points along one axis lie in a solid's grid: in the cell `low`, at the share `weight` of it (n,).
+    """Positions of points along one axis in a solid's grid: in cell `low`, at the fraction `weight` of it (n,).
 
-    outside: which of them lie beyond the grid, None where none does. first: the number of the first one.
+    outside: points beyond the grid, None if there are none. first: index of the first point.
     """
 
     low: np.ndarray
@@ -122,7 +127,7 @@ class _Places:
         return cls(low, np.clip(place - low, 0, 1).astype(np.float32), outside if outside.any() else None)
 
     def part(self, start: int, stop: int) -> _Places | None:
-        """Those in cells `start` to `stop` - 1, of sorted points inside the grid; None where there are none."""
+        """Return those in cells `start` to `stop` - 1, of sorted points inside the grid; None if there are none."""
         a, b = np.searchsorted(self.low, (start, stop)).tolist()
         return _Places(self.low[a:b], self.weight[a:b], None, a) if b > a else None
 
@@ -132,7 +137,7 @@ def _between(values: np.ndarray, places: Sequence[_Places]) -> np.ndarray:
     cells = tuple(slice(int(p.low.min()), int(p.low.max()) + 2) for p in places)
     values = values[cells]
     for axis, (own, cell) in enumerate(zip(places, cells, strict=True)):
-        steps = np.diff(values, axis=axis)  # on the coarse side: the same differences, once for each cell
+        steps = np.diff(values, axis=axis)  # computed on the coarse grid: the same differences, once for each cell
         low = own.low - cell.start
         out = steps.take(low, axis=axis)
         out *= own.weight.reshape([-1 if a == axis else 1 for a in range(3)])

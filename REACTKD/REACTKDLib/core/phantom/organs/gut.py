@@ -50,7 +50,7 @@ def colon(rng: np.random.Generator, frame: Frame, cavity: np.ndarray) -> tuple[P
 
 
 def small_bowel(rng: np.random.Generator, frame: Frame, cavity: np.ndarray) -> tuple[Part, ...]:
-    """Loops that wander through what is left below the transverse colon."""
+    """Loops that wander through the space left below the transverse colon."""
     found: tuple[Part, ...] = ()
     regions = {"jejunum": (-58, 30, -62), "second jejunum": (-40, 48, -95), "ileum": (22, 42, -118)}
     for name, start in regions.items():

@@ -1,4 +1,4 @@
-"""The liver: right and left lobe, caudate and fissures, grown to a wanted volume; the vessels inside."""
+"""The liver: right and left lobe, caudate and fissures, grown to a given volume; the vessels inside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from REACTKDLib.core.phantom.organs.solid_organs import turned
 from REACTKDLib.core.phantom.shapes import Tube
 
 HILUM = np.array([36.0, 12.0, -10.0])
-_BULK_MM = 34.0  # mm that the lower face may lie beyond or above the average one
+_BULK_MM = 34.0  # mm that the lower face may be below or above the average one
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ def _plane(frame: Frame, point, normal) -> np.ndarray:
 
 
 class _Shape(NamedTuple):
-    """What differs from liver to liver."""
+    """Parameters that differ between livers."""
 
     size: np.ndarray
     point: np.ndarray
@@ -56,13 +56,13 @@ class _Shape(NamedTuple):
 
 
 class _Lobes:
-    """Right, left and caudate lobe: against wall and diaphragm as those let them, and below as a volume asks."""
+    """Right, left and caudate lobe: limited above by wall and diaphragm, and below as the volume requires."""
 
     def __init__(self, shape: _Shape, frame: Frame):
         right = frame.add(frame.empty(), (68, -2, -4), np.array([98, 112, 124]) * shape.size)
         self.right = meet(right, _plane(frame, (8, 0, 0), (-1.0, 0.25, 0.0)), 16.0)
         self.below = _plane(frame, shape.point, shape.normal)
-        self.below += np.float32(0.42) * np.clip(-12 - frame.y, 0, 70)  # behind it reaches down beside the kidney
+        self.below += np.float32(0.42) * np.clip(-12 - frame.y, 0, 70)  # posteriorly it extends down beside the kidney
         self.below += np.float32(3.5) * np.sin(frame.x / 21 + shape.reach * 9) * np.sin(frame.y / 19 + shape.reach * 7)
         self.tip = _plane(frame, (90, 0, shape.tip), (0.1, 0.1, -1.0))
         left = frame.add(frame.empty(), (6, 48, 34), (96 * shape.reach, 44, 56), turned((0.35, 0.0, 1.0)))
@@ -71,14 +71,17 @@ class _Lobes:
         self.caudate = frame.add(frame.empty(), (14, 4, 16), (17, 17, 30))
 
     def depth(self, more_mm: float) -> np.ndarray:
-        """Joined, before fissures. more_mm: how far the lower face lies beyond the average one."""
+        """Return the depth of the joined lobes, before fissures.
+
+        more_mm: how far the lower face is below the average one.
+        """
         more = np.float32(more_mm)
         right = meet(self.right, meet(self.below + more, self.tip + more, 10.0), 14.0)
         return join(join(right, self.left + more / 4, 12.0), self.caudate, 4.0)
 
 
 def _fissures(frame: Frame, slope: float) -> np.ndarray:
-    """Depth of what is fat between the lobes: the falciform and the venous fissure, and the hilum."""
+    """Return the depth of the fat between the lobes: the falciform and the venous fissure, and the hilum."""
     sagittal = np.abs(frame.x - 13 - slope * (frame.y - 50))
     width = np.clip(1.0 + (frame.y - 38) * 0.05 - (frame.z - 6) * 0.055, 0, 5)
     falciform = np.minimum(width - sagittal, np.minimum(frame.y - 36, 16 - frame.z))
@@ -90,7 +93,7 @@ def _fissures(frame: Frame, slope: float) -> np.ndarray:
 
 
 def grow_liver(rng: np.random.Generator, frame: Frame, cavity: np.ndarray, wanted_ml: float) -> GridLiver:
-    """Place a liver of `wanted_ml`, as near as the room in the cavity and `_BULK_MM` allow, and its vessels."""
+    """Place a liver of `wanted_ml`, as closely as the space in the cavity and `_BULK_MM` allow, with its vessels."""
     box = frame.box((-125, -110, -160), (140, 105, 100))
     shape, slope = _Shape.draw(rng), rng.uniform(-0.12, 0.12)
     low, high = -_BULK_MM, _BULK_MM
@@ -109,12 +112,12 @@ def grow_liver(rng: np.random.Generator, frame: Frame, cavity: np.ndarray, wante
 
 
 def _limit(frame: Frame, cavity: np.ndarray, slope: float) -> np.ndarray:
-    """Depth of the room that there is for a liver."""
+    """Return the depth of the space available to the liver."""
     return np.minimum(np.minimum(cavity, -_fissures(frame, slope)), -frame.taken - 1.0)
 
 
 def _largest(depth: np.ndarray) -> np.ndarray:
-    """Without the crumbs that cuts may have left."""
+    """Return the largest piece, without fragments from cuts."""
     from scipy.ndimage import label
 
     parts, count = label(depth > 0)
@@ -125,7 +128,9 @@ def _largest(depth: np.ndarray) -> np.ndarray:
 
 
 class _Tree:
-    """Grows tubes inside a solid; all points are of the average body, until `tubes` places them in the patient."""
+    """Grows tubes inside a solid; all points are in coordinates of the average body, until `tubes` converts them to the
+    patient's.
+    """
 
     def __init__(self, rng: np.random.Generator, frame: Frame, solid: GridSolid):
         self.rng, self.frame, self.solid = rng, frame, solid
@@ -133,12 +138,12 @@ class _Tree:
         self.radii: list[tuple[float, float]] = []
 
     def walk(self, points, radii) -> None:
-        """A trunk along given points."""
+        """Add a trunk along given points."""
         self.ends += list(zip(points, points[1:], strict=False))
         self.radii += [(float(a), float(b)) for a, b in zip(radii, radii[1:], strict=False)]
 
     def branch(self, start, direction, radius: float, length: float) -> None:
-        """Steps of about 12 mm that bend a little, then two branches, until they are thin or leave the liver."""
+        """Grow in steps of about 12 mm with small bends, then two branches, until they are thin or leave the liver."""
         place, step = np.asarray(start, float), np.asarray(direction, float) / np.linalg.norm(direction)
         for _ in range(max(int(round(length / 12)), 1)):
             step = step + self.rng.normal(0, 0.22, 3)
@@ -157,7 +162,7 @@ class _Tree:
             self.branch(place, step + side * self.rng.uniform(0.5, 0.9) * across, share * radius, 0.8 * length)
 
     def tubes(self) -> tuple[Tube, ...]:
-        """All of them."""
+        """Return all tubes."""
         places = self.frame.to_patient(np.array(self.ends, float).reshape(-1, 3)).reshape(-1, 2, 3)
         return tuple(
             Tube(tuple(map(float, a)), tuple(map(float, b)), r) for (a, b), r in zip(places, self.radii, strict=True)

@@ -1,4 +1,4 @@
-"""Blending soft shapes into a field, on CT in HU and on PET in uptake, by the same calls."""
+"""Blends soft shapes into a field, on CT in HU and on PET in uptake, with the same calls."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from REACTKDLib.core.phantom.shapes import Tube, soft_inside
 
 @lru_cache
 def _unrest() -> np.ndarray:
-    """A periodic field of lumps and holes, (n, n, n) of 1 mm, mean 0 and standard deviation 1; the same for all."""
+    """Return a periodic texture of lumps and holes, (n, n, n) of 1 mm, mean 0 and standard deviation 1; always the
+    same.
+    """
     from scipy.ndimage import gaussian_filter
 
     white = np.random.default_rng(20261128).standard_normal((48, 48, 48))
     field = sum(gaussian_filter(white, s, mode="wrap") * s**1.5 for s in (1.2, 2.6))
-    return np.minimum(field / field.std(), 1.2).astype(np.float32)  # bubbles go deep, lumps are all alike
+    return np.minimum(field / field.std(), 1.2).astype(np.float32)  # bubbles are deep, lumps have equal height
 
 
 def mottle(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The unrest of stool and food, (D, H, W). x: (1, 1, W), y: (1, H, 1), z: (D, 1, 1) mm."""
+    """Return the texture of stool and food, (D, H, W). x: (1, 1, W), y: (1, H, 1), z: (D, 1, 1) mm."""
     field = _unrest()
     n = len(field)
     k, j, i = (np.floor(a).astype(np.int32) % n for a in (z + 0.3 * x, y + 0.2 * z, x + 0.2 * y))
@@ -45,7 +47,7 @@ class Painter:
     suv: float = 1.0
 
     def value(self, kind: str, hu):
-        """What a tissue shows: its HU, or its uptake."""
+        """Return the value of a tissue: its HU, or its uptake."""
         return hu if self.tracer is None else UPTAKE[kind][TRACERS.index(self.tracer)] * self.suv
 
     def soft(self, depth: np.ndarray) -> np.ndarray:
@@ -54,7 +56,7 @@ class Painter:
 
     @property
     def reach_mm(self) -> float:
-        """Depth at and below which `soft` gives 0, with room for rounding."""
+        """Depth at and below which `soft` is 0, with a margin for rounding."""
         return -0.5 * self.edge_mm - 1e-3
 
     def put(self, box, weight: np.ndarray, kind: str, hu) -> None:
@@ -69,7 +71,7 @@ class Painter:
         part += step
 
     def part(self, part: Part) -> None:
-        """An organ with its layers."""
+        """Paint an organ with its layers."""
         for box, depth in part.solid.pieces(self.lattice, self.reach_mm):
             self.put(box, self.soft(depth), part.kind, np.float32(part.hu))
             for layer in part.layers:
@@ -90,12 +92,12 @@ class Painter:
             self.unrest(box, weight, layer.mottle)
 
     def unrest(self, box, weight: np.ndarray, hu: float) -> None:
-        """Add lumps and holes of `hu` standard deviation, on CT alone."""
+        """Add the texture of lumps and holes with a standard deviation of `hu`, on CT only."""
         if self.tracer is None:
             self.field[box] += np.float32(hu) * weight * mottle(*self.lattice.coordinates(box))
 
     def put_columns(self, rows: np.ndarray, columns: np.ndarray, weight: np.ndarray, kind: str, hu, first=0) -> None:
-        """Blend a tissue in at places (n,) of d slices from `first` on; weight: (d, n), hu: (n,) or a number."""
+        """Blend a tissue in at positions (n,) of d slices from `first` on; weight: (d, n), hu: (n,) or a number."""
         hit = np.flatnonzero(weight)
         k, n = np.divmod(hit, len(rows))
         if np.ndim(hu):
@@ -106,7 +108,7 @@ class Painter:
         slices[place] = old + (self.value(kind, hu) - old) * weight.ravel()[hit]
 
     def tube(self, tube: Tube, kind: str, hu: float, within: np.ndarray | None = None) -> None:
-        """A tube; within: a soft mask (D, H, W) on the lattice that bounds it."""
+        """Paint a tube; within: a soft mask (D, H, W) on the lattice that limits it."""
         box = self.lattice.box(*tube.corners(), pad_mm=self.edge_mm)
         if box is None:
             return

@@ -1,4 +1,4 @@
-"""An organ that can be painted: a solid, what it shows on CT, what it takes up, and what lies inside it."""
+"""An organ to paint: a solid, its CT value, its uptake, and what lies inside it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ UPTAKE = {
 
 @dataclass(frozen=True)
 class Layer:
-    """What lies inside an organ: deeper than `inset` mm, in front of y = `above` mm where that is given (gas rises in a
-    patient who lies), inside `solid` where that is given. mottle: HU of a coarse unrest, as food and stool have it.
+    """Something inside an organ: deeper than `inset` mm, anterior to y = `above` mm if given (gas rises in a supine
+    patient), inside `solid` if given. mottle: HU of a coarse texture, as of food and stool.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """kind: looks up the uptake. name: of the organ. hu: of its outer layer."""
+    """kind: determines the uptake. name: of the organ. hu: of its outer layer."""
 
     name: str
     kind: str

@@ -18,13 +18,13 @@ def turned(along, up=(0.0, 1.0, 0.0)) -> np.ndarray:
 
 
 def finished(frame: Frame, name: str, kind: str, hu: float, depth: np.ndarray, *layers: Layer, gap: float = 1.0):
-    """Place a depth in the frame and return its part in a tuple, empty where nothing of it was left."""
+    """Place a depth in the frame and return its part in a tuple, empty if no space was left for it."""
     solid = GridSolid.cropped(frame.grid, frame.place(depth, gap))
     return () if solid is None else (Part(name, kind, float(hu), solid, layers),)
 
 
 def moved(rng: np.random.Generator, points, sd: float = 3.0) -> np.ndarray:
-    """Points of an average body (n, 3), each a few mm elsewhere."""
+    """Points of an average body (n, 3), each displaced by a few mm."""
     return np.asarray(points, float) + rng.normal(0, sd, (len(points), 3))
 
 
@@ -124,7 +124,7 @@ def pancreas(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
 
 
 def gallbladder(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
-    """In its bed below the liver, the bottom to the front."""
+    """In its fossa below the liver, the fundus to the front."""
     center = np.array([48.0, 44.0, -42.0]) + rng.normal(0, (3, 3, 4))
     size = np.array([13.0, 13.0, 32.0]) * rng.uniform(0.75, 1.15)
     depth = frame.add(frame.empty(), center, size, turned((-0.1, -0.75, 0.7)))
@@ -134,7 +134,7 @@ def gallbladder(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
 
 
 def muscles(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
-    """Psoas, the square muscle of the loins, the long muscles of the back, the crura of the diaphragm."""
+    """Psoas, quadratus lumborum, erector spinae, and the crura of the diaphragm."""
     hu, depth = rng.uniform(52, 64), frame.empty()
     for side in (1, -1):
         frame.add_path(depth, [(24 * side, -44, 8), (32 * side, -44, -50), (42 * side, -38, -180)], [5, 13, 24])

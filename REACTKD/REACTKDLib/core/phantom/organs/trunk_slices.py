@@ -9,13 +9,13 @@ from REACTKDLib.core.phantom.organs.wall import DEEP_MM, Trunk
 from REACTKDLib.core.phantom.shapes import soft_inside
 
 _SKIN_MM = 2.0
-_ROUNDING_MM = 1e-2  # what is farther than this from an edge does not meet it in any slice, however it is rounded
+_ROUNDING_MM = 1e-2  # voxels farther than this from an edge are unaffected by it in every slice, with any rounding
 
 
 def paint_trunk(painter: Painter, trunk: Trunk) -> tuple[tuple[slice, slice, slice], np.ndarray] | None:
-    """Fill the whole field. Beyond the body there is air.
+    """Fill the whole field; outside the body there is air.
 
-    Returns the box of the body and the depth below the muscles' face in it (H, W), or None where there is no body.
+    Returns the box of the body and the depth below the muscles' face in it (H, W), or None if there is no body.
     """
     lattice, field = painter.lattice, painter.field
     air, skin, fat, muscle = (
@@ -39,7 +39,7 @@ def paint_trunk(painter: Painter, trunk: Trunk) -> tuple[tuple[slice, slice, sli
     least, most = depth + min(bulges) * front, depth + max(bulges) * front
     reach = edge / 2 + np.float32(_ROUNDING_MM)
     inside = least - wall > reach
-    band = np.flatnonzero(~inside & (most + subcutis >= -reach))  # the wall: elsewhere all slices are alike
+    band = np.flatnonzero(~inside & (most + subcutis >= -reach))  # the wall; elsewhere all slices are alike
     alike = np.where(inside, air + (skin - air) + (fat - skin), air)
     wall_of = _Wall((skin - air, fat - skin, muscle - fat), edge, [a.ravel()[band] for a in (subcutis, wall, seams)])
     cavity = lung.within(np.flatnonzero(most - wall >= -reach - 1))
@@ -60,7 +60,7 @@ def paint_trunk(painter: Painter, trunk: Trunk) -> tuple[tuple[slice, slice, sli
 
 
 class _Wall:
-    """Skin, fat and muscle at places (n,) of a slice. steps: of the value at each boundary, from outside."""
+    """Skin, fat and muscle at positions (n,) of a slice. steps: change of the value at each boundary, from outside."""
 
     def __init__(self, steps: tuple[np.float32, ...], edge: np.float32, at: list[np.ndarray]):
         self.steps, self.edge = steps, edge
@@ -70,7 +70,7 @@ class _Wall:
         self.skin, self.fat = (np.empty_like(self.wall) for _ in range(2))
 
     def value(self, air: np.float32, own: np.ndarray) -> np.ndarray:
-        """What a slice shows there. own: depth below the muscles' face, which is overwritten."""
+        """Return the values in a slice. own: depth below the muscles' face, which is overwritten."""
         skin, fat, muscle = self.steps
         value, part = self.skin, self.fat
         np.add(own, self.subcutis, out=value)
@@ -93,7 +93,7 @@ class _Wall:
 
 
 class _Lung:
-    """Diaphragm and lung of one slice after the other."""
+    """Paints diaphragm and lung, one slice after the other."""
 
     def __init__(self, painter: Painter, trunk: Trunk, x: np.ndarray, y: np.ndarray, cavity: np.ndarray):
         self.painter, self.dome = painter, trunk.diaphragm(x, y, cavity)
@@ -108,7 +108,7 @@ class _Lung:
         self.places = self.first = self.work = np.zeros(0)
 
     def within(self, places: np.ndarray) -> np.ndarray:
-        """Look at these places (n,) of a slice alone; returns them in the order in which slices reach them, upward."""
+        """Restrict to these positions (n,) of a slice; returns them in the order in which slices reach them, upward."""
         dome, steep, beside = (a.ravel()[places] for a in (self.dome, self.steep, self.beside))
         first = dome - (1.8 + self.edge / 2 + np.float32(_ROUNDING_MM)) / steep
         order = np.argsort(first)
@@ -118,11 +118,11 @@ class _Lung:
         return self.places
 
     def reached(self, z: float) -> int:
-        """How many of the places may show diaphragm or lung at this height, mm."""
+        """Return how many of the positions may show diaphragm or lung at this height, mm."""
         return 0 if z < self.lowest else int(np.searchsorted(self.first, z + _ROUNDING_MM))
 
     def paint(self, slab: np.ndarray, z: float, inner: np.ndarray) -> None:
-        """Blend into a slice (H, W). inner: depth inside the wall (n,) at the first places."""
+        """Blend into a slice (H, W). inner: depth inside the wall (n,) at the first positions."""
         n = len(inner)
         above, share, step = self.work[:, :n]
         np.subtract(np.float32(z), self.dome[:n], out=above)
@@ -156,6 +156,6 @@ def paint_table(painter: Painter, trunk: Trunk) -> None:
     x, y, _ = painter.lattice.coordinates(box)
     height = y - (top + x * x / np.float32(2300.0))
     depth = np.minimum(np.minimum(-height, height + 15), half - np.abs(x))
-    air = painter.field[box] < -900  # never on the patient
+    air = painter.field[box] < -900  # never over the patient
     for inset, hu in ((0.0, 70.0), (1.6, -960.0)):
         painter.put(box, painter.soft(depth - inset) * air, "table", np.float32(hu))

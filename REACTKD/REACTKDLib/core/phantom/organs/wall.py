@@ -1,6 +1,6 @@
 """The trunk: skin, fat, the muscles of the wall, the cavity inside, and the diaphragm with the lungs above it.
 
-All are functions of (x, y) alone, but for the belly, which bulges with z; so a whole slice costs as little as a line.
+All are functions of (x, y) alone, except for the belly, which bulges with z; so a whole slice is as cheap as a line.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ _POWER = 2.08
 
 @dataclass(frozen=True, eq=False)
 class Trunk:
-    """scale: of the average body to this patient (x, y, z). fat_mm: under the skin. waves: (k, share, phase) of the
-    outline. belly_mm: how far it bulges at the lower end. domes: heights of the right and left diaphragm, mm.
+    """scale: of the average body to this patient (x, y, z).
+
+    fat_mm: under the skin. waves: (k, share, phase) of the outline. belly_mm: its bulge at the lower end. domes:
+    heights of the right and left diaphragm, mm.
     """
 
     scale: np.ndarray
@@ -42,7 +44,7 @@ class Trunk:
 
     @property
     def _axes(self) -> tuple[float, float]:
-        """Half width and half depth without fat, mm; plain numbers, which leave float32 what it is."""
+        """Half width and half depth without fat, mm; plain numbers, which do not promote float32 arrays."""
         return WIDE_MM * float(self.scale[0]), DEEP_MM * float(self.scale[1])
 
     def muscle_depth(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -58,12 +60,12 @@ class Trunk:
         return ((1 - r) / np.maximum(slope, 1e-5) - groove).astype(np.float32)
 
     def front(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """How much of the belly's bulge a place of the wall takes, 0 to 1."""
+        """Return the fraction of the belly's bulge at a position of the wall, 0 to 1."""
         a, b = self._axes
         return (np.clip(y / b, 0, 1.2) ** 2 * np.clip(1 - (x / a) ** 2, 0, 1)).astype(np.float32)
 
     def bulge(self, z: np.ndarray) -> np.ndarray:
-        """How far the front lies out at heights z, mm."""
+        """Return the displacement of the front at heights z, mm."""
         return self.belly_mm / (1 + np.exp((z + 35) / 35))
 
     def subcutis(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -72,11 +74,11 @@ class Trunk:
         return (self.fat_mm * (1 + 0.18 * np.sin(-angle) + 0.15 * np.cos(2 * angle))).astype(np.float32)
 
     def wall(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Thickness of the muscles of the wall, mm: thin at the midline in front, two bellies beside it."""
+        """Thickness of the muscles of the wall, mm: thin at the anterior midline, with a muscle belly on each side."""
         side = np.abs(x) / float(self.scale[0])
         front = np.clip(y / 40 - 0.6, 0, 1)
         rectus = 4 + 7 * np.clip(1 - ((side - 36) / 34) ** 2, 0, 1)
-        back = 19 * np.clip(-y / 40 - 0.6, 0, 1) * np.clip(1.25 - (side / 66) ** 4, 0, 1)  # the long muscles
+        back = 19 * np.clip(-y / 40 - 0.6, 0, 1) * np.clip(1.25 - (side / 66) ** 4, 0, 1)  # erector spinae
         return (12.0 + back + (rectus - 12.0) * front).astype(np.float32)
 
     def cavity(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -84,7 +86,7 @@ class Trunk:
         return self.muscle_depth(x, y) - self.wall(x, y)
 
     def diaphragm(self, x: np.ndarray, y: np.ndarray, cavity: np.ndarray) -> np.ndarray:
-        """Height of the diaphragm, mm: two flat domes with a saddle between, steep to the wall, deepest behind.
+        """Height of the diaphragm, mm: two flat domes with a saddle between, steep at the wall, lowest at the back.
 
         cavity: depth there, see `cavity`.
         """
