@@ -1,1 +1,1 @@
-"""The grade report and its forms: JSON, CSV, HTML, DICOM SR and SEG."""
+"""The grade report and its formats: JSON, CSV, HTML, DICOM SR and SEG."""

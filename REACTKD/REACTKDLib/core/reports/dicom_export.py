@@ -1,6 +1,7 @@
-"""A graded case as DICOM: the regions as a SEG, the report as a Structured Report (TID 1500) that points at them.
+"""A graded case as DICOM: the regions as a SEG, the report as a Structured Report (TID 1500) that references them.
 
-Both go into the study of the images, as derived objects with new UIDs, marked as unverified work of a device.
+Both are stored in the study of the images, as derived objects with new UIDs, marked as the unverified result of a
+device.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ def check_exportable(
     clinical_use: str,
     segmentation: str | os.PathLike | None = None,
 ) -> list[Any]:
-    """Return the headers of the images that carry the masks, in order, or say why nothing can be exported.
+    """Return the headers of the images that carry the masks, in order, or raise an error that says why export is
+    impossible.
 
-    source, segmentation: what was given for the reference image and for the masks.
+    source, segmentation: the inputs given for the reference image and for the masks.
 
-    Raises: UsageError when it is no DICOM; PatientLike; NotReferable where the images lack the UIDs that a report
-    needs; PackagesMissing; what `find_series` and `one_phase` raise.
+    Raises: UsageError if they are not DICOM; PatientLike; NotReferable if the images lack the UIDs that a report needs;
+    PackagesMissing; what `find_series` and `one_phase` raise.
     """
     need_highdicom()
     if source is None or not is_dicom_source(source):
@@ -60,7 +62,7 @@ def check_exportable(
 
 
 def write_dicom_results(report: GradeReport, labels: np.ndarray, headers: Sequence[Any], folder: Path) -> list[Path]:
-    """Write `regions.dcm` (SEG) and `report.dcm` (SR) into `folder`, both or none: the one names the other.
+    """Write `regions.dcm` (SEG) and `report.dcm` (SR) into `folder`, both or none, since one references the other.
 
     labels: (D, H, W) region map on the grid of `headers`; its value n is report.regions[n - 1].
     headers: of the source slices, ascending along the normal, as `check_exportable` returns them.
@@ -80,11 +82,11 @@ def write_dicom_results(report: GradeReport, labels: np.ndarray, headers: Sequen
 
 
 def on_slices(labels: np.ndarray, ijk_to_ras: np.ndarray, headers: Sequence[Any]) -> np.ndarray:
-    """Return a region map (D, H, W) in the order of the slices, where it was read from nodes in either order.
+    """Return a region map (D, H, W) in the order of the slices; the map, from nodes, may have either order.
 
     ijk_to_ras: of the map. headers: ascending along the normal, as `check_exportable` returns them.
 
-    Raises: GeometryMismatch where the map lies elsewhere, as after a transform: it would be drawn in the wrong place.
+    Raises: GeometryMismatch if the map is elsewhere, as after a transform: it would be stored at the wrong position.
     """
     depth, height, width = labels.shape
     corners = np.array([[0, 0, 0, 1], [width - 1, 0, 0, 1], [0, height - 1, 0, 1]]).T

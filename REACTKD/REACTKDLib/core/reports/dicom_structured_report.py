@@ -17,7 +17,7 @@ from REACTKDLib.core.reports.region_values import ordered
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.task_parts import Code
 
-#: of the values of the explanation; others get a private code that is made of their key and title
+#: codes of the explanation values; others get a private code made from their key and title
 _CODES = {"weight": codes.WEIGHT, "deletion_effect": codes.EFFECT, "share": codes.SHARE}
 _PER_CLASS = {
     "contribution": ("ADD", "Contribution to the logit of grade"),
@@ -29,7 +29,7 @@ _DECIMALS = 8  # a decimal string of DICOM has 16 characters
 def build_report(report: GradeReport, seg: Any, headers: Sequence[Any], series_number: int, manufacturer: str) -> Any:
     """Return the report as a Comprehensive 3D SR that refers to the segments of `seg` and to the images.
 
-    It is marked partial and unverified: a person has not looked at it. Raises: PackagesMissing.
+    It is marked partial and unverified, since no person has reviewed it. Raises: PackagesMissing.
     """
     sr = need_highdicom().sr
     uid = need_pydicom().uid.generate_uid
@@ -72,7 +72,7 @@ def _procedure(modality: str) -> tuple[str, str, str]:
 
 
 def _algorithm(sr: Any, report: GradeReport) -> Any:
-    """The model, and as its parameters what a reader must know: what it is for, what it saw, what was found."""
+    """Return the model, with parameters that a reader must know: its intended use, its inputs, and the findings."""
     parameters = [
         f"clinical use: {report.model.clinical_use}",
         f"inputs: {', '.join(report.inputs)}",
@@ -137,7 +137,7 @@ def _segments_with_frames(seg: Any) -> set[int]:
 def _grade(report: GradeReport) -> tuple[str, str, str]:
     if report.grade is None:
         return codes.NO_GRADE
-    known = report.task.class_of(report.grade)  # None in a report of an older model, which carries no task
+    known = report.task.class_of(report.grade)  # None in a report of an older model without a task
     return Code.private("class", report.grade) if known is None else known.code
 
 

@@ -1,4 +1,4 @@
-"""What the members of an ensemble answered, each for itself: how far they agree stands beside their mean."""
+"""The predictions of the members of an ensemble, which show how well they agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from REACTKDLib.core.reports.region_rows import PerClass, rounded
 
 @dataclass(frozen=True)
 class MemberAnswer:
-    """The answer of one member. name, version, sha256: of its model."""
+    """The prediction of one member. name, version, sha256: of its model."""
 
     name: str
     version: str
@@ -23,8 +23,10 @@ class MemberAnswer:
 
 @dataclass(frozen=True)
 class Spread:
-    """How far the members' probabilities of one class lie apart. low, high: the least and the largest; sd: their
-    standard deviation, over the members (not an estimate for others).
+    """The spread of the members' probabilities of one class.
+
+    low, high: the smallest and the largest; sd: their standard deviation, over the members (not an estimate for
+    others).
     """
 
     low: float
@@ -34,7 +36,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class EnsembleAnswer:
-    """The members' answers. `spread` tells for each class how far they lie apart.
+    """The members' predictions. `spread` describes their differences for each class.
 
     Example:
         >>> report.ensemble.spread["poor"].low, report.ensemble.agreeing(report.grade)
@@ -45,7 +47,7 @@ class EnsembleAnswer:
 
     @property
     def spread(self) -> dict[str, Spread]:
-        """Class -> how far the members' probabilities lie apart."""
+        """Class -> spread of the members' probabilities."""
         found = {}
         for name in self.members[0].probabilities:
             values = [member.probabilities[name] for member in self.members]
@@ -53,16 +55,16 @@ class EnsembleAnswer:
         return found
 
     def agreeing(self, grade: str) -> int:
-        """How many members hold `grade` for the most probable."""
+        """Return the number of members for which `grade` is the most probable."""
         return sum(member.grade == grade for member in self.members)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         members = [{**vars(member), "probabilities": rounded(member.probabilities)} for member in self.members]
-        spread = EnsembleAnswer.from_dict({"members": members}).spread  # of the numbers that stand in the file
+        spread = EnsembleAnswer.from_dict({"members": members}).spread  # of the rounded numbers in the file
         return {"members": members, "spread": {name: rounded(vars(found)) for name, found in spread.items()}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EnsembleAnswer:
-        """Return what `to_dict` wrote. Raises: KeyError, TypeError."""
+        """Return the predictions from the form of `to_dict`. Raises: KeyError, TypeError."""
         return cls(tuple(MemberAnswer(**entry) for entry in data["members"]))

@@ -1,4 +1,4 @@
-"""A report as a figure for a notebook: the grades, and what each region has of the answer."""
+"""A report as a figure for a notebook: the probabilities, and the share of each region."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from REACTKDLib.core.text import tr as _
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FOR, AGAINST, GRADE = "#c8461e", "#1f6fc4", "#4d4d4d"  # told apart by the color-blind
+FOR, AGAINST, GRADE = "#c8461e", "#1f6fc4", "#4d4d4d"  # distinguishable with color blindness
 WIDTH_IN = 8.0
 
 
 def draw_report(report: Answer) -> Figure:
     """Draw the probabilities beside the regions' shares in percentage points, with the sentences of `share_words`.
 
-    Returns: a figure of matplotlib, without any state of pyplot; a notebook shows it as it is.
+    Returns: a matplotlib figure without pyplot state, which a notebook displays directly.
 
     Raises: PackagesMissing without matplotlib.
     """

@@ -1,6 +1,7 @@
-"""One graded case as one HTML page with pictures: opened in any browser, printed on one sheet, sent as one file.
+"""A graded case as a single HTML page with pictures, for any browser, to print or to send.
 
-The page is `page.html.j2`. It holds everything it shows and may load nothing: its content security policy says so.
+The template is `page.html.j2`. The page contains everything that it shows, and its content security policy prevents it
+from loading anything.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _SEVERITIES = {"error": "Fault", "warning": "Check", "info": "Note"}
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the case. png: the file's bytes. caption: what is seen, in a few words."""
+    """A picture of the case. png: the file's bytes. caption: a short description."""
 
     png: bytes
     caption: str
@@ -45,9 +46,9 @@ class Picture:
 class PageExtras:
     """What the page shows beside the report.
 
-    pictures: in their order. colors: region name -> its color in the views. reader_grade: the reader's, None for none.
-    reviewed: the reader has finished the case. reader: the reader's name, comment: what was noted, both maybe empty.
-    made_at: the time to print, as text.
+    pictures: in their order. colors: region name -> its color in the views. reader_grade: the reader's grade, or None.
+    reviewed: the reader has finished the case. reader: the reader's name, comment: the reader's comment, both possibly
+    empty. made_at: the time to print, as text.
     """
 
     pictures: Sequence[Picture] = ()
@@ -60,7 +61,7 @@ class PageExtras:
 
 
 def write_page(path: Path | str, report: GradeReport, extras: PageExtras = PageExtras()) -> None:
-    """Write `report_page`, whole or not at all. Raises: OutputNotWritable."""
+    """Write `report_page` atomically. Raises: OutputNotWritable."""
     write_text(path, report_page(report, extras))
 
 
@@ -135,7 +136,7 @@ def _volume(ml: float | None) -> str:
 
 
 def _signed(value: float, digits: int) -> str:
-    """With a sign, a true minus, and no sign on what rounds to zero."""
+    """Format with a sign and a true minus, and without sign if it rounds to zero."""
     text = f"{abs(value):.{digits}f}"
     if not float(text):
         return text
@@ -145,5 +146,5 @@ def _signed(value: float, digits: int) -> str:
 def _image_name(name: str) -> str:
     try:
         return ROLES[Modality(name)].removeprefix("the ")
-    except ValueError:  # another bundle reads other images
+    except ValueError:  # another bundle may use other images
         return name

@@ -1,4 +1,4 @@
-"""The measures of a region as named rows, one list for every place that shows them: panel, table node, page, CSV."""
+"""The measurements of a region as named rows, shared by panel, table node, page and CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from REACTKDLib.core.text import tr as _
 
 _PETS = MappingProxyType({Modality.FDG.value: _("FDG"), Modality.ACETATE.value: _("Acetate")})
 _DIAMETER = "longest_axial_diameter_mm"
-#: key of a number of `RegionUptake`: (name, unit, decimals, what it says)
+#: key of a value of `RegionUptake`: (name, unit, decimals, description)
 _UPTAKE = {
     "suv_max": (_("{image} SUVmax"), "g/ml", 1, _("The largest value in the region.")),
     "suv_mean": (
@@ -49,8 +49,9 @@ class HasMeasures(Protocol):
 class MeasureRow:
     """One number of one region.
 
-    key: "fdg_suv_max", its column in CSV and table node. name, tip: for display. value: None where it is not claimed.
-    unit: for display, empty for a plain number. decimals: shown. inferred: nothing states the PET's unit.
+    key: "fdg_suv_max", its column in CSV and table node. name, tip: for display. value: None if it is not reported.
+    unit: for display, empty for a plain number. decimals: for display. inferred: the PET's unit is inferred, not
+    stated.
     """
 
     key: str
@@ -63,7 +64,7 @@ class MeasureRow:
 
     @property
     def shown(self) -> str:
-        """The value with its unit, as "5.3 g/ml"; empty where it is not claimed."""
+        """The value with its unit, as "5.3 g/ml"; empty if it is not reported."""
         if self.value is None:
             return ""
         number = f"{self.value:.{self.decimals}f}"
@@ -71,7 +72,7 @@ class MeasureRow:
 
 
 def measure_rows(region: HasMeasures, task: Task = HCC_GRADE) -> tuple[MeasureRow, ...]:
-    """Return every measure of a region that is claimed: the diameter, then what each PET says.
+    """Return every reported measurement of a region: the diameter, then those of each PET.
 
     Example:
         >>> for row in measure_rows(report.regions[1]):
@@ -83,7 +84,7 @@ def measure_rows(region: HasMeasures, task: Task = HCC_GRADE) -> tuple[MeasureRo
 
 
 def measure_columns(regions: Sequence[HasMeasures]) -> dict[str, list[float | None]]:
-    """Return {key: one value for each region} of every measure that any of the regions has."""
+    """Return {key: one value for each region} of every measurement that any region has."""
     rows = [{row.key: row.value for row in measure_rows(region)} for region in regions]
     keys = [row.key for region in regions for row in _all(region.measures, HCC_GRADE)]
     return {key: [row.get(key) for row in rows] for key in dict.fromkeys(keys) if any(key in row for row in rows)}

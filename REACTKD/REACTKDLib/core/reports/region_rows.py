@@ -18,18 +18,17 @@ _DECIMALS = 8
 
 RegionKind = Literal["parenchyma", "tumor", "topology"]
 PerClass = Mapping[str, float]
-_OWN = ("weight", "contribution", "deletion_effect")  # what every report has, as attributes
+_OWN = ("weight", "contribution", "deletion_effect")  # values in every report, as attributes
 
 
 @dataclass(frozen=True)
 class ReportRegion:
     """One row: a region of the organ, or the topology of the lesions.
 
-    volume_ml, centroid_ras_mm: None for topology. weight, contribution, deletion_effect: None without a claimed grade;
-    contribution also of an ensemble, which has no logits.
-    deletion_effect: probability of the predicted class minus the same without this region, in [-1, 1].
-    others: key -> what further files of `core/reports/values` computed, `share` among them. measures: diameter and
-    uptake; None for topology, and in reports before this edition.
+    volume_ml, centroid_ras_mm: None for topology. weight, contribution, deletion_effect: None if no grade is given;
+    contribution also for an ensemble, which has no logits. deletion_effect: probability of the predicted class minus
+    the same without this region, in [-1, 1]. others: key -> value computed by the other files of `core/reports/values`,
+    including `share`. measures: diameter and uptake; None for topology, and in reports before this edition.
     """
 
     name: str
@@ -54,24 +53,26 @@ class ReportRegion:
         values: Mapping[str, float | PerClass | None],
         measures: RegionMeasures | None = None,
     ) -> ReportRegion:
-        """Return the row with `values` by their keys; what no file of `core/reports/values` knows is left out."""
+        """Return the row with `values` by their keys; unknown keys are left out."""
         place = None if centroid_ras_mm is None else tuple(centroid_ras_mm)
         own = (values.get(key) for key in _OWN)
         others = {value.key: values[value.key] for value in IN_FILES if value.key in values and value.key not in _OWN}
         return cls(name, kind, volume_ml, place, *own, low_resolution, others, measures)
 
     def value(self, key: str) -> float | PerClass | None:
-        """Return the value under a key of `core/reports/values`; None where none is claimed."""
+        """Return the value under a key of `core/reports/values`; None if it is not reported."""
         return getattr(self, key) if key in _OWN else self.others.get(key)
 
     @property
     def share(self) -> float | None:
-        """What the region has of the predicted class's probability; None without a claimed grade and in old reports."""
+        """The share of the region in the predicted class's probability; None if no grade is given, and in old
+        reports.
+        """
         return self.others.get("share")
 
     @property
     def importance(self) -> float:
-        """How much the region decided: the size of its share; in an old report that of its deletion effect."""
+        """The influence of the region: the size of its share; in an old report, of its deletion effect."""
         return abs((self.deletion_effect if self.share is None else self.share) or 0.0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,7 +90,7 @@ class ReportRegion:
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> ReportRegion:
-        """Return what `to_dict` wrote; values of files that are gone are left out. Raises: KeyError."""
+        """Return the row from the form of `to_dict`; values of removed files are left out. Raises: KeyError."""
         names = ("name", "kind", "volume_ml", "centroid_ras_mm", "low_resolution")
         values = {value.key: entry[value.key] for value in IN_FILES if value.key in _OWN or value.key in entry}
         return cls.with_values(*(entry[name] for name in names), values, RegionMeasures.from_dict(entry))
@@ -99,7 +100,7 @@ class ReportRegion:
 
 
 class Regions(tuple):
-    """The rows of a report, in order: a tuple of `ReportRegion` that can be made a table of pandas."""
+    """The rows of a report, in order: a tuple of `ReportRegion` that can be converted to a pandas table."""
 
     def to_dataframe(self) -> Any:
         """Return a `pandas.DataFrame` with a row for each region and the columns of `regions.csv`.
@@ -118,7 +119,7 @@ class Regions(tuple):
 
 
 class Answer(Protocol):
-    """What words and figures need of a report."""
+    """The part of a report that words and figures need."""
 
     case: str
     grade: str | None
@@ -136,7 +137,7 @@ def region_rows(regions: Sequence[ReportRegion]) -> list[list[Any]]:
     """Return a header, then one row for each region.
 
     label is the value in the region map (empty for topology). Columns contribution_<class> follow the model's classes;
-    without a claimed grade they are left out with their values. Measures come last, see `measure_rows`.
+    if no grade is given, these columns are left out. Measurements come last, see `measure_rows`.
     """
     values = (region.value(value.key) for region in regions for value in IN_FILES if value.per_class)
     classes = list(next(filter(None, values), {}))

@@ -1,6 +1,6 @@
-"""What a value of the explanation is: a number of each region, and how it is called wherever it is shown.
+"""The definition of an explanation value: a number for each region, and its names wherever it is shown.
 
-A new value is one file in `core/reports/values` that holds a `VALUE`; nothing else names it.
+A new value is one file in `core/reports/values` that contains a `VALUE`; nothing else refers to it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class HasValues(Protocol):
 
 @dataclass(frozen=True)
 class PageColumn:
-    """A value on the HTML page, which is English for every reader.
+    """A value on the HTML page, which is always in English.
 
     heading: of the column. decimals: shown. percent: shown times 100. note: below the table. {grade} in both is the
     predicted class, {baseline} in the note is its baseline.
@@ -41,20 +41,20 @@ class PageColumn:
 
 @dataclass(frozen=True)
 class RegionValue:
-    """A number of each region, from how it is computed to what it is called in the panel, the views and the files.
+    """A number for each region: its computation, and its names in the panel, the views and the files.
 
-    key: in JSON, CSV and DICOM, and with spaces the name of its column in the table node.
-    compute(votes, predicted, regions): (m,) numbers in the order of `votes.weights`, or (m, K) where `per_class`; NaN
-    for none. predicted: index of the predicted class. regions: m of them; None is the topology, which has no voxels.
-    title, tip: of the column in the panel's table. choice: name of its colors in the panel. legend: of its colors.
-    {grade} in these is the class that a number of `per_class` is about, elsewhere the predicted one.
-    decimals: shown in the panel. percent: shown there times 100. unit: of its column in the table node.
-    signed: it may be negative, so that colors run from blue over gray to red; otherwise from gray to violet.
-    description: of its column in the table node; empty: the tip. page: None: title and decimals as in the panel.
-    overlay: name of its colors in saved scenes; empty: the key. rank: values are shown in this order.
-    scale: where its colors end in every case; None: at the largest size among the lesions of the case. files_only: it
-    stands in JSON, CSV, DICOM and the table node, and is neither a column in the panel or on the page nor a color.
-    of_logits: a part of the logits; an ensemble, which has none, does not claim it. Of other values it has the mean.
+    key: in JSON, CSV and DICOM, and with spaces the name of its column in the table node. compute(votes, predicted,
+    regions): (m,) numbers in the order of `votes.weights`, or (m, K) where `per_class`; NaN for a missing value.
+    predicted: index of the predicted class. regions: m of them; None is the topology, which has no voxels. title, tip:
+    of the column in the panel's table. choice: name of its colors in the panel. legend: of its colors. {grade} in these
+    is the class of a `per_class` value, otherwise the predicted class. decimals: shown in the panel. percent: shown
+    there times 100. unit: of its column in the table node. signed: it may be negative; colors then range from blue
+    through gray to red, otherwise from gray to violet. description: of its column in the table node; empty: the tip.
+    page: None: title and decimals as in the panel. overlay: name of its colors in saved scenes; empty: the key. rank:
+    values are shown in this order. scale: the value at which its color scale ends in every case; None: the largest size
+    among the lesions of the case. files_only: it is written to JSON, CSV, DICOM and the table node, but is neither a
+    column in the panel or on the page nor a color. of_logits: a part of the logits, which an ensemble does not report
+    since it has none; of other values it reports the mean.
 
     Example, a whole file of `core/reports/values`:
         >>> VALUE = RegionValue(
@@ -90,15 +90,15 @@ class RegionValue:
 
     @property
     def on_page(self) -> PageColumn:
-        """How the HTML page shows it."""
+        """Its column on the HTML page."""
         return self.page or PageColumn(self.title, self.decimals, self.percent)
 
     def of(self, row: HasValues, grade: str | None) -> float | None:
-        """Return its number for a row; None where none is claimed. grade: the class, if there is one for each."""
+        """Return its number for a row; None if it is not reported. grade: the class, for a value per class."""
         value = row.value(self.key)
         return value.get(grade) if isinstance(value, Mapping) else value
 
     def column_names(self, classes: Sequence[str], joint: str) -> dict[str, str | None]:
-        """Return {name of a column of a file: the class that it is about}; several where each class has a number."""
+        """Return {column name: class that it refers to}; several columns if each class has a number."""
         words = self.key.replace("_", joint)
         return {f"{words}{joint}{name}": name for name in classes} if self.per_class else {words: None}

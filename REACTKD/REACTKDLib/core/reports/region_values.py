@@ -1,4 +1,4 @@
-"""The values of the explanation that there are: those of all files in `core/reports/values`."""
+"""The registry of explanation values: those of all files in `core/reports/values`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ordered(*first: str) -> tuple[RegionValue, ...]:
     return tuple(sorted(VALUES, key=lambda value: place.get(value.key, len(place))))
 
 
-#: those that people see, in the same order
+#: those that are displayed, in the same order
 SHOWN = tuple(value for value in VALUES if not value.files_only)
 
 #: in the order of JSON, CSV and the table node
@@ -35,12 +35,15 @@ IN_FILES = ordered("weight", "contribution")
 
 
 def shown_values(rows: Sequence[HasValues]) -> tuple[RegionValue, ...]:
-    """Return those that people see and that the rows of a report hold: an old report has fewer; all without a grade."""
+    """Return the displayed values that the rows of a report contain; an old report has fewer.
+
+    All if no grade is given.
+    """
     return tuple(value for value in SHOWN if any(row.value(value.key) is not None for row in rows)) or SHOWN
 
 
 def plain_values(column: np.ndarray, classes: tuple[str, ...]) -> list[float | dict[str, float] | None]:
-    """Return what `RegionValue.compute` gave as numbers of a report, one entry for each region; NaN is None.
+    """Return the result of `RegionValue.compute` as numbers for a report, one entry for each region; NaN becomes None.
 
     column: (m,), or (m, K) for K classes.
     """

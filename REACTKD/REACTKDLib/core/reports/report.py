@@ -1,4 +1,4 @@
-"""The grade report: how one case was graded, and what decided it, as JSON (`reactkd-grade-report/1`) and CSV."""
+"""The grade report: the prediction for one case and its explanation, as JSON (`reactkd-grade-report/1`) and CSV."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEMA = "reactkd-grade-report/1"
 
 @dataclass(frozen=True)
 class ReportModel:
-    """Which model answered. sha256: hash of its weights. clinical_use: what it may be used for, in words."""
+    """The model of a report. sha256: hash of its weights. clinical_use: its intended use, in words."""
 
     name: str
     version: str
@@ -118,7 +118,7 @@ class GradeReport:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> GradeReport:
-        """Return the report that `to_dict` wrote. Raises: ValueError when `data` is not such a report."""
+        """Return the report that `to_dict` wrote. Raises: ValueError if `data` is not such a report."""
         if data.get("schema") != SCHEMA:
             raise ValueError(f"This is not a {SCHEMA} report.")
         return cls(
@@ -147,16 +147,16 @@ class GradeReport:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def write_json(self, path: Path | str) -> None:
-        """Write `to_json`, whole or not at all. Raises: OutputNotWritable."""
+        """Write `to_json` atomically. Raises: OutputNotWritable."""
         write_text(path, self.to_json())
 
     def write_csv(self, path: Path | str) -> None:
-        """Write one row for each region, whole or not at all. Raises: OutputNotWritable."""
+        """Write one row for each region, atomically. Raises: OutputNotWritable."""
         write_text(path, regions_csv(self))
 
     @classmethod
     def read_json(cls, path: Path | str) -> GradeReport:
-        """Read what `write_json` wrote."""
+        """Read a report from a file of `write_json`."""
         return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
@@ -169,11 +169,11 @@ def report_schema(classes: Sequence[str] | None = None, inputs: Sequence[str] | 
     """Return the JSON Schema (draft 2020-12) of the report.
 
     Without arguments: the published file, for the three grades. A bundle with other classes or inputs gets the same
-    schema with its own names in their place.
+    schema with its own names.
     """
     schema = json.loads(Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
     published = schema["$defs"]["region"]["properties"]
-    for value in IN_FILES:  # what the file does not name may be there
+    for value in IN_FILES:  # unlisted values are allowed
         kinds = {"$ref": "#/$defs/number_per_class"} if value.per_class else {"type": "number"}
         published.setdefault(value.key, {"anyOf": [kinds, {"type": "null"}], "description": value.tip})
     if classes is not None:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def set_words(report: GradeReport, grade_words: Callable[[str], str] = str) -> str:
-    """Return the grades that cannot be ruled out, and how often such a list is right; "" where the model has no sets.
+    """Return the sentence on the grades that cannot be ruled out and its coverage; "" if the model has no sets.
 
-    grade_words: how a grade is written. 'Like those the model was tested on': nothing is promised for other scanners or
-    patients.
+    grade_words: how a grade is written. The sentence says "like those the model was tested on", since nothing is
+    guaranteed for other scanners or patients.
     """
     if report.grades is None:
         return ""

@@ -1,4 +1,4 @@
-"""What the shares of a report say, in words: the same sentences in the panel, the views, the page and the shell."""
+"""Sentences on the shares of a report, the same in the panel, the views, the page and the shell."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from REACTKDLib.core.reports.region_rows import Answer, ReportRegion
 from REACTKDLib.core.text import Text, all_of, joined, listed, sentence
 from REACTKDLib.core.text import tr as _
 
-MOST_NAMED = 6  # regions in the line; those with less are summed up
-_SILENT = 0.005  # less than half a percentage point says nothing
+MOST_NAMED = 6  # regions listed by name; the remaining ones are summed up
+_SILENT = 0.005  # smaller shares, under half a percentage point, are not mentioned
 
 
 def share_line(report: Answer) -> str:
-    """Return "94 % for poor: 25 without any region, Lesion 1 +34, ...."; "" where the report holds no shares.
+    """Return "94 % for poor: 25 without any region, Lesion 1 +34, ...."; "" if the report has no shares.
 
-    In whole percentage points, the largest first. Printed numbers add up: see `whole_points`.
+    The numbers are whole percentage points, the largest first, and add up: see `whole_points`.
     """
     start, named, rest, total = _points(report)
     if not named:
@@ -32,7 +32,9 @@ def share_line(report: Answer) -> str:
 
 
 def _points(report: Answer) -> tuple[int, list[tuple[ReportRegion, int]], int | None, int]:
-    """Return in whole points: the answer without regions, regions that are named, the sum of the rest, the answer."""
+    """Return in whole points: the prediction without regions, the listed regions, the sum of the rest, the
+    prediction.
+    """
     rows = sorted((row for row in report.regions if row.share is not None), key=lambda row: -abs(row.share))
     if report.without_regions is None:
         return 0, [], None, 0
@@ -46,9 +48,9 @@ def _points(report: Answer) -> tuple[int, list[tuple[ReportRegion, int]], int | 
 def whole_points(parts: Sequence[float], total: float) -> tuple[list[int], int]:
     """Return fractions that add up to `total` as whole percentage points that add up to the rounded total.
 
-    Each is rounded; where the sum is off, numbers give way by one: the first, which stands in no table, then those
-    nearest to the other side. Equal parts stay equal as long as others can give way. Fractions that add up to something
-    else are rounded and no more.
+    Each is rounded. If the sum is off, numbers are changed by one: first the first, which is in no table, then those
+    closest to the other rounding. Equal parts stay equal as long as others can be changed. Fractions that add up to
+    something else are only rounded.
     """
     exact = [100 * part for part in parts]
     points, whole = [round(value) for value in exact], round(100 * total)
@@ -69,7 +71,9 @@ def signed_points(points: int) -> str:
 
 
 def same_words(report: Answer) -> str:
-    """Return "Lesion 1 and Lesion 2 say the same: either alone gives the answer."; "" where none do."""
+    """Return "Lesion 1 and Lesion 2 say the same: either alone gives the answer."; "" if there are no redundant
+    regions.
+    """
     names = [report.regions[index].name for index in report.redundant]
     if len(names) < 2:
         return ""
@@ -79,10 +83,10 @@ def same_words(report: Answer) -> str:
 
 
 def direction_words(report: Answer, row: ReportRegion) -> str:
-    """Return which grade a region speaks against, where the answer is one of the middle; "" for any other.
+    """Return the grade that a region opposes or supports, if the predicted grade is an intermediate one; "" otherwise.
 
-    "against poor": of all grades it takes the most probability from poor. "for well": it takes the most from the answer
-    itself, and gives the most to well.
+    "against poor": it reduces the probability of poor most. "for well": it reduces that of the predicted grade most,
+    and increases that of well most.
     """
     shares, classes = row.value("share_by_grade"), list(report.probabilities or {})
     if not shares or report.grade in (classes[0], classes[-1]):
@@ -108,13 +112,13 @@ def directions_line(report: Answer) -> str:
 
 
 def explained(report: Answer) -> list[str]:
-    """Return the sentences that stand beside every table of regions, without those that are empty."""
+    """Return the non-empty sentences shown beside every table of regions."""
     lines = (share_line(report), members_line(report), same_words(report), directions_line(report))
     return [text for text in lines if text]
 
 
 def members_line(report: Answer) -> str:
-    """Return "Models that say poor: 2 of 3; over all well 2 to 8 %, ..."; "" where one model answered."""
+    """Return "Models that say poor: 2 of 3; over all well 2 to 8 %, ..."; "" for a single model."""
     if report.ensemble is None:
         return ""
     members, spread = report.ensemble.members, report.ensemble.spread
@@ -129,9 +133,9 @@ def members_line(report: Answer) -> str:
 
 
 def pattern_words(report: Answer) -> str:
-    """Return what number and shape of lesions decided, where no region decided more; "" elsewhere.
+    """Return the sentence for the topology if its influence exceeds that of every region; "" otherwise.
 
-    It has no voxels, so no color shows it.
+    Topology has no voxels, so no color shows it.
     """
     _start, named, _rest, _total = _points(report)
     if not named or named[0][0].kind != "topology":

@@ -1,1 +1,1 @@
-"""One file for each value of the explanation; see `core.reports.region_value`."""
+"""The explanation values, one file each; see `core.reports.region_value`."""

@@ -1,4 +1,4 @@
-"""What the region adds to the logit of each class; with the baseline these add up to the logits."""
+"""Contribution of the region to the logit of each class; with the baseline these add up to the logits."""
 
 from __future__ import annotations
 

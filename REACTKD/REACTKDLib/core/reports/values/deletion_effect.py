@@ -1,4 +1,4 @@
-"""What the predicted probability loses when the region alone is left out, as the others still speak."""
+"""Decrease of the predicted probability if only this region is left out."""
 
 from __future__ import annotations
 

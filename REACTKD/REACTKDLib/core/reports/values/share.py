@@ -1,4 +1,4 @@
-"""What the region has of the predicted grade's probability: what the colors of the regions show at first."""
+"""Share of the region in the predicted grade's probability; the default colors of the regions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the region has of each grade's probability: which grade it speaks for, and which one against."""
+"""Share of the region in each grade's probability: which grades it supports and which it opposes."""
 
 from __future__ import annotations
 

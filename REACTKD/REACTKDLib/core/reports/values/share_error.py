@@ -1,4 +1,4 @@
-"""How far a share may be off where orders of many regions were drawn; none where all were looked at."""
+"""Standard error of a share that was sampled over orders of many regions; none for exact shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The region's share of attention."""
+"""Attention weight of the region."""
 
 from __future__ import annotations
 
