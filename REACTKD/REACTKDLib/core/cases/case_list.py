@@ -1,4 +1,4 @@
-"""The list of cases of a reading session: what there is of each, and where the session keeps its own files."""
+"""The list of cases of a reading session, and the locations of the session's own files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESULTS = "results.csv"
 
 @dataclass(frozen=True)
 class ListedCase:
-    """One case of a list. problems: what is wrong with it before anything is read, a sentence each."""
+    """One case of a list. problems: its problems that are known before reading, one sentence each."""
 
     job: Job
     problems: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class ListedCase:
 
     @property
     def file_name(self) -> str:
-        """The id as a name that every file system takes; ids that differ in other characters stay different."""
+        """The id as a file name valid on every file system; different ids have different names."""
         return file_name_of(self.id)
 
 
@@ -55,26 +55,26 @@ class CaseList:
 
     @property
     def review_file(self) -> Path:
-        """Where the state of the review is kept: beside a file, inside a folder."""
+        """The file of the review: beside a list file, or inside a folder."""
         return self._own("json")
 
     @property
     def study_file(self) -> Path:
-        """Where a reader study on this list is set up."""
+        """The file of a reader study on this list."""
         return self._own("study.json")
 
     @property
     def masks_folder(self) -> Path:
-        """Where corrected masks are saved; the files of the list are never written."""
+        """The folder of corrected masks; the files of the list are never changed."""
         return self._own("masks")
 
     @property
     def results_folder(self) -> Path:
-        """Where a batch leaves its results."""
+        """The folder for the results of a batch."""
         return self._own("results")
 
     def find(self, case_id: str) -> int | None:
-        """The place of a case in the list, or None."""
+        """Return the index of a case in the list, or None."""
         return next((n for n, case in enumerate(self.cases) if case.id == case_id), None)
 
     def _own(self, ending: str) -> Path:
@@ -84,10 +84,10 @@ class CaseList:
 
 
 def open_case_list(path: Path | str, task: Task = HCC_GRADE) -> CaseList:
-    """Open a folder of case folders, a CSV worklist or a datalist: what `batch` and training read.
+    """Open a folder of case folders, a CSV worklist or a datalist: the same lists as `batch` and training.
 
-    A case with missing files stays in the list and says what is missing. task: of the model that will be asked, by
-    whose words masks are named. Raises: what `read_worklist` raises.
+    A case with missing files stays in the list, with its problems. task: of the model that will be used, which defines
+    the names of masks. Raises: what `read_worklist` raises.
     """
     path = Path(path)
     jobs = read_worklist(path, task)

@@ -1,4 +1,4 @@
-"""Columns and keys of a list for the organ and the lesions of any task: the names that they may have."""
+"""The names of columns and keys of a list for the organ and the lesions of any task."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _GENERAL = {"liver": ("organ",), "tumor": ("lesion", "lesions")}
 
 
 def names_of(task: Task = HCC_GRADE) -> dict[str, str]:
-    """Return {name: 'liver' or 'tumor'}: what an organ and its lesions may be called in a list, in small letters.
+    """Return {name: 'liver' or 'tumor'}: the allowed names of the organ and its lesions in a list, in lower case.
 
-    That is "organ" and "lesion", what the task calls them ("kidney", "mass"), and the names of the built-in task, by
-    which the program keeps them. Synonyms of segments do not count: a column "hcc" may hold anything.
+    These are "organ" and "lesion", the task's names ("kidney", "mass"), and the names of the built-in task, which the
+    program uses internally. Synonyms of segments are not included: a column "hcc" may contain anything.
     """
     found = {name: kind for kind, names in _GENERAL.items() for name in (kind, *names)}
     for kind in _GENERAL:
@@ -30,7 +30,7 @@ def names_of(task: Task = HCC_GRADE) -> dict[str, str]:
 def with_usual_names(row: Mapping[str, Cell], task: Task = HCC_GRADE) -> dict[str, Cell]:
     """Return a row of a list with the organ under 'liver' and the lesions under 'tumor', other columns as they are.
 
-    Raises: UsageError where two columns that hold something are for one of them.
+    Raises: UsageError if two non-empty columns stand for the same one.
     """
     known, out = names_of(task), {}
     given: dict[str, str] = {}

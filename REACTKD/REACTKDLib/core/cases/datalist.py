@@ -2,9 +2,9 @@
 
     {"training": [{"id", "ct", "fdg", "acetate", "segmentation" | "liver" and "tumor", "patient", "grade", "fold"}]}
 
-"liver" and "tumor" are "organ" and "lesion" too, and have the names of the task. Lists "validation" and "test" of the
-same form are read after "training". Paths are relative to the file. Patient, grade, fold and clinical data are for
-training and are not read here: a reader should not see the answer first.
+"liver" and "tumor" may also be called "organ" and "lesion", or have the names of the task. Lists "validation" and
+"test" of the same form are read after "training". Paths are relative to the file. Patient, grade, fold and clinical
+data are for training and are not read here: a reader should not see the true grade.
 
 Lists by others, such as that of MSD Task03_Liver, have MONAI's own keys instead: "image" (a path, or one for each
 channel of "modality") and "label" (the masks' path, or the grade as a number); in "test" a path alone is an image.
@@ -35,13 +35,13 @@ KEYS = ("id", "patient", *FILES, "grade", "fold", "clinical", ALLOWED)
 def jobs_of_datalist(path: Path, task: Task = HCC_GRADE) -> list[Job]:
     """Return the jobs of a datalist, in its order; a case without an id is named by its number, as in training.
 
-    Raises: UsageError for a file that is not such a list, or a case with keys that are not known.
+    Raises: UsageError for a file that is not such a list, or a case with unknown keys.
     """
     return [job_of_entry(entry, path.parent) for entry in read_datalist(path, task=task)[1]]
 
 
 def jobs_of_entries(entries: Sequence[Any], base: Path, task: Task = HCC_GRADE) -> list[Job]:
-    """Return the jobs of cases as a datalist holds them, that a program has at hand. base: what paths are relative to.
+    """Return the jobs of datalist entries that a program has in memory. base: the folder for relative paths.
 
     Raises: UsageError, as for a file.
     """
@@ -51,9 +51,9 @@ def jobs_of_entries(entries: Sequence[Any], base: Path, task: Task = HCC_GRADE) 
 def read_datalist(
     path: Path, parts: tuple[str, ...] = PARTS, task: Task = HCC_GRADE
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the whole list, and the cases of its `parts` with this project's keys, each with an "id" that is text.
+    """Return the whole list, and the cases of its `parts` with this project's keys, each with its "id" as text.
 
-    Raises: UsageError for a file that is not such a list, or says something twice.
+    Raises: UsageError for a file that is not such a list, or has a duplicate key.
     """
     listing = _object_in(path)
     if str(listing.get("schema", "")).startswith("reactkd-review"):
@@ -80,7 +80,7 @@ def with_own_keys(entry: Any, listing: Mapping[str, Any], name: str) -> dict[str
     """Return an entry with MONAI's "image" and "label" as this project's keys; others as they are.
 
     listing: the whole list, whose "modality" names the channels. name: of the case.
-    Raises: UsageError for channels that are not CT, FDG or acetate, and for what is said twice.
+    Raises: UsageError for channels that are not CT, FDG or acetate, and for values given twice.
     """
     out = {key: value for key, value in entry.items() if key not in ("image", "label")}
     images = entry.get("image") or []
@@ -128,7 +128,7 @@ def job_of_entry(entry: Mapping[str, Any], base: Path) -> Job:
 
 
 def _object_in(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Of a key that stands twice either could be meant, so it is refused."""
+    """Return the JSON object in a file. Duplicate keys are ambiguous and refused."""
     try:
         listing = parse_once(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -157,7 +157,7 @@ def _with_id(entry: Any, listing: Mapping[str, Any], number: int, task: Task = H
 
 
 def _modality(names: Any, channel: int, case: str) -> str:
-    """The key of a channel: by the list's "modality", else CT for the first."""
+    """Return the key of a channel: by the list's "modality", else CT for the first."""
     channel_name = str(names.get(str(channel), "")) if isinstance(names, dict) else ""
     if not channel_name and channel == 0:
         return "ct"

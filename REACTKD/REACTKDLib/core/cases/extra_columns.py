@@ -1,4 +1,4 @@
-"""Columns and keys of a list that are none of ours: passed over, unless they may be one of ours written differently."""
+"""Unknown columns and keys of a list: they are ignored, unless they may be misspellings of known ones."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _IMAGE = re.compile(r"\.(nii(\.gz)?|nrrd|mha|mhd|dcm|nhdr)$", re.IGNORECASE)
 
 
 def refused_columns(rows: Collection[Mapping[str, Any]], known: Collection[str]) -> list[str]:
-    """Return the names in `rows` that cannot be passed over: they name or hold files, or look like a known name.
+    """Return the names in `rows` that must not be ignored: they refer to files, or resemble a known name.
 
-    Sex, age or a hospital's own number may stand in a list; an image that would be ignored in silence may not.
+    Sex, age or a hospital's own number may be in a list; an image must not be ignored silently.
     """
     names = sorted({name for row in rows for name in row} - set(known))
     return [name for name in names if _is_near(name, known) or any(_holds_file(row.get(name)) for row in rows)]

@@ -1,4 +1,4 @@
-"""One case to do: where its images and masks are."""
+"""A case to process: the paths of its images and masks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
-#: the column or key of a list that says that one case may have images of different patients
+#: the column or key of a list that allows a case with images of different patients
 ALLOWED = "different_patients_ok"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One case to do. images: {modality: path} of those given. liver, tumor: names or labels, None for recognition.
+    """One case to process.
+
+    images: {modality: path} of those given. liver, tumor: names or labels, None for recognition.
 
     mask_files: liver and tumor as label files of their own, in place of a segmentation. different_patients_ok: DICOM
     headers may name different patients, keep_specks: lesions under 0.05 ml are graded too (see
@@ -34,7 +36,7 @@ class Job:
 
 
 def is_allowed(value: object, case: str) -> bool:
-    """Return what a list says in `ALLOWED`: yes or no, in a few spellings; nothing is no. Raises: UsageError."""
+    """Return the value of `ALLOWED` in a list: yes or no, in several spellings; empty means no. Raises: UsageError."""
     answer = str("" if value is None else value).strip().lower()
     if answer in ("yes", "true", "1", "ok"):
         return True

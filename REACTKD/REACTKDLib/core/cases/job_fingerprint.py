@@ -1,4 +1,4 @@
-"""By what a graded case is known again: its files, and how the list says that they are read."""
+"""A fingerprint that identifies a graded case: its files, and how the list says they are read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from REACTKDLib.core.files.given_paths import check_path
 
 
 def job_fingerprint(job: Job, *words: str) -> str:
-    """Return a hash of all that the answer to a job depends on; '' where a file of it cannot be read.
+    """Return a hash of everything that the result of a job depends on; '' if one of its files cannot be read.
 
-    The files are read whole, wherever they lie and whatever they are called, so that no changed voxel is missed.
+    The files are read completely, independent of their location and name, so that no changed voxel is missed.
 
-    words: what else it depends on, such as the description of the model.
+    words: further dependencies, such as the description of the model.
     """
     given = [(modality.value, path) for modality, path in job.images.items()]
     masks = job.mask_files if job.mask_files is not None else (job.segmentation,)

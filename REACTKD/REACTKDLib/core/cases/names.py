@@ -1,4 +1,6 @@
-"""Names of cases and patients: which can be a file, which would be the same file, and which may be the same person."""
+"""Names of cases and patients: which are valid file names, which collide as files, and which may mean the same
+person.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,21 @@ import unicodedata
 from collections.abc import Iterable
 from hashlib import sha256
 
-# File and folder names often hold a patient's name, and the id goes into every report: so it is never taken from them.
+# File and folder names often contain a patient's name, and the id is written to every report, so it is never taken from
+# them.
 NEUTRAL_ID = "case"
 LONGEST_BYTES = 200  # file systems take 255, and names get endings
 _SEPARATORS = '/\\:*?"<>|'
 #: control characters, halves of surrogate pairs, line and paragraph separators
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
-_TURNING = {"\ufffd", *map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))}  # these show a name as another
+_TURNING = {"\ufffd", *map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))}  # these display a name as another
 #: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE)
 _SHORT = 60
 
 
 def is_file_name(name: str) -> bool:
-    """True when every file system takes the name as it is, as that of a folder or before an ending."""
+    """Return True if every file system accepts the name unchanged, as a folder or before a suffix."""
     return (
         bool(name)
         and name == name.strip()
@@ -33,9 +36,9 @@ def is_file_name(name: str) -> bool:
 
 
 def file_name_of(name: str) -> str:
-    """Return the name as one that every file system takes; names that differ in other characters stay different.
+    """Return the name as one that every file system accepts; different names stay different.
 
-    What had to be changed ends with "~" and a hash, which no name that is left as it is holds.
+    A changed name ends with "~" and a hash, which no unchanged name contains.
     """
     safe = re.sub(r"[^\w .-]+", "_", name).strip("._ ")[:_SHORT].rstrip(". ")
     while len(safe.encode()) > LONGEST_BYTES - 10:
@@ -47,13 +50,15 @@ def file_name_of(name: str) -> str:
 
 
 def on_disk(name: str) -> str:
-    """Return what two names have in common that are one file on some file system: letter case, accents, blanks."""
+    """Return a key that is equal for names that are the same file on some file system (letter case, accents,
+    blanks).
+    """
     visible = "".join(c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) != "Cf")
     return unicodedata.normalize("NFC", visible.casefold()).strip(" .\t\r\n\xa0") or name
 
 
 def confusable(names: Iterable[str]) -> tuple[str, str] | None:
-    """Return two names that may be meant for one person, or None: "007" and "7" or "7.0", "Ab 1" and "AB_01"."""
+    """Return two names that may mean the same person, or None: "007" and "7" or "7.0", "Ab 1" and "AB_01"."""
     known: dict[str, str] = {}
     for name in names:
         if known.setdefault(key := _as_a_person(name), name) != name:
@@ -62,7 +67,7 @@ def confusable(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def _as_a_person(name: str) -> str:
-    """What a spreadsheet, or somebody who types it again, leaves of a name."""
+    """Return what remains of a name after a spreadsheet, or someone retyping it, has changed it."""
     text = unicodedata.normalize("NFKC", name).casefold().strip().strip("'\"")
     if re.fullmatch(r"\d+[.,]0+", text):
         text = re.split(r"[.,]", text)[0]

@@ -1,4 +1,4 @@
-"""A case from files: images, masks on the reference grid, checks. The way in for the command line and for cohorts."""
+"""Opens a case from files: images, masks on the reference grid, checks. Used by the command line and by cohorts."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def open_case(
     keep_specks: bool = False,
     task: Task = HCC_GRADE,
 ) -> Case:
-    """Read one patient from files and check everything; the findings come with the case.
+    """Read one patient's files and check everything; findings are stored in the case.
 
-    ct, fdg, acetate: image files, or DICOM series by their folder or one of their files; at least one.
-    segmentation: a `.seg.nrrd`, a DICOM SEG or a label map, on any grid that lies in the reference image (CT, else
-    FDG, else acetate). liver, tumor: names or label numbers; None leaves the choice to terminology codes, then names;
-    an empty `tumor` says that there is none. case_id: for reports; neutral by default. different_patients_ok: take
-    files whose DICOM headers name different patients, since each was given a pseudonym of its own; a warning says so.
-    keep_specks: grade lesions under 0.05 ml too. task: whose organ and lesions are looked for, see `Task`.
+    ct, fdg, acetate: image files, or DICOM series by their folder or one of their files; at least one. segmentation: a
+    `.seg.nrrd`, a DICOM SEG or a label map, on any grid within the reference image (CT, else FDG, else acetate). liver,
+    tumor: names or label values; with None they are chosen by terminology codes, then names; an empty `tumor` means
+    that there is none. case_id: for reports; neutral by default. different_patients_ok: accept files whose DICOM
+    headers state different patients, as when each was given its own pseudonym; this gives a warning. keep_specks: also
+    grade lesions under 0.05 ml. task: defines the organ and lesions, see `Task`.
 
     Raises: NoVolume, EmptySegmentation, SkewedAxes, MaskOffImage, PatientMismatch, and what `read_volume`,
     `read_dicom_volume`, `read_segmentation`, `read_dicom_segmentation`, `choose` and `checked` raise.
@@ -81,15 +81,15 @@ def case_of(
     keep_specks: bool = False,
     task: Task = HCC_GRADE,
 ) -> Case:
-    """Return the checked case of images, in any order, and a segmentation that are read already: see `open_case`.
+    """Return the checked case of images, in any order, and a segmentation that were already read: see `open_case`.
 
     findings: of the images; those of the segmentation come with it.
 
-    Raises: SkewedAxes where the grid of the reference image is sheared; else as `open_case` does.
+    Raises: SkewedAxes if the grid of the reference image is sheared; else as `open_case` does.
     """
     volumes = {modality: volumes[modality] for modality in Modality if modality in volumes}
     modality, reference = next(iter(volumes.items()))
-    check_straight(reference.ijk_to_ras, ROLES[modality])  # regions, distances and maps are worked out on its grid
+    check_straight(reference.ijk_to_ras, ROLES[modality])  # regions, distances and maps are computed on its grid
     check_images_together(volumes)
     file = on_image(file, reference)
     choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor), task)
@@ -105,11 +105,11 @@ def read_volumes(
     check: Callable[[], None] = lambda: None,
     different_patients_ok: bool = False,
 ) -> tuple[dict[Modality, Volume], list[Finding]]:
-    """Read each image as what it is: an image file, or a DICOM series by its folder or one of its files.
+    """Read each image: an image file, or a DICOM series by its folder or one of its files.
 
-    segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken; and it must be
-    of the same patient. check: called before each image; it may raise to stop. different_patients_ok: see `open_case`.
-    Returns the volumes, and findings about their files.
+    segmentation: a DICOM SEG; if a folder contains several series, the one on which it was drawn is chosen, and it must
+    be of the same patient. check: called before each image; it may raise to stop. different_patients_ok: see
+    `open_case`. Returns the volumes, and findings about their files.
 
     Raises: PatientMismatch, before anything is read; and what `read_volume` and `read_dicom_volume` raise.
     """
@@ -135,7 +135,7 @@ def read_volumes(
 
 
 def on_image(file: Segmentation, reference: Volume) -> Segmentation:
-    """Return a segmentation at the place where it lies on its image, with a finding if its own header says another."""
+    """Return a segmentation at its position on the image, with a finding if its own header states another."""
     image = Grid(reference.shape, reference.ijk_to_ras)
     place, more = settled_place(file.grid, file.other_places, image, reference.other_places, SEGMENTATION_ROLE)
     return replace(file, ijk_to_ras=place, findings=(*file.findings, *more)) if more else file
@@ -153,10 +153,10 @@ def read_any_segmentation(path: PathLike, task: Task = HCC_GRADE) -> Segmentatio
 def masks_on(
     file: Segmentation, choice: Choice, reference: Volume, task: Task = HCC_GRADE
 ) -> tuple[DrawnMasks, list[Finding]]:
-    """Return liver, tumor and lesions on the grid of `reference`, and what was done to bring them there.
+    """Return liver, tumor and lesions on the grid of `reference`, and findings on how they were placed there.
 
-    Masks on another grid are resampled by their own geometry, nearest voxel; a file whose geometry is lost (1 mm
-    voxels at the origin) but whose shape is that of the image is taken to lie on it.
+    Masks on another grid are resampled by their own geometry, nearest voxel; a file without geometry (1 mm voxels at
+    the origin) that has the shape of the image is assumed to lie on it.
 
     Raises: NoLiver, MaskOffImage.
     """
@@ -196,8 +196,9 @@ def _choice_findings(file: Segmentation, choice: Choice, task: Task) -> list[Fin
 
 
 def parts_findings(drawn: Sequence[tuple[str, bool]], task: Task = HCC_GRADE) -> list[Finding]:
-    """Return what to say of an organ that was put together from several segments. drawn: of each its name, which others
-    may have too, and whether it has a voxel.
+    """Return findings on an organ that was merged from several segments.
+
+    drawn: the name of each, possibly not unique, and whether it has a voxel.
     """
     if len(drawn) < 2:
         return []

@@ -1,4 +1,4 @@
-"""A job of a worklist as what is in its files: for grading in a batch, and for showing it as it was drawn."""
+"""Reads the files of a job: for grading in a batch, and for displaying them as drawn."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
-MOST_GROWTH = 4  # times the voxels of both masks: beyond it most of a common grid is the gap between them
+MOST_GROWTH = 4  # times the voxels of both masks: with more, most of a common grid is the gap between them
 KINDS: tuple[Kind, Kind] = ("liver", "tumor")
 
 
 @dataclass(frozen=True, eq=False)
 class JobFiles:
-    """What the files of a job hold, for people to look at: nothing is cleaned, and no segment is left out.
+    """The content of a job's files for display: nothing is cleaned, and no segment is left out.
 
-    volumes: {Modality: Volume}. segmentation: None where there is none to read, and then `problem` says why.
-    livers, tumors: indices of the segments that were chosen; empty where none could be, and then `problem` says why.
+    volumes: {Modality: Volume}. segmentation: None if it cannot be read; `problem` then says why. livers, tumors:
+    indices of the chosen segments; if they cannot be chosen, they are empty and `problem` says why.
     """
 
     volumes: dict[Modality, Volume]
@@ -50,9 +50,9 @@ class JobFiles:
 def open_job(
     job: Job, case_id: str | None = None, check: Callable[[], None] = lambda: None, task: Task = HCC_GRADE
 ) -> Case:
-    """Read a job and check everything, as `open_case` does, which also says what it raises.
+    """Read a job and check everything, like `open_case`, also for Raises.
 
-    check: called before each file, and before what was read is checked; it may raise to stop.
+    check: called before each file, and before the data are checked; it may raise to stop.
     """
     _need_images(job)
     if job.segmentation is None and job.mask_files is None:
@@ -65,7 +65,7 @@ def open_job(
 
 
 def read_job(job: Job, check: Callable[[], None] = lambda: None, task: Task = HCC_GRADE) -> JobFiles:
-    """Read a job to be shown; masks that cannot be used are a `problem`, not an error: they can be drawn.
+    """Read a job for display; unusable masks are a `problem`, not an error, since they can be redrawn.
 
     check: called before each file; it may raise to stop.
 
@@ -104,15 +104,16 @@ def _segmentation_of(job: Job, task: Task) -> Segmentation:
 
 
 def mask_roles(task: Task) -> tuple[str, str]:
-    """Return what the masks of organ and lesions are called in messages: "the liver mask", "the tumor mask"."""
+    """Return the names of the masks in messages: "the liver mask", "the tumor mask"."""
     return tuple(_("the {structure} mask").format(structure=task.structure(kind).name) for kind in KINDS)
 
 
 def two_masks(liver: RawImage, tumor: RawImage, task: Task = HCC_GRADE) -> Segmentation:
-    """Return two images of labels, any whole number above 0, as two segments on the grid of the first.
+    """Return two images of labels, any integer above 0, as two segments on the grid of the first.
 
-    liver, tumor: of the organ and the lesions of the task. The grid grows where lesions lie beyond the organ's file, as
-    one that is saved cropped to the organ. A file whose geometry is lost is laid on the other, if their shapes agree.
+    liver, tumor: of the organ and the lesions of the task. The grid is extended if lesions are outside the organ's
+    file, as when that is cropped to the organ. A file without geometry is placed on the other one if their shapes
+    agree.
 
     Raises: NotASegmentation, see `files.label_values.mask_of`; MaskOffImage for masks that lie far apart.
     """
@@ -131,7 +132,7 @@ def two_masks(liver: RawImage, tumor: RawImage, task: Task = HCC_GRADE) -> Segme
 
 
 def _with_geometry(files: tuple[RawImage, RawImage], roles: tuple[str, str]) -> tuple[tuple[RawImage, ...], list]:
-    """Lay the file of two that lost its geometry on the other, where both have one shape; and the finding on it."""
+    """Place a file without geometry on the other if their shapes agree; return both and the finding."""
     lost = [has_no_geometry(raw.ijk_to_ras) for raw in files]
     if lost[0] == lost[1] or files[0].array.shape[:3] != files[1].array.shape[:3]:
         return files, []
@@ -146,7 +147,9 @@ def _with_geometry(files: tuple[RawImage, RawImage], roles: tuple[str, str]) -> 
 
 
 def _on_one_grid(liver: np.ndarray, grid: Grid, tumor: np.ndarray, own: Grid, task: Task) -> tuple[np.ndarray, Grid]:
-    """Return two masks as layers, uint8 (2, D, H, W), on the lattice of the first, and that, as large as both need."""
+    """Return two masks as layers, uint8 (2, D, H, W), on the lattice of the first, extended to contain both, and the
+    grid.
+    """
     if same_place(own, grid):
         return np.stack([liver, tumor]).astype(np.uint8), grid
     drawn = bounding_box(tumor)
@@ -168,13 +171,13 @@ def _segment(kind: Kind, task: Task, label: int, layer: int, more: str = "") -> 
 
 
 def _named(file: Segmentation, choice: Choice, task: Task) -> Segmentation:
-    """Give segments without a name ("label 1") the name and code of what they were taken for."""
+    """Give unnamed segments ("label 1") the name and code of their assigned role."""
     segments = list(file.segments)
     for kind, indices in zip(KINDS, (choice.livers, choice.tumors)):
         for index in indices:
             old = segments[index]
             if old.terminology or old.name != f"label {old.label}":
                 continue
-            number = f" (label {old.label})" if len(indices) > 1 else ""  # a label may be a part: no "Tumor 2"
+            number = f" (label {old.label})" if len(indices) > 1 else ""  # a label may be a part, so not "Tumor 2"
             segments[index] = _segment(kind, task, old.label, old.layer, number)
     return replace(file, segments=tuple(segments))

@@ -23,25 +23,26 @@ from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
 COLUMNS = ("case", *MODALITIES, "segmentation", "liver", "tumor", ALLOWED)
-#: columns of a CSV that are for training: the reading room and a batch pass over them, so that all take the same list
+#: columns of a CSV for training, which the reading room and a batch ignore, so that all accept the same list
 LABELS = ("grade", "patient", "fold")
 SEPARATOR = re.compile(r"[;|]")
 SEGMENTATION_SUFFIXES = (".seg.nrrd", *SUFFIXES, ".dcm")
-#: in the names of all files and folders that the reading room leaves beside a list, so that none is taken for a case
+#: contained in the names of all files and folders that the reading room writes beside a list, so that none is taken for
+#: a case
 OWN_MARK = ".reactkd"
 
 
 def read_worklist(path: Path, task: Task = HCC_GRADE) -> list[Job]:
-    """Return the jobs of a CSV, of a folder or of a datalist, in its order. A case without a name becomes "case-3".
+    """Return the jobs of a CSV, of a folder or of a datalist, in its order.
+
+    A case without a name is called "case-3" or similar.
 
     CSV: a header, and columns as in `read_table`: case and segmentation, and any of ct, fdg, acetate, liver, tumor,
-    different_patients_ok (yes or no); liver and tumor are organ and lesion too, and have the names of the task. Those
-    of `LABELS`, and others that hold no files, are passed over. Paths are relative to the CSV; several segments are
-    separated by ";" or "|".
-    Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (those of
-    `SUFFIXES`; .seg.nrrd or .dcm too for the segmentation), or DICOM series as folders of these names, in any case of
-    letters.
-    Datalist: see `core.cases.datalist`.
+    different_patients_ok (yes or no); liver and tumor may also be called organ and lesion, or have the names of the
+    task. Columns in `LABELS`, and others without files, are ignored. Paths are relative to the CSV; several segments
+    are separated by ";" or "|". Folder: each folder in it is a case with that name and contains CT, FDG, ACETATE and
+    segmentation files (those of `SUFFIXES`; .seg.nrrd or .dcm too for the segmentation), or DICOM series as folders of
+    these names, in any case of letters. Datalist: see `core.cases.datalist`.
 
     Raises: FileMissing, UsageError (unreadable, without cases, a case named twice, or one image as several files).
     """
@@ -49,7 +50,7 @@ def read_worklist(path: Path, task: Task = HCC_GRADE) -> list[Job]:
 
 
 def read_listed(path: Path, task: Task = HCC_GRADE) -> list[tuple[Job, dict[str, str]]]:
-    """Return what `read_worklist` does, each job with the cells of its row of a CSV."""
+    """Like `read_worklist`, but return each job with the cells of its row of a CSV."""
     path = Path(path)
     if os.path.isdir(path):
         listed = [(_job_of_folder(folder), {}) for folder in sorted(path.iterdir()) if _is_case_folder(folder)]
@@ -74,12 +75,12 @@ def read_listed(path: Path, task: Task = HCC_GRADE) -> list[tuple[Job, dict[str,
 
 
 def has_case_folders(path: Path) -> bool:
-    """True when a folder in `path` is a case: it holds CT, FDG or ACETATE, as files or as folders of DICOM."""
+    """Return True if a folder in `path` is a case: it contains CT, FDG or ACETATE, as files or as DICOM folders."""
     return any(entry.is_dir() for entry in path.iterdir()) and any(job.images for job in read_worklist(path))
 
 
 def _check_names(names: Sequence[str]) -> None:
-    """Raise UsageError for cases whose folders are one on some file system."""
+    """Raise UsageError for cases whose folders would coincide on some file system."""
     counts = Counter(map(on_disk, names))
     twice = sorted({name for name in names if counts[on_disk(name)] > 1})
     if twice:
@@ -117,7 +118,7 @@ def _is_case_folder(folder: Path) -> bool:
 def _job_of_folder(folder: Path) -> Job:
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError:  # as a folder of the system's own, which stands in every volume
+    except OSError:  # such as a system folder, which every volume has
         return Job(folder.name, {}, None)
     images = {m: found for m in Modality if (found := _named(folder, entries, m.value, SUFFIXES)) is not None}
     return Job(folder.name, images, _named(folder, entries, "segmentation", SEGMENTATION_SUFFIXES))
@@ -126,7 +127,7 @@ def _job_of_folder(folder: Path) -> Job:
 def _named(folder: Path, entries: Sequence[Path], stem: str, suffixes: Sequence[str]) -> Path | None:
     """The file `stem` with a suffix, or the folder `stem`: a DICOM series. Raises: UsageError for several."""
     files = {stem + suffix for suffix in suffixes}
-    named = [entry for entry in entries if entry.name.lower() in {stem, *files}]  # to ask a disk for each takes longer
+    named = [entry for entry in entries if entry.name.lower() in {stem, *files}]  # a disk access for each takes longer
     found = [entry for entry in named if (entry.is_file() if entry.name.lower() in files else entry.is_dir())]
     if len(found) > 1:
         text = _("The folder '{case}' holds {files}, of which each may be the {image}; keep one, or give a CSV.")

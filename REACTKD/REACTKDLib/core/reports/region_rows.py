@@ -1,4 +1,4 @@
-"""The rows of a report: a region of the organ, or the topology of the lesions, with all that is said of it."""
+"""The rows of a report: a region of the organ, or the topology of the lesions, with its values."""
 
 from __future__ import annotations
 

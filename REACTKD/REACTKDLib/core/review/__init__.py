@@ -1,1 +1,1 @@
-"""What readers said of the cases of a list, in a file beside it."""
+"""The review: results and readers' marks for the cases of a list, in a file beside it."""

@@ -1,4 +1,4 @@
-"""In which order the cases of a list are shown and gone through, and which of them."""
+"""The order and selection of the cases of a list for display and navigation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ORDERS: tuple[Order, ...] = ("listed", "least certain", "most certain", "finding
 
 @dataclass
 class Arrangement:
-    """What the reader asks of the list.
+    """The reader's settings for the list.
 
-    search: only cases whose name holds it, in any letter case. order: by confidence, the probability of the model's
-    grade, or by how many findings the checks had, most first; cases without an answer, or without a grade, come last.
-    Cases that are equal stay as the list has them.
+    search: only cases whose name contains it, ignoring case. order: by confidence (the probability of the model's
+    grade), or by the number of findings, most first; cases without a result or without a grade are last. Equal cases
+    keep the order of the list.
 
     Example:
         >>> Arrangement("hcc", "least certain").of(rows)
@@ -30,7 +30,7 @@ class Arrangement:
     order: Order = "listed"
 
     def of(self, rows: Sequence[Row]) -> list[Row]:
-        """Return those rows that are asked for, in order."""
+        """Return the selected rows, in order."""
         wanted = self.search.strip().casefold()
         found = [row for row in rows if wanted in row[1].id.casefold()]
         key = _KEYS.get(self.order)

@@ -1,4 +1,4 @@
-"""Two windows of one reader set the same thing, neither having seen the other's: which of the two holds."""
+"""Resolves conflicts: two windows of one reader set the same value without having seen each other's change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Settled:
-    """entry: of "superseded", the value that does not hold. ours_holds: ours is to be set over theirs."""
+    """entry: an entry of "superseded", with the value that is discarded.
+
+    ours_holds: our value is to be written over theirs.
+    """
 
     entry: Mapping[str, Any]
     ours_holds: bool
@@ -50,10 +53,10 @@ def settle(
     part: str,
     value: Mapping[str, Any] | None,
 ) -> Settled | None:
-    """Return what becomes of a value that is about to be set over what another window wrote; None without a conflict.
+    """Return how to resolve a value that would overwrite a change of another window; None without a conflict.
 
-    before: the record that this window had seen last. The later value holds, but for "unaided": the first grade of a
-    reader study was given without the answer, and a second one perhaps with it.
+    before: the record that this window saw last. The later value wins, except for "unaided": the first grade of a
+    reader study was given without the model's result, a second one perhaps with it.
     """
     there = theirs.part(part, reader)
     if there is None or there == before.part(part, reader) or _same(there, value):
@@ -66,5 +69,5 @@ def settle(
 
 
 def _same(a: Mapping[str, Any], b: Mapping[str, Any] | None) -> bool:
-    """Equal but for the time."""
+    """Return True if both are equal except for the time."""
     return b is not None and {**a, "at": None} == {**b, "at": None}

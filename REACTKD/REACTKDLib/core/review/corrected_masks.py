@@ -1,4 +1,4 @@
-"""Where a reader's corrected masks of a list are: found again, saved under names of their own, never over another's."""
+"""The files of a reader's corrected masks: found again, saved under the reader's own names, never over another's."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _SUFFIX = ".seg.nrrd"
 class CorrectedMasks:
     """The files beside one list of the reader of its review. Messages and records name them relative to the review.
 
-    The unnamed reader's lie in the list's folder of corrected masks, those of others in folders of their own in it.
-    Only plain files of a case's own names in the reader's folder are read or written over: a review may have been
-    edited, or come from elsewhere.
+    Those of the unnamed reader are in the list's folder of corrected masks, those of others in subfolders. Only regular
+    files with a case's own names in the reader's folder are read or overwritten: a review may have been edited, or come
+    from elsewhere.
     """
 
     def __init__(self, cases: CaseList, review: Review) -> None:
         self._cases, self._review = cases, review
         named = review.reader != UNNAMED
         self.folder = cases.masks_folder / reader_folder(review.reader) if named else cases.masks_folder
-        self._known: dict[str, tuple[Path, tuple | None]] = {}  # what this window read or wrote, and its stamp then
+        self._known: dict[str, tuple[Path, tuple | None]] = {}  # read or written by this window, and the stamp
         self._listed = {_full(path) for case in cases.cases for path in _files_of(case.job)}
 
     def of(self, case: ListedCase) -> Path | None:
-        """The corrected masks of a case, as recorded, else where they would have been saved; None without any."""
+        """Return the corrected masks of a case: as recorded, else at the usual path; None if there are none."""
         recorded = self._recorded(case)
         if recorded is not None and self._is_own(recorded, case):
             return recorded
@@ -44,7 +44,9 @@ class CorrectedMasks:
         return usual if self._is_own(usual, case) and usual.name not in self._of_others(case) else None
 
     def problem(self, case: ListedCase) -> str:
-        """Why the masks that are recorded of a case are not shown, one sentence; empty when they are, or are none."""
+        """Return why the recorded masks of a case are not shown, in one sentence; empty if they are shown or there are
+        none.
+        """
         if self._review.of(case.id).masks is None:
             return ""
         recorded = self._recorded(case)
@@ -58,12 +60,12 @@ class CorrectedMasks:
         return ""
 
     def job_with_them(self, case: ListedCase) -> Job:
-        """The job of a case, with the corrected masks where there are any, and the segments chosen by hand."""
+        """Return the job of a case, with its corrected masks if any, and the segments chosen by hand."""
         masks = self._review.of(case.id).masks or {}
         return with_masks(case.job, self.of(case), *(tuple(masks.get(key) or ()) for key in ("liver", "tumor")))
 
     def note(self, case: ListedCase) -> None:
-        """This window reads the corrected masks of a case now: it may write over them."""
+        """Note that this window has read the corrected masks of a case, and so may overwrite them."""
         self._note(case, self.of(case))
 
     def _note(self, case: ListedCase, path: Path | None) -> None:
@@ -72,9 +74,10 @@ class CorrectedMasks:
             self._known[case.id] = path, stamp_of(path)
 
     def target(self, case: ListedCase) -> Path:
-        """Where masks are to be saved: over what this window read or wrote, never over what another window did.
+        """Return the path for saving masks: it may replace a file that this window read or wrote, never another
+        window's.
 
-        Raises: OutputNotWritable when the folder leads elsewhere.
+        Raises: OutputNotWritable if the folder leads elsewhere through a link.
         """
         if not self._folder_is_own():
             text = _(
@@ -96,7 +99,7 @@ class CorrectedMasks:
         return {"file": file, **names}
 
     def _recorded(self, case: ListedCase) -> Path | None:
-        """The file that the review names; None for no name that this program gives to masks of the case."""
+        """Return the file that the review records; None if the name is not one of this program's for this case."""
         name = self._recorded_name(case.id)
         return None if name is None else self.folder / name
 
@@ -107,7 +110,7 @@ class CorrectedMasks:
         return name if own and folder == self.folder.relative_to(self._review.path.parent).as_posix() else None
 
     def _is_own(self, path: Path, case: ListedCase) -> bool:
-        """True for a plain file in the folder, no link and no file of the list."""
+        """Return True for a regular file in the folder that is neither a link nor a file of the list."""
         return (
             path.parent == self.folder
             and self._folder_is_own()
@@ -120,15 +123,15 @@ class CorrectedMasks:
     def _folder_is_own(self) -> bool:
         base = self._cases.masks_folder.parent
         inside = self.folder.relative_to(base)
-        if any((base / part).is_symlink() for part in (inside, *inside.parents[:-1])):  # in a circle, for one
+        if any((base / part).is_symlink() for part in (inside, *inside.parents[:-1])):  # such as a circular link
             return False
         try:
-            return self.folder.resolve() == base.resolve() / inside  # no link of another kind either
+            return self.folder.resolve() == base.resolve() / inside  # no other kind of link
         except (OSError, RuntimeError):
             return False
 
     def _of_others(self, case: ListedCase) -> set[str]:
-        """The files that belong, or may come to belong, to other cases, as "a-2" does beside a case "a"."""
+        """Return the files that belong, or may come to belong, to other cases, such as "a-2" beside a case "a"."""
         names = {f"{other.file_name}{_SUFFIX}" for other in self._cases.cases if other.id != case.id}
         recorded = (self._recorded_name(name) for name in self._review.cases if name != case.id)
         return names | {name for name in recorded if name is not None}

@@ -1,4 +1,4 @@
-"""The file of a review as text and back. What is readable of a damaged one is found, whatever else stands in it."""
+"""Reading and writing of the review file. From a damaged file, everything readable is recovered."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from REACTKDLib.core.review.record import CaseReview
 
 SCHEMA = "reactkd-review/1"
 FAMILY = "reactkd-review/"
-_HIGHEST = 2**53  # other programs read JSON's numbers as doubles
+_HIGHEST = 2**53  # other programs read JSON numbers as doubles
 _STATED = re.compile(r'"schema"\s*:\s*"(reactkd-review/[^"\\]{1,20})"')
 
 
 @dataclass(frozen=True)
 class ReviewFile:
-    """What a file says. whole: nothing in it was left out. newer: it is a later version's, and nothing was read."""
+    """The content of a file. whole: nothing was left out. newer: it has a later version, and nothing was read."""
 
     revision: int = 0
     writer: str = ""
@@ -28,7 +28,7 @@ class ReviewFile:
 
 
 def read_review(data: bytes) -> ReviewFile:
-    """Return what can be used of a review file: every part of every case that fits the schema. Raises nothing."""
+    """Return the usable content of a review file: every part of every case that fits the schema. Raises nothing."""
     try:
         twice: list[str] = []
         content = json.loads(data, object_pairs_hook=lambda pairs: _object(pairs, twice))
@@ -40,10 +40,9 @@ def read_review(data: bytes) -> ReviewFile:
 def review_text(
     revision: int, writer: str, cases: Mapping[str, CaseReview], known: dict[str, tuple[CaseReview, str]] | None = None
 ) -> str:
-    """Return the file's text, with a line for each case: readable, and quicker than indented when there are a thousand.
+    """Return the file's text, with one line per case: readable, and faster than indented text for a thousand cases.
 
-    One line that is damaged later does not take the others with it. known: lines of earlier calls, which are taken
-    again for the same records; it is filled.
+    A damaged line does not affect the others. known: lines of earlier calls, reused for unchanged records and updated.
     """
     head = ", ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in (("revision", revision), ("writer", writer)))
     known = {} if known is None else known
@@ -59,7 +58,7 @@ def _line(name: str, record: CaseReview) -> str:
     text = f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(content, ensure_ascii=False, allow_nan=False)}"
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
+    except UnicodeEncodeError:  # a lone surrogate, which must be escaped
         return f"{json.dumps(name)}: {json.dumps(content, allow_nan=False)}"
     return text
 
@@ -82,7 +81,7 @@ def _from_object(content: Any, whole: bool) -> ReviewFile:
     for name, entry in (listed if isinstance(listed, dict) else {}).items():
         record, complete = CaseReview.read(entry)
         whole = whole and complete
-        if complete or record != CaseReview():  # a case whose last mark was taken back is known to have none
+        if complete or record != CaseReview():  # an empty record means that its last mark was removed
             cases[name] = record
     revision, writer = content.get("revision"), content.get("writer")
     numbered = isinstance(revision, int) and not isinstance(revision, bool) and 0 <= revision < _HIGHEST
@@ -92,7 +91,7 @@ def _from_object(content: Any, whole: bool) -> ReviewFile:
 
 
 def _line_by_line(text: str) -> ReviewFile:
-    """The cases whose lines can be read, of a file that as a whole cannot."""
+    """Return the cases whose lines are readable, of a file that cannot be parsed as a whole."""
     stated = _STATED.search(text[:1000])
     if stated is None:
         return ReviewFile()

@@ -1,4 +1,4 @@
-"""What every reader said of every case as a CSV, a row for each reading: for statistics, and for `readers study`."""
+"""The marks of all readers as a CSV with a row for each reading: for statistics, and for `readers study`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _REST = ("model", "model_version")
 
 
 def readers_csv(cases: CaseList, review: Review) -> str:
-    """Return the table: cases in the list's order, readers by name, only those who said something of the case.
+    """Return the table: cases in the list's order, readers by name, only those with marks for the case.
 
-    The unnamed reader's cell is empty. model_grade and p_<class>: the answer that was shown in a study, else that to
-    the masks of this reader; nothing where they have changed since. Answers that a study still hides are among them.
+    The unnamed reader's cell is empty. model_grade and p_<class>: the result that was shown in a study, else that for
+    this reader's masks; empty if these have changed since. Results that a study still hides are included.
     """
     rows = [_row(*reading) for reading in _readings(cases, review)]
     classes = dict.fromkeys(name for row in rows for name in row if name.startswith("p_"))
@@ -30,7 +30,7 @@ def readers_csv(cases: CaseList, review: Review) -> str:
 
 
 def _readings(cases: CaseList, review: Review) -> Iterator[tuple[str, str, CaseReview]]:
-    """(case, reader, record as this reader sees it)."""
+    """Yield (case, reader, record as this reader sees it)."""
     readers = review.readers()
     for case in cases.cases:
         record = review.cases.get(case.id, CaseReview())

@@ -1,4 +1,4 @@
-"""What a review knows of one case: the model's answer, what each reader said, and where the corrected masks are."""
+"""The review's record of one case: the model's result, each reader's marks, and the file of corrected masks."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 State = Literal["to do", "graded", "reviewed"]
 OF_MODEL = ("answer", "failure")
 OF_READER = ("reader", "reviewed", "masks", "comment", "difficulty", "unaided", "aided", "spent")
-#: what may be set and taken back on its own; each is a JSON object with the time "at", or null
+#: parts that can be set and removed separately; each is a JSON object with the time "at", or null
 PARTS = (*OF_MODEL, *OF_READER)
-_ALWAYS_WRITTEN = PARTS[:5]  # the others stand in the file where they are set
+_ALWAYS_WRITTEN = PARTS[:5]  # the others are written only if set
 
 
 @dataclass(frozen=True)
 class CaseReview:
     """One case. Every part is a JSON object as in `review.schema.json`, or None.
 
-    answer: the model's. failure: why it has none. reader: the reader's grade. reviewed: when the case was finished.
-    masks: the file of the corrected masks. comment, difficulty: the reader's. unaided, aided: grade and seconds of a
-    reader study, before and after the answer was shown; spent: seconds of a reading that is not finished.
-    superseded: values that another window's took the place of. other: keys of later versions, kept as they are.
+    answer: the model's result. failure: why there is none. reader: the reader's grade. reviewed: when the case was
+    finished. masks: the file of the corrected masks. comment, difficulty: the reader's. unaided, aided: grade and
+    seconds of a reader study, before and after the result was shown; spent: seconds of an unfinished reading.
+    superseded: values replaced by those of another window. other: keys of later versions, kept unchanged.
 
-    In the file these are of the unnamed reader, and `readers` holds {name: {part: value}} of the others, among them the
-    model's answer to masks of their own. `seen_by` gives the record as one reader sees it.
+    In the file these belong to the unnamed reader, and `readers` contains {name: {part: value}} of the others,
+    including the model's result for their own masks. `seen_by` returns the record as one reader sees it.
     """
 
     answer: Mapping[str, Any] | None = None
@@ -51,14 +51,14 @@ class CaseReview:
 
     @property
     def state(self) -> State:
-        """How far the case is."""
+        """The progress of the case."""
         if self.reviewed is not None:
             return "reviewed"
         return "to do" if self.answer is None else "graded"
 
     @property
     def reader_grade(self) -> str | None:
-        """The reader's grade, None while there is none."""
+        """The reader's grade, None if not given yet."""
         return self.reader["grade"] if self.reader is not None else None
 
     @property
@@ -68,7 +68,7 @@ class CaseReview:
         return None if grade is None else self.answer["probabilities"][grade]
 
     def part(self, part: str, reader: str = UNNAMED) -> Mapping[str, Any] | None:
-        """One of `PARTS` as it is recorded of a reader."""
+        """Return one of `PARTS` as recorded for a reader."""
         return getattr(self, part) if reader == UNNAMED else self.readers.get(reader, {}).get(part)
 
     def with_part(self, part: str, value: Mapping[str, Any] | None, reader: str = UNNAMED) -> CaseReview:
@@ -79,7 +79,7 @@ class CaseReview:
         return replace(self, readers={**self.readers, reader: own if value is None else {**own, part: value}})
 
     def keeps_own_answer(self, reader: str) -> bool:
-        """True when the model's answer for this reader is not that of the masks which the list names."""
+        """Return True if the model's result for this reader is not the one for the masks of the list."""
         return reader != UNNAMED and any(
             (self.part("masks", reader), self.masks, *(self.part(name, reader) for name in OF_MODEL))
         )
@@ -87,7 +87,7 @@ class CaseReview:
     def seen_by(self, reader: str) -> CaseReview:
         """Return the record with a reader's own parts in place of the unnamed reader's.
 
-        The answer is the reader's own where there are masks of their own, else that of the masks of the list.
+        The result is that for the reader's own masks if there are any, else that for the masks of the list.
         """
         if reader == UNNAMED:
             return self
@@ -100,7 +100,7 @@ class CaseReview:
         return replace(self, answer=None, failure=None)
 
     def filled_from(self, before: CaseReview | None) -> CaseReview:
-        """Return the record with what it lacks from an older one."""
+        """Return the record with missing parts taken from an older one."""
         if before is None:
             return self
         names = {**before.readers, **self.readers}
@@ -119,9 +119,9 @@ class CaseReview:
 
     @classmethod
     def read(cls, entry: Any) -> tuple[CaseReview, bool]:
-        """Return what can be used of what `to_dict` wrote, and whether that is all of it. Raises nothing.
+        """Return the usable content of a `to_dict` form, and whether that is all of it. Raises nothing.
 
-        Keys of later versions are kept where they can be written again.
+        Keys of later versions are kept if they can be written again.
         """
         if not isinstance(entry, dict):
             return cls(), False
@@ -139,7 +139,7 @@ class CaseReview:
 
 
 def _usable(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Those parts that fit the schema."""
+    """Return the parts that fit the schema."""
     kept = {part: value for part, value in parts.items() if fits(part, value)}
     if "answer" in kept and not _states_probability(kept["answer"]):
         del kept["answer"]
@@ -147,7 +147,7 @@ def _usable(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _readers_in(entry: Any) -> tuple[dict[str, dict[str, Any]], bool]:
-    """What can be used of "readers", and whether that is all. Keys of later versions are kept."""
+    """Return the usable content of "readers", and whether that is all. Keys of later versions are kept."""
     if not isinstance(entry, dict):
         return {}, False
     readers, whole = {}, True
@@ -164,12 +164,14 @@ def _readers_in(entry: Any) -> tuple[dict[str, dict[str, Any]], bool]:
 
 
 def _states_probability(answer: Mapping[str, Any]) -> bool:
-    """True when the answer names no grade, or one whose probability it states."""
+    """Return True if the result has no grade, or one whose probability it states."""
     return answer["grade"] is None or answer["grade"] in (answer["probabilities"] or {})
 
 
 def failure_of(code: str, reason: str) -> dict[str, Any]:
-    """Return the part "failure": why a case has no answer, with what the sentence was made from, for the panel."""
+    """Return the part "failure": why a case has no result, with the template and values of the sentence, for the
+    panel.
+    """
     return {"code": code, "reason": reason, **({"text": packed(reason)} if isinstance(reason, Text) else {})}
 
 

@@ -1,9 +1,10 @@
 """The review of a list: results and the readers' marks, in one file beside the list, written after each change.
 
-Several readers and several windows may review one list. Each change is one part of one case by one reader, made to
-what the file holds at that moment, so readers and windows do not undo each other; where two windows of one reader
-changed the same thing, the later wins, the earlier is kept in the file ("superseded"), and a notice says so. Of two
-first grades of a reader study the earlier wins: whoever gave the later one may have seen the answer.
+Several readers and several windows may review one list. Each change is one part of one case by one reader, applied to
+the current content of the file, so readers and windows do not undo each other's changes. If two windows of one reader
+change the same value, the later one wins, the earlier one is kept in the file ("superseded"), and a notice reports it.
+Of two first grades in a reader study the earlier wins, since the later one may have been given after seeing the model's
+result.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def now() -> str:
 
 
 def stamp_of(path: Path) -> tuple[int, int, int] | None:
-    """Return what differs once a file was written again; None where there is none."""
+    """Return a stamp that changes whenever a file is written; None if there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -53,19 +54,19 @@ def stamp_of(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-_NOTHING_KNOWN = CaseReview()  # one for all: a list of a thousand cases is asked for every refresh
+_NOTHING_KNOWN = CaseReview()  # shared, since a list of a thousand cases is queried at every refresh
 
 
 class Review:
     """The review of one list, as one of its readers sees it.
 
     reader: whose marks are shown and set; see `read_as`. problem: one sentence while changes cannot be saved, else
-    empty. `take_notices` gives what the user should see once. Every change is kept in memory whatever the disk
-    does, and saved as soon as it can be.
+    empty. `take_notices` returns messages to show once. Every change is kept in memory if the disk fails, and saved as
+    soon as possible.
     """
 
     def __init__(self, path: Path, clock: Callable[[], str] = now) -> None:
-        """Read the review at `path`; there need not be one. Nothing raises: what is wrong is a notice or a problem."""
+        """Read the review at `path`; it need not exist. Nothing is raised: faults become a notice or a problem."""
         self.path = Path(path)
         self.problem = ""
         self.reader = UNNAMED
@@ -74,15 +75,15 @@ class Review:
         self._writer = uuid4().hex[:12]
         self._in_file: dict[str, CaseReview] = {}
         self._records: dict[str, CaseReview] = {}
-        self._lines: dict[str, tuple[CaseReview, str]] = {}  # as they were written last
+        self._lines: dict[str, tuple[CaseReview, str]] = {}  # as last written
         self._seen_records: dict[str, tuple[CaseReview, CaseReview]] = {}  # record -> as this reader sees it
-        self._pending: dict[tuple[str, str, str], Mapping[str, Any] | None] = {}  # of (case, reader, part)
-        self._owed: list[tuple[str, Mapping[str, Any]]] = []  # entries of "superseded" that are not in the file yet
+        self._pending: dict[tuple[str, str, str], Mapping[str, Any] | None] = {}  # by (case, reader, part)
+        self._owed: list[tuple[str, Mapping[str, Any]]] = []  # entries of "superseded" that are not yet in the file
         self._notices: list[str] = []
         self._seen: tuple[int, str] = (0, "")
         self._stamp: tuple[int, int, int] | None = None
         self._newer = self._unreadable = self._opened = False
-        self._damaged: bytes | None = None  # the file as it was read, while what cannot be used of it is only there
+        self._damaged: bytes | None = None  # the content of a damaged file until it was saved elsewhere
         prepare()
         self._take(self._read())
         self._look_again()
@@ -92,32 +93,35 @@ class Review:
 
     @property
     def cases(self) -> Mapping[str, CaseReview]:
-        """What is known of all readers, by case id; of cases that are no longer in the list too."""
+        """The records of all readers, by case id; also of cases that are no longer in the list."""
         return MappingProxyType(self._records)
 
     def read_as(self, reader: str) -> None:
-        """Show and set the marks of this reader from now on; see `readers.reader_name`. Changes stay their setter's."""
+        """Show and set the marks of this reader from now on; see `readers.reader_name`.
+
+        Pending changes keep their reader.
+        """
         self.reader = reader
         self._seen_records = {}
 
     def hide_answers(self, hides: bool) -> None:
-        """Keep the model's answer from the reader until the first grade is given: see `review.study`."""
+        """Hide the model's result from the reader until the first grade is given: see `review.study`."""
         self._hides = hides
 
     def hides_answer(self, case_id: str) -> bool:
-        """True while the reader may not see the model's answer to a case: the one place that decides it."""
+        """Return True while the reader may not see the model's result for a case; decided only here."""
         return self._hides and self.whole(case_id).unaided is None
 
     def of(self, case_id: str) -> CaseReview:
-        """What the reader may see of a case."""
+        """Return what the reader may see of a case."""
         return self.whole(case_id).without_answer() if self.hides_answer(case_id) else self.whole(case_id)
 
     def record(self, case_id: str) -> CaseReview:
-        """Everything that is known of a case, of all readers."""
+        """Return everything that is known of a case, of all readers."""
         return self._records.get(case_id, _NOTHING_KNOWN)
 
     def whole(self, case_id: str) -> CaseReview:
-        """What is known of a case and belongs to the reader, with the model's answer even while it is hidden."""
+        """Return the reader's own record of a case, with the model's result even if it is hidden."""
         record = self.record(case_id)
         known = self._seen_records.get(case_id)
         if known is None or known[0] is not record:
@@ -125,25 +129,25 @@ class Review:
         return known[1]
 
     def readers(self) -> list[str]:
-        """The readers of whom anything is recorded, by name; the unnamed one is ""."""
+        """The readers with any marks, by name; the unnamed one is ""."""
         names = {name for record in self._records.values() for name, own in record.readers.items() if own}
         unnamed = any(record.part(part) for record in self._records.values() for part in OF_READER)
         return sorted(names | ({UNNAMED} if unnamed else set()))
 
     @property
     def unsaved(self) -> int:
-        """How many changes are not in the file yet."""
+        """Number of changes that are not in the file yet."""
         return len(self._pending) + len(self._owed) + (self._damaged is not None)
 
     def take_notices(self) -> list[str]:
-        """Return the sentences for the user since the last call."""
+        """Return the messages for the user since the last call."""
         notices, self._notices = self._notices, []
         return notices
 
     def update(self, case_id: str, own_masks: bool = False, **parts: Mapping[str, Any] | None) -> bool:
-        """Set parts of a case (see `record.PARTS`; None takes one back); return whether they are saved.
+        """Set parts of a case (see `record.PARTS`; None removes one); return whether they are saved.
 
-        own_masks: the model's answer is that to masks which this reader has drawn and not saved yet. The time is added.
+        own_masks: the model's result is for masks that this reader has drawn but not saved yet. The time is added.
 
         Raises: ValueError for another part.
         """
@@ -159,7 +163,7 @@ class Review:
         return self.flush()
 
     def flush(self) -> bool:
-        """Save what is not saved yet; return whether nothing is left to save. Never raises for the disk's sake."""
+        """Save pending changes; return True if none remain. Never raises for disk errors."""
         if self.unsaved and not self._newer:
             try:
                 self._save()
@@ -171,7 +175,7 @@ class Review:
         return not self.unsaved
 
     def refresh(self) -> bool:
-        """Take over what another window wrote; return whether that was anything. Costs one look at the file."""
+        """Load changes of other windows; return whether there were any. Costs one file system check."""
         if self._newer or stamp_of(self.path) == self._stamp:
             return False
         before, read = dict(self._records), self._read()
@@ -186,15 +190,15 @@ class Review:
     # -- the file
 
     def _read(self) -> tuple[tuple[int, str], dict[str, CaseReview]] | None:
-        """(revision, writer) and cases of the file, None where there is none (any more).
+        """(revision, writer) and cases of the file, None if there is none (any more).
 
-        Of a damaged one what is readable is taken, and the whole is kept beside it before it is written again; one of
-        which nothing is readable steps aside. One that cannot be opened, and a newer version's, stay as they are.
+        From a damaged file everything readable is taken, and a copy is kept before it is overwritten; one that is
+        unreadable is moved aside. A file that cannot be opened, or of a newer version, is not changed.
         """
         self._stamp, self._damaged, self._unreadable = stamp_of(self.path), None, False
         try:
             if not stat.S_ISREG(self.path.stat().st_mode):
-                raise OSError  # a pipe would be waited for
+                raise OSError  # reading a pipe could block
             data = self.path.read_bytes()
         except FileNotFoundError:
             return None
@@ -231,7 +235,7 @@ class Review:
             )
 
     def _keep_damaged(self) -> None:
-        """Keep the damaged file beside. Raises: OutputNotWritable, and then it is not written over."""
+        """Save a copy of the damaged file beside it. Raises: OutputNotWritable; it is then not overwritten."""
         if self._damaged is None:
             return
         aside = self._aside()
@@ -244,7 +248,7 @@ class Review:
         )
 
     def _save(self) -> None:
-        """Write what waits into the file as it is now. Raises: Locked, OSError, OutputNotWritable."""
+        """Write pending changes to the current file. Raises: Locked, OSError, OutputNotWritable."""
         with locked(self.path):
             if stamp_of(self.path) != self._stamp:
                 self._take(self._read())
@@ -264,10 +268,10 @@ class Review:
         write_text(self.path, review_text(revision, self._writer, cases, self._lines))
         self._in_file, self._seen, self._stamp = cases, (revision, self._writer), stamp_of(self.path)
 
-    # -- what the file holds, and what waits to go into it
+    # -- the content of the file, and pending changes
 
     def _changed(self, cases: Mapping[str, CaseReview]) -> dict[str, CaseReview]:
-        """`cases` with the changes that wait."""
+        """Return `cases` with the pending changes."""
         changed = dict(cases)
         for (case_id, reader, part), value in self._pending.items():
             changed[case_id] = changed.get(case_id, CaseReview()).with_part(part, value, reader)
@@ -280,17 +284,17 @@ class Review:
         self._records = self._changed(self._in_file)
 
     def _take(self, read: tuple[tuple[int, str], dict[str, CaseReview]] | None) -> None:
-        """Take over what another window wrote; of what is about to be set over it, put it on record."""
+        """Load changes of other windows; record the values that pending changes are about to overwrite."""
         if read is None or read[0] == self._seen:
             return
         before, (self._seen, theirs) = self._in_file, read
-        if self._damaged is not None:  # what it lost is still known here
+        if self._damaged is not None:  # lost records are still in memory
             theirs = {name: record.filled_from(before.get(name)) for name, record in theirs.items()}
         changed = [name for name, record in theirs.items() if self._differs(before.get(name, _NOTHING_KNOWN), record)]
         if changed and self._opened:
             text = _("Another window works on this list; it changed {cases}.").format(cases=quoted(changed, limit=3))
             self._notices.append(text)
-        # This program never removes a case, so one that the file lost is put back.
+        # This program never removes a case, so a case missing from the file is written again.
         self._in_file = {**before, **theirs}
         for key, value in list(self._pending.items()):
             case_id, known = key[0], before.get(key[0], _NOTHING_KNOWN)
@@ -302,7 +306,7 @@ class Review:
                     del self._pending[key]
 
     def _differs(self, before: CaseReview, record: CaseReview) -> bool:
-        """True when this reader would see it, which is not so of what other readers do."""
+        """Return True if the difference is visible to this reader; other readers' marks are not."""
         return before != record and before.seen_by(self.reader) != replace(
             record.seen_by(self.reader), readers=before.readers, superseded=before.superseded
         )

@@ -1,4 +1,4 @@
-"""Which parts of a review can be used: those of the shapes of `review.schema.json`, which can also be written again."""
+"""Validates parts of a review by the shapes of `review.schema.json`, and that they can be written again."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Check = Callable[[Any], bool]
 
 
 def fits(part: str, value: Any) -> bool:
-    """True when `value` is what the schema has for a part ("answer", "reader", ...) other than null."""
+    """Return True if `value` is valid for a part ("answer", "reader", ...) other than null."""
     return is_plain(value) and _object(at=_is_time, **_PARTS[part])(value)
 
 
 def is_superseded(entry: Any) -> bool:
-    """True for an entry of "superseded"."""
+    """Return True for a valid entry of "superseded"."""
     return is_plain(entry) and _object(part=_is_text, value=lambda value: isinstance(value, dict))(entry)
 
 
 def is_plain(value: Any, depth: int = DEEPEST) -> bool:
-    """True for JSON that every program can read again: finite numbers of moderate size, not nested too deep."""
+    """Return True for JSON that every program can read: finite numbers of moderate size, limited nesting."""
     if isinstance(value, dict):
         return depth > 0 and all(isinstance(k, str) and is_plain(v, depth - 1) for k, v in value.items())
     if isinstance(value, list):
@@ -37,7 +37,7 @@ def is_plain(value: Any, depth: int = DEEPEST) -> bool:
 
 
 def as_plain(value: Any, depth: int = DEEPEST) -> Any:
-    """Return `value` as such JSON; what cannot be said in it becomes null or text."""
+    """Return `value` as such JSON; what it cannot represent becomes null or text."""
     if isinstance(value, Mapping):
         return {str(k): as_plain(v, depth - 1) for k, v in value.items()} if depth > 0 else None
     if isinstance(value, (list, tuple)):
@@ -80,7 +80,10 @@ def _list_of(check: Check) -> Check:
 
 
 def _object(**keys: Check) -> Check:
-    """keys: each must be there and pass, those that end with "_" only where they are there; others may be there."""
+    """Return a check for objects.
+
+    keys: each is required and must pass; those ending with "_" are optional; others are allowed.
+    """
 
     def check(value: Any) -> bool:
         if not isinstance(value, dict):

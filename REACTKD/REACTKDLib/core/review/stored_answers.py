@@ -1,7 +1,7 @@
-"""The whole answer to a case of a list, kept beside the list, so that it is there when the case is opened again.
+"""The complete result for a case of a list, stored beside the list for when the case is opened again.
 
-A review holds the grade and its probabilities; regions and their numbers are in a file of each case in the results
-folder, the same that a batch writes. A file is used only where it holds the answer that the review records.
+A review contains the grade and its probabilities; regions and their values are in a file per case in the results
+folder, the same that a batch writes. A file is used only if it matches the result that the review records.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _SAME = ("grade", "probabilities", "uncertain", "inputs", "model", "lesions", "t
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """report: the answer. at: when it was given, as in the review.
+    """A stored result. report: the report. at: its time, as in the review.
 
-    masks_changed: the reader corrected the masks after it. files_changed: an image or mask of the list is newer.
+    masks_changed: the reader has corrected the masks since. files_changed: an image or mask of the list is newer.
     """
 
     report: GradeReport
@@ -35,9 +35,9 @@ class StoredAnswer:
 
 
 class StoredAnswers:
-    """The answers beside a list, each in a file that is written whole or not at all.
+    """The results beside a list, each in a file that is written atomically.
 
-    cases, review: the list and what is known of it, as the present reader sees it.
+    cases, review: the list and its review, as the present reader sees it.
     """
 
     def __init__(self, cases: CaseList, review: Review) -> None:
@@ -45,22 +45,22 @@ class StoredAnswers:
 
     @property
     def folder(self) -> Path:
-        """Where what is of this reader alone is kept: a folder of a named reader's own in the results."""
+        """The folder for this reader's own results: a named reader has a subfolder of the results folder."""
         reader, folder = self._review.reader, self._cases.results_folder
         return folder if reader == UNNAMED else folder / reader_folder(reader)
 
     @property
     def table(self) -> Path:
-        """Where a batch leaves its table, which shows the list as this reader sees it."""
+        """The file of a batch's table, which shows the list as this reader sees it."""
         return self.folder / RESULTS
 
     def file_of(self, case: ListedCase) -> Path:
-        """Where the answer to a case is kept: apart for a reader with masks, and so an answer, of their own."""
+        """Return the file for the result of a case: separate for a reader with own masks, and so an own result."""
         own = self._review.record(case.id).keeps_own_answer(self._review.reader)
         return (self.folder if own else self._cases.results_folder) / f"{case.file_name}.json"
 
     def keep(self, case: ListedCase, report: GradeReport) -> bool:
-        """Write an answer; return whether it could be written."""
+        """Write a result; return whether it could be written."""
         try:
             report.write_json(self.file_of(case))
         except OutputNotWritable:
@@ -68,9 +68,9 @@ class StoredAnswers:
         return True
 
     def of(self, case: ListedCase, files: Iterable[Path] = ()) -> StoredAnswer | None:
-        """Return the answer that was kept; None where there is none, or another than the review records.
+        """Return the stored result; None if there is none, or if it differs from the review's record.
 
-        files: images and masks of the list that it is of. In a reader study there is none until it may be seen.
+        files: its images and masks. In a reader study there is none until it may be seen.
         """
         answer = self._review.of(case.id).answer
         if answer is None:
@@ -87,7 +87,7 @@ class StoredAnswers:
 
 
 def _newer(files: Iterable[Path], at: str) -> bool:
-    """True when a file was written after `at`; a time that cannot be read proves nothing, so it counts as newer."""
+    """Return True if a file was written after `at`; an unreadable time counts as newer, since it proves nothing."""
     try:
         moment = datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
         return any(path.stat().st_mtime > moment + 1.0 for path in files)

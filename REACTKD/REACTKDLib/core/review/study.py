@@ -1,6 +1,6 @@
-"""A reader study on a list: while its file lies beside the list, the model's answer is hidden until a grade is given.
+"""A reader study on a list: while its file is beside the list, the model's result is hidden until a grade is given.
 
-The file holds the seed of the order in which each reader sees the cases; what readers do goes into the review.
+The file holds the seed of the order in which each reader sees the cases; the readings are stored in the review.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _DAMAGED = _(
 
 @dataclass(frozen=True)
 class Study:
-    """A study that is under way. seed: of the order. problem: one sentence where the file is damaged, else empty."""
+    """A running study. seed: of the order. problem: one sentence if the file is damaged, else empty."""
 
     seed: int
     problem: str = ""
 
 
 def read_study(path: Path) -> Study | None:
-    """Return the study whose file is at `path`, None without one. A damaged one hides answers all the same."""
+    """Return the study whose file is at `path`, None if there is none. A damaged file still hides results."""
     try:
         content = json.loads(path.read_bytes())
         seed = content["seed"] if content["schema"] == SCHEMA else None
@@ -44,12 +44,12 @@ def read_study(path: Path) -> Study | None:
 
 
 def start_study(path: Path, seed: int) -> None:
-    """Start a study, or give one that is under way another seed. Raises: OutputNotWritable."""
+    """Start a study, or change the seed of a running one. Raises: OutputNotWritable."""
     write_text(path, json.dumps({"schema": SCHEMA, "seed": seed}) + "\n")
 
 
 def end_study(path: Path) -> None:
-    """End the study; what readers did stays in the review. Raises: OutputNotWritable."""
+    """End the study; the readings stay in the review. Raises: OutputNotWritable."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

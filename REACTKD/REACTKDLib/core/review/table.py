@@ -20,8 +20,8 @@ _REST = (
 def review_csv(cases: CaseList, review: Review, hidden_too: bool = False) -> str:
     """Return the table of the review's reader.
 
-    Probabilities are columns p_<class>, of every class that an answer names. hidden_too: with the answers that a reader
-    study hides.
+    Probabilities are columns p_<class>, for every class in a result. hidden_too: include results that a reader study
+    hides.
     """
     find = review.whole if hidden_too else review.of
     records = [(case.id, find(case.id)) for case in cases.cases]
@@ -45,7 +45,7 @@ def _row(case_id: str, record: CaseReview, classes: Sequence[str]) -> dict[str, 
         "reviewed": _yes(record.reviewed is not None),
         "corrected_masks": _yes(record.masks is not None),
     }
-    if record.failure is not None:  # the last try: an answer that an earlier one gave is not its
+    if record.failure is not None:  # the last attempt failed: an earlier result is not shown
         return row | {"error": record.failure["code"], "reason": record.failure["reason"]}
     answer = record.answer
     if answer is None:

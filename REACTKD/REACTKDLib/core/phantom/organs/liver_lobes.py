@@ -149,7 +149,7 @@ class _Tree:
             step = step + self.rng.normal(0, 0.22, 3)
             step /= np.linalg.norm(step)
             following = place + 12 * step
-            if self.solid.depth(*(following * self.frame.scale)[:, None])[0] < 4.0:  # but for the bending, some mm
+            if self.solid.depth(*(following * self.frame.scale)[:, None])[0] < 4.0:  # up to the deformation of some mm
                 return
             thinner = max(0.93 * radius, 0.8)
             self.walk([place, following], [radius, thinner])
