@@ -1,5 +1,5 @@
-"""Grading in a process of its own, so that the program that asks for it stays free: see `client.WorkerClient`.
+"""Grading in a separate process, so that the calling application stays responsive: see `client.WorkerClient`.
 
-In an application the main thread holds Python's lock while it waits for the user, so threads beside it starve and long
-calls block its windows. A process has a lock of its own, and can be ended.
+In an application the main thread holds Python's interpreter lock while it waits for the user, so other threads starve
+and long calls block the windows. A process has its own lock, and can be killed.
 """

@@ -1,4 +1,4 @@
-"""Answers of the worker: what each job is answered by, and how it is read back."""
+"""The worker's replies: the reply to each kind of job, and how it is read back."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class GradeAnswer:
-    """One grade. report: with every finding, on masks and images too. encoder_calls: images encoded for this answer.
+    """The result of a grading.
 
-    key: of the open case. read_anew: False when the images were found encoded already. labels: of the regions, in
-    `box` of the reference grid, which has `shape` and `ijk_to_ras`. nodes: of `regions`.
+    report: with every finding, including those on masks and images. encoder_calls: images encoded for it.
+
+    key: of the open case. read_anew: False if the images were already encoded. labels: of the regions, in `box` of the
+    reference grid, which has `shape` and `ijk_to_ras`. nodes: of `regions`.
     """
 
     key: str
@@ -45,7 +47,7 @@ class GradeAnswer:
 
     @classmethod
     def of(cls, result: GradeResult, key: str, calls: int, read_anew: bool) -> GradeAnswer:
-        """Return the answer that says a result."""
+        """Return the reply for a result."""
         regions = result.regions
         place = regions.box, regions.labels.shape, regions.ijk_to_ras
         return cls(key, result.report, calls, read_anew, regions.labels[regions.box], *place, regions.regions)
@@ -58,7 +60,7 @@ class GradeAnswer:
         return self.__dict__["regions"]
 
     def regions_steps(self) -> Iterator[None]:
-        """Make `regions` in steps of about a hundredth of a second, for a caller whose window must not be silent."""
+        """Build `regions` in steps of about a hundredth of a second, so that the caller's window stays responsive."""
         labels = yield from laid_out(self.labels, self.box, self.shape, self.labels.dtype)
         self.__dict__["regions"] = RegionSet(labels, self.ijk_to_ras, self.nodes)
 
@@ -67,7 +69,7 @@ class GradeAnswer:
 class Drawing:
     """The voxel map of a grade. voxel_map: float32 (d, h, w), 0 to 1, of `box` on the reference grid, 0 outside it.
 
-    scale: what 1 stands for, logits per ml.
+    scale: the value of 1, logits per ml.
     """
 
     key: str
@@ -84,7 +86,7 @@ class Drawing:
 
 @dataclass(frozen=True, eq=False)
 class Surfaces:
-    """The regions of a grade as they stand in 3D. surfaces: by the region's label."""
+    """The surfaces of the regions of a grade. surfaces: by the region's label."""
 
     key: str
     surfaces: Mapping[int, Surface]
@@ -95,7 +97,7 @@ class Surfaces:
     ) -> Surfaces:
         """Draw the regions of a result; `check` is called before each and may raise.
 
-        drawn: what was drawn of this result before; the rest is added to it.
+        drawn: surfaces already drawn of this result; the others are added.
         """
         from REACTKDLib.core.masks.surface import surface_of
 
@@ -108,7 +110,7 @@ class Surfaces:
 
 
 Answer = GradeAnswer | Drawing | Surfaces | FilesRead | tuple[Edit, ...] | tuple[Finding, ...]
-#: what answers a job; others are answered by None
+#: reply type of each job; others are answered by None
 _ANSWERS = {
     **dict.fromkeys((jobs.GradeFiles, jobs.GradeArrays, jobs.Regrade, jobs.WhatIf), GradeAnswer),
     **dict.fromkeys((jobs.MendMasks, jobs.SplitMask), tuple[Edit, ...]),
@@ -120,5 +122,5 @@ _ANSWERS = {
 
 
 def answer_from(message: Mapping[str, Any] | None, job: jobs.Job, folder: Path) -> Answer | None:
-    """Return the answer to a job that a message describes. Raises: what `read_message` raises for a broken one."""
+    """Return the reply to a job from a message. Raises: what `read_message` raises for a broken one."""
     return None if message is None else read_message(_ANSWERS[type(job)], message, folder)

@@ -1,6 +1,7 @@
-"""Arrays through files: written in slabs, so that the writer can do other things in between, and mapped by the reader.
+"""Exchange of arrays through files: written in slabs, so that the writer can do other work in between, and
+memory-mapped by the reader.
 
-They are written by plain writes and never through a memory map: a full disk is then an error and not a crash.
+They are written with ordinary writes, not through a memory map, so that a full disk is an error and not a crash.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.text import tr as _
 
 SLAB_BYTES = 8 * 2**20
-STEP_VOXELS = 100_000  # of a part that goes to pages of memory never touched before, which is what takes the time
+STEP_VOXELS = 100_000  # voxels of a part per step; writing to new memory pages takes most of the time
 
 
 def slabs(array: np.ndarray) -> Iterator[slice]:
@@ -42,9 +43,9 @@ def write_slabs(path: Path, array: np.ndarray) -> Iterator[None]:
 def laid_out(
     part: np.ndarray, box: Box, shape: tuple[int, ...], dtype: np.dtype | type
 ) -> Generator[None, None, np.ndarray]:
-    """Return an array (D, H, W) of zeros that holds `part` in `box`, in steps of about a hundredth of a second.
+    """Return an array (D, H, W) of zeros that contains `part` in `box`, in steps of about a hundredth of a second.
 
-    Pages outside the box are never touched and cost nothing.
+    Memory pages outside the box are never written and cost nothing.
     """
     array = np.zeros(shape, dtype=dtype)
     rows = max(1, STEP_VOXELS * len(part) // max(1, part.size))
@@ -63,7 +64,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Return the array of a file, mapped read-only. Raises: HandOverDamaged when it is not one."""
+    """Return the array of a file, mapped read-only. Raises: HandOverDamaged if it is not an array."""
     with _whole():
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
@@ -71,7 +72,7 @@ def read_array(path: Path) -> np.ndarray:
 def write_mask(path: Path, mask: np.ndarray) -> str:
     """Write a bool array of any shape, one bit a voxel, and return the SHA-256 of the bits.
 
-    The shape goes with the message. Raises: NoScratchSpace.
+    The shape is sent in the message. Raises: NoScratchSpace.
     """
     packed = np.packbits(mask)
     write_array(path, packed)
@@ -81,12 +82,12 @@ def write_mask(path: Path, mask: np.ndarray) -> str:
 def read_mask(path: Path, shape: tuple[int, ...], expected: str = "") -> np.ndarray:
     """Return the bool array that `write_mask` wrote. expected: the SHA-256 that it returned; "" leaves it unchecked.
 
-    Raises: HandOverDamaged when it is not that array.
+    Raises: HandOverDamaged if it differs.
     """
     count = int(np.prod(shape))
     with _whole():
         packed = np.load(path, allow_pickle=False)
-        if packed.ndim != 1 or packed.size != -(-count // 8):  # unpackbits would fill up or cut in silence
+        if packed.ndim != 1 or packed.size != -(-count // 8):  # unpackbits would silently pad or cut
             raise ValueError(packed.shape)
         if expected and sha256(packed).hexdigest() != expected:
             raise ValueError(expected)
@@ -104,7 +105,7 @@ def _whole() -> Iterator[None]:
 
 
 def no_space(error: OSError) -> NoScratchSpace:
-    """Return the error for a temporary folder that takes no more."""
+    """Return the error for a temporary folder without space."""
     text = _(
         "The temporary folder cannot be written ({reason}); free some space there, or set "
         "another temporary folder, and grade again."

@@ -1,4 +1,4 @@
-"""Grading the cases of a list one after the other in a worker, going on past those that fail."""
+"""Grades the cases of a list one after the other in a worker, continuing after failures."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ _KEY = "batch"
 
 
 class BatchRun:
-    """One run. state: 'running', 'canceling', 'done' or 'canceled'. done: cases that are through; failed: of those.
+    """One run.
 
-    cases: the list. fraction: of the whole, 0 to 1. doing: what is being done. Each case leaves its answer, or why it
-    has none, in the review, its answer where `StoredAnswers` keeps it, and results.csv with a row for each case.
+    state: 'running', 'canceling', 'done' or 'canceled'. done: number of processed cases; failed: how many of them
+    failed.
+
+    cases: the list. fraction: of the whole, 0 to 1. doing: the current step. For each case, the result or the reason of
+    its failure is stored in the review, the full result in `StoredAnswers`, and a row in results.csv.
     """
 
     def __init__(
@@ -40,7 +43,10 @@ class BatchRun:
         again: bool = False,
         changed: Callable[[], Any] = lambda: None,
     ) -> None:
-        """files_of: the files of a case, with corrected masks. again: also cases that have an answer that holds."""
+        """files_of: returns the files of a case, with corrected masks.
+
+        again: also process cases with a valid result.
+        """
         self._dispatcher, self.cases, self._review = dispatcher, cases, review
         self._stored = StoredAnswers(cases, review)
         self._files_of, self._model, self._changed = files_of, model, changed
@@ -51,23 +57,23 @@ class BatchRun:
         self.problem = ""
         self._part = 0.0
         self._ticket: int | None = None
-        self._asked: tuple = ()  # the files of the case that is being graded, as they were then
+        self._asked: tuple = ()  # stamps of the files of the current case when its job started
         self.state = "running"
         self._next()
 
     @property
     def running(self) -> bool:
-        """True until the last case is through or the run is stopped."""
+        """True until the last case is done or the run is stopped."""
         return self.state in ("running", "canceling")
 
     @property
     def fraction(self) -> float:
-        """How much is done, 0 to 1."""
+        """The fraction done, 0 to 1."""
         return 1.0 if not self.total else min(1.0, (self.done + self._part) / self.total)
 
     @property
     def summary(self) -> str:
-        """What came of it, in some sentences."""
+        """The outcome, in a few sentences."""
         if not self.total:
             return _("Every case of the list has a grade already.")
         sentences = [
@@ -86,7 +92,7 @@ class BatchRun:
         return joined(sentences)
 
     def cancel(self) -> None:
-        """Stop within a second; what is done stays."""
+        """Stop within a second; finished cases are kept."""
         if self.state == "running":
             self.state = "canceling"
             if self._ticket is not None:
@@ -108,14 +114,14 @@ class BatchRun:
         self.doing, self._part = case.id, 0.0
         self._asked = self._stamp(case)
         job = GradeFiles(_KEY, self._files_of(case), self._model)
-        # In the background: opening a case for the reader goes before.
+        # In the background, since opening a case for the reader has priority.
         self._ticket = self._dispatcher.submit(
             job, lambda event: self._ended(case, event), self._heard, background=True
         )
         self._changed()
 
     def _heard(self, fraction: float, _text: str) -> None:
-        self._part = max(self._part, fraction)  # one that gave way starts over
+        self._part = max(self._part, fraction)  # a job that yielded starts over
         self._changed()
 
     def _ended(self, case: ListedCase, event: events.Event) -> None:
@@ -124,7 +130,7 @@ class BatchRun:
             self._next()
             return
         if self.state == "running" and self._stamp(case) != self._asked:
-            self._next()  # its masks were saved meanwhile: the same case again
+            self._next()  # its masks were saved meanwhile: grade the same case again
             return
         if isinstance(event, events.JobFailed):
             self.failed += 1
@@ -138,13 +144,13 @@ class BatchRun:
         self._next()
 
     def _stamp(self, case: ListedCase) -> tuple:
-        """What differs once other masks of a case are to be graded."""
+        """Return a stamp that changes if other masks of a case are to be graded."""
         files = self._files_of(case)
         masks = [path for path in (files.segmentation, *(files.mask_files or ())) if path is not None]
         return files, [path.stat().st_mtime_ns if path.is_file() else None for path in masks]
 
     def _record_failure(self, case: ListedCase, event: events.JobFailed) -> None:
-        """Keep why, and let no report of an earlier run pass for one of this."""
+        """Record the reason, and move an earlier run's report aside so that it is not taken for this run's."""
         self._review.update(case.id, failure=failure_of(event.code, event.message))
         file = self._stored.file_of(case)
         set_aside(file.parent, [file.name])

@@ -1,4 +1,4 @@
-"""The way to a worker that never waits: `submit` a job, `poll` for events from a timer, `cancel`, `close`."""
+"""A non-blocking client of the worker: `submit` a job, `poll` for events from a timer, `cancel`, `close`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import Job, handed_over, to_message
 from REACTKDLib.core.worker.process import NO_SPACE_STATUS, WorkerProcess
 
-STOP_GRACE_S = 0.7  # then the process is ended, so that a stop takes less than a second
+STOP_GRACE_S = 0.7  # then the process is killed, so that a stop takes less than a second
 START_S = 60.0
 
 DIED = _("The grading process ended unexpectedly, perhaps for lack of memory; grade again to restart it.")
@@ -39,16 +39,16 @@ class _Entry:
     ticket: int
     job: Job
     background: bool
-    stop_at: float | None = None  # when the process is ended for it
-    again: bool = False  # stopped to let another pass; comes back
+    stop_at: float | None = None  # time at which the process is killed for it
+    again: bool = False  # stopped for another job; will be submitted again
 
 
 class WorkerClient:
-    """One worker process, started when the first job is submitted. No call waits, but `close`, for a moment.
+    """One worker process, started with the first job. No call blocks, except `close` for a moment.
 
     python, environment: of the process, instead of what `interpreter` finds. runner: 'module:name' of a factory of
-    student runners. scratch_parent: where the private folder is made, instead of the system's temporary folder.
-    clock: seconds.
+    student runners. scratch_parent: parent of the private folder, instead of the system's temporary folder. clock:
+    seconds.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class WorkerClient:
     def scratch(self) -> ScratchFolder:
         """The private folder, made on first use; arrays of jobs are written there. Raises: NoScratchSpace.
 
-        Systems clean their temporary folders: one that was taken away in the meantime is replaced, by another name.
+        Systems clean their temporary folders: if the folder was removed meanwhile, a new one replaces it.
         """
         if self._scratch is not None and not self._scratch.path.is_dir():
-            self._drop_process()  # it was given that folder
+            self._drop_process()  # it uses the removed folder
             self._fail_running("no-scratch-space", FOLDER_GONE)
             self._scratch.remove()
             self._scratch = None
@@ -94,19 +94,19 @@ class WorkerClient:
 
     @property
     def busy(self) -> bool:
-        """True while a job that somebody waits for is running or waiting; reading ahead does not count."""
+        """True while a foreground job is running or waiting; prefetching does not count."""
         return any(not entry.background for entry in self._entries())
 
     @property
     def process_id(self) -> int | None:
-        """Of the process, None when there is none."""
+        """The id of the process, None if there is none."""
         return self._process.pid if self._process is not None else None
 
     def submit(self, job: Job, background: bool = False) -> int:
-        """Take a job and return its ticket at once; `poll` returns whatever fails.
+        """Submit a job and return its ticket at once; failures are reported by `poll`.
 
-        background: gives way to every other job, by starting over later; of several of a kind that wait, only the last
-        is of use, and the others end as canceled.
+        background: yields to every other job and starts over later; of several waiting jobs of a kind only the last is
+        useful, and the others end as canceled.
         """
         if background:
             for entry in [e for e in self._waiting if e.background and type(e.job) is type(job)]:
@@ -131,16 +131,16 @@ class WorkerClient:
         return events
 
     def cancel(self, ticket: int | None = None) -> None:
-        """Stop a job, or all that somebody waits for. `poll` tells when it has ended, within a second.
+        """Stop a job, or all foreground jobs. `poll` reports the end within a second.
 
-        A job that does not stop by itself is ended with its process; then open cases are lost.
+        If a job does not stop by itself, its process is killed; open cases are then lost.
         """
         for entry in self._entries():
             if ticket == entry.ticket or (ticket is None and not entry.background):
                 self._stop(entry)
 
     def close(self) -> None:
-        """End the process and remove the folder. Jobs that were open end without an event. May be called twice."""
+        """End the process and remove the folder. Open jobs end without an event. May be called twice."""
         self._waiting.clear()
         self._running = None
         self._drop_process()
@@ -152,7 +152,7 @@ class WorkerClient:
             self._scratch = None
         _open_clients.discard(self)
         if not _open_clients:
-            atexit.unregister(_close_all)  # it would keep this module alive when a newer one takes its place
+            atexit.unregister(_close_all)  # otherwise it would keep this module alive after a reload
 
     def _entries(self) -> list[_Entry]:
         return [*([self._running] if self._running else []), *self._waiting]
@@ -166,7 +166,7 @@ class WorkerClient:
             self._send({"stop": entry.ticket})
 
     def _advance(self) -> None:
-        """Hand the next job to the process when it is free; start it when there is none."""
+        """Send the next job to the process if it is idle; start the process if there is none."""
         if self._running is not None or not self._waiting:
             return
         if self._process is None:
@@ -194,7 +194,7 @@ class WorkerClient:
         try:
             for line in self._process.new_lines():
                 self._take(json.loads(line, object_hook=unpacked))
-        except Exception as error:  # whatever was wrong with it
+        except Exception as error:  # whatever the fault
             log_unforeseen(error, "an answer of the worker")
             self._drop_process()
             self._fail_running("worker-garbled", GARBLED)
@@ -267,13 +267,13 @@ class WorkerClient:
             self._end(entry, JobFailed(entry.ticket, code, message))
 
     def _end(self, entry: _Entry, event: Event) -> None:
-        """Report the end of a job, and remove the files it was handed."""
+        """Report the end of a job, and remove the files handed over with it."""
         self._events.append(event)
         if self._scratch is None:
             return
         self._litter.update(self._scratch.path / file for file in handed_over(entry.job))
         for path in list(self._litter):
-            with suppress(OSError):  # Windows keeps what the worker has mapped; the next end tries again
+            with suppress(OSError):  # Windows keeps files that the worker has mapped; the next end tries again
                 path.unlink(missing_ok=True)
                 self._litter.discard(path)
 

@@ -1,4 +1,4 @@
-"""One worker for several callers: each is called back for its own jobs, whoever polls."""
+"""Shares one worker among several callers: each is called back for its own jobs, whoever polls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Callbacks:
 
 
 class JobDispatcher:
-    """Hands the events of a `WorkerClient` to those who submitted the jobs. client: made when not given."""
+    """Passes the events of a `WorkerClient` to the submitters of the jobs. client: created by default."""
 
     def __init__(self, client: WorkerClient | None = None) -> None:
         self.client = client or WorkerClient()
@@ -29,7 +29,7 @@ class JobDispatcher:
 
     @property
     def waiting(self) -> bool:
-        """True while any job has not ended."""
+        """True while any job is open."""
         return bool(self._callbacks)
 
     def submit(self, job: Job, on_end: OnEnd, on_progress: OnProgress | None = None, background: bool = False) -> int:
@@ -43,7 +43,7 @@ class JobDispatcher:
         self.client.cancel(ticket)
 
     def poll(self) -> None:
-        """Call back for what has happened; call it from a timer."""
+        """Call back for new events; call it from a timer."""
         for event in self.client.poll():
             if isinstance(event, WorkerDied):
                 continue  # each open job ends with JobFailed

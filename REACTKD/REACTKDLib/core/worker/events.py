@@ -1,4 +1,7 @@
-"""What `WorkerClient.poll` reports. Every ticket ends with exactly one of JobDone, JobFailed or JobCanceled."""
+"""The events that `WorkerClient.poll` returns.
+
+Every ticket ends with exactly one of JobDone, JobFailed or JobCanceled.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ class JobProgress:
 
 @dataclass(frozen=True, eq=False)
 class JobDone:
-    """result: what the job's class names as its answer."""
+    """result: of the reply type stated in the job's class."""
 
     ticket: int
     result: Any
@@ -34,7 +37,7 @@ class JobFailed:
 
 @dataclass(frozen=True)
 class JobCanceled:
-    """The ticket was stopped; it left nothing."""
+    """The job was stopped; it left nothing behind."""
 
     ticket: int
 
@@ -43,7 +46,7 @@ class JobCanceled:
 class WorkerDied:
     """The process ended by itself. Open tickets fail after this; the next job starts a new process.
 
-    Cases that were open are lost: `Regrade`, `WhatIf` and `Draw` fail with case-not-open until one is graded anew.
+    Open cases are lost: `Regrade`, `WhatIf` and `Draw` fail with case-not-open until one is graded again.
     """
 
     message: str

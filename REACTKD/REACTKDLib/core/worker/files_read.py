@@ -1,4 +1,4 @@
-"""A case that was read from its files to be shown."""
+"""A case read from its files for display."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BRIGHT_PERCENT = 99.5
 class ImageRead:
     """array: (D, H, W). window: lowest and highest value to show. findings: of its file.
 
-    Those of the segmentation's file are with the reference image.
+    Findings on the segmentation's file are with the reference image.
     """
 
     array: np.ndarray
@@ -36,7 +36,7 @@ class ImageRead:
 
 @dataclass(frozen=True, eq=False)
 class LayerRead:
-    """Label values of one layer of the segmentation, cut to the voxels in use; no layer for an empty one.
+    """Label values of one layer of the segmentation, cut to the voxels in use; an empty layer is left out.
 
     corner: (k, j, i) of the first voxel on the segmentation's grid.
     """
@@ -48,11 +48,11 @@ class LayerRead:
 
 @dataclass(frozen=True, eq=False)
 class FilesRead:
-    """What `core.cases.open_job.read_job` found. segments: in the file's order; livers, tumors: indices into them.
+    """The result of `core.cases.open_job.read_job`. segments: in the file's order; livers, tumors: indices into them.
 
-    grid: of the segmentation, exactly that of the reference image where the two differ by rounding only; None without.
+    grid: of the segmentation, or exactly that of the reference image if they differ by rounding only; None without one.
 
-    problem: why there are no masks, or which are not known, one sentence.
+    problem: why there are no masks, or which roles are unknown, one sentence.
     """
 
     images: Mapping[Modality, ImageRead]
@@ -66,7 +66,7 @@ class FilesRead:
 
     @classmethod
     def of(cls, read: JobFiles) -> FilesRead:
-        """Return what is to be shown of the files of a job."""
+        """Return the content of a job's files for display."""
         images, masks = {}, read.segmentation
         for modality, volume in read.volumes.items():
             window = LIVER_WINDOW if modality is Modality.CT else _bright(volume)
@@ -97,7 +97,7 @@ def _grid_of(segmentation: Segmentation, reference: Volume) -> Grid:
 
 
 def _bright(volume: Volume) -> tuple[float, float]:
-    """From nothing to what only few voxels pass: a PET's brightest voxel is often the bladder."""
+    """Return the window from 0 to a value that few voxels exceed: a PET's brightest voxel is often the bladder."""
     values = volume.array.ravel()
     top = float(np.percentile(values[:: max(1, values.size // 1_000_000)], _BRIGHT_PERCENT))
     return 0.0, top if top > 0 else 1.0

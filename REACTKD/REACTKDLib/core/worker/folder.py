@@ -1,4 +1,4 @@
-"""A private folder for the arrays of one client, and the removal of folders whose owners are gone."""
+"""The private folder for a client's arrays, and removal of folders whose owners have ended."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ LOCK = "in-use.lock"
 
 
 class ScratchFolder:
-    """A folder of mode 0700 in the system's temporary folder. Names in it are numbers: they tell nothing of a patient.
+    """A folder of mode 0700 in the system's temporary folder. Names in it are numbers, so they contain no patient data.
 
-    Its lock file is held as long as the owner lives, by the system: a folder whose lock is free is a dead owner's.
+    The operating system holds the lock on its lock file while the owner lives: a folder with a free lock belongs to a
+    dead owner.
     """
 
     def __init__(self, parent: Path | str | None = None) -> None:
@@ -29,16 +30,16 @@ class ScratchFolder:
             self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
             self._lock = _locked(self.path / LOCK)
             if self._lock is not None:
-                break  # else another owner, cleaning up, was faster; or the file system knows no locks
+                break  # else another owner's cleanup was faster; or the file system has no locks
         self._count = 0
 
     def new_name(self) -> str:
-        """Return the name of a file that is not there yet."""
+        """Return an unused file name."""
         self._count += 1
         return f"{self._count}.npy"
 
     def discard(self, names: Iterable[str]) -> None:
-        """Remove files that nobody needs; those that are gone are no fault."""
+        """Remove files that are no longer needed; missing ones are ignored."""
         for name in names:
             with suppress(OSError):
                 (self.path / name).unlink()
@@ -52,16 +53,16 @@ class ScratchFolder:
 
 
 def remove_stale(parent: Path) -> None:
-    """Remove the folders of owners that ended without doing it themselves."""
+    """Remove the folders of owners that ended without cleaning up."""
     for folder in parent.glob(f"{PREFIX}*"):
         remove_abandoned(folder)
 
 
 def remove_abandoned(folder: Path) -> bool:
-    """Remove a folder whose owner is gone, and say so; one that is owned, or being made, stays."""
+    """Remove a folder whose owner has ended, and return True; a folder that is owned or being created is kept."""
     with suppress(OSError):
         if not (folder / LOCK).is_file():
-            return False  # another owner has just made it and locks it next
+            return False  # another owner has just created it and will lock it next
         lock = _locked(folder / LOCK)
         if lock is not None:
             lock.close()
@@ -71,7 +72,10 @@ def remove_abandoned(folder: Path) -> bool:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder and what is in it. The lock goes last: what Windows still keeps is found again by it."""
+    """Remove a folder and its content.
+
+    The lock file is removed last, so that files still in use on Windows are found again by it.
+    """
     with suppress(OSError):
         for entry in folder.iterdir():
             if entry.is_dir():
@@ -85,7 +89,9 @@ def remove_folder(folder: Path) -> None:
 
 
 def _locked(path: Path) -> IO[bytes] | None:
-    """Return the open file with the system's lock on it; None when somebody else holds it, or where none can be."""
+    """Return the open file with the system's lock on it; None if another process holds it, or if locks are
+    unsupported.
+    """
     file = path.open("a+b")
     with suppress(OSError):
         if lock_descriptor(file.fileno()):

@@ -1,4 +1,4 @@
-"""What the worker holds, a model and up to two open cases, and how it does each job."""
+"""Executes the worker's jobs; holds a model and up to two open cases."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from REACTKDLib.core.worker.mending import mended, split
 from REACTKDLib.core.worker.reading import case_from_files, masks_from_files, placed_mask
 from REACTKDLib.core.worker.wire import write_message
 
-HELD = 2  # the case on the screen, and the next one
+HELD = 2  # the current case, and the next one
 _READ_AHEAD = "\x1fread-ahead"
 
 
 class _Loaded(NamedTuple):
-    """A model as its folder was when it was read: the same folder may hold a newer training by now."""
+    """A model, with its folder's state when it was loaded: the folder may contain a newer training by now."""
 
     model: jobs.Model
     sha256: str | None
@@ -51,9 +51,9 @@ class _Loaded(NamedTuple):
 
 
 class JobHandler:
-    """Does jobs one after the other. folder: where arrays come and go. new_name: of a file in it.
+    """Executes jobs one after the other. folder: for arrays in and out. new_name: returns a new file name in it.
 
-    make_runner: as `Grader` takes it, or None.
+    make_runner: see `Grader`, or None.
     """
 
     def __init__(self, folder: Path, new_name: Callable[[], str], make_runner: Callable | None = None) -> None:
@@ -63,12 +63,12 @@ class JobHandler:
         self._grader: tuple[_Loaded, Grader] | None = None
         self._held: OrderedDict[str, tuple[_Loaded, Session]] = OrderedDict()
         self._last: dict[str, GradeResult] = {}
-        self._ahead: tuple[GradeResult, str, dict[int, Surface]] | None = None  # surfaces that will be asked for
+        self._ahead: tuple[GradeResult, str, dict[int, Surface]] | None = None  # surfaces that the panel will request
 
     def do(self, job: jobs.Job, on_progress: OnProgress, is_canceled: IsCanceled) -> dict[str, Any] | None:
-        """Do one job and return the message of its answer.
+        """Execute one job and return the message of its reply.
 
-        Raises: ReactkdError in its kinds; Canceled when is_canceled() says so; MemoryError, OSError, ImportError.
+        Raises: ReactkdError of any kind; Canceled if is_canceled(); MemoryError, OSError, ImportError.
         """
 
         def check() -> None:
@@ -79,9 +79,9 @@ class JobHandler:
         return None if answer is None else write_message(answer, self._folder, self._new_name(), check)
 
     def draw_ahead(self, is_wanted: Callable[[], bool]) -> None:
-        """Draw surfaces of the last answer, which the panel asks for next, until is_wanted() tells of another job.
+        """Draw surfaces of the last result, which the panel requests next, until is_wanted() reports another job.
 
-        So that they are there when the numbers are on the screen. Raises: what drawing raises.
+        They are then ready when the numbers are shown. Raises: what drawing raises.
         """
 
         def check() -> None:
@@ -143,7 +143,7 @@ class JobHandler:
         return None
 
     def _export_dicom(self, key: str, source: Path, folder: Path) -> None:
-        """As the command grade --dicom does."""
+        """Like the command `grade --dicom`."""
         from REACTKDLib.core.reports.dicom_export import check_exportable, on_slices, write_dicom_results
 
         case, result = self._open_case(key).case, self._last[key]
@@ -168,7 +168,7 @@ class JobHandler:
         check()
         keep_specks = any(mask.keep_specks for mask in masks)
         held = self._held[key]
-        self._drop(key)  # who stops in between still shows the answer before, and must be told nothing of these masks
+        self._drop(key)  # after a stop the former result is still shown, and must not refer to these masks
         self._held[new_key] = held
         session.correct(drawn.liver, drawn.tumor, keep_specks, drawn.lesions, drawn.findings)
         check()
@@ -184,7 +184,7 @@ class JobHandler:
         return self._last[key]
 
     def _read_ahead(self, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled) -> None:
-        """Hold a case that nobody asked for yet; one that is held already keeps its key, whose owner may use it."""
+        """Open a case in advance; one that is already open keeps its key, which its owner may use."""
         loaded = _Loaded.now(model)
         if not any(known == loaded and session.serves(case) for known, session in self._held.values()):
             self._open(_READ_AHEAD, case, model, on_progress, is_canceled)
@@ -192,7 +192,10 @@ class JobHandler:
     def _open(
         self, key: str, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled
     ) -> tuple[int, bool]:
-        """Hold `case` as `key`, encoded: found among the held ones if possible. Returns encoder calls, read anew."""
+        """Open `case` as `key`, encoded; reuse an open one if possible.
+
+        Returns encoder calls, and whether it was read anew.
+        """
         loaded = _Loaded.now(model)
         for name, (known, session) in list(self._held.items()):
             if known == loaded and session.adopt(case):

@@ -1,4 +1,4 @@
-"""Which Python runs the worker, and with which environment."""
+"""Selects the Python interpreter and the environment of the worker."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MAX_THREADS = 8
 
 
 def find_python() -> str:
-    """Return the interpreter that sees the packages of this process.
+    """Return an interpreter with the packages of this process.
 
-    That is `sys.executable`, unless an application embeds Python: then it is Slicer's own PythonSlicer, on the path or
-    beside the application. Raises: WorkerNotStarted when there is none.
+    This is `sys.executable`, unless an application embeds Python: then Slicer's PythonSlicer, on the path or beside the
+    application. Raises: WorkerNotStarted if there is none.
     """
     own = Path(sys.executable or "")
     if own.is_file() and own.stem.lower().startswith("python"):
@@ -43,20 +43,21 @@ def _slicer_bins() -> list[str]:
 
 
 def worker_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's environment, in which REACTKDLib is found, threads are bounded, and nothing is buffered."""
+    """Return this process's environment, extended so that REACTKDLib is found, threads are limited, and output is
+    unbuffered.
+    """
     environment = dict(os.environ)
     package_root = str(Path(__file__).resolve().parents[3])
     paths = [package_root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     environment["PYTHONUNBUFFERED"] = "1"
-    environment["PYTHONSAFEPATH"] = "1"  # nothing is imported from wherever the process happens to be
+    environment["PYTHONSAFEPATH"] = "1"  # nothing is imported from the current folder
     environment["PYTHONUTF8"] = "1"
     threads = environment.get("OMP_NUM_THREADS") or str(max(1, min(MAX_THREADS, (os.cpu_count() or 1) - 1)))
-    for (
-        name
-    ) in THREAD_VARIABLES:  # torch asks MKL how many, so that one who set OpenMP's number alone would not be heard
+    for name in THREAD_VARIABLES:  # torch uses MKL's setting, so OpenMP's alone would have no effect
         environment.setdefault(name, threads)
-    # A large array is touched where the organ is; in huge pages that is all of it: half of an edit's time.
+    # Only the part of a large array around the organ is written; with huge pages all of it would be: half of an edit's
+    # time.
     environment.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
     environment.update(extra or {})
     return environment

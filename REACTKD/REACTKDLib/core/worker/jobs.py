@@ -1,4 +1,4 @@
-"""What a worker can be asked to do. Jobs are small and plain: arrays stay in files of the worker's folder."""
+"""The jobs of a worker. They are small and plain: arrays are in files of the worker's folder."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from REACTKDLib.core.worker.wire import NotThatType, from_json, to_json
 class ImageFile:
     """An image in the worker's folder. file: a name of `arrays.write_slabs`. ijk_to_ras: rows.
 
-    unit: as stated where it was loaded, None where nothing is stated. dicom: the files that it was loaded from, one for
-    each slice, where that is known. remarks: findings of whoever read its file.
+    unit: as stated in the scene, None if none is stated. dicom: the files from which it was loaded, one for each slice,
+    if known. remarks: findings of the reader of its file.
     """
 
     modality: Modality
@@ -56,7 +56,7 @@ class MaskFile:
 
 @dataclass(frozen=True)
 class Model:
-    """Which model answers, and where: bundle is a folder, None the shipped one; device auto, cpu or cuda."""
+    """The model and its device: bundle is a folder, None for the shipped one; device auto, cpu or cuda."""
 
     bundle: str | None = None
     device: str = "auto"
@@ -64,14 +64,14 @@ class Model:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Load libraries and the model, so that the first case need not wait for them. Answer: None."""
+    """Load libraries and the model in advance. Reply: None."""
 
     model: Model = Model()
 
 
 @dataclass(frozen=True)
 class OpenFiles:
-    """Read a case from files and encode it, to be found ready when its images are handed over. Answer: None."""
+    """Read a case from files and encode it in advance. Reply: None."""
 
     files: ListedJob
     model: Model = Model()
@@ -79,7 +79,7 @@ class OpenFiles:
 
 @dataclass(frozen=True)
 class GradeFiles:
-    """Read a case from files and grade it; it stays open as `key`. Answer: GradeAnswer."""
+    """Read a case from files and grade it; it stays open as `key`. Reply: GradeAnswer."""
 
     key: str
     files: ListedJob
@@ -100,7 +100,7 @@ class SegmentFile:
 
 @dataclass(frozen=True)
 class ReadFiles:
-    """Read a case from files to be shown as it is drawn. task: what is drawn. Answer: FilesRead."""
+    """Read a case from files for display. task: defines organ and lesions. Reply: FilesRead."""
 
     files: ListedJob
     task: Task = HCC_GRADE
@@ -108,7 +108,7 @@ class ReadFiles:
 
 @dataclass(frozen=True)
 class SaveSegments:
-    """Write segments to a .seg.nrrd, or as labels to a .nii.gz, whole or not at all. Answer: None."""
+    """Write segments to a .seg.nrrd, or as labels to a .nii.gz, atomically. Reply: None."""
 
     path: Path
     segments: list[SegmentFile]
@@ -116,7 +116,7 @@ class SaveSegments:
 
 @dataclass(frozen=True)
 class GradeArrays:
-    """Grade a case whose images and masks were handed over; it stays open as `key`. Answer: GradeAnswer."""
+    """Grade a case whose images and masks were handed over; it stays open as `key`. Reply: GradeAnswer."""
 
     key: str
     images: list[ImageFile]
@@ -127,10 +127,10 @@ class GradeArrays:
 
 @dataclass(frozen=True)
 class Regrade:
-    """Grade the open case `key` with corrected masks; the images are not encoded again. Answer: GradeAnswer.
+    """Grade the open case `key` with corrected masks; the images are not encoded again. Reply: GradeAnswer.
 
-    new_key: what the case is held as once it has those masks, so that `key` stands for the answer before and for no
-    other; empty: it stays `key`.
+    new_key: the key of the case once it has those masks, so that `key` refers only to the former result; empty: `key`
+    is kept.
     """
 
     key: str
@@ -140,7 +140,7 @@ class Regrade:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """Grade the open case `key` without some regions or modalities; what it holds stays. Answer: GradeAnswer."""
+    """Grade the open case `key` without some regions or modalities; the case is not changed. Reply: GradeAnswer."""
 
     key: str
     mute: list = field(default_factory=list)
@@ -149,21 +149,21 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class DrawSurfaces:
-    """The surfaces of the regions of the last grade of `key`. Answer: Surfaces."""
+    """Return the surfaces of the regions of the last grade of `key`. Reply: Surfaces."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Draw:
-    """The voxel map of the last grade of `key`, which takes longer. Answer: Drawing."""
+    """Return the voxel map of the last grade of `key`, which takes longer. Reply: Drawing."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class ExportDicom:
-    """Write the last grade of `key` as DICOM SEG and SR into `folder`. Answer: None.
+    """Write the last grade of `key` as DICOM SEG and SR into `folder`. Reply: None.
 
     source: a file or folder of the series that carries the masks.
     """
@@ -175,9 +175,9 @@ class ExportDicom:
 
 @dataclass(frozen=True)
 class CheckArrays:
-    """Check a case whose images and masks were handed over, without encoding it. Answer: tuple of Finding.
+    """Check a case whose images and masks were handed over, without encoding it. Reply: tuple of Finding.
 
-    task: whose organ and lesions they are.
+    task: defines organ and lesions.
     """
 
     images: list[ImageFile]
@@ -187,7 +187,7 @@ class CheckArrays:
 
 @dataclass(frozen=True)
 class MendMasks:
-    """Work out what a finding's fix would change. shape, ijk_to_ras: of the reference grid. Answer: tuple of Edit."""
+    """Compute the changes of a finding's fix. shape, ijk_to_ras: of the reference grid. Reply: tuple of Edit."""
 
     masks: list[MaskFile]
     shape: list
@@ -199,10 +199,10 @@ class MendMasks:
 
 @dataclass(frozen=True)
 class SplitMask:
-    """Work out how tumor segments fall into lesions. Answer: tuple of Edit; new segments are named as the report would.
+    """Compute how tumor segments split into lesions. Reply: tuple of Edit; new segments are named as in the report.
 
-    masks: liver and tumors, from which those names follow. segments: IDs of the tumors to split, empty for all.
-    shape, ijk_to_ras: of the reference grid.
+    masks: liver and tumors, which determine those names. segments: IDs of the tumors to split, empty for all. shape,
+    ijk_to_ras: of the reference grid.
     """
 
     masks: list[MaskFile]
@@ -226,13 +226,13 @@ def to_message(job: Job) -> dict[str, Any]:
 
 
 def handed_over(job: Job) -> list[str]:
-    """Return the names of the files that a job was handed: of its images and masks, or of segments to be saved."""
+    """Return the names of the files handed over with a job: of images and masks, or of segments to save."""
     parts = [part for name in ("images", "masks", "segments") for part in getattr(job, name, ())]
     return [part.file for part in parts if not isinstance(part, str) and part.file]  # segments to split are IDs
 
 
 def parsed_line(line: bytes) -> dict[str, Any]:
-    """Return a line of the worker's input: a stop of a ticket, or a ticket and a job. Raises: UsageError."""
+    """Return a parsed input line of the worker: a cancel with a ticket, or a job with a ticket. Raises: UsageError."""
     try:
         message = json.loads(line, object_hook=unpacked)
     except (ValueError, RecursionError) as error:
@@ -244,7 +244,7 @@ def parsed_line(line: bytes) -> dict[str, Any]:
 
 
 def from_message(message: Any) -> Job:
-    """Return the job that `to_message` wrote. Raises: UsageError for anything else."""
+    """Return the job from the form of `to_message`. Raises: UsageError for anything else."""
     if not isinstance(message, Mapping) or str(message.get("job")) not in _KINDS:
         raise _not_a_job("job")
     try:
@@ -262,7 +262,7 @@ def _not_a_job(where: str) -> UsageError:
 
 
 def _is_matrix(rows: Any) -> bool:
-    """Four rows of four numbers, none further from the origin than anything that is scanned, in mm."""
+    """Return True for four rows of four plausible numbers, in mm."""
     rows = [row for row in rows if isinstance(row, list) and len(row) == 4]
     return len(rows) == 4 and all(isinstance(v, int | float) and abs(v) < 1e6 for row in rows for v in row)
 
@@ -272,11 +272,11 @@ def _is_shape(shape: Any) -> bool:
 
 
 def _is_plain_name(file: str) -> bool:
-    """What is handed over lies in the worker's folder and nowhere else."""
+    """Return True for a name inside the worker's folder."""
     return file == Path(file).name and "\x00" not in file and file != ".."
 
 
-#: what the values of a field must be, beyond their type
+#: requirements on the values of a field, beyond their type
 _RULES: dict[str, Callable[[Any], bool]] = {
     "file": _is_plain_name,
     "shape": _is_shape,

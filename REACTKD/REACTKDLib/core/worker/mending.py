@@ -1,4 +1,4 @@
-"""Corrections of masks that were handed over: which voxels each segment would gain or lose."""
+"""Computes corrections of masks that were handed over: the voxels that each segment would gain or lose."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Edit:
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What edits change in all. Bool (d, h, w), each voxel in one of them at most. corner: as in `Edit`.
+    """The overall changes of edits. Bool (d, h, w), each voxel in at most one of them. corner: as in `Edit`.
 
-    moved: out of one segment into another. place: (k, j, i) on the reference grid, a changed voxel in the middle of the
+    moved: out of one segment into another. place: (k, j, i) on the reference grid, a changed voxel at the center of the
     largest edit.
     """
 
@@ -57,7 +57,7 @@ class Changes:
 
     @classmethod
     def of(cls, edits: Sequence[Edit]) -> Changes:
-        """Return the changes of edits, of which there is one at least."""
+        """Return the changes of at least one edit."""
         low = np.min([edit.corner for edit in edits], axis=0)
         high = np.max([np.add(edit.corner, edit.mask.shape) for edit in edits], axis=0)
         into, out = np.zeros(high - low, dtype=bool), np.zeros(high - low, dtype=bool)
@@ -80,7 +80,7 @@ def mended(
     place: Sequence[float] | None,
     task: Task = HCC_GRADE,
 ) -> tuple[Edit, ...]:
-    """Return the edits that mend a finding. Raises: UsageError when nothing is wrong or can be done."""
+    """Return the edits that fix a finding. Raises: UsageError if nothing is wrong or can be done."""
     segments = _laid(folder, masks, grid)
     if code in SPLITS:
         return _split_at_neck(segments, grid, place, task)
@@ -89,7 +89,7 @@ def mended(
     edits = []
     for role in before:
         own = [(one.segment, one.mask) for one in segments if one.role == role]
-        if own:  # what is new goes to the first segment of the role
+        if own:  # new voxels go to the first segment of the role
             edits.append((own[0][0], True, after[role] & ~before[role] & ~own[0][1]))
         edits += [(name, False, mask & ~after[role]) for name, mask in own]
     edits = [edit for edit in edits if edit[2].any()]
@@ -101,9 +101,9 @@ def mended(
 def split(
     folder: Path, masks: Iterable[MaskFile], grid: Grid, segments: Sequence[str], task: Task = HCC_GRADE
 ) -> tuple[Edit, ...]:
-    """Return the edits that leave its largest lesion in each segment and give each other one its own.
+    """Return the edits that keep the largest lesion in each segment and move each other lesion to a new segment.
 
-    segments: IDs of the tumor segments to split, empty for all. Raises: UsageError when none has more than one lesion.
+    segments: IDs of the tumor segments to split, empty for all. Raises: UsageError if none has more than one lesion.
     """
     laid = _laid(folder, masks, grid)
     regions = _regions(laid, grid, task)
@@ -126,10 +126,10 @@ def split(
 
 
 def _split_at_neck(laid: Sequence[_Laid], grid: Grid, place: Sequence[float] | None, task: Task) -> tuple[Edit, ...]:
-    """Return the edits that give each part of the lesion at `place` a segment of its own.
+    """Return the edits that move each part of the lesion at `place` to its own segment.
 
-    The largest part stays where it is drawn, if that segment is named as one lesion; two parts are kept apart by the
-    names of both (see `masks.lesions`).
+    The largest part stays in its segment if that is named as one lesion; two parts are separated by both their names
+    (see `masks.lesions`).
     """
     regions = _regions(laid, grid, task)
     lesion = _lesion_at(regions, place)
@@ -149,7 +149,7 @@ def _split_at_neck(laid: Sequence[_Laid], grid: Grid, place: Sequence[float] | N
 
 
 def _lesion_at(regions: RegionSet, place: Sequence[float] | None) -> Region | None:
-    """Return the lesion with a voxel at a place, mm RAS."""
+    """Return the lesion with a voxel at a position, mm RAS."""
     if place is None:
         return None
     kji = np.rint(np.linalg.solve(regions.ijk_to_ras, [*place, 1.0])[:3][::-1]).astype(int)
@@ -159,7 +159,7 @@ def _lesion_at(regions: RegionSet, place: Sequence[float] | None) -> Region | No
 
 
 def _regions(laid: Sequence[_Laid], grid: Grid, task: Task) -> RegionSet:
-    """The regions of a report on these masks; of the tumor as drawn where no report could be."""
+    """Return the regions of a report on these masks; those of the tumor as drawn if no report is possible."""
     liver, tumor = (_union(laid, role, grid) for role in ("liver", "tumor"))
     lesions = lesion_map([(one.box, one.mask[one.box]) for one in laid if one.is_lesion], grid.shape)
     with suppress(ReactkdError):
@@ -170,14 +170,17 @@ def _regions(laid: Sequence[_Laid], grid: Grid, task: Task) -> RegionSet:
 
 
 def _name_of(lesion: np.ndarray, regions: RegionSet, taken: Sequence[str]) -> str:
-    """The report's name of a lesion. One that is left out there, or a second part of one, gets the next free number."""
+    """Return the report's name of a lesion.
+
+    One that is not in the report, or a second part of one, gets the next free number.
+    """
     label = int(np.bincount(regions.labels[lesion]).argmax())
     named = [region.name for region in regions.lesions if region.label == label]
     return named[0] if named and named[0] not in taken else _free_name(regions, taken)
 
 
 def _free_name(regions: RegionSet, taken: Sequence[str]) -> str:
-    """The next number that no lesion of the report and none of these names has."""
+    """Return a name with the next number that no lesion of the report and none of these names has."""
     known = {region.name for region in regions.lesions} | set(taken)
     numbers = count(len(regions.lesions) + 1)
     return next(_("Lesion {number}").format(number=n) for n in numbers if f"Lesion {n}" not in known)
@@ -185,7 +188,7 @@ def _free_name(regions: RegionSet, taken: Sequence[str]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Laid:
-    """A segment on the reference grid. mask: bool (D, H, W). box: holds it. is_lesion: see `jobs.MaskFile`."""
+    """A segment on the reference grid. mask: bool (D, H, W). box: contains it. is_lesion: see `jobs.MaskFile`."""
 
     segment: str
     role: str

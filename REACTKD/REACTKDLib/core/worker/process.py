@@ -1,4 +1,4 @@
-"""The worker as the client sees it: a process that takes lines and leaves lines."""
+"""The worker process from the client's side: sends and receives lines."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from REACTKDLib.core.log import DEBUG
 from REACTKDLib.core.text import packed
 from REACTKDLib.core.worker.interpreter import find_python, worker_environment
 
-NO_SPACE_STATUS = 74  # of a worker that cannot write its replies, and so cannot say why it ends
+NO_SPACE_STATUS = 74  # exit status of a worker that cannot write its replies, and so cannot report why it ends
 
 
 class WorkerProcess:
-    """A process just started. ready: it has said that it reads its input; send nothing before, as that could wait.
+    """A started process. ready: it has reported that it reads its input; sending before could block.
 
-    What is started may be a launcher, as PythonSlicer is: it starts the interpreter as a child and waits for it. Both
-    are ended together. The process writes into a folder of its own inside `folder`, so that one that outlives its end
-    for a moment never meets its successor.
+    The process may be a launcher, such as PythonSlicer, which starts the interpreter as a child and waits for it. Both
+    are ended together. The process writes into its own folder inside `folder`, so that a process that is still ending
+    never interferes with its successor.
     """
 
     _count = 0
@@ -52,18 +52,18 @@ class WorkerProcess:
             stderr=quiet,
             env=worker_environment(environment),
             cwd=self._folder,
-            start_new_session=True,  # a process group of its own, which can be ended as a whole; Windows has none
+            start_new_session=True,  # its own process group, which can be killed as a whole; Windows has none
             creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
         )
         self._replies = (folder / replies).open("rb")
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The id of the process."""
         return self._popen.pid
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write one line. A process that has ended does not read it; `status` tells."""
+        """Write one line. If the process has ended, the line is lost; see `status`."""
         with suppress(OSError, ValueError):
             self._popen.stdin.write(json.dumps(packed(message)).encode() + b"\n")
             self._popen.stdin.flush()
@@ -74,14 +74,14 @@ class WorkerProcess:
         return lines
 
     def status(self) -> int | None:
-        """Return the exit status once the process has ended, else None. What it left behind is ended, too."""
+        """Return the exit status once the process has ended, else None. Its remaining child processes are ended too."""
         status = self._popen.poll()
         if status is not None:
             self.end()
         return status
 
     def end(self) -> None:
-        """End the process now, whatever it does, and with it all that it started."""
+        """Kill the process at once, with everything that it started."""
         if self._ended:
             return
         self._ended = True
@@ -91,24 +91,24 @@ class WorkerProcess:
         self._replies.close()
 
     def reaped(self) -> bool:
-        """True when nothing is left of an ended process."""
+        """True if nothing is left of an ended process."""
         if self._popen.poll() is None:
             return False
         shutil.rmtree(self._folder, ignore_errors=True)
         return True
 
     def wait(self) -> None:
-        """Wait a moment for an ended process to go."""
+        """Wait briefly for an ended process to disappear."""
         with suppress(subprocess.TimeoutExpired):
             self._popen.wait(2.0)
 
 
 def _end_tree(process: subprocess.Popen) -> None:
-    """End a process and its descendants. Killing a launcher alone would leave its child at work."""
+    """End a process and its descendants. Killing only a launcher would leave its child running."""
     if sys.platform != "win32":
-        with suppress(OSError):  # nobody is left in the group
+        with suppress(OSError):  # the group is empty
             os.killpg(process.pid, signal.SIGKILL)
-    elif process.poll() is None:  # the descendants are found through a parent that lives; others see their input close
+    elif process.poll() is None:  # descendants can be found only while the parent lives; others see their input close
         tool = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
         command = [tool, "/F", "/T", "/PID", str(process.pid)]
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

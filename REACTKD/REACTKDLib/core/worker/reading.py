@@ -1,4 +1,4 @@
-"""A case from the arrays that a client handed over: the checks that a file reader makes, made here and not there."""
+"""Builds a case from the arrays that a client handed over, with the checks of a file reader."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ def case_from_files(
 
 
 def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
-    """Return one image, checked to be what it is given as, and remarks; a PET becomes SUV where its files tell how."""
+    """Return one image, after checking its modality, and remarks; a PET is converted to SUV if its files allow it."""
     array, matrix = read_array(folder / image.file), np.array(image.ijk_to_ras)
     volume = Volume(array, matrix, image.unit or Unit.UNKNOWN, ROLES[image.modality])
     return loaded_image(volume, image.unit, image.dicom, image.modality, image.remarks)
 
 
 def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid, task: Task = HCC_GRADE) -> DrawnMasks:
-    """Return the masks on `grid`: the union of the segments of each role, which tumors are lesions of their own, and
-    what is to be said of parts outside the grid.
+    """Return the masks on `grid`: the union of the segments of each role, which tumors are separate lesions, and
+    findings on parts outside the grid.
 
-    Raises: NoLiver when no liver segment has a voxel; MaskOffImage when none of them, or no tumor, lies in the grid.
+    Raises: NoLiver if no liver segment has a voxel; MaskOffImage if none of them, or no tumor, lies in the grid.
     """
     placed: dict[str, list[Placed]] = {"liver": [], "tumor": []}
     union = {"liver": np.zeros(grid.shape, dtype=bool), "tumor": np.zeros(grid.shape, dtype=bool)}

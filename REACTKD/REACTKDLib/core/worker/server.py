@@ -1,8 +1,8 @@
-"""The worker's loop: jobs come as lines of JSON on standard input, events go as lines of JSON into a file.
+"""The worker's loop: jobs arrive as lines of JSON on standard input; events are written as lines of JSON to a file.
 
-A file, because it can be read without waiting on every system. Standard input is read by a thread, so that a stop is
-seen while a job runs. When it closes, nobody listens any more: the worker removes its own folder and ends. The client's
-folder goes with it only if the client is gone, which its lock tells: one that lives may have started another worker.
+A file can be read without blocking on every system. Standard input is read by a thread, so that a cancel is noticed
+while a job runs. When it closes, the client is gone or has dropped this worker, which removes its own folder and ends.
+It removes the client's folder too if the client's lock is free; a living client may have started another worker.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from REACTKDLib.core.worker.jobs import from_message, parsed_line
 from REACTKDLib.core.worker.process import NO_SPACE_STATUS
 
 PROGRESS_EVERY_S = 0.05
-LOCK_FREED_S = 1.0  # a client that ends closes its pipe a moment before or after its lock
+LOCK_FREED_S = 1.0  # an ending client closes its pipe shortly before or after releasing its lock
 
 
 class Replies:
-    """Appends events to the reply file. One whole line in one write, since the client reads at any time."""
+    """Appends events to the reply file. Each line is a single write, since the client may read at any time."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
@@ -51,7 +51,7 @@ class Replies:
 
 
 class Inbox:
-    """Reads standard input in a thread: jobs into a queue, stops into a set. leave: called when it has closed."""
+    """Reads standard input in a thread: jobs into a queue, cancels into a set. leave: called when it has closed."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
         self._leave = leave
@@ -68,31 +68,31 @@ class Inbox:
         return not self._jobs.empty()
 
     def stopped(self, ticket: int) -> bool:
-        """True when the client has taken this job back."""
+        """Return True if the client has canceled this job."""
         return ticket in self._stopped
 
     def _read(self) -> None:
         for line in sys.stdin.buffer:
             try:
                 message = parsed_line(line)
-            except UsageError:  # it has no ticket, so nobody waits for an answer
+            except UsageError:  # it has no ticket, so no reply is expected
                 continue
             if "stop" in message:
                 self._stopped.add(message["stop"])
             else:
-                self._stopped.discard(message["ticket"])  # a job that gave way comes again under its own ticket
+                self._stopped.discard(message["ticket"])  # a job that yielded is submitted again under its ticket
                 self._jobs.put(message)
         try:
             self._leave()
         finally:
-            os._exit(0)  # whatever runs here has lost its purpose
+            os._exit(0)  # no client is left for the running work
 
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until standard input closes.
 
-    arguments: the client's folder; the reply file in a folder inside it that is this worker's own, as a relative path;
-    and a runner as module:name.
+    arguments: the client's folder; the relative path of the reply file, in this worker's own folder inside it; and a
+    runner as module:name.
     """
     folder, replies_name, *runner = arguments
     warnings.simplefilter("ignore")
@@ -109,18 +109,18 @@ def main(arguments: Sequence[str]) -> int:
                 handler = _handler(Path(folder), own.name, *runner)
             answer = _do(handler, message, ticket, inbox, replies)
             replies.send("done", ticket=ticket, answer=answer)
-            with suppress(Exception):  # what fails here fails again when it is asked for, and is told then
+            with suppress(Exception):  # a failure here will occur again and be reported when the job needs it
                 handler.draw_ahead(inbox.has_job)
         except Canceled:
             replies.send("canceled", ticket=ticket)
-        except Exception as error:  # whatever it is, a person reads one sentence
+        except Exception as error:  # the user sees one sentence, whatever the fault
             code, text = _code_and_text(error)
             replies.send("failed", ticket=ticket, code=code, message=text)
 
 
 def _leave(folder: Path, own: Path) -> None:
-    """Remove this worker's folder; and the client's, when its lock says that nobody owns it any more."""
-    os.chdir(folder.parent)  # Windows keeps the folder that a process is in
+    """Remove this worker's folder, and the client's if its lock is free."""
+    os.chdir(folder.parent)  # Windows cannot remove the current folder of a process
     remove_folder(own)
     until = time.monotonic() + LOCK_FREED_S
     while folder.exists() and not remove_abandoned(folder) and time.monotonic() < until:
@@ -167,7 +167,7 @@ def _throttled(ticket: int, replies: Replies) -> Callable[[float, str], None]:
 
 
 def _code_and_text(error: Exception) -> tuple[str, str]:
-    """Return code and sentence for a fault. Sentences of our own errors name roles, never files or patients."""
+    """Return code and sentence for a fault. Sentences of our own errors contain roles, never file or patient names."""
     if isinstance(error, ReactkdError):
         log_cause(error, "a job of the worker", WORKER)
         return error.code, str(error)

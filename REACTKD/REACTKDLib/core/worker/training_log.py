@@ -1,4 +1,4 @@
-"""The log of one stage of a training, read while it grows: each look takes only the rows that are new."""
+"""Reads the log of one training stage while it grows; each call reads only new rows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _HEAD = ("epoch", "step", "loss", "validation")
 
 @dataclass(frozen=True)
 class Curve:
-    """What one stage of one fold has logged so far.
+    """The logged values of one stage of one fold.
 
     steps: count from 1. loss: of each of them. validation: (step, mean log likelihood of the inner cases). epoch: of
-    the last row, from 0. epochs: to be run, 0 where the stage is counted by steps. fraction: done of the stage,
-    0 to 1; 0 until an epoch's length is known.
+    the last row, from 0. epochs: planned, 0 if the stage is counted in steps. fraction: done of the stage, 0 to 1; 0
+    until an epoch's length is known.
     """
 
     fold: int
@@ -32,10 +32,10 @@ class Curve:
 
 @dataclass
 class LogReader:
-    """Reads `path` again and again. settings: the stage's, from run.json; its `epochs` and `steps` are used.
+    """Reads `path` repeatedly. settings: the stage's, from run.json; its `epochs` and `steps` are used.
 
-    A last line that is still being written waits. A file that was replaced (a resumed run drops the rows that it will
-    repeat) is read from its start.
+    An incomplete last line is left for the next call. A file that was replaced (a resumed run drops the rows that it
+    will repeat) is read from the start.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class LogReader:
     _curve: Curve | None = None
 
     def read(self) -> Curve | None:
-        """Return the curve, None before the first whole row. Raises: OSError, ValueError for what is no such log."""
+        """Return the curve, None before the first whole row. Raises: OSError, ValueError for an invalid log."""
         with open(self.path, "rb") as stream:
             status = os.fstat(stream.fileno())
             inode, done = self._file

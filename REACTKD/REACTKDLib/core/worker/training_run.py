@@ -1,7 +1,7 @@
-"""A training as its folder shows it: how far it is, how it learns, how good it was; and asking it to stop.
+"""The state of a training run from its folder: progress, learning curves, results; and requesting a stop.
 
 The folder is REACTKDTrain's (docs/how-to/training.md): `run.json`, `fold<n>/<stage>/log.csv`, `metrics.json`, `bundle`.
-Reading needs none of the training's packages, and never disturbs a run that is still writing.
+Reading needs no training packages, and does not disturb a running training.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from REACTKDLib.core.worker.training_log import Curve, LogReader
 RECORD = "run.json"
 FORMAT = "reactkd-run/1"
 STOP = "STOP"
-STOPPED = "STOPPED"  # the same file, once the run has ended for it
+STOPPED = "STOPPED"  # the same file, renamed once the run has stopped
 #: stage -> its settings in run.json, in the order of the work
 STAGES = {
     "teacher-heads": "teacher_heads",
@@ -28,9 +28,9 @@ STAGES = {
     "student-heads": "student_heads",
     "student": "student_stage",
 }
-#: a run that wrote nothing for so long is taken to be between stages, or no longer there
+#: a run that wrote nothing for this long is between stages, or has ended
 SILENT_S = 300.0
-#: where a run leaves traces of life; the folders of the cache change with each entry
+#: paths whose times show that a run is alive; the folders of the cache change with each entry
 WRITTEN = ("fold*", "fold*/*", "fold*/*/*", "cache", "cache/*")
 
 State = Literal["preparing", "training", "stopping", "stopped", "silent", "done"]
@@ -60,13 +60,13 @@ class TrainingRun:
 
     @property
     def current(self) -> Curve | None:
-        """The stage that is at work, or was last."""
+        """The current stage, or the last one."""
         return self.curves[-1] if self.curves else None
 
 
 @dataclass
 class RunReader:
-    """Reads one folder again and again; of a log only what is new."""
+    """Reads one folder repeatedly; of a log only new rows."""
 
     folder: Path
     _logs: dict[Path, LogReader] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class RunReader:
     def read(self, now: float | None = None) -> TrainingRun:
         """Return the run as it is. now: seconds since the epoch, for tests.
 
-        Raises: UsageError when the folder holds no run, or one that cannot be read.
+        Raises: UsageError if the folder contains no readable run.
         """
         record = self._record()
         try:
@@ -147,7 +147,7 @@ class RunReader:
 
 
 def ask_to_stop(folder: Path) -> None:
-    """Put the file STOP there: the run ends after its current step and keeps its state. Raises: OutputNotWritable."""
+    """Create the file STOP: the run ends after its current step and keeps its state. Raises: OutputNotWritable."""
     try:
         (folder / STOP).touch()
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Jobs and answers as messages: a dataclass field by field as JSON, its arrays in one file beside it.
+"""Serialization of jobs and replies: a dataclass field by field as JSON, its arrays in one separate file.
 
-They are read by the types that the dataclass states, so that a new field needs its line there and nothing else.
+Reading follows the types of the dataclass, so a new field only needs to be declared there.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import numpy as np
 
 from REACTKDLib.core.worker.arrays import no_space
 
-MAPPED_BYTES = 1 << 20  # smaller arrays are read at once, so that they do not keep the whole file on the disk
+MAPPED_BYTES = 1 << 20  # smaller arrays are copied, so that they do not keep the whole file on disk
 _ALIGNED = 64
 Rules = Mapping[str, Callable[[Any], bool]]
 
 
 class NotThatType(Exception):
-    """A part of a message is not what its dataclass states. args: the name of the part."""
+    """A part of a message does not have the type that its dataclass states. args: the name of the part."""
 
 
 def to_json(value: Any, stored: Callable[[np.ndarray], Any] | None = None) -> Any:
     """Return a value of dataclasses, enums, paths, slices, mappings and sequences as JSON.
 
-    stored: what stands in the message for an array. What has `to_dict`, as a report has, says its form itself.
+    stored: returns the placeholder of an array. Objects with `to_dict`, such as reports, define their own form.
     """
     if isinstance(value, np.ndarray):
         return stored(value)
@@ -49,10 +49,10 @@ def to_json(value: Any, stored: Callable[[np.ndarray], Any] | None = None) -> An
 
 
 def from_json(hint: Any, value: Any, name: str, rules: Rules, read: Callable[[Any], np.ndarray] | None = None) -> Any:
-    """Return what `to_json` wrote, every part of the type that is stated.
+    """Return the value from the form of `to_json`, with every part of the declared type.
 
-    name: of the part, for the error. rules: what the values of a field must be beyond their type, by its name.
-    read: makes the array of what stands for it. Raises: NotThatType.
+    name: of the part, for the error. rules: requirements on the values of a field beyond their type, by its name. read:
+    returns the array of a placeholder. Raises: NotThatType.
     """
     kind, inner = get_origin(hint) or hint, get_args(hint)
     try:
@@ -82,7 +82,7 @@ def from_json(hint: Any, value: Any, name: str, rules: Rules, read: Callable[[An
             made = value if value in inner else None
         elif isinstance(kind, type) and issubclass(kind, (Enum, Path)):
             made = kind(value)
-        elif kind is int and isinstance(value, str):  # a key of an object
+        elif kind is int and isinstance(value, str):  # a key of a JSON object
             made = int(value)
         else:
             right = isinstance(value, (int, float) if kind is float else kind)
@@ -102,7 +102,7 @@ class ArrayWriter:
         self._file, self._check = file, check
 
     def __call__(self, array: np.ndarray) -> dict[str, Any]:
-        """Write an array and return what stands for it in the message."""
+        """Write an array and return its placeholder for the message."""
         self._check()
         data = np.packbits(array) if array.dtype.kind == "b" else np.ascontiguousarray(array)
         self._file.write(bytes(-self._file.tell() % _ALIGNED))
@@ -124,9 +124,9 @@ def write_message(value: Any, folder: Path, name: str, check: Callable[[], None]
 
 
 def read_message(hint: Any, message: Mapping[str, Any], folder: Path) -> Any:
-    """Return the value that `write_message` wrote. Its file is removed; large arrays are read as they are used.
+    """Return the value that `write_message` wrote. Its file is removed; large arrays are memory-mapped.
 
-    Windows keeps a file as long as it is mapped; the owner of the folder tries again.
+    Windows keeps a mapped file; the owner of the folder removes it later.
     Raises: NotThatType, KeyError, TypeError, ValueError, OSError for a broken message.
     """
     path = folder / message["file"]

@@ -1,1 +1,1 @@
-"""Writing that loses nothing: files beside and renamed, locks, and what an interrupted process left behind."""
+"""Safe writing of files: atomic replacement, locks, and cleanup after interrupted processes."""

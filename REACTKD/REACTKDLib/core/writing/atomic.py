@@ -1,4 +1,4 @@
-"""Writes that are whole or absent: written beside the target, checked on the disk, then renamed."""
+"""Atomic writes: to a temporary name beside the target, flushed to the disk, then renamed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _NO_ACCESS = _("choose a folder that you may write to")
 
 @contextmanager
 def written_beside(target: Path | str) -> Iterator[Path]:
-    """Yield a path beside `target` for a file or folder; on success it takes the target's place, on failure it goes.
+    """Yield a path beside `target` for a file or folder; on success it replaces the target, on failure it is removed.
 
-    The suffixes of the target are kept, in small letters, since image writers choose the format by them. Missing
-    parents are made. What was written is brought to the disk first, and archives (.npz, .pt) are checked against their
-    own checksums; a writer that may lose bytes without an error must check the rest itself (see `checked_stream`). What
-    a process that was killed left beside the target is removed.
+    The suffixes of the target are kept, in lower case, since image writers choose the format by them. Missing parent
+    folders are created. The data are flushed to the disk first, and archives (.npz, .pt) are checked against their own
+    checksums; a writer that may silently lose bytes must check the rest itself (see `checked_stream`). Files that a
+    killed process left beside the target are removed.
 
-    Raises: OutputNotWritable when the place cannot be written.
+    Raises: OutputNotWritable if the target cannot be written.
     """
     target = Path(target)
     beside = target.with_name(hidden_name(target.name.lower()))
@@ -55,7 +55,7 @@ def _not_writable(target: Path, error: OSError) -> OutputNotWritable:
 def write_files(folder: Path | str, contents: Mapping[str, bytes]) -> list[Path]:
     """Write files that belong together into `folder`, by their names, all or none; return their paths.
 
-    Raises: OutputNotWritable, and then what stood there stands there still.
+    Raises: OutputNotWritable; the earlier files are then unchanged.
     """
     folder = Path(folder)
     try:
@@ -75,18 +75,18 @@ def write_files(folder: Path | str, contents: Mapping[str, bytes]) -> list[Path]
 
 
 def write_bytes(target: Path | str, content: bytes) -> None:
-    """Write `content`, whole or not at all. Raises: OutputNotWritable."""
+    """Write `content` atomically. Raises: OutputNotWritable."""
     with written_beside(target) as beside, checked_stream(beside) as stream:
         stream.write(content)
 
 
 def write_text(target: Path | str, text: str) -> None:
-    """Write `text` as UTF-8 with line feeds, whole or not at all. Raises: OutputNotWritable."""
+    """Write `text` as UTF-8 with line feeds, atomically. Raises: OutputNotWritable."""
     write_bytes(target, text.encode("utf-8"))
 
 
 class CheckedStream:
-    """A binary stream that keeps the length and CRC-32 of what it was given; it cannot seek."""
+    """A binary stream that records the length and CRC-32 of what was written; it cannot seek."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -103,15 +103,15 @@ class CheckedStream:
         return written
 
     def flush(self) -> None:
-        """Hand on what is buffered. Raises: OSError."""
+        """Flush the buffer. Raises: OSError."""
         self._stream.flush()
 
 
 @contextmanager
 def checked_stream(path: Path) -> Iterator[CheckedStream]:
-    """Open the new file `path` for writing; at the end it is read again and must be what was written.
+    """Open the new file `path` for writing; at the end it is read back and compared.
 
-    Raises: OSError when it is not, or when the disk says so itself.
+    Raises: OSError if it differs, or if the disk reports an error.
     """
     with open(path, "wb") as file:
         stream = CheckedStream(file)
@@ -130,7 +130,7 @@ def _bring_to_disk(beside: Path) -> None:
     files = [path for path in beside.rglob("*") if path.is_file()] if beside.is_dir() else [beside]
     for path in files:
         with open(path, "rb+") as file:
-            os.fsync(file.fileno())  # some file systems tell only now that there is no room
+            os.fsync(file.fileno())  # some file systems report only now that there is no space
             is_archive = file.read(4) == b"PK\x03\x04"
         if is_archive:
             _check_archive(path)
@@ -142,7 +142,7 @@ def _bring_to_disk(beside: Path) -> None:
 def _bring_names_to_disk(folder: Path) -> None:
     number = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # not every file system can
+        with suppress(OSError):  # not supported by every file system
             os.fsync(number)
     finally:
         os.close(number)
@@ -154,7 +154,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _take_place(beside: Path, target: Path) -> None:
-    # os.replace does not put a folder over a folder that holds files.
+    # os.replace cannot replace a folder that is not empty.
     if not (beside.is_dir() and os.path.lexists(target)):
         os.replace(beside, target)
         return

@@ -1,4 +1,4 @@
-"""Results of an earlier run, moved aside when a later one fails, so that nobody takes them for its own."""
+"""Moves the results of an earlier run aside if a later one fails, so that they are not mistaken for its results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = "earlier"
 def set_aside(folder: Path, names: Iterable[str]) -> Path | None:
     """Move the files `names` of `folder`, in this order, into a new folder "earlier", "earlier-2", ... in it.
 
-    Returns that folder, None where none of the files was there or they could not be moved. Never raises.
+    Returns that folder, None if there are no such files or they could not be moved. Never raises.
     """
     found = [name for name in names if os.path.lexists(folder / name)]
     if not found:

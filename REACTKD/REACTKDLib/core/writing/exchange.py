@@ -1,4 +1,4 @@
-"""Two names exchanged at once, where the system can: nobody ever finds one of them absent."""
+"""Atomic exchange of two names, if the system supports it, so that neither is ever missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange two files or folders of one file system; return False, with nothing done, where that cannot be."""
+    """Exchange two files or folders of one file system; return False, with nothing changed, if that is impossible."""
     if not sys.platform.startswith(("linux", "darwin")):
         return False
     import ctypes

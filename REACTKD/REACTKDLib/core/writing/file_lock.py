@@ -1,7 +1,7 @@
-"""A lock between programs on one file, held by the system: it ends with the process, however that ends.
+"""A file lock between programs, held by the operating system: it is released when the process ends, in any way.
 
 The locks are those of `filelock`, which comes with torch. In Slicer a list can be reviewed before torch is installed;
-until then the same locks are taken here, so that both kinds of program exclude each other.
+until then equal locks are taken here, so that both kinds of program exclude each other.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 0.05  # the user interface may wait so long
+WAIT_S = 0.05  # an acceptable delay of the user interface
 _PAUSE_S = 0.005
-_CHECKS_REMOVAL = (3, 21)  # since this version a lock on a file that was removed does not count
-_MODE = 0o666  # less what the user withholds: colleagues who share a folder share its locks
+_CHECKS_REMOVAL = (3, 21)  # since this version, a lock on a removed file does not count
+_MODE = 0o666  # minus the umask: colleagues who share a folder share its locks
 
 
 class Locked(Exception):
@@ -27,9 +27,9 @@ class Locked(Exception):
 
 @contextmanager
 def locked(target: Path, wait_s: float = WAIT_S) -> Iterator[None]:
-    """Hold the lock of `target`, on a hidden file beside it that goes at the end.
+    """Hold the lock of `target`, on a hidden file beside it that is removed at the end.
 
-    Raises: Locked when it is not free within `wait_s`; OSError when the folder cannot be written.
+    Raises: Locked if it is not free within `wait_s`; OSError if the folder cannot be written.
     """
     path = lock_of(target)
     lock = _new_lock(path)
@@ -41,12 +41,12 @@ def locked(target: Path, wait_s: float = WAIT_S) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            path.unlink()  # before it is free: who has opened it finds that it is gone, and takes the next one
+            path.unlink()  # before the release: a process that has it open notices the removal and locks a new file
         lock.release()
 
 
 def prepare() -> None:
-    """Load what locks need, so that the first one does not keep the user waiting."""
+    """Import what locks need, so that the first lock does not delay the user interface."""
     _new_lock(Path())
 
 
@@ -66,7 +66,7 @@ def _new_lock(path: Path) -> Any:
 
 
 class _SystemLock:
-    """What `filelock.FileLock` does on a disk of this computer."""
+    """Equivalent of `filelock.FileLock` on a local disk."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, -1
@@ -98,7 +98,10 @@ class _SystemLock:
 
 
 def lock_descriptor(file: int) -> bool:
-    """Take the system's lock on an open file; False when somebody else holds it. Raises: OSError where none can be."""
+    """Take the system's lock on an open file; return False if another process holds it.
+
+    Raises: OSError if locks are not supported.
+    """
     try:
         if os.name == "nt":
             import msvcrt

@@ -1,7 +1,7 @@
-"""Files that a program keeps to do work once: read when they are whole, made again when they are not.
+"""Cache files that save repeated work: used if intact, created again if not.
 
-Archives (.npz, .pt) hold a CRC-32 of each part. Neither numpy nor PyTorch looks at all of them, so that a flipped bit
-loads as another number.
+Archives (.npz, .pt) contain a CRC-32 of each part. Neither numpy nor PyTorch checks all of them, so a flipped bit would
+be loaded as another number.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ T = TypeVar("T")
 
 
 def is_whole(path: Path | str) -> bool:
-    """Whether the archive is there and each of its parts fits its checksum."""
+    """Return True if the archive exists and each of its parts matches its checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
     except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        return False  # RuntimeError: a part that says it is encrypted
+        return False  # RuntimeError: a part marked as encrypted
 
 
 def kept(path: Path | str, read: Callable[[Path], T]) -> T | None:
-    """Return what `read` makes of the archive; None when it is absent, damaged or of another form.
+    """Return read(path) for an intact archive; None if it is missing, damaged or of another format.
 
-    A file that is not whole is removed, so that it is made again.
+    A damaged file is removed, so that it is created again.
     """
     path = Path(path)
     if not path.exists():

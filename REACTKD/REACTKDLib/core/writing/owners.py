@@ -1,4 +1,6 @@
-"""Names of hidden files and folders that tell which process made them, so that a dead one's can be removed."""
+"""Names of hidden files and folders that identify the process that made them, so that those of dead ones can be
+removed.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ from functools import cache
 from pathlib import Path
 
 PREFIX = ".reactkd-"
-UNKNOWN_AGE_S = 7 * 86400.0  # nobody writes so long: what another computer left is taken for left over
+UNKNOWN_AGE_S = 7 * 86400.0  # no write takes this long: older files of other computers count as left over
 _NAME = re.compile(r"\.reactkd-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}(?:[.+].*)?", re.DOTALL)
-_TAIL = 40  # characters of the target's name, so that a long name does not become too long
+_TAIL = 40  # characters of the target's name, to limit the length
 
 
 def hidden_name(name: str = "") -> str:
@@ -26,7 +28,9 @@ def hidden_name(name: str = "") -> str:
 
 
 def is_left_over(path: Path) -> bool:
-    """True when `path` bears such a name and its process is dead. What another computer made counts after a week."""
+    """Return True if `path` has such a name and its process is dead; of another computer, if it is older than a
+    week.
+    """
     if not path.name.startswith(PREFIX):
         return False
     match = _NAME.fullmatch(path.name)
@@ -39,14 +43,14 @@ def is_left_over(path: Path) -> bool:
 
 
 def is_alive(pid: int, started: int = 0) -> bool:
-    """True when process `pid` of this computer runs. started: see `_started`; another process may bear the number."""
+    """Return True if process `pid` of this computer is running. started: see `_started`, since numbers are reused."""
     if os.name == "nt":
         return _is_alive_on_windows(pid)
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # it is another user's
+    except OSError:  # another user's process
         pass
     now = _started(pid)
     return now is None or (now != 0 and started in (0, now))
@@ -54,7 +58,7 @@ def is_alive(pid: int, started: int = 0) -> bool:
 
 @cache
 def _host() -> str:
-    """This computer, and the space of process numbers in it: a container has its own."""
+    """Return a name for this computer and its process id namespace: a container has its own."""
     space = ""
     with suppress(OSError):
         space = os.readlink("/proc/self/ns/pid")
@@ -62,7 +66,7 @@ def _host() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """When a process was started, in ticks; 0 when it has ended already; None where the system does not tell."""
+    """Return the start time of a process, in ticks; 0 if it has ended; None if the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         return 0 if fields[0] in (b"Z", b"X") else int(fields[19])

@@ -1,11 +1,12 @@
-"""Entries of a folder replaced all or none, also when the process is killed in the middle or the undo fails.
+"""Replaces several entries of a folder all or none, even if the process is killed meanwhile or the undo fails.
 
     <home>/.reactkd-<process>+/new/    what shall take its place in <home>
                                old/    what it replaces; there from the first move to the last undo
 
-Without `old` nothing was moved, and the folder can go. With it, whoever comes next finishes the moves: every entry that
-still lies in `new` goes to its place. All old entries leave before the first new one comes, reports (.json) first, and
-reports come last: at no time do old and new entries stand side by side, and a folder with its report is whole.
+Without `old`, nothing was moved, and the hidden folder can be removed. With it, the next process completes the moves:
+every entry still in `new` is moved to its target. All old entries are moved away before the first new one is moved in,
+reports (.json) first, and new reports are moved in last: old and new entries are never mixed, and a folder with its
+report is complete.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from REACTKDLib.core.writing.exchange import exchange
 from REACTKDLib.core.writing.owners import PREFIX, hidden_name, is_left_over
 
 _NEW, _OLD, _STAGE = "new", "old", "+"
-_SHARE = 20  # looking for what others left may take a twentieth of the time
+_SHARE = 20  # searching for leftovers may take a twentieth of the time
 _next_look: dict[Path, float] = {}
-_abandoned: set[Path] = set()  # of this process: the undo failed
+_abandoned: set[Path] = set()  # stages of this process whose undo failed
 
 
 class Stage:
-    """A hidden folder in `home`; what is put into `new` takes its place in `home` by `commit`."""
+    """A hidden folder in `home`; `commit` moves the content of `new` into `home`."""
 
     def __init__(self, home: Path) -> None:
-        """Make it. Raises: OSError."""
+        """Create the folder. Raises: OSError."""
         self.home = home
         self.folder = home / (hidden_name() + _STAGE)
         self.folder.mkdir(mode=0o700)
@@ -37,9 +38,9 @@ class Stage:
         self.new.mkdir()
 
     def commit(self) -> None:
-        """Let every entry of `new` take its place. Raises: OSError, and then all old entries are in their places.
+        """Move every entry of `new` into place. Raises: OSError; all old entries are then back in place.
 
-        Where the undo fails too, nothing is deleted, and the next `recover` finishes the moves.
+        If the undo fails too, nothing is deleted, and the next `recover` completes the moves.
         """
         entries = _in_order(self.new)
         if len(entries) == 1 and _placed_at_once(entries[0], self.home / entries[0].name):
@@ -52,7 +53,7 @@ class Stage:
             raise
 
     def discard(self) -> None:
-        """Remove the folder and what it still holds, but never something old that has no place."""
+        """Remove the folder and its contents, except old entries that could not be moved back."""
         if self._old.exists() and any(self.new.iterdir()):
             _abandoned.add(self.folder)
         else:
@@ -61,7 +62,7 @@ class Stage:
     def _undo(self, names: list[str]) -> None:
         with suppress(OSError):
             for name in names:
-                # Placed by the moves, or else not moved yet: what is in `new` has not come.
+                # An entry still in `new` has not been moved.
                 if not _is_there(self.new / name):
                     os.rename(self.home / name, self.new / name)
             for name in reversed(names):
@@ -71,7 +72,7 @@ class Stage:
 
 
 def recover(home: Path) -> None:
-    """Finish or remove what processes that are dead left in `home`; a living one's is not touched. Never raises."""
+    """Complete or remove what dead processes left in `home`; folders of running ones are not touched. Never raises."""
     try:
         with os.scandir(home) as entries:
             names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
@@ -84,7 +85,7 @@ def recover(home: Path) -> None:
 
 
 def recover_now_and_then(home: Path) -> None:
-    """`recover`, unless it was done a moment ago: in a folder of thousands of files the look itself takes time."""
+    """Call `recover` unless it ran a moment ago: in a folder of thousands of files even the check takes time."""
     started = time.monotonic()
     if started >= _next_look.get(home, 0.0):
         recover(home)
@@ -97,7 +98,7 @@ def _finish(left: Path, home: Path) -> None:
         remove(left)
         return
     own = home / (hidden_name() + _STAGE)
-    os.rename(left, own)  # of several that come at once one gets it
+    os.rename(left, own)  # only one of several processes succeeds
     _abandoned.discard(left)
     try:
         if (own / _OLD).is_dir() and (own / _NEW).is_dir():
@@ -114,7 +115,7 @@ def _move(new: Path, old: Path, home: Path) -> None:
         if _is_there(home / entry.name) and not _is_there(old / entry.name):
             os.rename(home / entry.name, old / entry.name)
     for entry in entries:
-        if _is_there(home / entry.name):  # while the moves waited to be finished somebody put something newer there
+        if _is_there(home / entry.name):  # another process has written a newer entry meanwhile
             remove(entry)
         else:
             os.rename(entry, home / entry.name)
@@ -143,7 +144,7 @@ def _is_there(path: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder, if it is there and as far as that can be done."""
+    """Remove a file or folder if it exists, as far as possible."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

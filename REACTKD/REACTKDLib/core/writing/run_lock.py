@@ -1,4 +1,6 @@
-"""One long run at a time in an output folder; the second is refused with the name of the first."""
+"""Allows only one long run at a time in an output folder; a second one is refused with a message that names the
+first.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,10 @@ from REACTKDLib.core.writing.replacing import recover
 
 @contextmanager
 def running_alone(target: Path, what: str) -> Iterator[None]:
-    """Be the only run in the folder of `target`, its table or record. what: 'a batch', 'a training'.
+    """Hold the lock of the folder of `target` (its table or record) during a run. what: 'a batch', 'a training'.
 
-    What an earlier run that was killed left in the folder is finished or removed. The lock is the system's and ends
-    with the process; a hidden file beside it says whose it is.
+    Leftovers of a killed run in the folder are completed or removed. The lock is the operating system's and ends with
+    the process; a hidden file beside it identifies the owner.
 
     Raises: FolderInUse with the owner's process, computer and age; OutputNotWritable.
     """
@@ -47,9 +49,9 @@ def running_alone(target: Path, what: str) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            owner.unlink()  # before the lock is free, else it would be the next one's
+            owner.unlink()  # before the release, or it could be the next owner's
         lock.__exit__(None, None, None)
-        with suppress(OSError):  # a run that was refused leaves no empty folder
+        with suppress(OSError):  # a refused run leaves no empty folder
             for folder in made:
                 folder.rmdir()
 

@@ -1,4 +1,4 @@
-"""Tensors written by torch, whole or not at all."""
+"""Atomic writing of tensors with torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from REACTKDLib.core.writing.atomic import written_beside
 
 
 def write_tensors(target: Path | str, content: Any) -> None:
-    """Write what `torch.save` takes. Raises: OutputNotWritable, also when the disk is full."""
+    """Write an object that `torch.save` accepts. Raises: OutputNotWritable, also if the disk is full."""
     import torch
 
     with written_beside(target) as beside:
