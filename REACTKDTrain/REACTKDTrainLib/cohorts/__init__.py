@@ -1,1 +1,1 @@
-"""Cohorts: where patients come from, behind one interface."""
+"""Cohorts: sources of cases, with one common interface."""

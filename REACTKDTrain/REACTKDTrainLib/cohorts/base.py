@@ -1,4 +1,4 @@
-"""What a cohort is to training: cases that can be opened, with a patient, a grade or none, and a fingerprint."""
+"""A cohort as training uses it: cases that can be opened, each with a patient, an optional grade and a fingerprint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
 
-#: of `Case.derived`: (L, 3) RAS in mm, the centers of a phantom's lesions, in the order of its truth
+#: key of `Case.derived`: (L, 3) RAS in mm, the centers of a phantom's lesions, in the order of its ground truth
 CENTERS = "lesion_centers_ras_mm"
 
 
@@ -23,14 +23,14 @@ CENTERS = "lesion_centers_ras_mm"
 class CohortCase:
     """One case of a cohort; nothing is read before `load`.
 
-    id: unique in the cohort, free of patient data. patient: who it is; all cases of a patient stay together.
-    grade: index into `classes`, or None. modalities: 'ct', 'fdg', 'acetate', those that `load` will give.
-    load: opens images and masks; picklable, so that cases can be prepared in several processes; may raise ReactkdError.
-    fingerprint: a hash of the content that `load` reads; what is computed from the case is cached under it.
-    fold: a test fold (from 0) that the cohort asks for. provenance: where it comes from, for display. truth: of
-    phantoms, {'seed': int} and {'latents': ten numbers} or {'shared': SharedLatents}, by the biology. clinical: sex,
-    age and others of the clinical sheet, as they were kept (`ClinicalRow`); no network reads them. image_files: of
-    the images, or their folders, by which a scan is known under another name; a DICOM series by one of its files.
+    id: unique in the cohort, free of patient data. patient: all cases of a patient stay in the same part of a split.
+    grade: index into `classes`, or None. modalities: 'ct', 'fdg', 'acetate', those that `load` returns. load: opens
+    images and masks; picklable, so that cases can be prepared in several processes; may raise ReactkdError.
+    fingerprint: a hash of the content that `load` reads; results computed from the case are cached under it. fold: the
+    test fold (from 0) that the cohort specifies. provenance: the source, for display. truth: of phantoms, {'seed': int}
+    and {'latents': ten numbers} or {'shared': SharedLatents}, depending on the biology. clinical: sex, age and others
+    from the clinical sheet, see `ClinicalRow`; not an input of any network. image_files: the image files or folders,
+    used to recognize a scan under another name; a DICOM series is represented by one of its files.
 
     Raises: UsageError for a grade or modality that does not exist.
     """
@@ -59,7 +59,7 @@ class CohortCase:
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Cases under one name. phantom: simulated, which every result then states. skipped: (case id, reason).
+    """Named collection of cases. phantom: simulated, which every result states. skipped: (case id, reason).
 
     task: defines the classes of the grades.
     """
@@ -72,7 +72,7 @@ class Cohort:
     task: Task = HCC_GRADE
 
     def __post_init__(self) -> None:
-        """Raises: UsageError for a cohort without cases, with one id for two, or with two spellings of a patient."""
+        """Raises: UsageError for a cohort without cases, with a duplicate id, or with two spellings of a patient."""
         if not self.cases:
             raise UsageError(f"The cohort {quoted([self.name])} holds no case; check the path and what lies there.")
         ids = [case.id for case in self.cases]
@@ -91,5 +91,5 @@ class Cohort:
 
     @property
     def graded(self) -> tuple[CohortCase, ...]:
-        """The cases that carry a grade."""
+        """Return the cases that have a grade."""
         return tuple(case for case in self.cases if case.grade is not None)

@@ -1,4 +1,4 @@
-"""Clinical sheets: grade, sex, age, hepatitis, AFP. Kept as metadata, de-identified, never an input of a network."""
+"""Clinical sheets: grade, sex, age, hepatitis, AFP. Stored as de-identified metadata, never an input of a network."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from REACTKDLib.core.files.workbooks import MARK, sheets_of
 from REACTKDLib.core.text import quoted
 
 Mixed = Literal["exclude", "lower", "higher"]
-#: a mixed grade lies between two; (lower, higher)
+#: mixed grades, between two grades: (lower, higher)
 MIXED = {"well-moderately differentiated": (0, 1), "moderately-poorly differentiated": (1, 2)}
 EXACT = {"well differentiated": 0, "moderately differentiated": 1, "poorly differentiated": 2}
 NONE = ("not stated", "no biopsy", "")
-OLDEST = 90  # ages above 89 identify people (HIPAA safe harbor), so they are kept as 90
+OLDEST = 90  # ages above 89 are identifying (HIPAA safe harbor), so they are stored as 90
 
 
 @dataclass(frozen=True)
 class ClinicalRow:
-    """What is kept of a patient. grade: 0, 1, 2 or None; grade_text: as the sheet has it. age: years, 90 for 90 and
-    above. sex: 'M', 'F' or None. hepatitis: as the sheet has it. afp_ng_ml: None where it is missing.
-    days_from_diagnosis: of the baseline scan, which the DICOM header repeats.
+    """The data that are kept of a patient. grade: 0, 1, 2 or None; grade_text: as in the sheet. age: years, 90 for 90
+    and above. sex: 'M', 'F' or None. hepatitis: as in the sheet. afp_ng_ml: in ng/ml, None if missing.
+    days_from_diagnosis: of the baseline scan, as also stated in the DICOM header.
     """
 
     id: str
@@ -39,17 +39,18 @@ class ClinicalRow:
     days_from_diagnosis: int | None = None
 
     def to_metadata(self) -> dict[str, Any]:
-        """JSON types, without the id."""
+        """Return JSON types, without the id."""
         return {k: v for k, v in asdict(self).items() if k != "id" and v not in (None, "")}
 
 
 def grade_of_text(text: Any, mixed: Mixed = "exclude") -> int | None:
-    """The grade that a pathology text states, by exact match (case and spaces aside), or None where it states none.
+    """Return the grade that a pathology text states, by exact match (ignoring case and spaces), or None if it states
+    none.
 
-    mixed: what to do with 'Well-moderately' and 'Moderately-poorly differentiated': leave them out, or take the lower
-    or higher of the two. A text that only contains 'moderately' is not a match.
+    mixed: handling of 'Well-moderately' and 'Moderately-poorly differentiated': exclude them, or use the lower or
+    higher of the two. A text that merely contains 'moderately' is not a match.
 
-    Raises: UsageError for a text that is neither a grade nor a way to say that there is none.
+    Raises: UsageError for a text that is neither a grade nor a known expression for a missing grade.
     """
     if mixed not in ("exclude", "lower", "higher"):
         raise UsageError(f"Mixed grades can be 'exclude', 'lower' or 'higher', not {mixed!r}.")
@@ -78,7 +79,7 @@ def only_sheet(found: Iterable[Path], advice: str = "keep one") -> Path | None:
 def read_hcc_tace_sheet(path: Path, mixed: Mixed = "exclude") -> dict[str, ClinicalRow]:
     """Read `HCC-TACE-Seg_clinical_data-V2.xlsx` (sheet 'data table'): patient id -> row, 105 of them.
 
-    Only what is listed in `ClinicalRow` leaves the sheet: no dates, survival or history.
+    Only the fields of `ClinicalRow` are kept: no dates, survival or history.
     Raises: FileMissing, PackagesMissing (openpyxl), UsageError for another workbook.
     """
     rows = _xlsx_rows(Path(path), "data table")
@@ -108,8 +109,8 @@ def read_hcc_tace_sheet(path: Path, mixed: Mixed = "exclude") -> dict[str, Clini
 
 
 def read_hospital_sheet(path: Path) -> dict[str, ClinicalRow]:
-    """Read the published layout's CSV: ID, and any of AFP, Hepatitis, Age, Sex (values that were normalized there,
-    columns that end in `_norm` or `_mapped`, are not clinical values and stay out).
+    """Read the CSV of the published layout: ID, and optionally AFP, Hepatitis, Age, Sex. Columns that end in `_norm` or
+    `_mapped` were normalized by its authors; they are not clinical values and are ignored.
 
     Raises: FileMissing, UsageError.
     """
@@ -137,7 +138,7 @@ def read_hospital_sheet(path: Path) -> dict[str, ClinicalRow]:
 
 
 def _with_point(text: str, table: Table) -> str:
-    """A decimal comma, where the comma is no separator and cannot stand for thousands, as a point."""
+    """Replace a decimal comma by a point, unless the comma is the separator or may separate thousands."""
     plain = table.separator != "," and re.fullmatch(r"\d+,\d+", text) and not re.fullmatch(r"\d{1,3},\d{3}", text)
     return text.replace(",", ".") if plain else text
 

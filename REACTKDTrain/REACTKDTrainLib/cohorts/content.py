@@ -1,7 +1,9 @@
-"""Does the picture agree with its header? A liver lies on the patient's right, below the lungs, in front of the spine.
+"""Check of an image's orientation against its header, using anatomy: the liver lies on the patient's right, below the
+lungs and in front of the spine.
 
-Headers of public data sets are not all true: LiTS stores its cases in several orientations, and some say so wrongly. A
-flipped case trains without complaint, so it is looked for in the picture. What is found is reported, never corrected.
+Headers of public data sets are not always correct: LiTS stores its cases in several orientations, some with wrong
+headers. Training on a flipped case gives no error, so the image itself is checked. Discrepancies are reported, never
+corrected.
 """
 
 from __future__ import annotations
@@ -12,15 +14,15 @@ from REACTKDLib.core.images.geometry import to_ras_order
 from REACTKDLib.core.images.volume import Volume
 
 BODY_HU, LUNG_HU, BONE_HU = -300.0, (-930.0, -600.0), 300.0
-SIDE_MM, DEEP_MM = 10.0, 10.0  # less is no evidence
-LEAST_ML = 30.0  # of lung or bone, else there is none to go by
-STEP_MM = 3.0  # coarser than this nothing is missed, and a scan takes a tenth of a second
+SIDE_MM, DEEP_MM = 10.0, 10.0  # smaller offsets are not conclusive
+LEAST_ML = 30.0  # of lung or bone; with less, the check is skipped
+STEP_MM = 3.0  # coarse enough for a tenth of a second per scan, without missing anything
 
 
 def disagreements(ct: Volume, liver: np.ndarray) -> list[str]:
-    """Return what in the picture speaks against its header, in words; nothing where it agrees or cannot be judged.
+    """Return the discrepancies between image and header as texts; empty if there are none or they cannot be determined.
 
-    ct: HU. liver: bool, on its grid.
+    ct: HU. liver: bool, on the same grid.
     """
     hu, where = to_ras_order(ct.array, ct.ijk_to_ras)
     mask, _ = to_ras_order(liver, ct.ijk_to_ras)
@@ -46,7 +48,7 @@ def disagreements(ct: Volume, liver: np.ndarray) -> list[str]:
 
 
 def _body(hu: np.ndarray) -> np.ndarray:
-    """In each slice what the largest piece of tissue encloses: lungs are in it, the table is not."""
+    """Return for each slice the region enclosed by the largest piece of tissue: with the lungs, without the table."""
     from scipy import ndimage
 
     body = np.zeros(hu.shape, dtype=bool)
@@ -59,7 +61,7 @@ def _body(hu: np.ndarray) -> np.ndarray:
 
 
 def _eroded(mask: np.ndarray) -> np.ndarray:
-    """Without layers of one or two voxels, as where skin and air share a voxel."""
+    """Erode layers of one or two voxels, such as partial volumes of skin and air."""
     from scipy import ndimage
 
     return ndimage.binary_erosion(mask, np.ones((1, 3, 3), dtype=bool))

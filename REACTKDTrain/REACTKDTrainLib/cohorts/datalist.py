@@ -1,9 +1,9 @@
-"""A survey as a datalist in MONAI's decathlon form, with paths relative to the file, for training to read.
+"""Writes a survey as a datalist in MONAI's decathlon format, with paths relative to the file.
 
     {"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" | "liver" and "tumor", "grade", "fold",
                    "clinical"}]}
 
-A DICOM series is named by one of its files, which also names the acquisition where a series holds several.
+A DICOM series is represented by one of its files, which also selects the acquisition if a series contains several.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from REACTKDTrainLib.cohorts.tace_case import TaceFiles
 
 
 def write_datalist(survey: Survey, path: Path, folds: Mapping[str, int] | None = None) -> Path:
-    """Write the cases of a survey to `path`. folds: patient -> test fold, where they are to be fixed.
+    """Write the cases of a survey to `path`. folds: patient -> test fold, to fix the folds.
 
-    A mask whose own geometry is overruled by its image's (LiTS 48-52) is written again, on the image's grid, into the
-    folder `<name>-masks` beside the file: a datalist names files, not rules.
+    If a mask's own geometry is overruled by its image's (LiTS 48-52), the mask is written again on the image's grid,
+    into the folder `<name>-masks` beside the file, because a datalist cannot express such a rule.
 
     Raises: UsageError for a survey without cases; OutputNotWritable.
     """
@@ -65,7 +65,7 @@ def _entry(case: CohortCase, path: Path, fold: int | None, clinical: Mapping[str
     if isinstance(files, TaceFiles):
         first = min(files.slices, key=lambda piece: piece.path)
         entry |= _relative({"ct": first.path, "segmentation": files.segmentation}, path)
-    elif isinstance(files, Job) and case.provenance:  # a case of a list has none: its list may say more than is written
+    elif isinstance(files, Job) and case.provenance:  # a listed case has none, as its list may hold more than this
         masks = _masks(files, case.load.func is open_on_image, path)
         entry |= _relative({**{m.value: image for m, image in files.images.items()}, **masks}, path)
     else:
@@ -95,14 +95,14 @@ def _masks(files: Job, on_image: bool, path: Path) -> dict[str, Path]:
 
 
 def _relative(paths: Mapping[str, os.PathLike | str], path: Path) -> dict[str, str]:
-    """Relative to the list, with forward slashes, so that the folder can be moved as a whole."""
+    """Return paths relative to the list, with forward slashes, so that the folder can be moved as a whole."""
     return {k: Path(os.path.relpath(Path(p).absolute(), path.parent)).as_posix() for k, p in paths.items()}
 
 
 def folds_of(cases: Sequence[CohortCase], count: int, seed: int) -> dict[str, int]:
-    """Patient -> test fold, grades balanced, all cases of a patient on one side.
+    """Return patient -> test fold, with balanced grades and all cases of a patient in one fold.
 
-    Raises: what `make_folds` raises; UsageError for a single fold, which tests nobody.
+    Raises: see `make_folds`; UsageError for a single fold, which has no test patients.
     """
     from REACTKDTrainLib.cohorts.folds import make_folds
 

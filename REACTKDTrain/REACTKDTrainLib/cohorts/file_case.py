@@ -1,4 +1,4 @@
-"""Cases of a cohort by the files of a job, opened as the case of a reader is."""
+"""Cases of a cohort from the files of a job, opened in the same way as a reader's case."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def file_case(
     on_image: bool = False,
     task: Task = HCC_GRADE,
 ) -> CohortCase:
-    """The case that `open_job` opens, or with `on_image` `open_on_image`. grade: index into the classes of `task`.
+    """Return the case that `open_job`, or with `on_image` `open_on_image`, opens. grade: index into the classes of
+    `task`.
 
-    words: choices that change what is read, for the fingerprint. Raises: OSError for files that cannot be read.
+    words: options that change what is read, for the fingerprint. Raises: OSError for files that cannot be read.
     """
     paths = (*job.images.values(), *(job.mask_files or (job.segmentation,)))
     return CohortCase(
@@ -45,14 +46,14 @@ def file_case(
 
 
 def opener(job: Job, task: Task) -> partial[Case]:
-    """What opens the files of a job: `CohortCase.load`."""
+    """Return the function that opens the files of a job: `CohortCase.load`."""
     return partial(open_job, job) if task == HCC_GRADE else partial(open_job, job, task=task)
 
 
 def open_on_image(job: Job) -> Case:
-    """As `open_job`, but a label file of the image's shape lies on the image, whatever its header says (LiTS 48-52).
+    """As `open_job`, but a label file of the image's shape gets the image's geometry, whatever its header (LiTS 48-52).
 
-    Raises: what `open_job` raises.
+    Raises: see `open_job`.
     """
     volumes, findings = read_volumes(job.images, job.segmentation)
     file, image = read_any_segmentation(job.segmentation), next(iter(volumes.values()))

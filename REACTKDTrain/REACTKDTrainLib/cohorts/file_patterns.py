@@ -1,4 +1,4 @@
-"""Files of cases by patterns such as '{case}/CT_*.nii.gz': which file is which image of which case."""
+"""Assignment of files to cases and images by patterns such as '{case}/CT_*.nii.gz'."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _PIECES = re.compile(r"\{case\}|\{patient\}|\*\*/|\*|\?|[^{}*?]+|[{}]")
 
 @dataclass(frozen=True)
 class FilePattern:
-    """role: one of `ROLES`. text: of paths below the folder; '*' and '?' stay in one name, '**/' is any folders.
+    """role: one of `ROLES`. text: pattern of paths below the folder; '*' and '?' match within a name, '**/' any
+    folders.
 
     Example:
         >>> FilePattern.from_text("{case}_ct_*.nii.gz").role
@@ -37,7 +38,7 @@ class FilePattern:
 
     @classmethod
     def from_text(cls, text: str) -> FilePattern:
-        """Read 'fdg={case}/PET.nii.gz', or a pattern whose own name says what it is. Raises: UsageError."""
+        """Read 'fdg={case}/PET.nii.gz', or a pattern whose own name states the role. Raises: UsageError."""
         role, equals, rest = text.partition("=")
         role = names_of().get(role, role)
         if equals and role in ROLES:
@@ -54,9 +55,9 @@ class FilePattern:
         return found
 
     def match(self, path: str) -> tuple[str, str] | None:
-        """Return the case and the patient ('' where the pattern names none) of a path, or None where it does not fit.
+        """Return the case and the patient ('' if the pattern has none) of a path, or None if it does not match.
 
-        Raises: UsageError for a path that can be read in two ways.
+        Raises: UsageError for an ambiguous match.
         """
         short, long = (re.fullmatch(self._regex(few), path) for few in ("+?", "+"))
         if short is None or long is None:
@@ -80,7 +81,7 @@ class FilePattern:
 
 @dataclass(frozen=True)
 class Found:
-    """files: case -> role -> paths, more than one where several fit. patients: of each case. other: of no pattern."""
+    """files: case -> role -> paths, several if ambiguous. patients: of each case. other: files without a match."""
 
     files: dict[str, dict[str, list[Path]]]
     patients: dict[str, set[str]]
@@ -88,7 +89,7 @@ class Found:
 
 
 def find_files(folder: Path, patterns: Sequence[FilePattern]) -> Found:
-    """Match every file below `folder`, and every folder (a DICOM series). Raises: UsageError."""
+    """Match all files and folders (DICOM series) below `folder`. Raises: UsageError."""
     files: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     patients: dict[str, set[str]] = defaultdict(set)
     other, taken = [], set()
@@ -116,7 +117,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _role_of(text: str) -> str:
-    """What the fixed part of a pattern says that its files are. Raises: UsageError for nothing, or two things."""
+    """Return the role that the fixed part of a pattern states. Raises: UsageError if it states none, or two."""
     fixed = re.sub(r"\{case\}|\{patient\}|[*?]", " ", text)
     words = set(re.findall(r"[a-z]+", fixed.lower()))
     found = {role for role, names in _MASK_WORDS.items() if words & set(names)}

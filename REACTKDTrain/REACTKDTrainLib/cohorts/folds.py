@@ -1,4 +1,4 @@
-"""Splits by patient: folds, and inside each training fold a part on which every choice is made."""
+"""Splits by patient: folds, and within each training fold a validation part on which all choices are made."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from REACTKDTrainLib.cohorts.base import CohortCase
 
 
 class FoldsImpossible(ReactkdError):
-    """The cohort cannot be split as asked."""
+    """The cohort cannot be split as requested."""
 
     code = "folds-impossible"
 
 
 @dataclass(frozen=True)
 class Split:
-    """train: fits weights and normalization; validation: stops, chooses and calibrates; test: looked at once."""
+    """train: fits weights and normalization; validation: stopping, selection, calibration; test: evaluated once."""
 
     train: tuple[CohortCase, ...]
     validation: tuple[CohortCase, ...]
@@ -32,12 +32,12 @@ class Split:
 def make_folds(cases: Sequence[CohortCase], folds: int, seed: int = 0, validation: float = 0.2) -> list[Split]:
     """Split graded cases by patient, stratified by grade; all cases of a patient stay together.
 
-    folds: 1 keeps all for training and tests nothing. Where the cases carry a `fold`, these are the test folds.
+    folds: 1 uses all cases for training and none for the test. If the cases have a `fold`, these are the test folds.
     validation: share of the training patients.
 
-    Raises: UsageError for a case without a grade, less than a fold, or a seed that is none; FoldsImpossible for fewer
-    patients than folds, a fold that lacks a grade, a patient with two grades, folds of some cases alone, that are not
-    0 .. folds - 1, or that part a patient.
+    Raises: UsageError for a case without a grade, fewer than one fold, or an invalid seed; FoldsImpossible for fewer
+    patients than folds, a fold that lacks a grade, a patient with two grades, or given folds that do not cover all
+    cases, are not 0 .. folds - 1, or separate the cases of a patient.
     """
     if folds < 1:
         raise UsageError(f"Cases cannot be divided into {folds} folds; give 1 or more.")
@@ -60,12 +60,12 @@ def make_folds(cases: Sequence[CohortCase], folds: int, seed: int = 0, validatio
 
 
 def _classes(cases: Sequence[CohortCase]) -> tuple[str, ...]:
-    """Of the task; all cases of a cohort are of one."""
+    """Return the classes of the task; all cases of a cohort have the same task."""
     return cases[0].classes if cases else GRADES
 
 
 def _patients(cases: Sequence[CohortCase]) -> dict[str, int]:
-    """Patient -> grade, in the order of their names."""
+    """Return patient -> grade, sorted by name."""
     grades: dict[str, int] = {}
     for case in cases:
         if case.grade is None:
@@ -120,7 +120,7 @@ def _given_folds(cases: Sequence[CohortCase], folds: int) -> list[tuple[str, ...
 
 
 def _validation_part(names: list[str], patients: dict[str, int], classes: int, share: float, seed: int) -> list[str]:
-    """About `share` of each grade's patients, at least one where a grade has two."""
+    """Select about `share` of each grade's patients, at least one if a grade has two."""
     rng = np.random.default_rng(seed)
     chosen = []
     for grade in range(classes):

@@ -1,4 +1,4 @@
-"""What the grades of a list mean: classes of the task by name, other word or number, or as somebody maps them."""
+"""Interpretation of the grades of a list: class names of the task, other words or numbers, or a mapping by the user."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SEPARATOR = re.compile(r"[,;]")
 
 @dataclass(frozen=True)
 class GradeWords:
-    """meanings: {"G1": "well"}, beside the names, other words and numbers (from 0) of the task's classes.
+    """meanings: {"G1": "well"}, in addition to the names, other words and numbers (from 0) of the task's classes.
 
-    Capitals and blanks do not matter. Where a number is mapped, numbers that are not have no meaning any more: in a
-    list of grades 1 to 3 a 0 is a slip.
+    Letter case and spaces are ignored. If a number is mapped, unmapped numbers are no longer valid: in a list of grades
+    1 to 3, a 0 is an error.
 
     Example:
         >>> GradeWords.from_text("G1=well,G3=poor").grade("g3", "case 7")
@@ -32,7 +32,7 @@ class GradeWords:
 
     @classmethod
     def from_text(cls, *texts: str) -> GradeWords:
-        """Read 'G1=well,G2=moderate', as an option holds it. Raises: UsageError."""
+        """Read 'G1=well,G2=moderate', as given in an option. Raises: UsageError."""
         pairs = [pair for text in texts for pair in _SEPARATOR.split(text) if pair.strip()]
         for pair in pairs:
             if pair.count("=") != 1 or not all(map(str.strip, pair.split("="))):
@@ -41,17 +41,19 @@ class GradeWords:
 
     @classmethod
     def of_list(cls, value: Any) -> GradeWords:
-        """Read the object "grades" of a datalist; None is none. Raises: UsageError."""
+        """Read the object "grades" of a datalist; None means no mapping. Raises: UsageError."""
         if value is not None and not isinstance(value, dict):
             raise UsageError('"grades" of the datalist is no object; write what each grade means, as {"G1": "well"}.')
         return cls(_once((str(text), str(name)) for text, name in (value or {}).items()))
 
     def with_list(self, value: Any) -> GradeWords:
-        """Return these and those of a datalist. Raises: UsageError, also where both map one text, to two classes."""
+        """Return these combined with those of a datalist. Raises: UsageError, also for a text with two classes."""
         return GradeWords(_once([*self.of_list(value).meanings.items(), *self.meanings.items()]))
 
     def checked(self, task: Task) -> GradeWords:
-        """Return them, all of classes of the task. Raises: UsageError for another word, or for one that is taken."""
+        """Return self if all meanings are classes of the task. Raises: UsageError for another word, or one already in
+        use.
+        """
         known = _words_of(task)
         for text, name in self.meanings.items():
             if _plain(name) not in known:
@@ -64,9 +66,10 @@ class GradeWords:
         return self
 
     def grade(self, value: Any, case: str, task: Task = HCC_GRADE) -> int | None:
-        """'well', 'moderate', 'poor', 0, 1 or 2 ('2.0' too), what is mapped, or nothing -> index or None.
+        """Return the class index of 'well', 'moderate', 'poor', 0, 1, 2 ('2.0' too) or a mapped text; None for an empty
+        value.
 
-        task: another one has classes of its own. Raises: UsageError.
+        task: another task has its own classes. Raises: UsageError.
         """
         self.checked(task)
         text = _plain(value)
@@ -85,12 +88,12 @@ class GradeWords:
         return known[text]
 
 
-#: no text is mapped
+#: no mapping
 OWN_WORDS = GradeWords()
 
 
 def _once(pairs: Iterable[Iterable[str]]) -> dict[str, str]:
-    """Texts as they are compared -> classes. Raises: UsageError for a text with two."""
+    """Return normalized texts -> classes. Raises: UsageError for a text with two classes."""
     out: dict[str, str] = {}
     for text, name in pairs:
         text, name = _plain(text), name.strip()
@@ -100,7 +103,7 @@ def _once(pairs: Iterable[Iterable[str]]) -> dict[str, str]:
 
 
 def _plain(value: Any) -> str:
-    """A grade as it is compared: small letters, whole numbers without a point."""
+    """Normalize a grade for comparison: lower case, whole numbers without a decimal point."""
     text = unicodedata.normalize("NFKC", str("" if value is None else value)).strip().lower()
     whole = re.fullmatch(r"\+?0*(\d)([.,]0*)?", text)
     return whole[1] if whole else text

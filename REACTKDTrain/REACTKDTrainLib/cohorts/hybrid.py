@@ -1,4 +1,4 @@
-"""Hybrid cases: scans with lesions of known biology drawn into their livers, as cases of a cohort."""
+"""Hybrid cases: scans with simulated lesions of known biology in their livers, as cases of a cohort."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from REACTKDTrainLib.cohorts.base import CENTERS, CohortCase
 from REACTKDTrainLib.cohorts.phantom import AROUND_LIVER_MM
 from REACTKDTrainLib.content_store import content_key
 
-#: raised when hybrids are drawn differently, so that nothing prepared from the old ones is taken for the new
+#: increased when the simulation changes, so that cases prepared from the old one are not reused
 HYBRID_VERSION = "reactkd-hybrid/1"
 
-_held: dict[str, Case] = {}  # the scan that this process drew into last: many hybrids are made of each
+_held: dict[str, Case] = {}  # the last scan that this process used: each is used for many hybrids
 
 
 def hybrid_case(scan: CohortCase, seed: int, grade: int) -> CohortCase:
-    """Lesions number `seed`, of a patient of `grade` (index), in the liver of `scan`.
+    """Return a case with the lesions of number `seed`, of a patient of `grade` (index), in the liver of `scan`.
 
-    One seed has the same lesions in every scan (where there is room, of the same size), so answers can be compared
-    lesion by lesion. Lesions that the scan's masks hold stay in the images and belong to no region. The CT is cut to
-    the liver and 26 mm around it, as those of phantoms that students train on; PETs stay whole.
+    A seed gives the same lesions in every scan (and of the same size, if there is room), so predictions can be compared
+    lesion by lesion. Lesions in the scan's own masks stay in the images and belong to no region. The CT is cropped to
+    the liver and a margin of 26 mm, as for the phantoms that students are trained on; PETs are not cropped.
     """
     named = f"{HYBRID_VERSION} {scan.fingerprint} {seed} {grade} {AROUND_LIVER_MM}"
     return CohortCase(
@@ -42,7 +42,7 @@ def hybrid_case(scan: CohortCase, seed: int, grade: int) -> CohortCase:
 
 
 def open_hybrid(scan: CohortCase, seed: int, grade: int) -> Case:
-    """Draw the lesions; the case knows where they lie (`CENTERS`). Raises: what `scan.load` and `draw_into` raise."""
+    """Draw the lesions and record their positions (`CENTERS`). Raises: see `scan.load` and `draw_into`."""
     if scan.fingerprint not in _held:
         opened = around_liver(scan.load(), AROUND_LIVER_MM)
         _held.clear()
@@ -56,7 +56,7 @@ def open_hybrid(scan: CohortCase, seed: int, grade: int) -> Case:
 
 
 def around_liver(case: Case, margin_mm: float) -> Case:
-    """The case with its CT and masks cut to the liver's box and a margin; other images stay. Raises: NoLiver."""
+    """Crop CT and masks to the liver's box and a margin; other images are unchanged. Raises: NoLiver."""
     box = liver_box(case)
     if box is None:
         raise NoLiver(_("The {organ} mask is empty; draw the {organ}."), organ=case.task.organ.name)

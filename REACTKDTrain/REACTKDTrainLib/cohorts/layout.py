@@ -1,6 +1,6 @@
-"""What a layout of folders is, and which one a folder has.
+"""Folder layouts of data sets, and recognition of the layout of a folder.
 
-A new layout is one file in `cohorts/layouts` that holds a `LAYOUT`; nothing else names it.
+A new layout is one file in `cohorts/layouts` that defines a `LAYOUT`; it is found automatically.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ Missing = Literal["keep", "leave-out"]
 
 @dataclass(frozen=True)
 class LayoutOptions:
-    """Choices that change which cases there are; each layout reads its own (`Layout.reads`), and says in its survey
-    what it did.
+    """Options that determine the cases of a folder; each layout reads its own (`Layout.reads`) and reports in its
+    survey what it did.
 
-    Hospital: pairs: one case of each tracer's PET/CT, or of both where their CTs lie on one grid. grades: folder name
-    -> 'well', 'moderate' or 'poor', where the names do not say it.
-    HCC-TACE-Seg: mixed: what becomes of 'Well-moderately' and 'Moderately-poorly differentiated'. missing: 'keep'
-    patients without a grade as unlabeled cases, or 'leave-out'. phase: of a series that holds several, the one to take.
-    sheet: the clinical workbook; None looks for it below the folder. names: PatientID -> 'HCC_048', where a copy was
-    renamed.
+    Hospital: pairs: one case for each tracer's PET/CT, or one for both if their CTs have the same grid. grades: folder
+    name -> 'well', 'moderate' or 'poor', for names that do not state the grade. HCC-TACE-Seg: mixed: handling of
+    'Well-moderately' and 'Moderately-poorly differentiated'. missing: 'keep' patients without a grade as unlabeled
+    cases, or 'leave-out'. phase: the contrast phase to use if a series contains several. sheet: the clinical workbook;
+    None searches for it below the folder. names: PatientID -> 'HCC_048', for a renamed copy.
     """
 
     pairs: Pairs = "separate"
@@ -47,23 +46,23 @@ class LayoutOptions:
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The names of those that are not as usual."""
+        """Return the names of the options that differ from their defaults."""
         return tuple(own.name for own in fields(self) if getattr(self, own.name) != getattr(AS_IT_IS, own.name))
 
 
 AS_IT_IS = LayoutOptions()
-#: what a command calls those that it calls otherwise
+#: names of options on the command line, if they differ
 _FLAGS = {"grades": "grade", "names": "patient"}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A way in which a data set lies in a folder.
+    """The folder layout of a data set.
 
-    holds: what such a folder holds, for the sentence about a folder that no layout recognizes. recognize: True for a
-    folder of this layout; quick, and False for what it cannot read. survey: finds the cases, and says what is wrong.
-    rank: layouts are asked in this order; the more a folder must hold to be recognized, the lower. reads: the names of
-    those `LayoutOptions` that it looks at; all others are refused for such a folder.
+    holds: contents of such a folder, for the message about a folder that no layout recognizes. recognize: returns True
+    for a folder of this layout; fast, and False for anything unreadable. survey: finds the cases and reports problems.
+    rank: layouts are tried in this order; the more specific the layout, the lower. reads: the names of the
+    `LayoutOptions` that it uses; all others are refused for such a folder.
 
     Example, a whole file of `cohorts/layouts`:
         >>> LAYOUT = Layout("scans.csv and a folder of scans (mine)", is_mine, survey_mine)
@@ -78,20 +77,20 @@ class Layout:
 
 @cache
 def known_layouts() -> tuple[Layout, ...]:
-    """The layouts of all files in `cohorts/layouts`, in the order in which they are asked."""
+    """Return the layouts of all files in `cohorts/layouts`, in the order in which they are tried."""
     modules = (import_module(f"{layouts.__name__}.{found.name}") for found in pkgutil.iter_modules(layouts.__path__))
     return tuple(sorted((module.LAYOUT for module in modules), key=lambda layout: layout.rank))
 
 
 def layout_of(folder: Path) -> Layout | None:
-    """The layout that a folder has; None for one that is not known."""
+    """Return the layout of a folder; None if it is not recognized."""
     return next((layout for layout in known_layouts() if layout.recognize(folder)), None)
 
 
 def check_options(layout: Layout | None, chosen: Collection[str]) -> None:
-    """Raise UsageError for an option that nothing reads of such a folder, and say which folders it is for.
+    """Raise UsageError for an option that is not used for such a folder, and name the folders that it is for.
 
-    layout: None for lists and folders of case folders. chosen: names of `LayoutOptions` that somebody gave.
+    layout: None for lists and folders of case folders. chosen: names of the `LayoutOptions` that were given.
     """
     reads = () if layout is None else layout.reads
     for name in chosen:
@@ -104,9 +103,9 @@ def check_options(layout: Layout | None, chosen: Collection[str]) -> None:
 def survey_folder(
     folder: Path, options: LayoutOptions = AS_IT_IS, on_progress: OnProgress = no_progress
 ) -> Survey | None:
-    """Survey a folder in a layout that is known; None for any other.
+    """Survey a folder with a known layout; None for any other.
 
-    Raises: UsageError for an option that is not read of it, see `check_options`; what the layout's reader raises.
+    Raises: UsageError for an option that is not used, see `check_options`; the errors of the layout's reader.
     """
     found = layout_of(folder)
     check_options(found, options.chosen)

@@ -1,4 +1,4 @@
-"""Cohorts of files: a datalist in MONAI's form, a worklist with grades, or a folder in a layout that is known."""
+"""Cohorts from files: a datalist in MONAI's format, a worklist with grades, or a folder with a known layout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from REACTKDTrainLib.cohorts.survey import Survey
 from REACTKDTrainLib.content_store import content_key
 
 GRADES_FILE = "grades.csv"
-#: what the fingerprint of a case begins with whose files are not there
+#: prefix of the fingerprint of a case with missing files
 MISSING = "missing "
 _USUAL_IMAGES = (("ct",), ("ct", "fdg"), MODALITIES)
 _PATIENT_LIKE = re.compile(r"pat|subj|person|pid|mrn")
@@ -38,12 +38,12 @@ _NO_FILES_IN_DATALIST = (
 
 
 def listed_cohort(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WORDS) -> Cohort:
-    """Open a datalist (.json), a worklist (.csv, .xlsx) or a folder. task: whose classes the grades are. words: what
-    they mean, where the list has others.
+    """Open a datalist (.json), a worklist (.csv, .xlsx) or a folder. task: defines the classes. words: the meaning of
+    the list's grades, if they are not the class names.
 
     Folder: the published hospital layout or its public CT, LiTS17 or MSD Task03, HCC-TACE-Seg (DICOM), or a folder of
-    case folders, with grades in `grades.csv` (columns case, grade and, where patients have several cases, patient).
-    Raises: UsageError, and what the readers raise.
+    case folders, with grades in `grades.csv` (columns case, grade and, if patients have several cases, patient).
+    Raises: UsageError, and the errors of the readers.
     """
     path = Path(path)
     words.checked(task)
@@ -64,17 +64,18 @@ def listed_cohort(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WO
 
 
 def of_survey(survey: Survey) -> Cohort:
-    """The cases that a survey found, with what the clinical sheet says; what it left out is kept as skipped."""
+    """Return the cohort of a survey, with the data of the clinical sheet; excluded cases are kept as skipped."""
     cases = tuple(replace(case, clinical=survey.clinical.get(case.patient)) for case in survey.cases)
     return Cohort(survey.kind, cases, skipped=survey.skipped)
 
 
 def reference_grades(path: Path, words: GradeWords = OWN_WORDS, task: Task = HCC_GRADE) -> dict[str, tuple[int, str]]:
-    """Return {case: (index of its grade, patient)} of a list of cases; those without a grade are left out.
+    """Return {case: (index of its grade, patient)} of a list of cases, without the cases that have no grade.
 
     path: a CSV with the columns case and grade (a worklist, or a table of grades alone), a datalist (.json), or a
-    folder with `grades.csv`. words: what grades mean, where the list has others; task: whose classes they are. Without
-    a patient a case is a patient of its own. Raises: UsageError, also for a list that says two things of one case.
+    folder with `grades.csv`. words: the meaning of the grades, if they are not the class names; task: defines the
+    classes. A case without a patient counts as a separate patient. Raises: UsageError, also for
+    a list that contradicts itself about a case.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
@@ -101,7 +102,7 @@ def datalist_cohort(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_
     """{"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" or "liver" and "tumor", "grade", "fold",
     "clinical"}]}, or MONAI's own keys "image" and "label" (see `core.cases.datalist`).
 
-    Paths are relative to the file. An object "grades" says what the grades of the list mean: {"G1": "well"}.
+    Paths are relative to the file. An object "grades" defines the meaning of the list's grades: {"G1": "well"}.
     Raises: UsageError, FileMissing.
     """
     path = Path(path)
@@ -124,7 +125,7 @@ def _worklist_cohort(
     task: Task = HCC_GRADE,
     words: GradeWords = OWN_WORDS,
 ) -> Cohort:
-    """grades: rows of grades.csv by the name of the case; None where each case's own row holds grade and patient."""
+    """grades: rows of grades.csv by case name; None if each case's own row contains grade and patient."""
     listed = read_listed(path, task)
     if grades is not None:
         unknown = sorted(set(grades) - {_composed(job.case) for job, _ in listed})
@@ -138,7 +139,7 @@ def _worklist_cohort(
 
 
 def _check_case_folders(path: Path) -> None:
-    """Raise UsageError where no folder in `path` is a case: then the whole layout is another, not one case wrong."""
+    """Raise UsageError if no folder in `path` is a case: the layout is then a different one, not a case defective."""
     if not has_case_folders(path):
         holds = "nor ".join(f"{layout.holds}, " for layout in known_layouts())
         raise UsageError(
@@ -148,9 +149,9 @@ def _check_case_folders(path: Path) -> None:
 
 
 def _rows_by_case(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WORDS) -> dict[str, dict[str, str]]:
-    """case -> its row of a table of grades; nothing where there is no file.
+    """Return case -> its row of a table of grades; empty if the file does not exist.
 
-    Raises: UsageError for a file without the columns, or that says two things of one case.
+    Raises: UsageError for a file without the columns, or with contradictory rows of a case.
     """
     if not path.is_file():
         return {}
@@ -176,12 +177,12 @@ def _rows_by_case(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WO
 
 
 def _composed(name: str) -> str:
-    """The name with accents as one character each: file systems and spreadsheets differ in that."""
+    """Normalize accents to one character each, since file systems and spreadsheets differ in this."""
     return unicodedata.normalize("NFC", name)
 
 
 def _case(job: Job, labels: Mapping[str, Any], without_files: str, task: Task, words: GradeWords) -> CohortCase:
-    """labels: of the same row or entry: 'grade', 'patient', 'fold' and 'clinical', any of them."""
+    """labels: from the same row or entry: 'grade', 'patient', 'fold' and 'clinical', all optional."""
     name, images = job.case, {m.value: path for m, path in job.images.items()}
     if not images or (job.segmentation is None and job.mask_files is None):
         raise UsageError(without_files.format(case=quoted([name])))
@@ -206,7 +207,7 @@ def _case(job: Job, labels: Mapping[str, Any], without_files: str, task: Task, w
 
 
 def _fold_of(value: Any, case: str) -> int | None:
-    """A whole number from 0, as a number or as a cell of a table. Raises: UsageError."""
+    """Return a whole number from 0, given as a number or a table cell. Raises: UsageError."""
     if isinstance(value, str) and value.strip().isdecimal():
         value = int(value)
     if value is None or value == "":
@@ -217,15 +218,15 @@ def _fold_of(value: Any, case: str) -> int | None:
 
 
 def _fingerprint(job: Job, task: Task) -> str:
-    """Of the files, and of what the list says of them that changes what is read.
+    """Hash of the files, and of the list's options that change what is read.
 
-    What most lists say (CT, CT with FDG, or all images; segments that are recognized) adds no word: so it was in
-    earlier releases, and what they prepared serves on.
+    The usual options (CT, CT with FDG, or all images; recognized segments) add nothing to the hash, as in earlier
+    releases, so that cases prepared by those are still used.
     """
     name = job.case if task == HCC_GRADE else f"{job.case} {content_key(task.to_dict())}"
     paths = (*job.images.values(), *(job.mask_files or (job.segmentation,)))
     if not all(map(_can_be_read, paths)):
-        return MISSING + name  # the case counts as unreadable when it is opened, so that it can be skipped
+        return MISSING + name  # opening the case will raise an error, so that it can be skipped
     images = tuple(m.value for m in job.images)
     words = [] if images in _USUAL_IMAGES else ["images", *images]
     words += [f"{key} {names}" for key, names in (("liver", job.liver), ("tumor", job.tumor)) if names]
@@ -233,7 +234,7 @@ def _fingerprint(job: Job, task: Task) -> str:
 
 
 def _can_be_read(path: Path) -> bool:
-    """True for a file, and for a folder that may be that of a series."""
+    """Return True for a file, and for a folder that may be that of a series."""
     try:
         check_path(path, "an image")
     except ReactkdError:

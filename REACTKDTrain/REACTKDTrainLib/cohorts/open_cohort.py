@@ -1,4 +1,4 @@
-"""Opening a cohort by what a user types: phantoms by number, a datalist, or a folder in a known layout."""
+"""Opening a cohort from its text form: phantoms by number, a datalist, or a folder with a known layout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from REACTKDTrainLib.cohorts.grade_words import GradeWords
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import SIZES
 
-#: phantom cohort -> (cases, first number) where the user does not say
+#: phantom cohort -> default (number of cases, first number)
 PHANTOMS = {"hospital": (97, 0), "external": (105, 0), "unlabeled": (131, 0), "large": (1200, 2500)}
 PREFIX = "phantom:"
 
@@ -53,9 +53,9 @@ def open_cohort(
 
 
 def check_map(grades: str, *specs: str) -> None:
-    """Raise UsageError for a map of grades that none of the cohorts reads: phantoms and known layouts say theirs.
+    """Raise UsageError for a mapping of grades that no cohort uses: phantoms and known layouts define their own grades.
 
-    grades: as `open_cohort` takes it, for all `specs`; those that are empty do not count.
+    grades: as in `open_cohort`, for all `specs`; empty ones are ignored.
     """
     from REACTKDTrainLib.cohorts.layout import layout_of
 
@@ -71,7 +71,7 @@ def check_map(grades: str, *specs: str) -> None:
 
 
 def size_of(spec: str) -> str:
-    """The size that a phantom cohort asks for; 'full' for all others. Raises: UsageError."""
+    """Return the size that a phantom cohort specifies; 'full' for all others. Raises: UsageError."""
     spec = str(spec).strip()
     return _query(spec)[1].get("size", "full") if spec.startswith(PREFIX) else "full"
 
@@ -115,7 +115,7 @@ def _phantoms(spec: str, size: str, whole_field: bool) -> Cohort:
 
 
 def _balanced(name: str, first: int, cases: int, drawn: dict) -> list[int]:
-    """The first numbers whose grades make up the cohort's prevalence, so that few cases hold every grade too."""
+    """Return the first numbers whose grades follow the cohort's prevalence, so that few cases include all grades."""
     share = PREVALENCE[name]
     room = [int(cases * s) for s in share]
     for grade in sorted(range(len(share)), key=lambda g: room[g] - cases * share[g])[: cases - sum(room)]:
@@ -131,7 +131,7 @@ def _balanced(name: str, first: int, cases: int, drawn: dict) -> list[int]:
 
 
 def _heterogeneity(chosen: dict[str, str], biology: str) -> float | None:
-    """As the user says, else the usual one of the biology; `draw_patient` refuses what does not fit together."""
+    """Return the given value, or the default of the biology; `draw_patient` refuses invalid combinations."""
     text = chosen.get("heterogeneity")
     if text is None:
         return HETEROGENEITY if biology == "shared" else None

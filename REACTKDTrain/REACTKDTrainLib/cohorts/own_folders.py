@@ -1,4 +1,4 @@
-"""Folders of somebody's own as a survey: files by patterns, grades by a sheet; what is unclear is left out and said."""
+"""Survey of a user-defined folder: files by patterns, grades from a sheet; unclear cases are excluded and reported."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def survey_own(
     task: Task = HCC_GRADE,
     on_progress: OnProgress = no_progress,
 ) -> Survey:
-    """Find the cases of a folder by patterns of their files, with grades of a sheet.
+    """Find the cases of a folder by patterns of their files, with grades from a sheet.
 
-    A case with two files for one image, without an image, without masks, or of whom path and sheet name two patients,
-    is left out with a sentence; files that no pattern fits and rows without files are reported.
+    A case with two files for one image, without an image, without masks, or with different patients in path and sheet
+    is excluded, with a message; files that match no pattern and rows without files are reported.
 
-    Raises: UsageError where nothing fits, one file fits two patterns, or a path can be read in two ways; and what
-    `OwnSheet.rows` raises.
+    Raises: UsageError if nothing matches, a file matches two patterns, or a path is ambiguous; see also
+    `OwnSheet.rows`.
     """
     on_progress(0.0, "looking for files")
     found = find_files(folder, patterns)
@@ -72,7 +72,7 @@ def _case(name: str, patient: str, grade: int | None, files: Mapping[str, Path],
 
 
 def _fault(name: str, roles: Mapping[str, Sequence[Path]], patients: set[str]) -> Problem | None:
-    """Why a case cannot be listed."""
+    """Return the reason why a case cannot be listed, if any."""
     several = [f"{len(paths)} files for {role}" for role, paths in roles.items() if len(paths) > 1]
     if several:
         return Problem(name, "ambiguous", f"There are {' and '.join(several)}; make the pattern more exact.")

@@ -1,4 +1,4 @@
-"""A sheet of somebody's own as grades of cases: which column names the case, which holds the grade, what it means."""
+"""Grades from a user-defined sheet: which columns hold case and grade, and what the grades mean."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
 
 @dataclass(frozen=True)
 class OwnSheet:
-    """path: a CSV or a workbook. grade, case, patient, keep: names of its columns; case is found where it is ''. words:
-    what its grades mean.
+    """path: a CSV or a workbook. grade, case, patient, keep: names of its columns; '' for case: find the column. words:
+    the meaning of its grades.
 
-    keep: what goes into the list as clinical data; nothing else of the sheet does.
+    keep: columns that are copied into the list as clinical data; no other data of the sheet are.
     """
 
     path: Path
@@ -30,12 +30,12 @@ class OwnSheet:
     keep: tuple[str, ...] = ()
 
     def rows(self, cases: Collection[str], task: Task = HCC_GRADE) -> dict[str, tuple[int | None, str, dict[str, str]]]:
-        """Return case -> (grade, patient or '', what is kept), for the cases of the sheet that are among `cases`.
+        """Return case -> (grade, patient or '', kept data), for the rows of the sheet whose case is among `cases`.
 
-        Letter case, and accents of one or two characters, do not matter where no two cases differ in these alone.
+        Letter case, and composed or decomposed accents, are ignored unless cases differ in these alone.
 
-        Raises: FileMissing; UsageError for a column that is not there or not unique, two rows of one case that differ,
-        a row that may be of two cases, or a text that is no grade.
+        Raises: FileMissing; UsageError for a column that is missing or not unique, two different rows of one case, a
+        row that matches two cases, or a text that is not a grade.
         """
         if not self.path.is_file():
             raise FileMissing("There is no sheet at the path given; check the path.")
@@ -58,7 +58,7 @@ class OwnSheet:
 
 
 def _by_name(cases: Collection[str]) -> dict[str, list[str]]:
-    """What names have in common with how a spreadsheet may write them -> the cases that are named so."""
+    """Return normalized name -> the cases with that name, since spreadsheets may write names differently."""
     known: dict[str, list[str]] = {}
     for name in cases:
         known.setdefault(on_disk(name), []).append(name)
@@ -66,7 +66,7 @@ def _by_name(cases: Collection[str]) -> dict[str, list[str]]:
 
 
 def _case_of(text: str, known: Mapping[str, Sequence[str]]) -> str | None:
-    """The case that a cell names, if any. Raises: UsageError for two of them."""
+    """Return the case that a cell names, if any. Raises: UsageError if it may be two of them."""
     found = known.get(on_disk(text), ()) if text else ()
     if len(found) > 1 and text not in found:
         raise UsageError(f"The sheet names {quoted([text])}, which may be {quoted(found)}; write it as its files.")
@@ -74,7 +74,7 @@ def _case_of(text: str, known: Mapping[str, Sequence[str]]) -> str | None:
 
 
 def _column_of_cases(columns: Collection[str], rows: Collection[Mapping[str, str]], cases: Collection[str]) -> str:
-    """The only column whose cells are names of cases."""
+    """Return the only column whose cells are names of cases."""
     names = _by_name(cases)
     fitting = [column for column in columns if any(row[column] and on_disk(row[column]) in names for row in rows)]
     if len(fitting) != 1:

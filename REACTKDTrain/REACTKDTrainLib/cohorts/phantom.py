@@ -1,4 +1,4 @@
-"""Digital phantoms as a cohort: patients by number, drawn when they are opened, the same everywhere."""
+"""Digital phantoms as a cohort: patients by number, generated when opened, reproducible on every computer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from REACTKDLib.core.phantom.patient import draw_grade_and_latents
 from REACTKDTrainLib.cohorts.base import CENTERS, CohortCase
 from REACTKDTrainLib.content_store import content_key
 
-#: raised when phantoms are drawn differently, so that nothing prepared from the old ones is taken for the new
+#: increased when the simulation changes, so that cases prepared from the old one are not reused
 PHANTOM_VERSION = {"independent": "reactkd-phantom/1", "shared": "reactkd-phantom/2"}
-#: what a training scan shows around the liver, in mm; noise for another dose needs the whole field of view instead
+#: margin of a training scan around the liver, in mm; simulation of another dose needs the whole field of view instead
 AROUND_LIVER_MM = 26.0
 
 
@@ -69,7 +69,7 @@ def open_phantom(
     biology: str = "shared",
     heterogeneity: float | None = None,
 ) -> Case:
-    """Draw and scan one patient; the case knows where its lesions lie (`CENTERS`)."""
+    """Generate and scan one patient, and record the positions of its lesions (`CENTERS`)."""
     patient = draw_patient(seed, cohort=cohort, biology=biology, heterogeneity=heterogeneity)
     found = acquire(patient, size, around_liver_mm=around_liver_mm)
     if "lesions" in found.truth:

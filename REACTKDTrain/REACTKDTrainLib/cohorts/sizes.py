@@ -1,4 +1,4 @@
-"""Three sizes of the network's grid over the same 240 x 240 x 320 mm: the real one, and two to try things out."""
+"""Three sizes of the network's grid over the same 240 x 240 x 320 mm: the full one, and two for quick experiments."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ SIZES = {"full": ((96, 96, 128), 2.5, 8), "small": ((48, 48, 64), 5.0, 4), "tiny
 
 
 def preparation_of(size: str, task: Task = HCC_GRADE) -> Preparation:
-    """The preparation of a size. Texture and capsule do not survive 'small', nor small lesions 'tiny'.
+    """Return the preparation of a size. 'small' does not resolve texture and capsule; 'tiny' loses small lesions too.
 
-    task: what it states of the preparation, see `Preparation`; the smaller sizes keep their own grid.
+    task: may specify the preparation, see `Preparation`; the smaller sizes keep their own grid.
 
-    Raises: UsageError for an unknown size; TaskNotValid for a preparation that cannot be.
+    Raises: UsageError for an unknown size; TaskNotValid for an invalid preparation.
     """
     if size not in SIZES:
         raise UsageError(f"There is no size {size!r}; choose one of {', '.join(SIZES)}.")
@@ -31,5 +31,5 @@ def preparation_of(size: str, task: Task = HCC_GRADE) -> Preparation:
 
 
 def padding_of(shape: tuple[int, ...]) -> int:
-    """Voxels kept around the liver: three sigma of the widest band at the full size, less where the field is small."""
+    """Voxels kept around the liver: three sigma of the widest band at full size, fewer if the field is small."""
     return next((pad for known, _, pad in SIZES.values() if known == tuple(shape)), min(8, min(shape) // 12))

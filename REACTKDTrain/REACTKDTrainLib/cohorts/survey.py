@@ -1,4 +1,4 @@
-"""What a look at a folder of data found: the cases, and a line for every problem."""
+"""Result of the survey of a data folder: the cases, and one line for every problem."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import CohortCase
 
-#: problems that leave a case out; all others are only reported
+#: problems that exclude a case; all others are only reported
 LEAVES_OUT = (
     "no-labels",
     "no-image",
@@ -27,7 +27,7 @@ LEAVES_OUT = (
 
 @dataclass(frozen=True)
 class Problem:
-    """case: its id, or '' for the folder as a whole. code: stable. message: one sentence."""
+    """case: its id, or '' for the folder as a whole. code: stable identifier. message: one sentence."""
 
     case: str
     code: str
@@ -35,14 +35,14 @@ class Problem:
 
 
 def against_header(found: Sequence[str]) -> str:
-    """The sentence for what `content.disagreements` found."""
+    """Return the message for the findings of `content.disagreements`."""
     return f"By the header {' and '.join(found)}: the orientation may be stated wrongly; look at the case."
 
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """kind: of the layout, for display. cases: those that can be opened. clinical: patient -> what the sheet says,
-    where it has a row for each patient; what it says of a case alone is the case's own `clinical`.
+    """kind: of the layout, for display. cases: those that can be opened. clinical: patient -> data of the sheet, if it
+    has a row for each patient; data of a single case are in its own `clinical`.
     """
 
     kind: str
@@ -52,11 +52,11 @@ class Survey:
 
     @property
     def skipped(self) -> tuple[tuple[str, str], ...]:
-        """(case, reason) of those that were left out."""
+        """Return (case, reason) of the excluded cases."""
         return tuple((p.case, p.message) for p in self.problems if p.case and p.code in LEAVES_OUT)
 
     def lines(self) -> list[str]:
-        """The survey as text: the layout, counts, then a line per problem."""
+        """Return the survey as text: the layout, counts, then one line per problem."""
         patients = len({c.patient for c in self.cases})
         lines = [f"{self.kind}: {plural(len(self.cases), 'case')} of {plural(patients, 'patient')}"]
         if self.cases:

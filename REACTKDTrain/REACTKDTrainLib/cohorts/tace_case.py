@@ -25,7 +25,7 @@ KNOWN = (*LIVER, *TUMOR, *VESSELS)
 
 @dataclass(frozen=True, eq=False)
 class TaceFiles:
-    """What `open_tace` opens. series: with the slices of one acquisition only. phase: why it was chosen."""
+    """Input of `open_tace`. series: only the slices of one acquisition. phase: why it was chosen."""
 
     id: str
     series: Series
@@ -35,9 +35,9 @@ class TaceFiles:
 
 
 def open_tace(files: TaceFiles) -> Case:
-    """Read CT and masks: the liver is Liver or Mass or Necrosis, the tumor Mass or Necrosis; vessels are background.
+    """Read CT and masks: the liver is Liver, Mass or Necrosis, the tumor Mass or Necrosis; vessels are background.
 
-    Raises: what `read_series`, `read_dicom_segmentation` and `checked` raise; NoLiver; MaskOffImage.
+    Raises: see `read_series`, `read_dicom_segmentation` and `checked`; NoLiver; MaskOffImage.
     """
     volume, findings = read_series(files.series, files.slices, Modality.CT)
     file = read_dicom_segmentation(files.segmentation)
@@ -54,15 +54,15 @@ def open_tace(files: TaceFiles) -> Case:
 
 
 def segments_named(file: Segmentation, names: tuple[str, ...]) -> tuple[int, ...]:
-    """Return the indices of the segments with one of `names` (lower case), whatever their numbers."""
+    """Return the indices of the segments with one of `names` (lower case), regardless of their numbers."""
     return tuple(n for n, segment in enumerate(file.segments) if label_of(segment.name) in names)
 
 
 def label_of(name: str) -> str:
-    """A segment label in lower case with single spaces."""
+    """Return a segment label in lower case with single spaces."""
     return re.sub(r"[\s_]+", " ", name).strip().casefold()
 
 
 def voxel_ml(matrix: np.ndarray) -> float:
-    """Volume of a voxel, ml."""
+    """Return the volume of a voxel in ml."""
     return abs(float(np.linalg.det(matrix[:3, :3]))) / 1000

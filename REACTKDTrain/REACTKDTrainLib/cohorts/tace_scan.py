@@ -1,8 +1,8 @@
-"""Which scan a segmentation of HCC-TACE-Seg goes with: the series that it names, the acquisition, the contrast phase.
+"""Selection of the scan that belongs to a segmentation of HCC-TACE-Seg: referenced series, acquisition, contrast phase.
 
 The phase is measured in the aorta and the portal vein, since headers do not state it. Arterial: the aorta is more than
-80 HU brighter than the portal vein. Pre-contrast: both are below 80 HU. Else portal venous (or later). Rule of the
-80 HU difference: public readers of the data set.
+80 HU brighter than the portal vein. Pre-contrast: both are below 80 HU. Otherwise portal venous (or later). The rule of
+the 80 HU difference is from public readers of the data set.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from REACTKDTrainLib.cohorts.tace_case import LIVER, segments_named
 Phase = Literal["pre-contrast", "arterial", "portal-venous", "unknown"]
 ARTERIAL_LEAD_HU = 80.0
 CONTRAST_HU = 80.0
-PLANES = 3  # slices that are read to measure a vessel
-FEWEST_VOXELS = 10  # of a vessel
-FEWEST_INSIDE = 0.95  # of the liver must lie in the CT
+PLANES = 3  # number of slices read to measure a vessel
+FEWEST_VOXELS = 10  # in a vessel
+FEWEST_INSIDE = 0.95  # share of the liver that must be inside the CT
 
 
 @dataclass(frozen=True)
 class Measured:
-    """aorta_hu, portal_hu: means; None where the vessel is not segmented on this scan."""
+    """aorta_hu, portal_hu: means in HU; None if the vessel is not segmented on this scan."""
 
     aorta_hu: float | None
     portal_hu: float | None
 
     @property
     def phase(self) -> Phase:
-        """What the rule says; unknown without both vessels."""
+        """Return the phase by the rule above; unknown without both vessels."""
         if self.aorta_hu is None or self.portal_hu is None:
             return "unknown"
         if self.aorta_hu - self.portal_hu > ARTERIAL_LEAD_HU:
@@ -49,14 +49,14 @@ class Measured:
         return "pre-contrast" if max(self.aorta_hu, self.portal_hu) < CONTRAST_HU else "portal-venous"
 
     def words(self) -> str:
-        """In words, for display."""
+        """Return a text for display."""
         if self.phase == "unknown":
             return "not measured, since a vessel is not segmented"
         return f"{self.phase} by measurement (aorta {self.aorta_hu:.0f} HU, portal vein {self.portal_hu:.0f} HU)"
 
 
 def measure_phase(series: Series, slices: Sequence[Slice], file: Segmentation) -> Measured:
-    """Read a few slices and measure both vessels. Raises: what `stack_slices` and reading a slice raise."""
+    """Read a few slices and measure both vessels. Raises: see `stack_slices`, and errors of reading a slice."""
     stack = stack_slices(series, slices, "the CT")
     grid = Grid(stack.shape, stack.ijk_to_ras)
     means = []
@@ -76,7 +76,7 @@ def _mean(mask: np.ndarray, series: Series, slices: Sequence[Slice]) -> float | 
 
 @dataclass(eq=False)
 class Acquisition:
-    """A scan that the segmentation may lie on. inside: share of the liver within it."""
+    """A candidate scan for the segmentation. inside: share of the liver within it."""
 
     series: Series
     slices: list[Slice]
@@ -88,7 +88,7 @@ class Acquisition:
 def candidates_of(
     patient: str, seg: Series, found: Sequence[Series], file: Segmentation, problems: list[Problem]
 ) -> list[Acquisition]:
-    """The acquisitions of the referenced series, or, where it is not said or not here, of the same study."""
+    """Return the acquisitions of the referenced series or, if it is not stated or missing, of the same study."""
     scans = [s for s in found if s.modality == "CT" and len(s.slices) > 1]
     named = [s for s in scans if s.uid in seg.referenced]
     if not named:
@@ -121,7 +121,7 @@ def _acquisitions(patient: str, series: Series, file: Segmentation, problems: li
 def choose_scan(
     patient: str, file: Segmentation, candidates: Sequence[Acquisition], phase: Phase, problems: list[Problem]
 ) -> tuple[Acquisition, str] | None:
-    """The acquisition to take, and its phase in words; None, with a problem, where there is none."""
+    """Return the acquisition to use, and its phase in words; None, with a problem, if there is none."""
     if not candidates:
         if not any(p.case == patient and p.code == "series-unreadable" for p in problems):
             problems.append(

@@ -1,6 +1,6 @@
-"""What `configs/train.json` of a model folder runs: its student, trained further on the graded cases of a datalist.
+"""Entry point of `configs/train.json` in a model folder: continues the training of its student on a datalist.
 
-The configuration names this class, and bundles are shared: its name and its arguments stay.
+The configuration refers to this class by name, and bundles are shared, so its name and arguments must not change.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from REACTKDTrainLib.cohorts.sizes import SIZES, preparation_of
 
 
 class StudentTrainer:
-    """Trains the student of a bundle on, by `REACTKDTrainLib.train`; the bundle itself stays as it is.
+    """Continues the training of a bundle's student by `REACTKDTrainLib.train`; the bundle itself is not changed.
 
     Args:
-        bundle_root: the model folder whose weights training starts from.
-        datalist: graded cases, as `train` takes them.
-        output_dir: the folder of the run; the new model is `bundle` in it.
-        device: 'auto', 'cpu', 'cuda' or 'cuda:1'. max_epochs: over the training cases, where `settings` name neither
-            epochs nor steps.
-        folds: of cross-validation.
-        method: how it learns from teachers; 'none' learns from the grades alone. With another, teachers are trained
-            first.
-        settings: of a training, as the file that `--config` takes; what is not said is as usual for the grid's size.
-            Folds and a method that they name go over the arguments.
+            bundle_root: the model folder with the initial weights.
+            datalist: graded cases, as for `train`.
+            output_dir: the folder of the run; the new model is `bundle` in it.
+            device: 'auto', 'cpu', 'cuda' or 'cuda:1'.
+            max_epochs: epochs over the training cases, if `settings` contain neither epochs nor steps.
+            folds: of cross-validation.
+            method: distillation method; 'none' trains on the grades alone, any other one trains teachers first.
+            settings: of a training, as in the file for `--config`; defaults are those of the grid's size. Its folds and
+                method take precedence over the arguments.
 
     Example:
         >>> python -m monai.bundle run --config_file configs/train.json --datalist graded.json --output_dir run
@@ -56,8 +55,8 @@ class StudentTrainer:
             self.options["student_epochs"] = max_epochs
 
     def run(self) -> Run:
-        """Train. Raises: what `train` raises; UsageError for a grid that no training has."""
-        with TemporaryDirectory(prefix="reactkd-") as folder:  # run.json of the run keeps them
+        """Train. Raises: see `train`; UsageError for a grid that is not supported in training."""
+        with TemporaryDirectory(prefix="reactkd-") as folder:  # run.json of the run records them
             path = Path(folder) / "settings.json"
             path.write_text(json.dumps(self._settings()), encoding="utf-8")
             task = Bundle.load(self.bundle_root).task
@@ -74,7 +73,7 @@ class StudentTrainer:
             "data": {
                 "size": _size_of(bundle),
                 "doses": self.settings.get("method") != "none",
-            },  # low doses teach teachers
+            },  # low doses are for training teachers
             "student": student.to_dict(),
             "student_stage": {"initial": str(self.bundle_root.resolve())},
         }

@@ -1,4 +1,4 @@
-"""`cohorts check DIR` and `cohorts open DIR --pattern ...`: what was found, and a line for every problem."""
+"""`cohorts check DIR` and `cohorts open DIR --pattern ...`: print the cases found, and one line for every problem."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
     commands = parser.add_subparsers(required=True, metavar="WHAT")
     add_open_arguments(commands)
     check = commands.add_parser(
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do what `options` ask; the survey is printed before the list is written. Raises: ReactkdError."""
+    """Run the command; the survey is printed before the list is written. Raises: ReactkdError."""
     if options.folds is not None and options.datalist is None:
         raise UsageError("Folds are fixed in a list; say where to write it with --datalist.")
     if options.seed is not None and options.folds is None:
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress) -> Survey:
-    """Recognize the layout of the folder and look at it. Raises: FileMissing, UsageError."""
+    """Recognize the layout of the folder and survey it. Raises: FileMissing, UsageError."""
     from REACTKDTrainLib.cohorts.grade_words import GradeWords
     from REACTKDTrainLib.cohorts.layout import LayoutOptions, check_options, layout_of
     from REACTKDTrainLib.cohorts.listed import listed_cohort
@@ -114,7 +114,7 @@ def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress
 
 
 def open_all(survey: Survey, on_progress: OnProgress = no_progress) -> Survey:
-    """Open every case; what cannot be opened leaves the survey with the reason, and remarks are reported."""
+    """Open every case; those that cannot be opened are excluded with the reason, and remarks are reported."""
     from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
     cases, problems = [], list(survey.problems)
@@ -133,7 +133,7 @@ def open_all(survey: Survey, on_progress: OnProgress = no_progress) -> Survey:
 
 
 def _orientation(case: Case) -> list[Problem]:
-    """What in the CT of a case speaks against its header."""
+    """Return contradictions between the CT of a case and its header."""
     from REACTKDLib.core.modality import Modality
     from REACTKDTrainLib.cohorts.content import disagreements
     from REACTKDTrainLib.cohorts.survey import Problem, against_header
@@ -144,7 +144,7 @@ def _orientation(case: Case) -> list[Problem]:
 
 
 def _of_layouts(options: argparse.Namespace) -> dict[str, Any]:
-    """What was given of `LayoutOptions`. Raises: UsageError."""
+    """Return the `LayoutOptions` that were given. Raises: UsageError."""
     own = {name: getattr(options, name) for name in ("pairs", "mixed", "missing", "phase", "sheet")}
     own |= {"grades": _pairs(options.grade), "names": _pairs(options.patient)}
     return {name: value for name, value in own.items() if value not in (None, {})}

@@ -1,4 +1,4 @@
-"""The options of `cohorts open`, which finds cases in folders of any form, and what they ask for."""
+"""Options of `cohorts open`, which finds cases in folders with any structure, and their evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from REACTKDLib.core.task import Task
     from REACTKDTrainLib.cohorts.survey import Survey
 
-GRADE = "grade"  # the column of a sheet that holds it, where nobody says otherwise
+GRADE = "grade"  # default name of the column with the grade
 
 
 def add_open_arguments(commands: Any) -> None:
@@ -45,14 +45,14 @@ def add_open_arguments(commands: Any) -> None:
 
 
 def add_map_argument(parser: Any) -> None:
-    """Add what the grades of a list or sheet mean."""
+    """Add the option for the meaning of the grades in a list or sheet."""
     parser.add_argument(
         "--map", nargs="+", default=[], metavar="TEXT=CLASS", help="meaning of the grades, such as G1=well"
     )
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what both commands ask, and do with what they found."""
+    """Add the options that both commands share, for writing the list."""
     parser.add_argument("--task", type=Path, metavar="JSON", help="task file (default: the grade of HCC)")
     parser.add_argument("--datalist", type=Path, metavar="JSON", help="write the cases as a list for training")
     parser.add_argument("--folds", type=int, metavar="N", help="assign N test folds in the list, by patient")
@@ -61,7 +61,7 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def own_survey(options: argparse.Namespace, on_progress: OnProgress) -> Survey:
-    """Survey the folder by the patterns and the sheet that `options` name. Raises: UsageError, FileMissing."""
+    """Survey the folder by the patterns and the sheet in `options`. Raises: UsageError, FileMissing."""
     from REACTKDTrainLib.cohorts.file_patterns import FilePattern
     from REACTKDTrainLib.cohorts.grade_words import GradeWords
     from REACTKDTrainLib.cohorts.own_folders import survey_own
@@ -84,7 +84,7 @@ def own_survey(options: argparse.Namespace, on_progress: OnProgress) -> Survey:
 
 
 def task_of(options: argparse.Namespace) -> Task:
-    """The task that is asked of the cases. Raises: what `Task.read` raises."""
+    """Return the task of the cases. Raises: see `Task.read`."""
     from REACTKDLib.core.task import HCC_GRADE, Task
 
     return HCC_GRADE if options.task is None else Task.read(options.task)

@@ -1,12 +1,13 @@
-"""Is one student better than another? Two finished runs, two methods trained for it, or students on node vectors.
-And does a model's explanation name what decides?
+"""Compare two finished runs, two methods trained for the comparison, or students on node vectors; and check whether
+explanations identify the deciding lesion.
 
 compare runs RUN_A RUN_B [--inputs ct] [--cases external]
 compare methods --output DIR [--cohort ...] [--external ...] [--page PAGE]
 compare nodes --nodes DIR --output FILE.json [--page PAGE]
 compare explanations --output FILE.json [--cases N] [--page PAGE]
 
-Every difference is paired: both sides answer for the same unseen cases. What was ended goes on with the same command.
+All differences are paired: both sides predict the same held-out cases. An interrupted comparison resumes with the same
+command.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from REACTKDTrainLib.progress import display_for
 from REACTKDTrainLib.results.pages import fill_page
 from REACTKDTrainLib.study import compare_methods, compare_nodes, compare_runs
 
-#: of the marks that a table stands between on a page: <!-- comparison:methods -->, <!-- explanations:questions -->
+#: groups of the markers that enclose a table on a page: <!-- comparison:methods -->, <!-- explanations:questions -->
 GROUP, EXPLANATIONS = "comparison", "explanations"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is compared, and how."""
+    """Add the comparisons and their options."""
     kinds = parser.add_subparsers(required=True, metavar="KIND")
 
     runs = kinds.add_parser("runs", help="two finished runs: a table with a line for each set of images")
@@ -81,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Compare. Raises: ReactkdError."""
+    """Run the comparison. Raises: ReactkdError."""
     options.compare(options)
 
 
@@ -107,7 +108,7 @@ def _methods(options: argparse.Namespace) -> None:
 
 
 def _nodes(options: argparse.Namespace) -> None:
-    if options.page and options.output.is_file():  # measured before
+    if options.page and options.output.is_file():  # results exist already
         found = json.loads(options.output.read_text(encoding="utf-8"))
     else:
         asked = (options.nodes, options.cohort, options.test, options.folds, options.seeds, options.steps)

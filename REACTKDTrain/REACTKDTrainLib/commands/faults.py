@@ -1,4 +1,4 @@
-"""One sentence for whatever ends a run; an unexpected fault leaves its details in a file."""
+"""Error messages: one sentence for every error that ends a run; details of an unexpected one are written to a file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DETAILS = "error.txt"
 
 
 def explain(error: BaseException, output: Path | None = None, what: str = "a training") -> str:
-    """Say what happened and what to do.
+    """Return a text with the error and its remedy.
 
-    output: of a training, where the details of an unforeseen fault are written. what: was done, for the log.
+    output: folder of a training, for the details of an unexpected error. what: the activity, for the log.
     """
     if isinstance(error, ReactkdError):
         log_cause(error, what, TRAINING)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
     command.description = "Simulate a CT at a fraction of its dose. Give the full field of view in HU; crop afterwards."
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--ct", type=Path, help="CT in HU (.nii, .nii.gz, .nrrd, .mha), or its DICOM folder")
@@ -42,7 +42,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do what `options` ask, and print what was done. Raises: ReactkdError."""
+    """Run the command and print what was done. Raises: ReactkdError."""
     with display_for(sys.stderr) as on_progress:
         text = _simulate(options, on_progress)
     print(text)
@@ -131,7 +131,8 @@ def _prepared_device(name: str, threads: int) -> str:
 
     if threads < 1:
         raise UsageError("The number of threads is {threads}, but it must be at least 1.", threads=threads)
-    # Threads that wait for each other on a busy computer cost more than they bring: seven times, measured with two.
+    # Threads that wait for each other on a busy computer cost more than they gain: seven times the time, with two
+    # threads.
     torch.set_num_threads(threads)
     try:
         torch.empty(1, device=name)

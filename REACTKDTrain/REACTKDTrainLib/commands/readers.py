@@ -1,4 +1,4 @@
-"""`readers table|agreement LIST` and `readers study TABLE --truth LIST`: what several readers said of one list."""
+"""`readers table|agreement LIST` and `readers study TABLE --truth LIST`: results of several readers of one list."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from REACTKDTrainLib.progress import display_for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is asked, and its options."""
+    """Add the subcommands and their options."""
     kinds = parser.add_subparsers(required=True, metavar="KIND")
 
     table = kinds.add_parser("table", help="write the grades and marks of all readers of a list as CSV")
@@ -45,17 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it. Raises: ReactkdError."""
+    """Run the command. Raises: ReactkdError."""
     options.readers(options)
 
 
 def _task_of(options: argparse.Namespace) -> Task:
-    """The task that was given. Raises: FileMissing, TaskNotValid."""
+    """Return the task that was given. Raises: FileMissing, TaskNotValid."""
     return HCC_GRADE if options.task is None else Task.read(options.task)
 
 
 def _opened(path: Path, task: Task) -> tuple[Any, Any]:
-    """The list and its review. Raises: UsageError for one that nobody has read."""
+    """Return the list and its review. Raises: UsageError if nobody has read the list."""
     from REACTKDLib.core.cases.case_list import open_case_list
     from REACTKDLib.core.review.review import Review
 

@@ -1,5 +1,6 @@
-"""`release make --work FOLDER --output MODEL` makes the released model; `release page MODEL` prints its tables, or puts
-them into a page; `release hybrids --scans SCANS --output FOLDER` asks a model about lesions drawn into real scans.
+"""`release make --work FOLDER --output MODEL` trains the released model; `release page MODEL` prints its tables, or
+writes them into a page; `release hybrids --scans SCANS --output FOLDER` tests a model on lesions simulated in real
+scans.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SPANS = ("encoder_patients", "train", "validation", "conformal", "test")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is to be done, and its options."""
+    """Add the subcommands and their options."""
     kinds = parser.add_subparsers(required=True, metavar="KIND")
 
     make = kinds.add_parser("make", help="generate patients, train, and write a model folder; run again to continue")
@@ -82,18 +83,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it. Raises: ReactkdError."""
+    """Run the command. Raises: ReactkdError."""
     options.release(options)
 
 
 def with_patients(recipe: ReleaseRecipe, given: Sequence[str]) -> ReleaseRecipe:
-    """The recipe with other spans of patients. given: 'train=2500:9500'. Raises: UsageError, also where a span that
-    must be apart shares patients with another.
+    """Return the recipe with other ranges of patients. given: 'train=2500:9500'. Raises: UsageError, also if ranges
+    overlap that must be disjoint.
     """
     spans: dict[str, tuple[int, int]] = {}
     for text in given:
         found = re.fullmatch(r"(\w+)=(\d+):(\d+)", text)
-        least = 0 if text.startswith("encoder_patients=") else 1  # an empty span leaves the encoder out
+        least = 0 if text.startswith("encoder_patients=") else 1  # an empty range omits the encoder
         if found is None or found[1] not in SPANS or int(found[3]) - int(found[2]) < least:
             raise UsageError(f"{text!r} names no patients; give PART=FIRST:LAST, with a part of {', '.join(SPANS)}.")
         if found[1] in spans:

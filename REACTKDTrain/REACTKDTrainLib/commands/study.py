@@ -1,6 +1,6 @@
 """`study --preset smoke|quick|cpu|gpu --output DIR [--cohort ...] [--part methods]`: the paper's experiments.
 
-`study page OUTPUT docs/results/study.md` puts the tables of a finished one into a page.
+`study page OUTPUT docs/results/study.md` writes the tables of a finished study into a page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from REACTKDTrainLib.study.preset_names import PRESETS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of a study, and `page`."""
+    """Add the options of a study, and the subcommand `page`."""
     sizes = "smoke: minutes; quick: two hours of a core; cpu: four hours of two cores; gpu: the full design"
     parser.add_argument("--preset", choices=PRESETS, default="cpu", help=sizes)
     parser.add_argument("--output", type=Path, help="output folder; finished runs are kept")
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raise UsageError for options that mean nothing together."""
+    """Raise UsageError for incompatible options."""
     from REACTKDTrainLib.cohorts.open_cohort import check_map
 
     check_map(",".join(options.map), options.cohort, options.external)

@@ -1,6 +1,6 @@
-"""`train`: everything that `RunOptions` holds, from a shell, from Slicer and under torchrun.
+"""`train`: all fields of `RunOptions` as options, for use in a shell, from Slicer and under torchrun.
 
-Progress goes to standard output: in Slicer's tags when Slicer asks for return parameters, as a bar on a terminal, as
+Progress goes to standard output: as Slicer's tags if Slicer requests return parameters, as a bar on a terminal, as
 lines in a file.
 """
 
@@ -32,7 +32,7 @@ TYPES = {"integer": int, "boolean": bool, "string": str}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A flag for each parameter; --teacherEpochs, as Slicer spells it, and --teacher-epochs both work."""
+    """Add an option for each parameter; both --teacherEpochs, as Slicer spells it, and --teacher-epochs work."""
     parser.epilog = EXAMPLE
     parser.allow_abbrev = False
     for group, (about, _) in GROUPS.items():
@@ -69,14 +69,14 @@ def _add_parameter(group: Any, name: str, parameter: dict[str, Any]) -> None:
 
 
 class _Joined(argparse.Action):
-    """Several words are one parameter, with commas between, as Slicer gives it."""
+    """Joins several words into one parameter with commas, as Slicer passes it."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
         setattr(namespace, self.dest, ",".join(values))
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train; returns 3 when it was stopped. Raises: ReactkdError, ModuleNotFoundError."""
+    """Train; returns 3 if the training was stopped. Raises: ReactkdError, ModuleNotFoundError."""
     if options.schema:
         from REACTKDTrainLib.training.config import TrainingConfig
 
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace, on_progress: OnProgress) -> tuple[str, int]:
-    """(what is said at the end, exit status)."""
+    """Return (final message, exit status)."""
     from REACTKDTrainLib.training.stop import Stopped
 
     try:
@@ -115,7 +115,7 @@ def _train(options: argparse.Namespace, on_progress: OnProgress) -> tuple[str, i
 
 
 def train(values: dict[str, Any], on_progress: OnProgress) -> Result:
-    """The training itself, ended by signals as by a STOP file."""
+    """Run the training; signals stop it like a STOP file."""
     from REACTKDTrainLib.training.experiment import run_experiment
 
     options = options_from(values)
@@ -124,19 +124,19 @@ def train(values: dict[str, Any], on_progress: OnProgress) -> Result:
 
 
 def make_display(in_slicer: bool) -> ProgressDisplay:
-    """Progress as the reader of standard output wants it; of several processes the first shows it."""
+    """Return the progress display for the reader of standard output; of several processes only the first prints."""
     if not is_first():
         return ProgressDisplay(sys.stdout, "none")
     return ProgressDisplay(sys.stdout, "slicer", "REACTKDTrain") if in_slicer else display_for(sys.stdout, "lines")
 
 
 def is_first() -> bool:
-    """True for the first of the processes that torchrun started."""
+    """Return True for the first of the processes that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def stop_on_signals(output: Path) -> None:
-    """A signal asks for a clean stop, by the STOP file; a second one ends the process at once."""
+    """Make a signal request a clean stop through the STOP file; a second one ends the process at once."""
 
     def ask(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
@@ -148,7 +148,7 @@ def stop_on_signals(output: Path) -> None:
 
 
 def write_results(path: str, result: Result) -> None:
-    """The return parameters, as Slicer reads them; what was not measured is left out."""
+    """Write the return parameters for Slicer; values that were not measured are omitted."""
     bundle = result.bundle and os.path.abspath(result.bundle)
     values = {"macroAUC": result.macro_auc, "accuracy": result.accuracy, "bundle": bundle}
     write_text(path, "".join(f"{name} = {value}\n" for name, value in values.items() if value is not None))

@@ -1,1 +1,1 @@
-"""Prepared cases, their store, masks of other annotators, augmentation, and what a network sees of a case."""
+"""Prepared cases and their store, perturbed masks, augmentation, and the views that networks receive."""

@@ -1,7 +1,7 @@
-"""Masks as another annotator would have drawn them: borders in or out, lesions merged, a lesion missed.
+"""Perturbed masks, as another annotator might have drawn them: borders moved, lesions merged, a lesion missed.
 
-The student's graph is built from such masks and the teacher's from the expert's; then node sets differ, which is the
-setting in which Gromov-Wasserstein has work to do (docs/explanation/method.md, Gromov-Wasserstein).
+The student's graph is built from such masks and the teacher's from the expert's. Their node sets then differ, which is
+the setting that Gromov-Wasserstein is for (docs/explanation/method.md, Gromov-Wasserstein).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from REACTKDTrainLib.settings import Probability, settings
 Masks = tuple[np.ndarray, np.ndarray]  # of liver and tumor
 Placed = tuple[Box, np.ndarray]  # a box, and a bool mask in it
 Millimeters = Annotated[float, Field(ge=0, le=30)]
-_SMOOTH_MM = 6.0  # sd of the Gaussian that smooths the field by which a border wanders
+_SMOOTH_MM = 6.0  # sd of the Gaussian that smooths the random displacement of a border
 
 
 @settings
@@ -45,12 +45,12 @@ class MaskPerturbation:
 
 
 class Outlines:
-    """An expert's masks, measured once for all annotators who draw them anew.
+    """An expert's masks, measured once and perturbed many times.
 
     Args:
         liver, tumor: bool (D, H, W).
         spacing_kji: (3,) mm along these axes.
-        how: how far masks wander.
+        how: magnitude of the perturbation.
 
     Example:
         >>> outlines = Outlines(case.liver, case.tumor, spacing_kji, MaskPerturbation())
@@ -75,11 +75,11 @@ class Outlines:
                 self.lesions.append(_Lesion(own, part, signed_depth(part, self.spacing)))
 
     def drawn(self, rng: np.random.Generator) -> Masks:
-        """Draw the masks anew, with an annotator's errors.
+        """Return perturbed masks, with an annotator's errors.
 
         Returns:
-            (liver, tumor), bool (D, H, W), with every lesion inside the liver. The largest lesion never goes, and
-            nothing is left without a voxel.
+            (liver, tumor), bool (D, H, W), with every lesion inside the liver. The largest lesion is never missed, and
+            no remaining lesion is empty.
         """
         how = self.how
         liver = _moved_liver(self.liver, self.liver_box, self.spacing, rng.uniform(-how.liver_mm, how.liver_mm))
@@ -105,18 +105,18 @@ def _padded(box: Box, reach: np.ndarray, shape: tuple[int, ...]) -> Box:
 
 @dataclass(frozen=True, eq=False)
 class _Lesion:
-    """box: where it lies, with room for its border to move. mask: bool (d, h, w) there. depth: see `signed_depth`."""
+    """box: bounding box, with a margin for moving the border. mask: bool (d, h, w) in it. depth: see `signed_depth`."""
 
     box: Box
     mask: np.ndarray
     depth: np.ndarray
 
     def moved(self, spacing: np.ndarray, rng: np.random.Generator, how: MaskPerturbation) -> Placed:
-        """Move the border by a constant and a smooth field; a lesion that would vanish stays as it is."""
+        """Move the border by a constant and a smooth random field; a lesion that would vanish is unchanged."""
         from scipy.ndimage import gaussian_filter
 
         shift = rng.uniform(-how.border_mm, how.border_mm)
-        # one number, whatever the size of the box: so one lesion's size does not change what the others draw
+        # one draw, whatever the size of the box, so that the size of a lesion does not change the draws of the others
         seed = rng.integers(2**32)
         field = gaussian_filter(np.random.default_rng(seed).standard_normal(self.mask.shape), _SMOOTH_MM / spacing)
         field *= how.wander_mm / max(float(field.std()), 1e-9)
@@ -125,7 +125,7 @@ class _Lesion:
 
 
 def _largest_piece(mask: np.ndarray) -> np.ndarray:
-    """A hand draws one outline: what a wandering border cuts off is not another lesion."""
+    """Keep the largest piece: an annotator draws one outline, so pieces that the random border cuts off are dropped."""
     from scipy.ndimage import label
 
     parts, count = label(mask, structure=CONNECTED)
@@ -133,9 +133,9 @@ def _largest_piece(mask: np.ndarray) -> np.ndarray:
 
 
 def _moved_liver(mask: np.ndarray, box: Box | None, spacing: np.ndarray, shift_mm: float) -> np.ndarray:
-    """Grow (positive) or shrink a large mask by whole voxels along each axis; where it would vanish it stays.
+    """Dilate (positive) or erode a large mask by whole voxels along each axis; if it would vanish, it is unchanged.
 
-    box: the smallest one of the mask. Returns an array of its own.
+    box: the bounding box of the mask. Returns a new array.
     """
     steps = np.rint(abs(shift_mm) / spacing).astype(int)
     if box is None or not steps.any():
@@ -152,7 +152,7 @@ def _moved_liver(mask: np.ndarray, box: Box | None, spacing: np.ndarray, shift_m
 
 
 def _spread(mask: np.ndarray, reach: int, axis: int) -> np.ndarray:
-    """Every voxel along with those up to `reach` beside it. A few whole-array steps: a ninth of a running maximum's."""
+    """Dilate by `reach` voxels along an axis, in a few whole-array steps: nine times as fast as a running maximum."""
     out = mask.copy()
     here, there = np.moveaxis(out, axis, 0), np.moveaxis(mask, axis, 0)
     for step in range(1, min(reach, mask.shape[axis] - 1) + 1):
@@ -162,9 +162,9 @@ def _spread(mask: np.ndarray, reach: int, axis: int) -> np.ndarray:
 
 
 def _bridges(lesions: list[Placed], spacing: np.ndarray, gap_mm: float, shape: tuple[int, ...]) -> list[Placed]:
-    """What lies between lesions that are at most `gap_mm` apart: one outline drawn around both would hold it.
+    """Return the space between lesions at most `gap_mm` apart, which one outline drawn around both would contain.
 
-    shape: (D, H, W) of the array that the lesions' boxes and those returned lie in.
+    shape: (D, H, W) of the array in which the lesions' boxes and the returned boxes lie.
     """
     from scipy.ndimage import distance_transform_edt
 
@@ -176,7 +176,7 @@ def _bridges(lesions: list[Placed], spacing: np.ndarray, gap_mm: float, shape: t
         between = [max(a.start - b.stop, b.start - a.stop, -1) + 1 for a, b in ends]  # whole voxels along each axis
         if float(np.linalg.norm(between * spacing)) > gap_mm:
             continue
-        # a bridge is near both lesions, and what of them it is near to lies no farther from it than its limit
+        # a bridge is near both lesions, so the relevant part of each lies within the same distance
         reach = (gap_mm + wider) / spacing
         near = _common(_padded(boxes[n], reach, shape), _padded(boxes[m], reach, shape))
         around = _padded(near, reach, shape)
@@ -192,7 +192,7 @@ def _bridges(lesions: list[Placed], spacing: np.ndarray, gap_mm: float, shape: t
 
 
 def _within(box: Box, inner: Box) -> Box:
-    """A box that is given within another."""
+    """Return in outer coordinates a box that is given within another."""
     return tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True))
 
 
@@ -201,7 +201,7 @@ def _common(a: Box, b: Box) -> Box:
 
 
 def _laid_out(placed: Placed, around: Box) -> np.ndarray:
-    """A placed mask in another box, cut to it."""
+    """Return a placed mask in another box, cropped to it."""
     box, mask = placed
     out = np.zeros([s.stop - s.start for s in around], dtype=bool)
     both = _common(box, around)

@@ -1,4 +1,4 @@
-"""Augmentation: one rotation, shift and elastic field for all volumes and all masks of a case (by MONAI)."""
+"""Augmentation: one rotation, shift and elastic field for all volumes and masks of a case (implemented by MONAI)."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Augmentation:
 
     @property
     def still(self) -> bool:
-        """True when nothing moves: views then differ in level and in the student's masks alone."""
+        """Return True if nothing is moved: views then differ only in intensity level and in the student's masks."""
         return not (self.rotate_deg or self.shift_voxels or self.scale or self.elastic or self.flip)
 
 
 def warp(stack: dict[str, Tensor], how: Augmentation, seed: int) -> dict[str, Tensor]:
-    """Apply one random warp, drawn from `seed`, to every entry (C, d, h, w): 'images' with their edge repeated outside,
-    all others with zeros. Linear interpolation. The same seed gives the same bits in every process, whatever its
+    """Apply one random warp, drawn from `seed`, to every entry (C, d, h, w), with edge padding for 'images' and zero
+    padding for all others. Linear interpolation. The same seed gives bit-identical results in every process, with any
     number of threads.
     """
     from monai.transforms import Rand3DElasticd, RandAffined, RandFlipd
@@ -62,7 +62,8 @@ def warp(stack: dict[str, Tensor], how: Augmentation, seed: int) -> dict[str, Te
         "padding_mode": padding,
     }
     if how.elastic > 0:
-        # Rand3DElastic smooths white noise in (-1, 1) before it scales it; this factor makes `elastic` its 3 sd.
+        # Rand3DElastic smooths white noise in (-1, 1) and then scales it; this factor makes `elastic` 3 sd of the
+        # result.
         spread = how.elastic / 3 / _sd_after_smoothing(how.sigma)
         warper = Rand3DElasticd(sigma_range=(how.sigma,) * 2, magnitude_range=(spread,) * 2, **affine)
     else:
@@ -78,12 +79,12 @@ def warp(stack: dict[str, Tensor], how: Augmentation, seed: int) -> dict[str, Te
 
 
 def _plain(value: Tensor) -> Tensor:
-    """A torch tensor of what may be MONAI's own kind, which files of tensors do not take."""
+    """Convert MONAI's tensor type to a torch tensor, since files of tensors accept only the latter."""
     return (value.as_tensor() if hasattr(value, "as_tensor") else torch.as_tensor(value)).contiguous()
 
 
 def warp_like(view_seed: int | None, how: Augmentation, volume: Tensor) -> Tensor:
-    """Warp (C, d, h, w) as the view was, with zeros outside. view_seed: its `warp_seed`; None changes nothing."""
+    """Warp (C, d, h, w) like the view, with zero padding. view_seed: its `warp_seed`; None changes nothing."""
     return volume if view_seed is None else warp({"like": volume}, how, view_seed)["like"]
 
 
@@ -93,7 +94,7 @@ def _sd_after_smoothing(sigma: float) -> float:
 
 
 def warp_masks(masks: RegionMasks, warped: Tensor) -> RegionMasks:
-    """Put warped occupancies and shells back. warped: (n + 6 (n - 1), d, h, w), as `stacked_masks` laid them out."""
+    """Rebuild masks from warped occupancies and shells. warped: (n + 6 (n - 1), d, h, w), as from `stacked_masks`."""
     n = len(masks)
     occupancy = warped[:n]
     shells = warped[n:].reshape(n - 1, -1, *warped.shape[1:]) if n > 1 else warped.new_zeros((0, 6, *warped.shape[1:]))

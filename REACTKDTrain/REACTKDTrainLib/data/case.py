@@ -1,4 +1,4 @@
-"""The prepared case: what training reads of a patient."""
+"""The prepared case: the arrays that training reads of a patient."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Start = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class SoftBox:
-    """weights: (c, d, h, w) uint8, 255 is full, of a small box; start: its first voxel in the case's box."""
+    """weights: (c, d, h, w) uint8, 255 for 1.0, in a small box; start: its first voxel in the case's box."""
 
     weights: Tensor
     start: Start
 
 
 class Shells:
-    """Shells (6, d, h, w) of each lesion in turn on the case's box; dense only while they are read."""
+    """Shells (6, d, h, w) of each lesion on the case's box; stored sparsely and expanded when read."""
 
     def __init__(self, parts: tuple[SoftBox, ...], shape: tuple[int, int, int]):
         self._parts, self._shape = parts, shape
@@ -39,9 +39,9 @@ class Shells:
         return _laid_out(self._parts[index], self._shape)[1:]
 
     def boxed(self, index: int) -> tuple[Box, Tensor]:
-        """The smallest box of a lesion and its shells, and both there: (1 + 6, d, h, w) float32.
+        """Return the bounding box of a lesion and its shells, and both in it: (1 + 6, d, h, w) float32.
 
-        The first voxel of the case's box where the lesion has none.
+        If the lesion has no voxel, the first voxel of the case's box.
         """
         part = self._parts[index]
         if not part.weights.any():
@@ -52,7 +52,7 @@ class Shells:
 
 
 class _StoredMasks(NodeMasks):
-    """Masks whose lesions are read from their small boxes, and not looked for in the case's."""
+    """Masks whose lesions are read from their small boxes instead of being searched in the case's box."""
 
     def lesion(self, n: int) -> tuple[Box, Tensor, Tensor]:
         """See `NodeMasks`."""
@@ -64,7 +64,7 @@ class _StoredMasks(NodeMasks):
 
 @dataclass(frozen=True, eq=False)
 class RegionMasks:
-    """One way in which the regions of a case were drawn, on the case's box.
+    """One set of outlines of the regions of a case, on the case's box.
 
     occupancy: (n, d, h, w) float32, node 0 the parenchyma. shells: one (6, d, h, w) for each lesion, see
     `core.masks.shells`. topology: (7,). volumes_ml: (n,). matches: (n,) int64, the expert's node that each node
@@ -82,12 +82,12 @@ class RegionMasks:
         return len(self.occupancy)
 
     def node_masks(self) -> NodeMasks:
-        """As the student's pooling wants them."""
+        """Return the masks as the student's pooling expects them."""
         own = _StoredMasks if isinstance(self.shells, Shells) else NodeMasks
         return own(self.occupancy, self.shells, shape=self.shape)
 
     def without_voxels(self) -> RegionMasks:
-        """The same regions, topology, volumes and matches, with masks of no voxels."""
+        """Return the same regions, topology, volumes and matches, with masks without voxels."""
         n = len(self)
         return replace(self, occupancy=torch.zeros(n, 0, 0, 0), shells=torch.zeros(n - 1, 6, 0, 0, 0))
 
@@ -101,7 +101,9 @@ class RegionMasks:
         matches: Tensor,
         shape: Tensor,
     ) -> RegionMasks:
-        """From what is stored. parenchyma: (d, h, w) uint8; lesions: (1 + 6, ...) each, the mask, then its shells."""
+        """Build from the stored arrays. parenchyma: (d, h, w) uint8; lesions: (1 + 6, ...) each, the mask, then its
+        shells.
+        """
         size = tuple(parenchyma.shape)
         occupancy = torch.zeros((len(lesions) + 1, *size))
         occupancy[0] = parenchyma.float() / 255
@@ -115,9 +117,9 @@ class PreparedCase:
     """One case, ready for training.
 
     grade: 0 well, 1 moderate, 2 poor, or None. images: modality -> (d, h, w) float32 on the case's box: CT in HU,
-    resampled and clipped as `Preparation` does; PET normalized. start: the box's first voxel in the network's grid;
-    grid_shape: that grid's. masks: the expert's first, then the perturbed variants. truth: of a phantom.
-    key: a hash of all that went in.
+    resampled and clipped as in `Preparation`; PET normalized. start: the box's first voxel in the network's grid;
+    grid_shape: shape of that grid. masks: the expert's first, then the perturbed variants. truth: of a phantom. key: a
+    hash of everything that the case was computed from.
     """
 
     id: str
@@ -144,5 +146,5 @@ def _laid_out(part: SoftBox, shape: tuple[int, int, int]) -> Tensor:
 
 
 def _box_of(part: SoftBox) -> tuple[slice, slice, slice]:
-    """Where it lies in the case's box."""
+    """Return its position in the case's box."""
     return tuple(slice(s, s + n) for s, n in zip(part.start, part.weights.shape[1:], strict=True))

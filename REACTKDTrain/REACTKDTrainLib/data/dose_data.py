@@ -1,11 +1,11 @@
-"""What the dose branch of the teacher sees: CT at a dose drawn for each step, from fields made once for each scan.
+"""CT for the dose branch of the teacher, at a dose drawn in each step, from noise fields computed once for each scan.
 
-Noise is simulated on the whole field of view of the scan and carried to the network's grid as two fields; any dose is
-then two multiply-adds (see `low_dose.training_fields`). A prepared CT was clipped to what the window shows before it
-was resampled, so air and bone beyond the window give no noise to the fields; what noise lifts over its ends is clipped
-again. So the branch sees what a scan at that dose would have become by the same preparation, and at full dose the
-native image bit by bit. A scan whose field of view cuts the body off gives no true noise: the branch sees it at its own
-dose.
+Noise is simulated on the whole field of view of the scan and resampled to the network's grid as two fields; any dose
+then costs two multiply-adds (see `low_dose.training_fields`). A prepared CT was clipped to the window before it was
+resampled, so air and bone outside the window contribute no noise to the fields; values that noise moves outside the
+window are clipped again. The branch therefore sees what the same preparation would give for a scan at that dose, and at
+full dose the original image, bit-identical. If the field of view of a scan truncates the body, its noise cannot be
+simulated correctly, and the branch sees it at its original dose.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.low_dose.training_fields import FieldMaker, NoiseFields, draw_dose, draw_signs
 
-SEED = 100  # of the noise; the numbers of the test sets are others
-FORMAT = "reactkd-noise-fields/4"  # raised when fields are made differently, so that old ones are not taken for new
+SEED = 100  # of the noise; test sets use other numbers
+FORMAT = "reactkd-noise-fields/4"  # increased when the computation changes, so that old fields are not reused
 
 
 def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None:
-    """Make the fields of one case on the box of its prepared images, if they are not there, and keep them in `folder`.
+    """Compute the fields of one case on the box of its prepared images and store them in `folder`, if they are absent.
 
     The photon budget is fitted to the noise of each scan.
-    Raises: TruncatedFieldOfView and others of `low_dose` for a CT that cannot be simulated, and why.
+    Raises: TruncatedFieldOfView and other errors of `low_dose` for a CT that cannot be simulated, with the reason.
     """
     files, key = ContentStore(folder), _key(store, case)
     if files.has(key):
@@ -47,7 +47,7 @@ def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None
 
 
 def fields_of(store: PreparedStore, case: CohortCase, prepared: PreparedCase) -> dict[str, np.ndarray]:
-    """The fields of one case on the box of its prepared images, as `prepare_fields` keeps them. Raises: as it does."""
+    """Return the fields of one case on the box of its prepared images, unsaved. Raises: see `prepare_fields`."""
     opened = case.load()
     grid, _ = store.preparation.grid_for(opened)
     make = FieldMaker(calibrate=True, clip=store.preparation.ct_clip_hu)
@@ -57,7 +57,7 @@ def fields_of(store: PreparedStore, case: CohortCase, prepared: PreparedCase) ->
 
 
 def prepare_fields_or_note(folder: Path, store: PreparedStore, case: CohortCase) -> None:
-    """Like `prepare_fields`; a scan that is cut off is noted (see `at_native_dose`) in place of raising."""
+    """As `prepare_fields`, but a truncated scan is recorded (see `at_native_dose`) instead of raising."""
     if _note(folder, store, case):
         return
     try:
@@ -67,7 +67,7 @@ def prepare_fields_or_note(folder: Path, store: PreparedStore, case: CohortCase)
 
 
 def at_native_dose(folder: Path, store: PreparedStore, cases: Sequence[CohortCase]) -> dict[str, str]:
-    """Case id -> why the dose branch sees it at its own dose alone. Raises: TruncatedFieldOfView if most CTs are so."""
+    """Case id -> why the dose branch uses only its original dose. Raises: TruncatedFieldOfView if most are so."""
     scans = [case for case in cases if "ct" in case.modalities]
     found = {case.id: note for case in scans if (note := _note(folder, store, case))}
     check_crops(list(found), len(scans))
@@ -75,7 +75,7 @@ def at_native_dose(folder: Path, store: PreparedStore, cases: Sequence[CohortCas
 
 
 def check_crops(cut_off: Sequence[str], scans: int) -> None:
-    """Raise TruncatedFieldOfView if most of so many CTs are cut off. cut_off: the ids of their cases."""
+    """Raise TruncatedFieldOfView if most of `scans` CTs are truncated. cut_off: the ids of their cases."""
     if 2 * len(cut_off) > scans:
         raise TruncatedFieldOfView(
             f"{len(cut_off)} of {scans} CT scans are crops of the body (the first: {cut_off[0]}), from which "
@@ -84,7 +84,7 @@ def check_crops(cut_off: Sequence[str], scans: int) -> None:
 
 
 def _note(folder: Path, store: PreparedStore, case: CohortCase) -> str:
-    """Why no low dose can be made of a scan; empty where it can, or was not tried."""
+    """Return why no low dose of a scan can be simulated; empty if it can, or was not tried."""
     found = ContentStore(folder).get(_key(store, case, "cut off"))
     return "" if found is None else str(found["reason"])
 
@@ -93,13 +93,13 @@ def _key(store: PreparedStore, case: CohortCase, kind: str = "fields") -> str:
     return content_key({"format": FORMAT, "kind": kind, "prepared": store.key(case), "seed": SEED})
 
 
-ROOM_VOXELS = 100_000_000  # of fields kept in memory as they lie in views: about 0.4 GB
+ROOM_VOXELS = 100_000_000  # of warped fields kept in memory: about 0.4 GB
 
 
 @dataclass(eq=False)
 class DoseSource:
-    """keys: case id -> key of its fields in `files`, which are warped as the view is; a case without them keeps its own
-    dose.
+    """keys: case id -> key of its fields in `files`, which are warped like the view; a case without fields keeps its
+    original dose.
     """
 
     files: ContentStore
@@ -117,7 +117,7 @@ class DoseSource:
         window: LiverWindow,
         augmentation: Augmentation,
     ) -> DoseSource:
-        """For cases that went through `prepare_fields_or_note` with this folder and store.
+        """Create for cases that were processed by `prepare_fields_or_note` with this folder and store.
 
         window: of the training fold; augmentation: of the views.
         """
@@ -125,8 +125,8 @@ class DoseSource:
         return cls(ContentStore(folder), keys, window, augmentation)
 
     def __call__(self, view: View, seed: int) -> Tensor:
-        """The CT of a view at a dose log-uniform in [0.1, 1] and with signs drawn from `seed`: (d, h, w), as the view's
-        own CT windowed and with the constant that augmentation added to it.
+        """Return the CT of a view (d, h, w) at a dose log-uniform in [0.1, 1], with signs, both drawn from `seed`;
+        windowed like the view's own CT, with the constant that augmentation added to it.
         """
         if view.case not in self.keys:
             return view.images["ct"]
@@ -136,7 +136,7 @@ class DoseSource:
         return low + view.levels["ct"] if view.levels else low
 
     def fields(self, view: View) -> NoiseFields:
-        """The two fields of a view's scan, as the view lies."""
+        """Return the two fields of a view's scan, warped like the view."""
         key = view.case, view.warp_seed
         if key not in self._kept:
             own = self.files.get(self.keys[view.case])

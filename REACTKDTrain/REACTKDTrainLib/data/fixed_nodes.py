@@ -1,4 +1,4 @@
-"""Fixed node vectors: which columns belong to which block, and how they are made for a view."""
+"""Fixed node vectors: the columns of each block, and their computation for a view."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.pooling import BLOCK_SIZES, fixed_nodes
 from REACTKDTrainLib.data.case import RegionMasks
 
-#: in the order in which `core.student.pooling.fixed_nodes` gives them
+#: in the order of `core.student.pooling.fixed_nodes`
 FIXED_BLOCKS = ("input", "bands", "shells", "shape")
 FIXED_SIZE = sum(BLOCK_SIZES[b] for b in FIXED_BLOCKS)
 
 
 def columns_of(blocks: Sequence[str]) -> list[int]:
-    """Columns of all fixed blocks that belong to `blocks`."""
+    """Return the columns of the fixed vectors that belong to `blocks`."""
     columns, start = [], 0
     for name in FIXED_BLOCKS:
         if name in blocks:
@@ -30,7 +30,7 @@ def columns_of(blocks: Sequence[str]) -> list[int]:
 def fixed_vectors(
     images: Mapping[str, Tensor], masks: RegionMasks, bands: Mapping[str, Tensor] | None = None
 ) -> dict[str, Tensor]:
-    """modality -> (n, FIXED_SIZE) of images (d, h, w). bands: of each image (5, d, h, w), where they are at hand."""
+    """modality -> (n, FIXED_SIZE) for images (d, h, w). bands: for each image (5, d, h, w), if already computed."""
     nodes = masks.node_masks()
     out = {}
     for name, image in images.items():

@@ -1,4 +1,4 @@
-"""The best that any method could do: the exact posterior of phantoms, in either biology."""
+"""The upper bound for any method: the exact posterior of phantoms, in either biology."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ NAMES = ("lesions", *DENSITIES)
 def limit_of(
     latents: np.ndarray | Sequence[SharedLatents], inputs: str, cohort: str = "hospital", masks: bool = True
 ) -> np.ndarray:
-    """Probabilities (n, 3) of cases with these latents, given images ('ct+fdg'), and the masks.
+    """Return exact class probabilities (n, 3) of cases with these latent variables, given images ('ct+fdg') and the
+    masks.
 
     latents: (n, 10) of the independent biology, or those of n patients of the shared one, all of one heterogeneity.
-    cohort: whose prevalence they are drawn by, see `prior_of`. masks: methods are given masks, which show the margin
-    whatever the images are.
+    cohort: the cohort whose prevalence applies, see `prior_of`. masks: True if methods are given masks, which show the
+    margin with any images.
     """
     also = ("ln_margin",) if masks else ()
     if not isinstance(latents, np.ndarray):
@@ -32,12 +33,12 @@ def limit_of(
 
 
 def prior_of(cohort: Cohort) -> str:
-    """Of which phantoms a cohort is, so what `limit_of` knows of its grades before it sees an image."""
+    """Return the phantom cohort that a cohort belongs to, which determines the prior of `limit_of`."""
     return cohort.name.removeprefix("phantom ")
 
 
 def latents_of(cases: Sequence[CohortCase]) -> np.ndarray | list[SharedLatents] | None:
-    """Of phantoms, as `limit_of` takes them; None for a cohort of patients, whose limit nobody knows."""
+    """Return the latent variables of phantoms for `limit_of`; None for patients, for whom the limit is unknown."""
     if any(case.truth is None for case in cases):
         return None
     if all("shared" in case.truth for case in cases):

@@ -1,4 +1,4 @@
-"""From a case to the arrays of its prepared file. Whatever a reader's case goes through, this goes through too."""
+"""Computes the arrays of a prepared case, with the same steps that a reader's case goes through."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from REACTKDTrainLib.cohorts.sizes import padding_of
 from REACTKDTrainLib.data.annotators import MaskPerturbation, Outlines
 from REACTKDTrainLib.data.truth import lesion_nodes_of
 
-ALIGN = 8  # boxes start and end at multiples of this, so that maps at half, a quarter and an eighth have boxes too
+ALIGN = 8  # boxes start and end at multiples of this, so that they are aligned at 1/2, 1/4 and 1/8 too
 
 
 def make_arrays(
@@ -27,11 +27,11 @@ def make_arrays(
     seed: list[int],
     whole_grid: bool,
 ) -> dict[str, np.ndarray]:
-    """Prepare images, the expert's regions and `variants` perturbed ones; see `PreparedCase` for what they mean.
+    """Prepare images, the expert's regions and `variants` perturbed ones; see `PreparedCase` for their meaning.
 
-    perturbation, seed: of the perturbed ones. whole_grid: keep the network's whole grid, not the regions' box alone.
+    perturbation, seed: of the perturbed masks. whole_grid: keep the network's whole grid, not only the regions' box.
 
-    CT is kept in HU: the window's center and scale belong to the training fold. Raises: NoLiver, PetOffLiver.
+    CT is stored in HU: the window's center and scale belong to the training fold. Raises: NoLiver, PetOffLiver.
     """
     grid, _ = preparation.grid_for(case)
     in_hu = replace(preparation, ct_center_hu=0.0, ct_scale_hu=1.0)
@@ -64,7 +64,7 @@ def make_arrays(
 
 
 def matches(regions: RegionSet, expert: RegionSet) -> np.ndarray:
-    """(n,) int64: which of the expert's regions each region overlaps most; lesions prefer lesions."""
+    """(n,) int64: the expert's region that each region overlaps most; lesions are matched to lesions if possible."""
     out = np.zeros(len(regions.regions), dtype=np.int64)
     for n, region in enumerate(regions.lesions, start=1):
         where = regions.labels[region.box] == region.label
@@ -74,7 +74,7 @@ def matches(regions: RegionSet, expert: RegionSet) -> np.ndarray:
 
 
 def _case_box(placements: list[Placement], grid: Grid) -> Box:
-    """The box that holds the regions of every variant, with padding."""
+    """Return the box that contains the regions of every variant, with padding."""
     pad = padding_of(grid.shape)
     out = []
     for axis, n in enumerate(grid.shape):
@@ -96,7 +96,7 @@ def _mask_arrays(placement: Placement, box: Box) -> dict[str, np.ndarray]:
 
 
 def _lesion_arrays(placement: Placement, box: Box, n: int) -> dict[str, np.ndarray]:
-    """Each lesion's mask and shells, cut to the smallest box that holds them."""
+    """Return each lesion's mask and shells, cropped to their bounding box."""
     arrays = {}
     for index, (where, shells) in enumerate(placement.shells, start=1):
         weights = np.concatenate([placement.occupancy[(slice(index, index + 1), *where)], shells])

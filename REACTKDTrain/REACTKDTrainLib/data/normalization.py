@@ -1,4 +1,4 @@
-"""The CT window of a training fold: the organ at 0."""
+"""The CT window of a training fold, centered on the liver."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ class LiverWindow:
 
     center_hu: float = USUAL.ct_center_hu
     scale_hu: float = USUAL.ct_scale_hu
-    # the key of what is prepared with it holds the clip already, and keys are made of this text
+    # not in the repr, from which keys are made: the key of a prepared case already includes the clip
     clip_hu: tuple[float, float] = field(default=CT_CLIP_HU, repr=False)
 
     def __call__(self, hu: torch.Tensor) -> torch.Tensor:
-        """Any shape, float32."""
+        """Apply the window to HU values of any shape; returns float32."""
         return (hu.clamp(*self.clip_hu) - self.center_hu) / self.scale_hu
 
     @classmethod
     def of_preparation(cls, preparation: Preparation) -> LiverWindow:
-        """The window that a preparation states."""
+        """Return the window that a preparation specifies."""
         return cls(preparation.ct_center_hu, preparation.ct_scale_hu, preparation.ct_clip_hu)
 
     @classmethod
     def of(cls, cases: Iterable[PreparedCase], preparation: Preparation = USUAL) -> LiverWindow:
-        """Center it on the parenchyma of these cases: the mean over cases of their median HU, to 0.1 HU.
+        """Center the window on the parenchyma of these cases: the mean over cases of their median HU, to 0.1 HU.
 
-        Give it training cases only. Cases without CT do not count; without any the center of the preparation stays,
-        and its scale and clip always do.
+        Pass training cases only. Cases without CT are ignored; if there are no others, the center of the preparation is
+        used. Scale and clip are always those of the preparation.
         """
         medians = []
         for case in cases:

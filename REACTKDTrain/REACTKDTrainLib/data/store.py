@@ -1,4 +1,4 @@
-"""Prepared cases on disk: each made once, in a file that appears whole or not at all, found again by its content."""
+"""Store of prepared cases on disk: each computed once, written atomically, addressed by its content."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from REACTKDTrainLib.data.case import PreparedCase, RegionMasks, SoftBox
 from REACTKDTrainLib.data.make import make_arrays
 from REACTKDTrainLib.data.truth import truth_of
 
-#: raised when cases are opened or prepared differently: 2 places masks as a reader's case, 3 knows a phantom's lesions
+#: increased when preparation changes: 2 places masks as for a reader's case, 3 records a phantom's lesions
 FORMAT = "reactkd-prepared/4"
 
 
 @dataclass(frozen=True)
 class PreparedStore:
-    """Makes cases and keeps them in `folder`.
+    """Prepares cases and stores them in `folder`.
 
-    variants: how many perturbed sets of masks beside the expert's; seed: of their errors. whole_grid: keep the
-    network's whole grid, not the box around the liver (CBAM3D averages over all that it sees).
+    variants: number of perturbed sets of masks in addition to the expert's; seed: of their errors. whole_grid: keep the
+    network's whole grid, not only the box around the liver (CBAM3D averages over its whole input).
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class PreparedStore:
     whole_grid: bool = False
 
     def key(self, case: CohortCase) -> str:
-        """A hash of the case's content and of every choice made here."""
+        """Return a hash of the case's content and of all settings of the store."""
         recipe = {
             "format": FORMAT,
             "case": case.fingerprint,
@@ -55,17 +55,17 @@ class PreparedStore:
 
     @property
     def files(self) -> ContentStore:
-        """Where the arrays of cases are kept."""
+        """Return the store of the arrays."""
         return ContentStore(self.folder)
 
     def path(self, case: CohortCase) -> Path:
-        """Where a case is kept."""
+        """Return the path of a case."""
         return self.files.path(self.key(case))
 
     def get(self, case: CohortCase) -> PreparedCase:
-        """Return the case, prepared now if it was not before.
+        """Return the case; prepare it first if necessary.
 
-        Raises: what `case.load` raises, NoLiver, PetOffLiver, OutputNotWritable; and then nothing is left.
+        Raises: see `case.load`; NoLiver, PetOffLiver, OutputNotWritable; on failure no file is left.
         """
         key = self.key(case)
         return self.files.made(key, partial(self._arrays, case), partial(_prepared_from, case=case, key=key))
@@ -73,14 +73,14 @@ class PreparedStore:
     def prepare(
         self, cases: Iterable[CohortCase], on_progress: OnProgress = no_progress, engine: Engine = HERE
     ) -> None:
-        """Prepare those that are not there yet, by `engine`. Raises: what `get` raises, for the first."""
+        """Prepare the missing cases on `engine`. Raises: see `get`, for the first failure."""
         wanted = [case for case in cases if not self.files.has(self.key(case))]
         with JobPool(self._make, engine) as pool:
             for _ in pool.results(wanted, on_progress):
                 pass
 
     def make(self, case: CohortCase) -> PreparedCase:
-        """Prepare a case and keep nothing: the same bits as `get` gives. Raises: what `get` raises."""
+        """Prepare a case without storing it, with the same bits as `get`. Raises: see `get`."""
         return _prepared_from(self._arrays(case), case, self.key(case))
 
     def _make(self, case: CohortCase) -> None:

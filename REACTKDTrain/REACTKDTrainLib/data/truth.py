@@ -1,4 +1,4 @@
-"""What is known of a phantom by its regions: of each lesion what it is and shows, and which one decides the grade."""
+"""Ground truth of a phantom by region: latent variables of each lesion, and which lesion determines the grade."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from REACTKDLib.core.phantom.biology_shared import SHOWN, LesionLatents, SharedL
 from REACTKDLib.core.phantom.latents import DENSITIES
 from REACTKDTrainLib.cohorts.base import CENTERS
 
-#: biology -> the columns of `Truth.of_nodes`, and which images show each
+#: biology -> the columns of `Truth.of_nodes`, and the images in which each is visible
 COLUMNS: Mapping[str, Mapping[str, frozenset[str]]] = {
     "independent": {"lesions": frozenset()}
     | {k: frozenset(m.value for m in by) for k, (_, _, by) in DENSITIES.items()},
@@ -28,8 +28,8 @@ COLUMNS: Mapping[str, Mapping[str, frozenset[str]]] = {
 @dataclass(frozen=True, eq=False)
 class Truth:
     """latents: ten numbers of the whole patient (biology 'independent'), or those of each lesion ('shared').
-    lesion_nodes: (L,) int64 of the shared biology, the expert's node that covers the center of each true lesion, 0
-    where none does; None where nobody noted it.
+    lesion_nodes: (L,) int64 of the shared biology, the expert's node that covers the center of each true lesion, 0 if
+    none does; None if it was not recorded.
 
     Example:
         >>> truth = Truth(case.truth["shared"], torch.tensor([2, 1]))
@@ -46,14 +46,14 @@ class Truth:
 
     @property
     def known(self) -> bool:
-        """Whether it is known what its regions are."""
+        """Return True if the latent variables of the regions are known."""
         return self.biology == "independent" or self.lesion_nodes is not None
 
     def of_nodes(self, nodes: int) -> Tensor:
-        """(n, K) float32 of the expert's n nodes, with the K columns of `COLUMNS`; NaN where nothing is known.
+        """(n, K) float32 of the expert's n nodes, with the K columns of `COLUMNS`; NaN if unknown.
 
-        Shared: t and the eight latents of the one lesion that the node covers; a node that covers two, or none, has
-        NaN. Independent: the patient's latents, the same for every node.
+        Shared: t and the eight latent variables of the lesion that the node covers; NaN for a node that covers several
+        lesions, or none. Independent: the patient's latent variables, the same for every node.
         """
         if not isinstance(self.latents, SharedLatents):
             return torch.tensor(self.latents, dtype=torch.float32).expand(nodes, -1)
@@ -67,14 +67,14 @@ class Truth:
 
     @property
     def deciding_node(self) -> int:
-        """The expert's node that covers the lesion with the largest t, merged or not; 0 where there is none."""
+        """Return the expert's node that covers the lesion with the largest t, merged or not; 0 if there is none."""
         if not isinstance(self.latents, SharedLatents) or self.lesion_nodes is None or self.latents.deciding is None:
             return 0
         return int(self.lesion_nodes[self.latents.deciding])
 
 
 def truth_of(of_case: Mapping | None, lesion_nodes: np.ndarray | None = None) -> Truth | None:
-    """From `CohortCase.truth` and what a store kept; None for a patient."""
+    """Build from `CohortCase.truth` and the stored nodes; None for a patient."""
     if of_case is None:
         return None
     nodes = None if lesion_nodes is None else torch.from_numpy(np.asarray(lesion_nodes, dtype=np.int64))
@@ -84,7 +84,7 @@ def truth_of(of_case: Mapping | None, lesion_nodes: np.ndarray | None = None) ->
 def units_of(latents: Sequence[tuple[float, ...] | SharedLatents]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (K,) of the columns, over patients (independent) or over all lesions (shared).
 
-    Raises: UsageError for fewer than two of them, of which no spread is known.
+    Raises: UsageError for fewer than two, which have no standard deviation.
     """
     shared = isinstance(latents[0], SharedLatents)
     each = [_shown(lesion) for patient in latents for lesion in patient.each] if shared else latents
@@ -102,7 +102,7 @@ def _shown(lesion: LesionLatents) -> list[float]:
 
 
 def lesion_nodes_of(case: Case, expert: RegionSet) -> np.ndarray | None:
-    """(L,) int64: the region of `expert` that covers the center of each true lesion, 0 for none; None of a patient."""
+    """(L,) int64: the region of `expert` that covers the center of each true lesion, 0 if none; None for a patient."""
     centers = case.derived.get(CENTERS)
     if centers is None:
         return None

@@ -1,4 +1,4 @@
-"""The view: what a training step sees of a case."""
+"""The view: the form of a case that a training step uses."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from REACTKDTrainLib.data.truth import Truth
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One case, as it is (number 0) or augmented (1 and up).
+    """One case, unchanged (number 0) or augmented (1 and up).
 
-    images: modality -> (d, h, w) float32, as the network reads them. hu: (d, h, w) CT in HU, before the window, or None
-    without CT. expert: the regions that the teacher pools over; masks: those of the student, perhaps drawn with another
-    annotator's errors. fixed, fixed_expert: modality -> (n, Q), the node vectors that need no learning, over `masks`
-    and over `expert`. truth: of a phantom, by the expert's nodes. key: a hash of the content of the expert's side,
-    which is what teachers see. warp_seed: what the warp was drawn from; None where nothing moved. levels: modality ->
-    the constant (a scalar, normalized units) that was added to its image; empty where none was.
+    images: modality -> (d, h, w) float32, the input of the network. hu: (d, h, w) CT in HU, before the window, or None
+    without CT. expert: the regions that the teacher pools over; masks: those of the student, possibly perturbed. fixed,
+    fixed_expert: modality -> (n, Q), the fixed node vectors, over `masks` and over `expert`. truth: of a phantom, by
+    the expert's nodes. key: a hash of the content of the expert's side, which teachers use. warp_seed: seed of the
+    warp; None if nothing was moved. levels: modality -> the constant (a scalar, in normalized units) that was added to
+    its image; empty if none was.
     """
 
     case: str
@@ -45,12 +45,12 @@ class View:
         return tuple(next(iter(self.images.values())).shape)
 
     def without_voxels(self) -> View:
-        """The same without images and masks: what heads on fixed node vectors need; thousands fit in memory."""
+        """Return the view without images and masks, for heads on fixed node vectors; thousands fit in memory."""
         empty = {name: torch.zeros(0, 0, 0) for name in self.images}
         bare = (masks.without_voxels() for masks in (self.expert, self.masks))
         return replace(self, images=empty, hu=None, expert=next(bare), masks=next(bare))
 
 
 def grades_of(views: Sequence[View], device: torch.device) -> Tensor:
-    """(B,) int64, the grades of graded views."""
+    """Return (B,) int64, the grades of graded views."""
     return torch.tensor([view.grade for view in views], device=device)

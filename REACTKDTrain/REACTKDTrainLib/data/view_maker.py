@@ -1,4 +1,4 @@
-"""From a prepared case to its views: number 0 as it is, the others augmented, a finite number of each."""
+"""Makes the views of a prepared case: number 0 unchanged, the others augmented, a finite number of each."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FORMAT = "reactkd-view/1"
 
 @dataclass(frozen=True)
 class ViewMaker:
-    """Makes views; the same case and number always give the same bits.
+    """Makes views; the same case and number always give bit-identical results.
 
-    window: of CT, from the training fold. seed: of the augmentation. perturbed: whether the student's masks may be an
-    annotator's with errors. folder: where warped images and fixed node vectors are kept, or None. A finite number of
-    views is what lets the teachers' answers be computed once.
+    window: of CT, from the training fold. seed: of the augmentation. perturbed: True if the student's masks may be
+    perturbed. folder: store of warped images and fixed node vectors, or None. Since the number of views is finite, the
+    teachers' targets can be computed once.
     """
 
     window: LiverWindow
@@ -37,19 +37,19 @@ class ViewMaker:
     folder: Path | None = None
 
     def key(self, case: PreparedCase, number: int) -> str:
-        """A hash of what the expert's side of a view depends on."""
+        """Return a hash of everything that the expert's side of a view depends on."""
         recipe = f"{FORMAT} {case.key} {self.window}"
         if number and (self.augmentation.level or not self.augmentation.still):
             recipe += f" {number} {self.seed} {sorted(asdict(self.augmentation).items())}"
         return content_key(recipe)
 
     def variant(self, case: PreparedCase, number: int) -> int:
-        """Which set of masks the student sees: the expert's in view 0, then one of the annotators' in turn."""
+        """Return the set of masks for the student: the expert's in view 0, then the perturbed ones in turn."""
         others = len(case.masks) - 1
         return 0 if not self.perturbed or number == 0 or others == 0 else 1 + (number - 1) % others
 
     def __call__(self, case: PreparedCase, number: int = 0, variant: int | None = None) -> View:
-        """View `number` of a case; `variant` forces a set of masks (the student's), for tests with other outlines.
+        """Return view `number` of a case; `variant` forces a set of masks for the student, to test other outlines.
 
         Raises: IndexError for a set of masks that the case does not have.
         """
@@ -82,10 +82,10 @@ class ViewMaker:
     def _warped(
         self, case: PreparedCase, seed: int, variant: int
     ) -> tuple[dict[str, Tensor], RegionMasks, RegionMasks]:
-        """Images, the expert's masks and those of `variant`, warped alike; from the folder where that was done before.
+        """Return images, the expert's masks and those of `variant`, warped alike; read from the folder if stored there.
 
-        Kept as half precision and bytes, like prepared cases, and rounded so even when nothing is kept: the answer
-        must not depend on whether a file was there.
+        Stored in half precision and bytes, like prepared cases. They are rounded even if nothing is stored, because the
+        result must not depend on the existence of a file.
         """
         recipe = f"{FORMAT} warped {case.key} {seed} {sorted(asdict(self.augmentation).items())} {variant}"
         expert, masks = case.masks[0], case.masks[variant]
@@ -105,7 +105,7 @@ class ViewMaker:
         return images, expert, warp_masks(masks, warped["masks"].float() / 255) if variant else expert
 
     def _fixed(self, recipe: str, images: dict[str, Tensor], masks: RegionMasks) -> dict[str, Tensor]:
-        """Fixed node vectors, from the folder where they were made before."""
+        """Return the fixed node vectors; read from the folder if stored there."""
 
         def make() -> dict[str, Tensor]:
             with one_thread():

@@ -22,8 +22,7 @@ def paired_tests(
     seed: int = 0,
 ) -> dict:
     """Compare a and b, (n, 3) probabilities of the same cases: 'macro_auc' by paired bootstrap over patients, 'auc' of
-    each
-    class by DeLong, 'accuracy' by the exact McNemar test (with its 'difference').
+    each class by DeLong, 'accuracy' by the exact McNemar test (with its 'difference').
 
     Raises: UsageError, see `paired_auc_difference`.
     """

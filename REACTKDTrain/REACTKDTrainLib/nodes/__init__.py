@@ -1,1 +1,1 @@
-"""Training on stored node vectors."""
+"""Training and evaluation on stored node vectors."""

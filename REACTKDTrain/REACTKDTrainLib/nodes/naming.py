@@ -1,4 +1,4 @@
-"""Which lesion an explanation names: contributions, attention, and what the answer loses without a lesion."""
+"""Lesion that an explanation ranks first: by contribution, attention, or change of the output without the lesion."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from REACTKDTrainLib.nodes.table import TableBatch
 from REACTKDTrainLib.nodes.train import graph_of, presence_of
 
 Ask = Callable[[TableBatch], GraphOutput]
-#: way -> for display; what a lesion is worth to the predicted grade, but for 'severity'
+#: method -> text for display; importance of a lesion for the predicted grade, except for 'severity'
 WAYS = {
     "contribution": "largest contribution to the predicted grade",
     "severity": "largest contribution to poor against well",
@@ -27,7 +27,7 @@ WAYS = {
 
 
 def asked_with(student: Student, subset: tuple[str, ...]) -> Ask:
-    """How a student answers a batch of a table with the images of `subset`."""
+    """Return a function that applies a student to a batch of a table, with the images of `subset`."""
 
     def ask(batch: TableBatch) -> GraphOutput:
         return graph_of(student, batch.for_student(student, presence_of(student, subset, len(batch.topology))))
@@ -36,9 +36,9 @@ def asked_with(student: Student, subset: tuple[str, ...]) -> Ask:
 
 
 def named_lesions(ask: Ask, batch: TableBatch) -> dict[str, Tensor]:
-    """way -> (B,) the node that it names, among a case's lesions; 0 for a case without one.
+    """Return method -> (B,), the lesion node with the largest importance in each case; 0 for a case without lesions.
 
-    ask: answers a batch, without dropout. Cost: two forward passes for each node of the largest case.
+    ask: applies the network to a batch, without dropout. Cost: two forward passes for each node of the largest case.
     """
     lesions = batch.rows.clone()
     lesions[:, 0] = False
@@ -50,7 +50,7 @@ def named_lesions(ask: Ask, batch: TableBatch) -> dict[str, Tensor]:
 
 
 def worth_of_nodes(ask: Ask, batch: TableBatch) -> dict[str, Tensor]:
-    """way -> (B, n), see `WAYS`. Contributions and attention up to a factor of each case, which ranks nodes alike."""
+    """Return method -> (B, n), see `WAYS`. Contributions and attention up to a factor per case, which keeps ranks."""
     leaf, inputs = _with_gradients(batch)
     with torch.enable_grad():
         output = ask(leaf)
@@ -88,14 +88,14 @@ def _with_gradients(batch: TableBatch) -> tuple[TableBatch, list[Tensor]]:
 
 
 def _deleted(batch: TableBatch, node: int) -> TableBatch:
-    """The head does not see it; the parenchyma stays the reference of the others."""
+    """Hide a node from the head; the parenchyma remains the reference of the others."""
     seen = batch.rows.clone()
     seen[:, node] = False
     return replace(batch, seen=seen)
 
 
 def _painted_over(batch: TableBatch, node: int) -> TableBatch:
-    """Its vectors are the parenchyma's, and it stays a lesion of this size at this place."""
+    """Replace a node's vectors by those of the parenchyma; its size and position are unchanged."""
 
     def painted(x: Tensor) -> Tensor:
         x = x.clone()

@@ -1,8 +1,8 @@
-"""Node vectors of cases on disk: all that heads read, 100 KB a case where voxels are 7 MB, so thousands of cases fit.
+"""Store of the node vectors of cases: everything that heads read, in 100 KB per case instead of 7 MB of voxels.
 
-A case is prepared, its regions are pooled, and the voxels are let go. What is kept: of every way in which the regions
-were drawn the fixed node vectors, and with a frozen encoder that encoder's moments for every subset of images. Heads
-(the student's, the teachers') train on these in seconds, with the very numbers that whole volumes give.
+A case is prepared, its regions are pooled, and the voxels are discarded. Stored are the fixed node vectors for every
+set of masks and, with a frozen encoder, the moments of that encoder for every subset of images. Heads (of the student
+and the teachers) train on these in seconds, with the same numbers as from whole volumes.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.truth import Truth, truth_of
 
-FORMAT = "reactkd-nodes/3"  # 2 knows a phantom's lesions, 3 the shape of masks
+FORMAT = "reactkd-nodes/3"  # 2 added a phantom's lesions, 3 the shape of masks
 
 
 @dataclass(frozen=True, eq=False)
 class NodeRegions:
-    """One way in which the regions of a case were drawn; node 0 is the parenchyma.
+    """One set of outlines of the regions of a case; node 0 is the parenchyma.
 
-    fixed: modality -> (n, Q), see `core.student.pooling.fixed_nodes`. fused: subset of images ('ct+fdg') ->
-    (n, F), the moments of the frozen encoder's fused maps, empty without an encoder. masks: topology, volumes and
-    matches; no voxels.
+    fixed: modality -> (n, Q), see `core.student.pooling.fixed_nodes`. fused: subset of images ('ct+fdg') -> (n, F), the
+    moments of the frozen encoder's fused maps, empty without an encoder. masks: topology, volumes and matches, without
+    voxels.
     """
 
     fixed: Mapping[str, Tensor]
@@ -53,8 +53,8 @@ class NodeRegions:
 
 @dataclass(frozen=True, eq=False)
 class NodeCase:
-    """One case as heads see it. regions: the expert's first, then those of annotators with errors. truth: of a
-    phantom, by the expert's nodes.
+    """The input of heads for one case. regions: the expert's first, then the perturbed ones. truth: of a phantom, by
+    the expert's nodes.
     """
 
     id: str
@@ -67,11 +67,11 @@ class NodeCase:
 
 @dataclass(frozen=True)
 class NodeStore:
-    """Makes node vectors and keeps them in `folder`.
+    """Computes node vectors and stores them in `folder`.
 
-    prepared: how cases are prepared and how many sets of masks each has; its folder is not used. window: of CT.
-    encoder: a frozen student whose encoder's moments are kept too, and `encoder_key`, its `encoder_hash`.
-    encoded: of how many sets of masks, the expert's first.
+    prepared: settings of the preparation and number of mask sets per case; its folder is not used. window: of CT.
+    encoder: a frozen student whose encoder's moments are stored too, and `encoder_key`, its `encoder_hash`. encoded:
+    number of mask sets with moments, the expert's first.
     """
 
     folder: Path
@@ -83,36 +83,36 @@ class NodeStore:
 
     @classmethod
     def without_encoder(cls, folder: Path, size: str = "full", variants: int = 3) -> NodeStore:
-        """Fixed vectors alone: a third less work, and another shipped encoder outdates none of the files.
+        """Store of fixed vectors only: a third less work, and files stay valid when the shipped encoder changes.
 
-        size: of `cohorts.sizes.SIZES`; variants: sets of masks of annotators with errors.
+        size: of `cohorts.sizes.SIZES`; variants: number of perturbed mask sets.
         """
         return cls(folder, PreparedStore(folder, preparation_of(size), variants=variants), LiverWindow())
 
     def key(self, case: CohortCase) -> str:
-        """A hash of the case's content and of every choice made here."""
+        """Return a hash of the case's content and of all settings of the store."""
         recipe = f"{FORMAT} {self.prepared.key(case)} {self.window} {self.encoder_key} {self.encoded}"
         return content_key(recipe)
 
     @property
     def files(self) -> ContentStore:
-        """Where the arrays of cases are kept."""
+        """Return the store of the arrays."""
         return ContentStore(self.folder)
 
     def path(self, case: CohortCase) -> Path:
-        """Where a case is kept."""
+        """Return the path of a case."""
         return self.files.path(self.key(case))
 
     def get(self, case: CohortCase) -> NodeCase:
-        """Return the case's node vectors, made now if they were not before.
+        """Return the case's node vectors; compute them first if necessary.
 
-        Raises: what `PreparedStore.get` raises; and then nothing is left.
+        Raises: see `PreparedStore.get`; on failure no file is left.
         """
         key = self.key(case)
         return self.files.made(key, partial(self._made, case), partial(node_case, case=case, key=key))
 
     def make(self, case: CohortCase) -> None:
-        """Make and keep the case's file. Raises: see `get`."""
+        """Compute and store the case's file. Raises: see `get`."""
         self.files.put(self.key(case), self._made(case))
 
     def _made(self, case: CohortCase) -> dict[str, np.ndarray]:
@@ -120,7 +120,7 @@ class NodeStore:
             return self.arrays_of(self.prepared.make(case))
 
     def arrays_of(self, case: PreparedCase) -> dict[str, np.ndarray]:
-        """What is kept of a prepared case; `node_case` reads it."""
+        """Return the arrays to store for a prepared case; `node_case` reads them."""
         images = dict(case.images)
         if "ct" in images:
             images["ct"] = self.window(images["ct"])
@@ -141,7 +141,7 @@ class NodeStore:
 
 
 def encoder_hash(student: Student) -> str:
-    """Of the encoder's weights alone: another head on the same encoder finds the node vectors that are there."""
+    """Hash of the encoder's weights alone, so that students with another head use the same stored node vectors."""
     digest = hashlib.sha256()
     for name, value in sorted(student.state_dict().items()):
         if name.startswith("encoders."):
@@ -151,7 +151,7 @@ def encoder_hash(student: Student) -> str:
 
 
 def _padding(shape: Sequence[int]) -> list[int]:
-    """What `F.pad` adds at the far end of each axis, to multiples of 4 as encoders want."""
+    """Return the padding for `F.pad` at the far end of each axis, to multiples of 4 as encoders require."""
     return [pad for size in reversed(shape) for pad in (0, -size % 4)]
 
 
@@ -170,7 +170,7 @@ def _levels(encoder: Student, images: Mapping[str, Tensor], bands: Mapping[str, 
 
 
 def node_case(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> NodeCase:
-    """From the arrays that `NodeStore.arrays_of` made; `case` says who it is."""
+    """Build from the arrays of `NodeStore.arrays_of`; `case` provides the metadata."""
     modalities = f["modalities"].tolist()
     regions = tuple(_regions(f, n, modalities) for n in range(int(f["n_masks"])))
     return NodeCase(case.id, case.patient, case.grade, regions, truth_of(case.truth, f.get("lesion_nodes")), key)
@@ -191,11 +191,12 @@ def subset_moments(levels: Mapping[str, Sequence[Tensor]], occupancy: Tensor) ->
     """Encoder moments over regions for every subset of images, from one pass per image.
 
     The fused map of a subset is the sum of its branches, so its mean is the sum of means and its variance the sum of
-    covariances: with three images, three means and six covariances per node and channel serve all seven subsets.
+    covariances: with three images, three means and six covariances per node and channel are enough for all seven
+    subsets.
 
     levels: modality -> three maps (C_l, ...) at full, half and quarter size; occupancy: (n, ...) at full size.
 
-    Returns subset ('ct+fdg') -> (n, F) as `core.student.pooling.fused_nodes` gives it of the subset's fused maps.
+    Returns subset ('ct+fdg') -> (n, F), equal to `core.student.pooling.fused_nodes` of the subset's fused maps.
     """
     modalities = list(levels)
     subsets = subsets_of(modalities)

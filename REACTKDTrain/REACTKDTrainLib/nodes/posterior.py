@@ -1,8 +1,9 @@
-"""What a phantom's images say of its grade at best, as a target of training in place of the grade itself.
+"""The exact posterior of a phantom's grade given its images, as a training target in place of the grade itself.
 
-A grade is drawn: two phantoms with the same latents may differ in it. The exact posterior of the grade, given the
-latents that the shown images carry, is its mean over all phantoms that look like this one. The student that fits it
-best is the one that fits the grades best, and no step follows the luck of a draw (docs/explanation/method.md).
+Grades are drawn at random: two phantoms with the same latent variables may have different grades. The exact posterior
+of the grade, given the latent variables that the images show, is the mean over all phantoms that look the same. The
+student that fits the posterior best is also the one that fits the grades best, but training on it removes the noise of
+the draws (docs/explanation/method.md).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from REACTKDTrainLib.nodes.table import NodeTable
 
 @dataclass(frozen=True, eq=False)
 class PosteriorTargets:
-    """Of N phantoms, given each set of images and the expert's masks, whose outline shows the margin.
+    """Posteriors of N phantoms, given each set of images and the expert's masks, whose outlines show the margin.
 
-    of_subset: (2^M, N, K) float32; the number of a set has a bit for each of the M modalities, in order, and the empty
-    one is NaN.
+    of_subset: (2^M, N, K) float32; the index of a set has one bit for each of the M modalities, in order; the empty set
+    is NaN.
 
     Example:
         >>> targets = PosteriorTargets.of(table, ("ct", "fdg", "acetate"))
@@ -47,10 +48,10 @@ class PosteriorTargets:
         return cls(order, torch.stack([found.get(number, empty) for number in range(1 << len(order))]))
 
     def given(self, index: Tensor, presence: Mapping[str, Tensor]) -> Tensor:
-        """(B, K) of cases `index` (B,). presence: modality -> (B,), 1 where a case has it, else 0."""
+        """(B, K) for cases `index` (B,). presence: modality -> (B,), 1 if the case has it, else 0."""
         number = sum((presence[m] > 0).long() << bit for bit, m in enumerate(self.modalities))
         return self.of_subset[number, index]
 
     def all_given(self, index: Tensor, images: Sequence[str]) -> Tensor:
-        """(B, K), every case with the same images."""
+        """(B, K), all cases with the same images."""
         return self.of_subset[sum(1 << self.modalities.index(m) for m in images), index]

@@ -1,6 +1,6 @@
-"""A student that can tell what a lesion is before it sees a grade: learned on patients without one.
+"""Pretraining of a student on ungraded phantoms: regression of the latent variables of lesions.
 
-What it learns from is a phantom's latents, as `loss.auxiliary` does; so this stage is for phantoms alone.
+It uses the latent variables of phantoms, as `loss.auxiliary` does, so this stage is for phantoms only.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from REACTKDTrainLib.training.randomness import seeded
 
 
 def pretrained_student(table: NodeTable, recipe: Recipe, config: StudentConfig = FIXED_STUDENT) -> Student:
-    """A new student whose embeddings of lesions tell the latents that the table's images show; no grade is used.
+    """Return a new student whose lesion embeddings predict the latent variables that the table's images show.
 
-    table: phantoms, all with the same images, such as CT alone, and perhaps without grades. recipe: its steps, batch,
-    rates, seed and share of the expert's masks. config: of a student without an encoder. `fitted_to` makes it ready for
-    `train_student`.
+    No grade is used. table: phantoms, all with the same images, such as CT alone; grades are optional. recipe: its
+    steps, batch, rates, seed and share of the expert's masks. config: of a student without an encoder. `fitted_to`
+    prepares the result for `train_student`.
 
-    Raises: ValueError for patients, of whom nobody knows the latents.
+    Raises: ValueError for patients, whose latent variables are unknown.
     """
     if not all(truth is not None and truth.known for truth in table.truth):
         raise ValueError("only digital phantoms whose lesions are known have latents to learn from")
@@ -49,8 +49,8 @@ def pretrained_student(table: NodeTable, recipe: Recipe, config: StudentConfig =
 
 
 def fitted_to(student: Student, table: NodeTable, seen: Sequence[str]) -> Student:
-    """A copy with the standardization constants of training cases for the topology and all images but those of `seen`,
-    which it has learned from and whose constants belong to its weights. table: the training cases.
+    """Return a copy with the standardization constants of training cases, for the topology and all images except
+    `seen`: the student was pretrained on these, and its weights depend on their constants. table: the training cases.
     """
     out = copy.deepcopy(student)
     others = replace(table, fixed={m: x for m, x in table.fixed.items() if m not in seen})
@@ -59,6 +59,6 @@ def fitted_to(student: Student, table: NodeTable, seen: Sequence[str]) -> Studen
 
 
 def _batch(table: NodeTable, student: Student, index: Tensor | None = None, variant: Tensor | int = 0) -> TableBatch:
-    """Cases of the table with all images that it has, as the student reads them."""
+    """Return cases of the table with all its images, as input of the student."""
     batch = table.batch(index, variant)
     return batch.for_student(student, presence_of(student, tuple(table.fixed), len(batch.topology)))

@@ -1,4 +1,4 @@
-"""The table of nodes: many cases as a few padded tensors, so that a step is a handful of matrix products."""
+"""The table of nodes: many cases as a few padded tensors, so that a training step is a few matrix products."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from REACTKDTrainLib.nodes.node_store import NodeCase, NodeRegions
 
 @dataclass(frozen=True, eq=False)
 class TableBatch(NodeBatch):
-    """A step's cases with one set of masks each. moments: subset of images -> (B, n, F), of a frozen encoder.
+    """The cases of a step with one set of masks each. moments: subset of images -> (B, n, F), of a frozen encoder.
 
-    `fixed` holds the columns of all blocks. matches: (B, n), the expert's node that each node overlaps.
+    `fixed` has the columns of all blocks. matches: (B, n), the expert's node that each node overlaps.
     """
 
     moments: Mapping[str, Tensor] = field(default_factory=dict)
     matches: Tensor | None = None
 
     def for_student(self, student: Student, presence: Mapping[str, Tensor]) -> TableBatch:
-        """What a student reads when each case has the images of `presence`, modality -> (B,) 0 or 1.
+        """Return the input of a student if each case has the images of `presence`, modality -> (B,) 0 or 1.
 
-        Raises: ValueError when the student has an encoder and there are no moments of it, or for an image that the
-        table has not.
+        Raises: ValueError if the student has an encoder but the table has no moments of it, or for an image that the
+        table lacks.
         """
         columns, names = columns_of(student.config.blocks), student.config.modalities if student.fixed_size else ()
         for name in names:
@@ -45,7 +45,7 @@ class TableBatch(NodeBatch):
         return replace(self, fixed=fixed, learned=learned, present=presence)
 
     def _learned(self, student: Student, presence: Mapping[str, Tensor]) -> Tensor:
-        """(B, n, F): of each case the moments of the images that it has."""
+        """(B, n, F): for each case the moments of the images that it has."""
         if not self.moments:
             raise ValueError("the table has no encoder moments for these masks; make it with the student's encoder")
         out = self.topology.new_zeros((*self.rows.shape, student.fused_size))
@@ -61,9 +61,9 @@ class TableBatch(NodeBatch):
 class NodeTable:
     """N cases, each with V sets of masks (the expert's first), padded to n nodes; node 0 is the parenchyma.
 
-    grade: (N,) int64. truth: of each phantom, None of a patient. fixed: modality -> (V, N, n, Q). fused: subset
-    of images -> (E, N, n, F) with E <= V, the moments of a frozen encoder, empty where there is none. rows: (V, N, n)
-    bool, which nodes are real. topology: (V, N, 7). matches: (V, N, n) int64, the expert's node that each overlaps.
+    grade: (N,) int64. truth: of each phantom, None for a patient. fixed: modality -> (V, N, n, Q). fused: subset of
+    images -> (E, N, n, F) with E <= V, the moments of a frozen encoder, empty without one. rows: (V, N, n) bool, the
+    real nodes. topology: (V, N, 7). matches: (V, N, n) int64, the expert's node that each node overlaps.
     """
 
     ids: tuple[str, ...]
@@ -81,17 +81,17 @@ class NodeTable:
 
     @property
     def variants(self) -> int:
-        """How many sets of masks there are."""
+        """Number of mask sets."""
         return len(self.rows)
 
     @property
     def encoded(self) -> int:
-        """How many of them have moments of an encoder."""
+        """Number of mask sets with moments of an encoder."""
         return min((len(x) for x in self.fused.values()), default=0)
 
     @cached_property
     def node_truth(self) -> Tensor:
-        """(N, n, K): what the expert's nodes are, see `Truth.of_nodes`; NaN where nobody knows, and beyond the last.
+        """(N, n, K): latent variables of the expert's nodes, see `Truth.of_nodes`; NaN if unknown, and in the padding.
 
         Raises: ValueError for phantoms of two biologies.
         """
@@ -107,19 +107,19 @@ class NodeTable:
 
     @cached_property
     def deciding(self) -> Tensor:
-        """(N,) int64: the expert's node that decides the grade, 0 where that is not known; `Truth.deciding_node`."""
+        """(N,) int64: the expert's node that determines the grade, 0 if unknown; see `Truth.deciding_node`."""
         return torch.tensor([0 if truth is None else truth.deciding_node for truth in self.truth])
 
     @property
     def latents(self) -> np.ndarray | list[SharedLatents] | None:
-        """Of all phantoms, as `data.limits.limit_of` takes them; None where a case is a patient."""
+        """Latent variables of all phantoms, for `data.limits.limit_of`; None if a case is a patient."""
         if any(truth is None for truth in self.truth):
             return None
         own = [truth.latents for truth in self.truth]
         return own if self.truth[0].biology == "shared" else np.array(own, dtype=np.float64)
 
     def batch(self, index: Tensor | None = None, variant: Tensor | int = 0) -> TableBatch:
-        """Cases `index` (B,), by default all, with sets of masks `variant` (B,), or one for all."""
+        """Return cases `index` (B,), by default all, with mask sets `variant` (B,), or one for all."""
         index = torch.arange(len(self)) if index is None else index
         v = torch.as_tensor(variant).expand(len(index))
         rows = self.rows[v, index]
@@ -134,9 +134,10 @@ class NodeTable:
         )
 
     def lesions_of(self, index: Tensor, batch: TableBatch) -> tuple[Tensor, Tensor]:
-        """What is known of all lesions of a batch of cases `index` (B,): of the expert's node that each overlaps.
+        """Return the latent variables of all lesions in a batch of cases `index` (B,), those of the overlapped expert's
+        node.
 
-        Returns (L, K), see `node_truth`, and (B, n) bool, which nodes these lesions are, in the same order.
+        Returns (L, K), see `node_truth`, and (B, n) bool, the nodes of these lesions, in the same order.
         """
         rows = batch.rows.clone()
         rows[:, 0] = False  # the parenchyma
@@ -144,10 +145,10 @@ class NodeTable:
 
     @classmethod
     def of(cls, cases: Sequence[NodeCase], graded: bool = True) -> NodeTable:
-        """Pad and stack. All cases need the same images and as many sets of masks. graded: False where no grade is
-        needed; unknown ones are then -1, which no loss of grades takes.
+        """Pad and stack. All cases need the same images and the same number of mask sets. graded: False if grades are
+        not needed; unknown grades are then -1, which no loss on grades accepts.
 
-        Raises: ValueError for no case, an unknown grade, or cases that do not fit together.
+        Raises: ValueError without cases, for an unknown grade, or for cases that do not match.
         """
         if not cases:
             raise ValueError("a table needs at least one case")
@@ -172,7 +173,7 @@ class NodeTable:
         )
 
     def pick(self, index: Tensor | Sequence[int] | Sequence[bool]) -> NodeTable:
-        """The cases of `index`, in its order: places, or a mask (n,) of bool."""
+        """Return the cases of `index`, in its order: indices, or a mask (n,) of bool."""
         index = torch.as_tensor(index)
         index = torch.nonzero(index)[:, 0] if index.dtype == torch.bool else index.long()
         chosen = index.tolist()
@@ -191,7 +192,7 @@ class NodeTable:
 
 
 def _stacked(sets: Sequence[Sequence[NodeRegions]], n: int, of: Callable[[NodeRegions], Tensor]) -> Tensor:
-    """(V, N, n, ...) of what `of` gives of each set of regions, padded with zeros."""
+    """(V, N, n, ...): the results of `of` for each set of regions, padded with zeros."""
     first = of(sets[0][0])
     out = first.new_zeros((len(sets), len(sets[0]), n, *first.shape[1:]))
     for v, column in enumerate(sets):

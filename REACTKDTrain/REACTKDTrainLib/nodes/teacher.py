@@ -1,4 +1,4 @@
-"""Teachers that grade by node vectors and all images: the fused head and the two branches'."""
+"""Teachers that classify from node vectors of all images: the fused head and those of the two branches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from REACTKDTrainLib.nodes.table import NodeTable
 
 
 class NodeTeacher(TeacherHeads):
-    """The teacher's heads without its Swin encoders: what it can tell by node vectors alone.
+    """The teacher's heads without its Swin encoders: classification from fixed node vectors alone.
 
     Heads: 'fused' (CT with both tracers), 'structure_function' (the same images), 'dose' (CT alone); as in
     `models.teacher.Teacher`, whose heads on fixed vectors these are.
@@ -29,14 +29,15 @@ class NodeTeacher(TeacherHeads):
         self._make_heads(images, FIXED_BLOCKS, 1, hidden, classes, dropout)
 
     def forward(self, batch: NodeBatch) -> GraphOutput:
-        """Grade a batch that has the columns of all blocks; `branch_nodes` are the branches' region embeddings."""
+        """Classify a batch that has the columns of all blocks; `branch_nodes` are the branches' region embeddings."""
         return self.forward_nodes(batch)
 
 
 class Ensemble(nn.Module):
-    """Several teachers as one: mean log-probabilities as logits, mean scores and attention, and the first one's graph.
+    """Ensemble of teachers: mean log-probabilities as logits, mean scores and attention, and the graph of the first
+    one.
 
-    A better teacher is most of what distillation has to give; averaging is the cheapest way to one.
+    The gain from distillation depends mostly on the quality of the teacher, and averaging is the cheapest improvement.
     """
 
     def __init__(self, members: Sequence[NodeTeacher]):
@@ -67,6 +68,6 @@ class Ensemble(nn.Module):
 
 @torch.no_grad()
 def targets_of(teacher: nn.Module, table: NodeTable) -> GraphOutput:
-    """What a frozen teacher says of every case of a table, with the expert's masks: asked once for a whole training."""
+    """Return the targets of a frozen teacher for all cases of a table, with the expert's masks; used in all steps."""
     teacher.eval()
     return teacher(table.batch()).as_targets()

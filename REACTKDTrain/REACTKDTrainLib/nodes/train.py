@@ -1,4 +1,4 @@
-"""Train a teacher or a student on a table of nodes. A pure function of its arguments: the same call, the same bits."""
+"""Training of a teacher or a student on a table of nodes; equal arguments give bit-identical results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 from REACTKDTrainLib.training.randomness import seeded
 
 Watch = Callable[[int, Mapping[str, float]], None]
-#: a student that reads fixed node vectors alone
+#: a student that reads only fixed node vectors
 FIXED_STUDENT = StudentConfig(blocks=("input", "bands", "shells"), dropout=0.3)
 
 
@@ -39,10 +39,10 @@ class Recipe:
     """How heads are optimized: AdamW, one cycle of the learning rate, gradients clipped at 1.
 
     steps, batch, lr, weight_decay: of the optimizer. gamma, class_weights: of the focal loss. modality_dropout,
-    node_dropout: of the student's images, and of lesions. expert: share of the cases that are seen in training with the
-    expert's masks, the others with those of an annotator with errors. auxiliary: weight of regressing a phantom's
-    latents. posterior: how much of the grade's loss is the cross-entropy to a phantom's exact posterior, given the
-    images shown, in place of the grade's focal loss. Raises: BadSetting that names the field.
+    node_dropout: of the student's images, and of lesions. expert: share of the training cases shown with the expert's
+    masks, the others with perturbed ones. auxiliary: weight of regressing a phantom's latent variables. posterior:
+    share of the classification loss that is cross-entropy to a phantom's exact posterior given the images shown,
+    instead of focal loss on the grade. Raises: BadSetting that names the field.
     """
 
     steps: Annotated[int, Field(ge=1)] = 400
@@ -60,10 +60,10 @@ class Recipe:
 
 
 def train_teacher(table: NodeTable, recipe: Recipe, hidden: int = 48, dropout: float = 0.3) -> NodeTeacher:
-    """All images; focal loss of the fused head, and half that of each branch's.
+    """Train a teacher with all images; focal loss of the fused head, and half that of each branch.
 
-    Masks and lesions vary as they do for a student (`recipe.expert`, `recipe.node_dropout`): on 65 patients a teacher
-    of the expert's masks alone is worse than the student that it is to teach (docs/decisions/0040).
+    Masks and lesions are perturbed as for a student (`recipe.expert`, `recipe.node_dropout`): on 65 patients, a teacher
+    trained only with the expert's masks is worse than the student that it should teach (docs/decisions/0040).
     """
     with seeded(recipe.seed):
         teacher = NodeTeacher(hidden, dropout=dropout)
@@ -94,16 +94,17 @@ def train_student(
     initial: Student | None = None,
     watch: Watch | None = None,
 ) -> Student:
-    """Focal loss, what the distiller adds, and perhaps the latents; modalities and lesions drop out.
+    """Train a student with focal loss, the distiller's terms and optionally the latent variables, with dropout of
+    modalities and lesions.
 
-    table: training cases; the student sees sets of masks by `recipe.expert`. config: of a new student, by default the
-    usual one without an encoder. distiller: its parameters learn too and are left behind; it gets region embeddings as
-    nodes, and `views` that have `masks.matches`, `grade` and `patient`. targets: of all cases of the table, see
-    `teacher.targets_of`. watch: gets the terms after each step.
-    initial: a student to go on from (copied), whose encoder stays as it is; the table must hold its moments.
+    table: training cases; the student is shown mask sets by `recipe.expert`. config: of a new student, by default the
+    usual one without an encoder. distiller: its parameters are trained too and then discarded; it gets region
+    embeddings as nodes, and `views` that have `masks.matches`, `grade` and `patient`. targets: for all cases of the
+    table, see `teacher.targets_of`. watch: called with the terms after each step. initial: a student to continue from
+    (copied), whose encoder is not changed; the table must contain its moments.
 
-    Raises: ValueError for a distiller that needs a teacher without targets, or whole maps, where the table has no
-    moments of the student's encoder, and for latents or a posterior of patients, of whom nobody knows them.
+    Raises: ValueError for a distiller that needs targets that are missing, or whole maps; if the table lacks the
+    moments of the student's encoder; and for latent variables or posteriors of patients, which are unknown.
     """
     if distiller is not None and distiller.needs_teacher and targets is None:
         raise ValueError("this distiller needs the teacher's targets")
@@ -138,7 +139,7 @@ def train_student(
             return terms
 
         parts = [p for name, p in student.named_parameters() if not name.startswith(("encoders.", "cbam."))]
-        nn.ParameterList(parts).requires_grad_()  # a student out of a model folder is frozen
+        nn.ParameterList(parts).requires_grad_()  # a student loaded from a model folder is frozen
         for extra in (distiller, regress):
             parts += [] if extra is None else [p for p in extra.parameters() if p.requires_grad]
         student.train()
@@ -147,7 +148,7 @@ def train_student(
 
 
 def new_student(table: NodeTable, config: StudentConfig | None = None) -> Student:
-    """A student with the standardization constants of a table's lesions. config: as in `train_student`."""
+    """Return a student with the standardization constants of a table's lesions. config: as in `train_student`."""
     student = Student(config or FIXED_STUDENT)
     whole = presence_of(student, student.config.modalities, len(table))
     batches = [table.batch(variant=v).for_student(student, whole) for v in range(_usable(table, student))]
@@ -158,38 +159,38 @@ def new_student(table: NodeTable, config: StudentConfig | None = None) -> Studen
 
 
 def fit_learned_scale(student: Student, table: NodeTable) -> None:
-    """Set the constants of the encoder's moments from a table's lesions, over all subsets of images."""
+    """Set the standardization constants of the encoder's moments from a table's lesions, over all subsets of images."""
     batches = [table.batch(variant=v) for v in range(table.encoded)]
     student.fit_learned_scale(replace(b, learned=b.moments[s]) for s in table.fused for b in batches)
 
 
 def presence_of(student: Student, subset: tuple[str, ...], cases: int) -> dict[str, Tensor]:
-    """Modality -> (cases,), 1 where it is of `subset`, else 0: every case with the same images."""
+    """Modality -> (cases,), 1 if it is in `subset`, else 0: all cases with the same images."""
     return {m: torch.full((cases,), float(m in subset)) for m in student.config.modalities}
 
 
 @torch.no_grad()
 def predict(student: Student, table: NodeTable, subset: tuple[str, ...], variant: int = 0) -> Tensor:
-    """Probabilities (N, K) float64 of every case with the images of `subset`, over masks `variant` (0 expert)."""
+    """Return probabilities (N, K) float64 of all cases with the images of `subset`; masks: `variant` (0: expert)."""
     student.eval()
     batch = table.batch(variant=variant).for_student(student, presence_of(student, subset, len(table)))
     return torch.softmax(student.forward_nodes(batch).logits.double(), dim=1)
 
 
 def graph_of(student: Student, batch: NodeBatch) -> GraphOutput:
-    """What distillers compare; `nodes` are region embeddings, of which graphs are made where there are no maps."""
+    """Return the output that distillers compare; `nodes` are region embeddings, which replace means of maps here."""
     decision = student.forward_nodes(batch)
     found = region_fields(batch, decision)
     return GraphOutput(decision.logits, found["embeddings"], [], decision.summary, **found)
 
 
 def _usable(table: NodeTable, student: Student) -> int:
-    """Sets of masks that the student can be shown: those with moments of its encoder, if it has one."""
+    """Return the number of mask sets for the student: those with moments of its encoder, if it has one."""
     return table.encoded if student.fused_size else table.variants
 
 
 def drawn_variants(n: int, variants: int, recipe: Recipe, draw: torch.Generator) -> Tensor:
-    """(n,): the expert's masks with probability `recipe.expert`, else one of the annotators'."""
+    """(n,): the expert's masks with probability `recipe.expert`, else one of the perturbed sets."""
     if variants < 1:
         raise ValueError("the table has no encoder moments; make it with the student's encoder")
     expert = torch.rand(n, generator=draw) < recipe.expert
@@ -198,7 +199,7 @@ def drawn_variants(n: int, variants: int, recipe: Recipe, draw: torch.Generator)
 
 
 def _seen_nodes(rows: Tensor, rate: float, draw: torch.Generator) -> Tensor:
-    """(B, n) bool: `rows` but lesions that drop out, never the parenchyma or the first (largest) lesion."""
+    """(B, n) bool: `rows` without dropped lesions, never the parenchyma or the first (largest) lesion."""
     hidden = torch.rand(rows.shape, generator=draw) < rate
     hidden[:, :2] = False
     return rows & ~hidden
@@ -209,7 +210,7 @@ def _posterior(table: NodeTable, recipe: Recipe, modalities: Sequence[str]) -> P
 
 
 def _grade_terms(logits: Tensor, grade: Tensor, posterior: Tensor | None, recipe: Recipe) -> dict[str, Tensor]:
-    """The losses of logits (B, K) against grades (B,), and by `recipe.posterior` against probabilities (B, K)."""
+    """Losses of logits (B, K) against grades (B,), and by `recipe.posterior` against probabilities (B, K)."""
     terms = {}
     if recipe.posterior < 1:
         focal = focal_loss(logits, grade, recipe.gamma, torch.tensor(recipe.class_weights))
@@ -227,7 +228,7 @@ def _latent_loss(
     batch: TableBatch,
     presence: Mapping[str, Tensor],
 ) -> Tensor:
-    """Over all lesions of the batch: what is known of the expert's node that each overlaps, if the images show it."""
+    """Loss over all lesions of the batch, on the visible latent variables of the expert's node that each overlaps."""
     lesions = torch.cat([h[1:] for h in embeddings])
     wanted, rows = table.lesions_of(index, batch)
     shown = visible(presence, readout.biology)[:, None].expand(-1, rows.shape[1], -1)[rows]
@@ -238,10 +239,10 @@ def optimize(
     module: nn.Module, loss: Callable[[Tensor], dict[str, Tensor]], cases: int, recipe: Recipe,
     watch: Watch | None = None, checkpoint: Checkpoint | None = None,
 ) -> None:  # fmt: skip
-    """Steps over shuffled cases; each epoch runs through all of them. The one loop that trains heads and crops.
+    """Optimize over shuffled cases; each epoch runs through all of them. The common loop for training heads and crops.
 
-    module: what is optimized. loss: (batch,) places of cases -> terms. watch: gets the terms after each step.
-    checkpoint: where a long training is kept; it goes on from there with the result of one that was never cut off.
+    module: what is optimized. loss: (batch,) indices of cases -> terms. watch: called with the terms after each step.
+    checkpoint: state of a long training; it resumes from there with the result of an uninterrupted one.
     """
     order = torch.Generator().manual_seed(recipe.seed + 1)
     optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
@@ -267,10 +268,10 @@ def optimize(
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of `optimize` in one file, written every so many steps.
+    """The state of `optimize` in one file, written every few steps.
 
-    binding: a hash of recipe and cases; a file of another one is refused. draws: the generators that the loss draws
-    from, beside the process's own.
+    binding: a hash of recipe and cases; a file with another one is refused. draws: generators that the loss uses, in
+    addition to the global one.
     """
 
     path: Path
@@ -279,14 +280,14 @@ class Checkpoint:
     every: int = 50
 
     def save(self, step: int, parts: Mapping[str, Any], order: torch.Generator, queue: Tensor) -> None:
-        """Keep everything after `step` steps. queue: what is left of the epoch. Raises: OutputNotWritable."""
+        """Save everything after `step` steps. queue: the rest of the epoch. Raises: OutputNotWritable."""
         states = {str(n): g.get_state() for n, g in enumerate((order, *self.draws))}
         tensors = {name: part.state_dict() for name, part in parts.items()}
         tensors |= {"generators": states, "process": torch.get_rng_state(), "queue": queue}
         save_checkpoint(self.path, tensors, {"step": step}, self.binding)
 
     def load(self, parts: Mapping[str, Any], order: torch.Generator) -> tuple[int, Tensor | None]:
-        """Put everything back. Returns the next step and what is left of the epoch; (0, None) without a file.
+        """Restore everything. Returns the next step and the rest of the epoch; (0, None) without a file.
 
         Raises: UsageError, see `load_checkpoint`.
         """

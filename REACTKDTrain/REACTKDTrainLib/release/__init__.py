@@ -1,1 +1,1 @@
-"""How the shipped student is made."""
+"""Training and evaluation of the shipped student."""

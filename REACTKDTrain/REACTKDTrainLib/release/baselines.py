@@ -1,4 +1,4 @@
-"""What the student is measured beside: the Bayes limit, moments without an encoder, features by hand."""
+"""Baselines of the student: the Bayes limit, moments without an encoder, hand-crafted features."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MOMENT_BASELINES = {
 
 
 def bayes_limit(table: NodeTable, subset: tuple[str, ...], masks: bool = False) -> np.ndarray:
-    """The exact posterior (N, 3) on the true latents: the best that anybody can do with these images.
+    """Return the exact posterior (N, 3) given the true latent variables: the upper bound for these images.
 
-    masks: with the expert's masks besides, whose outline shows the margin whatever the images are.
+    masks: given the expert's masks as well, whose outlines show the margin with any images.
     """
     return limit_of(table.latents, subset_name(subset), masks=masks)
 
 
 def hand_features(table: NodeTable, subset: tuple[str, ...]) -> np.ndarray:
-    """What one would measure by hand in the masks: (N, features).
+    """Hand-crafted features from images and masks: (N, features).
 
     The topology descriptors; of the main lesion its contrast to the parenchyma in every image, its shells, quantiles
     and variogram on CT, and its shells (rim and core) on PET.

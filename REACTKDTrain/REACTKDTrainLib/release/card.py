@@ -1,4 +1,4 @@
-"""What is said of the shipped student: its card and the tables of its page, from the numbers in its own metadata."""
+"""The model card of the shipped student and the tables of its page, generated from the numbers in its metadata."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ Files of another origin than the training's are outside of what was measured.
 
 
 def card(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
-    """Markdown. training, evaluation: of the bundle's metadata, as `release.make` writes them."""
+    """Return the card in Markdown. training, evaluation: of the bundle's metadata, as written by `release.make`."""
     return _CARD.format(
         made=made(training),
         test_cases=evaluation["cases"],
@@ -78,7 +78,7 @@ def card(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
 
 
 def made(training: Mapping[str, Any]) -> str:
-    """How a model was trained, Markdown; see `card`."""
+    """Return how a model was trained, in Markdown; see `card`."""
     distillation = training["distillation"]
     again = training.get("distillation_seeds") == training.get("seeds")
     return _MADE.format(
@@ -94,7 +94,7 @@ def made(training: Mapping[str, Any]) -> str:
 
 
 def auc_table(evaluation: dict) -> str:
-    """Macro AUC with interval: one row a baseline, one column a subset of inputs; the last row is the limit."""
+    """Macro AUC with interval: one row per baseline, one column per subset of inputs; the last row is the limit."""
     subsets = evaluation["subsets"]
     names = [r for r in next(iter(subsets.values())) if not r.startswith("Bayes")]
     rows = [["macro AUC, 95 % interval", *(NAMES[s] for s in subsets)]]
@@ -105,7 +105,7 @@ def auc_table(evaluation: dict) -> str:
 
 
 def summary_table(evaluation: dict) -> str:
-    """What a first page shows: input moments, the student and the limit, on the inputs of the paper's tables."""
+    """Table for a first page: input moments, the student and the limit, on the inputs of the paper's tables."""
     subsets = {"CT": "ct", "both PET": "fdg+acetate", "CT + both PET": "ct+fdg+acetate"}
     named = {
         "input moments: means and spreads of the regions": "input moments",
@@ -128,7 +128,7 @@ def gain_table(evaluation: dict) -> str:
 
 
 def masks_table(evaluation: dict) -> str:
-    """Macro AUC over another annotator's masks, and the gain of the distillation there. Empty for a model without."""
+    """Macro AUC over another annotator's masks, and the gain from distillation there. Empty without these."""
     found = evaluation.get("other_masks")
     if not found:
         return ""
@@ -140,7 +140,7 @@ def masks_table(evaluation: dict) -> str:
 
 
 def sets_table(evaluation: dict) -> str:
-    """Coverage and mean size of the sets of grades, one column a subset of inputs. Empty for a model without."""
+    """Coverage and mean size of the sets of grades, one column per subset of inputs. Empty for a model without them."""
     found = evaluation.get("grade_sets")
     if not found:
         return ""
@@ -160,7 +160,7 @@ def _mean_cell(found: Mapping) -> str:
 
 
 def _encoder_line(decision: Mapping) -> str:
-    """What was measured on the validation patients before the encoder was kept or left out."""
+    """Results on the validation patients that determined whether the encoder was kept."""
     if "difference" not in decision:
         return ""
     low, high = decision["interval95"]
@@ -185,7 +185,7 @@ def _sets_section(evaluation: Mapping, training: Mapping) -> str:
 
 
 def named_table(evaluation: dict) -> str:
-    """How often explanations name the deciding lesion, beside chance and limit. Empty for a model without."""
+    """How often explanations identify the deciding lesion, with chance and limit. Empty for a model without this."""
     found = evaluation.get("deciding")
     return markdown(deciding_table(found, NAMES)) if found else ""
 
@@ -202,7 +202,7 @@ def _deciding_section(evaluation: Mapping) -> str:
 
 
 def page_texts(about: Mapping[str, Any]) -> dict[str, str]:
-    """What a page can show, by the name of its mark; see `results.pages.fill_page`. about: a bundle's metadata."""
+    """Return the texts of a page by marker name; see `results.pages.fill_page`. about: a bundle's metadata."""
     evaluation = about["evaluation"]
     texts = {
         "summary": summary_table(evaluation),
@@ -217,7 +217,7 @@ def page_texts(about: Mapping[str, Any]) -> dict[str, str]:
 
 
 def tables_of(evaluation: dict) -> str:
-    """All of them, as Markdown."""
+    """Return all tables in Markdown."""
     made = [auc_table(evaluation), gain_table(evaluation), masks_table(evaluation), sets_table(evaluation)]
     made.append(named_table(evaluation))
     return "\n\n".join(filter(None, made))

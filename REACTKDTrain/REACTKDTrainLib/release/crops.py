@@ -1,4 +1,4 @@
-"""Crops around lesions: cut out of prepared patients, kept by content, drawn in batches."""
+"""Crops around lesions: cut from prepared patients, stored by content, loaded in batches."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from REACTKDTrainLib.nodes.node_store import NodeCase, NodeStore, subset_moments
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.release.recipe import CropRecipe
 
-FORMAT = "reactkd-crops/2"  # 2 keeps the node vectors in their own files
+FORMAT = "reactkd-crops/2"  # 2 stores the node vectors in separate files
 
 
 @dataclass(frozen=True)
 class CropStore:
-    """Crops of patients in one folder. nodes: where their node vectors are kept; a patient is drawn once for both."""
+    """Crops of patients in one folder. nodes: store of their node vectors; a patient is simulated once for both."""
 
     files: ContentStore
     nodes: NodeStore
     recipe: CropRecipe
 
     def key(self, case: CohortCase) -> str:
-        """A hash of all that a patient's file depends on."""
+        """Return a hash of everything that a patient's file depends on."""
         return content_key(f"{FORMAT} {self.nodes.key(case)} {self.recipe}")
 
     def make(self, case: CohortCase) -> None:
-        """Prepare a patient, cut the crops, keep them and the node vectors, if that was not done before."""
+        """Prepare a patient, cut the crops, store them and the node vectors, unless that was done before."""
         if not self.made(case):
             with one_thread(), torch.inference_mode():
                 prepared = self.nodes.prepared.make(case)
@@ -45,7 +45,7 @@ class CropStore:
                 self.files.put(self.key(case), self._crops(prepared))
 
     def made(self, case: CohortCase) -> bool:
-        """Whether the files of a patient are there."""
+        """Return True if the files of a patient exist."""
         return self.nodes.path(case).exists() and self.files.path(self.key(case)).exists()
 
     def _crops(self, case: PreparedCase) -> dict[str, np.ndarray]:
@@ -55,7 +55,7 @@ class CropStore:
         return {name: np.stack(parts) for name, parts in zip(("images", "masks"), zip(*found))}
 
     def load(self, cases: Sequence[CohortCase]) -> Crops:
-        """All crops of these patients, in memory; those that are not there are made."""
+        """Load all crops of these patients into memory; missing ones are computed."""
         images, masks, owner, lesion, nodes = [], [], [], [], []
         for row, case in enumerate(cases):
             self.make(case)
@@ -71,8 +71,8 @@ class CropStore:
 
 
 def crop_of(images: Tensor, occupancy: Tensor, lesion: int, recipe: CropRecipe) -> tuple[np.ndarray, np.ndarray]:
-    """A crop around a lesion (from 0): images (3, size^3) float16, its edge repeated beyond theirs; masks of the inner
-    cube (2, pooled^3) uint8, parenchyma and this lesion.
+    """Return a crop around a lesion (from 0): images (3, size^3) float16 with edge padding; masks of the inner cube
+    (2, pooled^3) uint8, parenchyma and this lesion.
     """
     weight = occupancy[lesion + 1]
     grid = torch.stack(torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in weight.shape), indexing="ij"))
@@ -94,8 +94,8 @@ def _inner(recipe: CropRecipe) -> slice:
 
 @dataclass(frozen=True, eq=False)
 class Crops:
-    """images: (C, 3, size^3) float16; masks: (C, 2, pooled^3) uint8. owner, lesion: (C,), which patient of `table` and
-    which of its lesions, from 0, each shows.
+    """images: (C, 3, size^3) float16; masks: (C, 2, pooled^3) uint8. owner, lesion: (C,), the patient of `table` and
+    the lesion (from 0) that each crop shows.
     """
 
     table: NodeTable
@@ -109,12 +109,12 @@ class Crops:
 
     @classmethod
     def of(cls, cases: Sequence[NodeCase], images: np.ndarray, masks: np.ndarray, owner, lesion) -> Crops:
-        """Crops of patients whose node vectors these are."""
+        """Build from the node vectors and crops of patients."""
         return cls(NodeTable.of(cases), images, masks, torch.tensor(owner), torch.tensor(lesion))
 
     def drawn(self, index: Tensor, shift: float, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, ...) and masks (B, 2, ...) of crops, each mirrored and turned in one of 48 ways, images and
-        masks alike, and each image's level shifted.
+        """Return images (B, 3, ...) and masks (B, 2, ...) of crops, both transformed by one of the 48 symmetries of the
+        cube, with a random constant added to each image.
         """
         images, masks = [], []
         for n in index.tolist():
@@ -133,8 +133,8 @@ def crop_moments(
 
     images: (B, 3, size^3); masks: (B, 2, pooled^3), from `Crops.drawn`. presence: modality -> (B,) 0 or 1.
 
-    Branches that are absent are not computed. Nothing in the encoder pools over its input, so moments are those of the
-    whole volume wherever the crop holds the receptive field.
+    Absent branches are not computed. The encoder contains no pooling over its whole input, so the moments equal those
+    of the whole volume wherever the crop contains the receptive field.
     """
     fused: list[Tensor] | None = None
     inner = _inner(recipe)
@@ -161,10 +161,11 @@ def crop_moments(
 
 @torch.no_grad()
 def table_with_moments(student: Student, crops: Crops, recipe: CropRecipe) -> NodeTable:
-    """The table of the crops' patients with the encoder's moments over the expert's masks, as far as crops show them.
+    """Return the table of the crops' patients with the encoder's moments over the expert's masks, as far as crops show
+    them.
 
-    The parenchyma has the mean of what is around the lesions; a lesion without a crop has the mean of the others. So
-    nothing is drawn again to find out whether an encoder is of use; a student that ships sees whole volumes.
+    The parenchyma has the mean of what is around the lesions; a lesion without a crop has the mean of the others. This
+    decides whether the encoder is useful without preparing patients again; the shipped student uses whole volumes.
     """
     student.eval()
     table, inner = crops.table, _inner(recipe)

@@ -1,7 +1,7 @@
-"""The students of a release: baselines, the student that its encoder joins, and the one that teachers distill.
+"""The students of a release: baselines, the student with the encoder, and the distilled student.
 
-The encoder stays as it is; heads learn from node vectors, with the masks of annotators who err, while modalities and
-lesions drop out. All choices are made on validation cases; the test cases are looked at once.
+The encoder is not changed; heads are trained on node vectors with perturbed masks and dropout of modalities and
+lesions. All choices are made on validation cases; the test cases are evaluated once.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from REACTKDTrainLib.release.recipe import Candidate, ReleaseRecipe
 from REACTKDTrainLib.training.calibration import apply_temperature, fit_temperature
 from REACTKDTrainLib.training.randomness import seeded
 
-_WIDTH = 32  # of the common space of node vectors
+_WIDTH = 32  # dimension of the common space of node vectors
 
 
 @dataclass(frozen=True, eq=False)
 class Distilled:
-    """student: the best by validation; undistilled: tuned alike without a teacher. record: what was tried, for JSON."""
+    """student: the best by validation; undistilled: tuned equally without a teacher. record: the trials, for JSON."""
 
     student: Student
     undistilled: Student
@@ -45,21 +45,21 @@ def likelihood(logits: torch.Tensor, grade: torch.Tensor) -> float:
 
 
 def _answers(student: Student, table: NodeTable) -> list[torch.Tensor]:
-    """Probabilities for CT, PET and all inputs, with the expert's masks and, where there are such, an annotator's."""
+    """Probabilities for CT, PET and all inputs, with the expert's masks and, if available, an annotator's."""
     variants = range(min(2, table.encoded if student.fused_size else table.variants))
     return [predict(student, table, subset, variant) for subset in INPUTS for variant in variants]
 
 
 def score(student: Student, table: NodeTable) -> float:
-    """Mean macro AUC over `_answers`: what choices are made by, on validation cases only."""
+    """Mean macro AUC over `_answers`: the criterion of all choices, on validation cases only."""
     grade = table.grade.numpy()
     return float(np.mean([macro_auc(grade, p.numpy()) for p in _answers(student, table)]))
 
 
 def calibrate(student: Student, table: NodeTable) -> float:
-    """Divide the class scores by one temperature for all of `_answers`; return it.
+    """Divide the class scores by one temperature fitted on all of `_answers`; return it.
 
-    Fitted for all inputs alone it would leave CT too sure of itself. Contributions still add up.
+    A temperature fitted on all inputs only would leave CT overconfident. Contributions still add up.
     """
     logits = torch.log(torch.cat(_answers(student, table)).clamp_min(1e-12))
     temperature = fit_temperature(logits, table.grade.repeat(len(logits) // len(table)))
@@ -70,9 +70,9 @@ def calibrate(student: Student, table: NodeTable) -> float:
 def best_baseline(
     blocks: tuple[str, ...], train: NodeTable, validation: NodeTable, recipe: ReleaseRecipe
 ) -> tuple[Student, dict]:
-    """A student without an encoder, the best of the trials by validation, and by what it was trained.
+    """Return a student without an encoder, the best of the trials by validation, and its training settings.
 
-    blocks: of its node vectors. Every baseline has the same budget, `recipe.trials`.
+    blocks: of its node vectors. All baselines have the same budget, `recipe.trials`.
     """
     found = []
     for steps, modality_dropout, dropout in recipe.trials:
@@ -86,10 +86,10 @@ def best_baseline(
 def with_encoder(
     base: Student, encoder: Mapping[str, torch.Tensor], train: NodeTable, recipe: ReleaseRecipe
 ) -> Student:
-    """Put a trained encoder under a head on fixed moments, and tune the head on its moments of whole volumes.
+    """Add a trained encoder to a head on fixed moments, and tune the head on its moments of whole volumes.
 
-    The encoder's path starts at zero, so the student departs from the baseline only where the encoder earns it.
-    encoder: the state dict of a student, of which the encoders count.
+    The weights of the encoder's input to the head start at zero, so the tuning starts at the baseline. encoder: the
+    state dict of a student, of which only the encoders are used.
     """
     student = Student(replace(recipe.student, dropout=base.config.dropout))
     own = {k: v for k, v in encoder.items() if k.startswith("encoders.")}
@@ -102,11 +102,11 @@ def with_encoder(
 def encoder_gain(
     base: Student, encoder: Mapping[str, torch.Tensor], train: NodeTable, validation: NodeTable, recipe: ReleaseRecipe
 ) -> dict:
-    """What an encoder adds to macro AUC by CT on validation patients: both students are tuned alike from `base`, over
-    the expert's masks.
+    """Measure the gain in macro AUC that an encoder gives with CT on validation patients: both students are tuned
+    equally from `base`, with the expert's masks.
 
     train, validation: with the encoder's moments, see `crops.table_with_moments`. Returns 'difference', 'interval95',
-    'cases', 'least' and 'ships', whether that is enough for the encoder to be a part of the student.
+    'cases', 'least' and 'ships': True if the gain is large enough to include the encoder.
     """
     own = replace(recipe, opened=replace(recipe.opened, expert=1.0))
     joined = with_encoder(base, encoder, train, own)
@@ -123,7 +123,8 @@ def encoder_gain(
 def best_teacher(train: NodeTable, validation: NodeTable, recipe: ReleaseRecipe) -> tuple[Ensemble, dict]:
     """Choose steps and dropout by validation likelihood, then average several seeds.
 
-    These teachers see the expert's masks alone, whole: thousands of patients need no more.
+    These teachers are trained with the expert's masks only, without dropping lesions: with thousands of patients, that
+    is enough.
     """
     base = Recipe(expert=1.0, node_dropout=0.0, posterior=recipe.heads.posterior)
     found, everyone = [], validation.batch()
@@ -141,7 +142,9 @@ def best_teacher(train: NodeTable, validation: NodeTable, recipe: ReleaseRecipe)
 
 
 def blended(initial: Student, tuned: Student, share: float) -> Student:
-    """A student between the two, `share` of the way (Wortsman et al. 2022, robust fine-tuning by weight averaging)."""
+    """Interpolate between two students, `share` of the way (Wortsman et al. 2022, robust fine-tuning by weight
+    averaging).
+    """
     before, after = initial.state_dict(), tuned.state_dict()
     student = Student(initial.config)
     student.load_state_dict({k: before[k].lerp(after[k], share) for k in before})
@@ -159,8 +162,8 @@ def _tuned(
 
 
 def distill(train: NodeTable, validation: NodeTable, initial: Student, recipe: ReleaseRecipe) -> Distilled:
-    """Go on from `initial` with every candidate, some of the way; hundreds of patients must not undo what thousands
-    taught.
+    """Continue from `initial` with every candidate, then interpolate with `initial`, so that tuning on hundreds of
+    patients does not undo what was learned from thousands.
     """
     teacher, said = best_teacher(train, validation, recipe)
     targets = targets_of(teacher, train)

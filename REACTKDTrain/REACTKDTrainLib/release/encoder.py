@@ -21,7 +21,7 @@ from REACTKDTrainLib.release.crops import Crops, crop_moments
 from REACTKDTrainLib.release.recipe import CropRecipe
 from REACTKDTrainLib.training.randomness import seeded
 
-FIRST = 64  # crops that the constants of the moments are set from, before training
+FIRST = 64  # crops for the standardization constants of the moments, before training
 
 
 def train_encoder(
@@ -33,10 +33,11 @@ def train_encoder(
     binding: str = "",
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Student:
-    """Train a whole student on crops: focal loss, and what the lesion is; images drop out. Its encoder is kept.
+    """Train a whole student on crops: focal loss and latent variables of the lesion, with modality dropout; its encoder
+    is kept.
 
-    config: of the student. recipe: `batch` crops a step. checkpoint: where the state is kept, so that a training that
-    was cut off goes on; binding: a hash of recipe and patients, see `Checkpoint`.
+    config: of the student. recipe: `batch` crops per step. checkpoint: state of the training, from which an interrupted
+    one resumes; binding: a hash of recipe and patients, see `Checkpoint`.
     """
     with seeded(recipe.seed):
         draw = torch.Generator().manual_seed(recipe.seed)
@@ -48,7 +49,7 @@ def train_encoder(
         student.fit_scales([replace(expert, fixed=fixed)])
 
         def batch_of(index: Tensor, presence: Mapping[str, Tensor], shift: float) -> NodeBatch:
-            """Crops as cases of two nodes, the parenchyma and one lesion."""
+            """Return crops as cases of two nodes, the parenchyma and one lesion."""
             rows, lesion = crops.owner[index], crops.lesion[index] + 1
             moments = crop_moments(student, *crops.drawn(index, shift, draw), presence, crop)
             pairs = {m: torch.stack([v[rows, 0], v[rows, lesion]], dim=1) for m, v in fixed.items()}

@@ -1,4 +1,4 @@
-"""What of a node vector differs between the same lesions in a real scan and in a phantom, block by block."""
+"""Differences between node vectors of the same lesions in a real scan and in a phantom, block by block."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ANOTHER = "another phantom"
 
 
 def blocks_of(student: Student) -> tuple[str, ...]:
-    """The blocks that a student reads, and the topology of the regions."""
+    """Return the blocks that a student reads, and the topology of the regions."""
     return (*student.config.blocks, TOPOLOGY)
 
 
 def lesion_rows(case: NodeCase) -> Tensor | None:
-    """(1 + L,) node of the parenchyma and of every drawn lesion; None where a node is two of them, or one is none."""
+    """(1 + L,): nodes of the parenchyma and of every simulated lesion; None if lesions share a node or lack one."""
     nodes = case.truth.lesion_nodes if case.truth is not None else None
     if nodes is None or 0 in nodes or len(nodes.unique()) < len(nodes):
         return None
@@ -32,7 +32,7 @@ def lesion_rows(case: NodeCase) -> Tensor | None:
 
 
 def block_of(case: NodeCase, block: str, subset: Sequence[str]) -> Tensor:
-    """(n, C): the columns of a block over all images of `subset`. The topology has one row for each node alike."""
+    """(n, C): the columns of a block over all images of `subset`. For the topology, all rows are the same."""
     own = case.regions[0]
     if block == TOPOLOGY:
         return own.masks.topology[None].expand(len(own), -1)
@@ -42,7 +42,7 @@ def block_of(case: NodeCase, block: str, subset: Sequence[str]) -> Tensor:
 
 
 def with_block(case: NodeCase, other: NodeCase, blocks: Sequence[str]) -> NodeCase:
-    """The case with blocks of another one that has the same lesions; as it was where the lesions are not told apart."""
+    """Return the case with blocks of another one with the same lesions; unchanged if lesions cannot be told apart."""
     rows, theirs = lesion_rows(case), lesion_rows(other)
     if rows is None or theirs is None or len(rows) != len(theirs):
         return case
@@ -72,10 +72,10 @@ def block_shifts(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """block -> scan -> {'shift', 'scatter'}, in standard deviations of the block's columns over a phantom's lesions.
 
-    scans: name -> the cases of the same lesions in it, in the order of each of `phantoms`. Of every lesion the
-    difference of its columns to their mean over the phantoms: shift is the mean difference, scatter the standard
-    deviation about it, each as the root mean square over the columns. 'another phantom': of one phantom to the others,
-    which is what a scan would have if it were a phantom.
+    scans: name -> the cases of the same lesions in it, in the order of each of `phantoms`. For every lesion, the
+    difference between its columns and their mean over the phantoms is computed: shift is the mean difference, scatter
+    the standard deviation about it, each as the root mean square over the columns. 'another phantom': the same for one
+    phantom against the others, which is the value expected if the scan were a phantom.
     """
     out: dict[str, dict[str, dict[str, float]]] = {}
     for block in blocks:
@@ -95,7 +95,7 @@ def block_shifts(
 
 
 def _lesions(cases: Sequence[NodeCase], block: str, subset: Sequence[str]) -> list[np.ndarray | None]:
-    """Of each case (L, C), its lesions alone; None where they are not told apart. Of the topology (1, 7)."""
+    """Return for each case (L, C), its lesions only; None if they cannot be told apart. For the topology (1, 7)."""
     out: list[np.ndarray | None] = []
     for case in cases:
         rows = lesion_rows(case)

@@ -1,4 +1,4 @@
-"""Node vectors of hybrid cases, as scanned and with one change to the image: made once, by a pool, and kept."""
+"""Node vectors of hybrid cases, from unchanged or modified images; computed once by a process pool and stored."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ AS_SCANNED = "as scanned"
 
 @dataclass(frozen=True)
 class Look:
-    """How a liver looks on the network's grid. level: modality -> median of its parenchyma, CT in HU, PET as networks
-    read it. noise: modality -> sd of the parenchyma about its own smooth version, from the median absolute deviation,
-    so that vessels count little.
+    """Appearance of a liver on the network's grid. level: modality -> median of its parenchyma, CT in HU, PET as
+    networks read it. noise: modality -> sd of the parenchyma about a smoothed version of itself, from the median
+    absolute deviation, so that vessels have little influence.
     """
 
     level: Mapping[str, float]
@@ -40,14 +40,14 @@ class Look:
 
     @classmethod
     def of(cls, case: PreparedCase) -> Look:
-        """Of the expert's parenchyma."""
+        """Measure the expert's parenchyma."""
         inside = case.masks[0].occupancy[0] > 0.99
         level = {m: float(image[inside].median()) for m, image in case.images.items()}
         return cls(level, {m: _spread((image - _smooth(image, 1.0))[inside]) for m, image in case.images.items()})
 
     @classmethod
     def mean(cls, looks: Sequence[Look]) -> Look:
-        """Of several livers."""
+        """Return the mean of several livers."""
         known = sorted({m for look in looks for m in look.level})
 
         def average(name: str) -> dict[str, float]:
@@ -61,12 +61,12 @@ Change = Callable[[str, Tensor, Look, Look], Tensor]
 
 
 def _levelled(name: str, image: Tensor, own: Look, wanted: Look) -> Tensor:
-    """The liver lies where the phantoms' lie: undoes phase, contrast dose and the scale of a PET."""
+    """Shift the liver's level to that of the phantoms: removes contrast phase, contrast dose and the scale of a PET."""
     return image + (wanted.level[name] - own.level[name])
 
 
 def _denoised(name: str, image: Tensor, own: Look, wanted: Look) -> Tensor:
-    """As much fine noise as the phantoms have: a share of what is finer than a voxel is taken away, or noise added."""
+    """Match the fine noise to that of the phantoms: attenuate detail finer than a voxel, or add noise."""
     fine = image - _smooth(image, 1.0)
     share = wanted.noise[name] / max(own.noise[name], 1e-6)
     if share <= 1:
@@ -77,7 +77,7 @@ def _denoised(name: str, image: Tensor, own: Look, wanted: Look) -> Tensor:
     return image + white * (wanted.noise[name] ** 2 - own.noise[name] ** 2) ** 0.5
 
 
-#: name -> what is done to each image before the network reads it; none of them knows of lesions
+#: name -> modifications of each image before the network reads it; none of them uses the lesions
 CHANGES: Mapping[str, tuple[Change, ...]] = {
     AS_SCANNED: (),
     "liver level": (_levelled,),
@@ -87,7 +87,7 @@ CHANGES: Mapping[str, tuple[Change, ...]] = {
 
 @dataclass(frozen=True)
 class HybridNodes:
-    """Makes node vectors for the student of a model and keeps them, and the prepared images, in `folder`.
+    """Computes node vectors for the student of a model and stores them, with the prepared images, in `folder`.
 
     Example:
         >>> nodes = HybridNodes(Path("work"), Bundle.load("model"))
@@ -100,7 +100,7 @@ class HybridNodes:
 
     @cached_property
     def store(self) -> NodeStore:
-        """With the encoder of the student, where it has one."""
+        """Return the store, with the student's encoder if it has one."""
         student, preparation = self.bundle.student, self.bundle.preparation
         window = LiverWindow.of_preparation(preparation)
         encoded = {"encoder": student, "encoder_key": encoder_hash(student)} if student.fused_size else {}
@@ -114,7 +114,7 @@ class HybridNodes:
         workers: int = 1,
         on_progress: OnProgress = no_progress,
     ) -> dict[str, str]:
-        """Make what is not there. wanted: how livers look after a change. Returns case id -> why it is left out."""
+        """Compute missing node vectors. wanted: target look of changes. Returns case id -> reason for exclusion."""
         skipped = {}
         with JobPool(_Making(self, tuple(changes), wanted), Engine(workers)) as pool:
             for case, reason in pool.results(cases, on_progress):
@@ -123,16 +123,16 @@ class HybridNodes:
         return skipped
 
     def prepared(self, case: CohortCase) -> PreparedCase:
-        """The images and masks on the network's grid. Raises: see `PreparedStore.get`."""
+        """Return images and masks on the network's grid. Raises: see `PreparedStore.get`."""
         return self.store.prepared.get(case)
 
     def key(self, case: CohortCase, change: str, wanted: Look | None) -> str:
-        """A hash of the case, the student's encoder and the change."""
+        """Return a hash of the case, the student's encoder and the change."""
         own = self.store.key(case)
         return own if change == AS_SCANNED else content_key({"nodes": own, "change": change, "wanted": repr(wanted)})
 
     def get(self, case: CohortCase, change: str = AS_SCANNED, wanted: Look | None = None) -> NodeCase:
-        """Node vectors, made now where they are not there. Raises: see `PreparedStore.get`; UsageError."""
+        """Return node vectors; compute them first if absent. Raises: see `PreparedStore.get`; UsageError."""
         if change not in CHANGES:
             raise UsageError(f"There is no change {change!r}; choose one of {', '.join(CHANGES)}.")
         key = self.key(case, change, wanted)
@@ -162,7 +162,7 @@ class _Making:
 
 
 def changed(case: PreparedCase, changes: Sequence[Change], wanted: Look) -> PreparedCase:
-    """The case after changes to its images, in turn."""
+    """Return the case after applying changes to its images, in order."""
     own, images = Look.of(case), dict(case.images)
     for change in changes:
         images = {m: change(m, image, own, wanted) for m, image in images.items()}
@@ -175,7 +175,7 @@ def _spread(values: Tensor) -> float:
 
 
 def _smooth(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian of `sigma` voxels, edges repeated."""
+    """Gaussian filter of `sigma` voxels, with edge padding."""
     reach = int(np.ceil(3 * sigma))
     x = torch.arange(-reach, reach + 1, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (x / sigma) ** 2)

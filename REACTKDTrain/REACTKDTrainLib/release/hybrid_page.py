@@ -1,4 +1,4 @@
-"""Tables of what a student is worth on real livers, from what `ask_hybrids` found, and the sentences around them."""
+"""Tables and text about the accuracy of a student on real livers, from the results of `ask_hybrids`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from REACTKDTrainLib.results.tables import NOTHING, Table, difference_cell, mark
 
 
 def hybrid_texts(found: Mapping) -> dict[str, str]:
-    """name -> Markdown: 'asked', 'auc', 'differences', 'looks', 'blocks', 'swaps'; what a page's marks name."""
+    """Return name -> Markdown: 'asked', 'auc', 'differences', 'looks', 'blocks', 'swaps', for the markers of a page."""
     return {
         "asked": asked(found),
         "auc": markdown(auc_table(found)),
@@ -22,7 +22,7 @@ def hybrid_texts(found: Mapping) -> dict[str, str]:
 
 
 def hybrid_page(found: Mapping) -> str:
-    """All of it as one page."""
+    """Return everything as one page."""
     text = hybrid_texts(found)
     return f"""# Lesions of known biology in real scans
 
@@ -48,7 +48,7 @@ Macro AUC on the real scans gained by the phantom's values of one block, for the
 
 
 def asked(found: Mapping) -> str:
-    """What was asked of which model, in one paragraph."""
+    """Return one paragraph on the model and the experiment."""
     model, scans = found["model"], len(found["scans"])
     only = ", ".join(f"{NAMES[s]} {len(own['scans'])}" for s, own in found["subsets"].items())
     left = f" Left out: {len(found['skipped'])} cases for want of room or images." if found["skipped"] else ""
@@ -63,7 +63,7 @@ def asked(found: Mapping) -> str:
 
 
 def auc_table(found: Mapping) -> Table:
-    """A row for each group of cases, a column for each set of images."""
+    """One row per group of cases, one column per set of images."""
     subsets = found["subsets"]
     rows = [["macro AUC, 95 % interval", *(NAMES[s] for s in subsets)]]
     names = list(dict.fromkeys(name for own in subsets.values() for name in own["rows"]))
@@ -105,7 +105,7 @@ def look_table(found: Mapping) -> Table:
 
 
 def block_table(found: Mapping) -> Table:
-    """A row for each image and block; a column for each scan, and what one phantom is to the others."""
+    """One row per image and block; one column per scan, and one for a phantom against the others."""
     names = list(dict.fromkeys(n for blocks in found["blocks"].values() for own in blocks.values() for n in own))
     names.sort(key=lambda name: name not in found["scans"])
     rows = [["image, block", *names]]
@@ -117,7 +117,7 @@ def block_table(found: Mapping) -> Table:
 
 
 def swap_table(found: Mapping) -> Table:
-    """A row for each block, a column for each set of images."""
+    """One row per block, one column per set of images."""
     swaps = found["swaps"]
     rows = [["block of a phantom", *(NAMES[s] for s in swaps)]]
     for block in next(iter(swaps.values())):

@@ -1,4 +1,4 @@
-"""What a student is worth on real livers: lesions of known biology in every scan, and the same ones in phantoms."""
+"""Accuracy of a student on real livers: lesions of known biology simulated in every scan, and the same in phantoms."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.release.hybrid_blocks import block_shifts, blocks_of, with_block
 from REACTKDTrainLib.release.hybrid_nodes import AS_SCANNED, HybridNodes, Look
 
-#: the grade of lesions number 0, 1, 2, 3, and so on: the prevalence of the biology
+#: grades of lesions number 0, 1, 2, 3, repeated: the prevalence of the biology
 CYCLE = (0, 1, 2, 1)
-#: bodies that no student has learned from; their own lesions belong to no region
+#: numbers of phantom bodies that no student was trained on; their own lesions belong to no region
 BODIES_FROM = 700_000
 LEVEL = "liver level"
-#: changes to the image that are tried on real scans, and that on phantoms too, where a change must cost nothing
+#  changes to the image that are applied to real scans, and those also applied to phantoms, where they should cost
+# nothing
 TRIED, ALSO_ON_PHANTOMS = (LEVEL, "noise"), (LEVEL,)
 
 
 @dataclass(frozen=True)
 class Question:
-    """lesions: how many patients' lesions are drawn into each scan, from number `first`; phantoms: bodies beside
-    them; draws: of the bootstrap.
+    """lesions: number of patients whose lesions are simulated in each scan, from number `first`; phantoms: number of
+    phantom bodies; draws: of the bootstrap.
     """
 
     lesions: int = 40
@@ -49,7 +50,7 @@ class Question:
     draws: int = 2000
 
     def __post_init__(self) -> None:
-        """Raises: UsageError for numbers with which nothing can be said."""
+        """Raises: UsageError for numbers that allow no conclusion."""
         if self.lesions < len(CYCLE) or self.lesions % len(CYCLE):
             raise UsageError(
                 "The number of lesions for each scan is a multiple of 4, so that grades have their shares."
@@ -64,11 +65,11 @@ class Question:
 
     @property
     def grades(self) -> np.ndarray:
-        """(n,) of each."""
+        """(n,) grade of each."""
         return np.array([CYCLE[seed % len(CYCLE)] for seed in self.seeds])
 
     def cases(self, scan: CohortCase) -> list[CohortCase]:
-        """All hybrids of a scan."""
+        """Return all hybrids of a scan."""
         return [hybrid_case(scan, seed, int(grade)) for seed, grade in zip(self.seeds, self.grades, strict=True)]
 
 
@@ -80,14 +81,14 @@ def ask_hybrids(
     workers: int = 1,
     on_progress: OnProgress = no_progress,
 ) -> dict:
-    """Draw lesions into scans and phantoms, grade all, and compare; see `hybrid_page` for the tables.
+    """Simulate lesions in scans and phantoms, grade all cases, and compare; see `hybrid_page` for the tables.
 
-    scans: cases with a CT and the mask of the liver; a grade of theirs is not used. work: keeps what was drawn and the
-    node vectors, so another student is asked in a fraction of the time.
+    scans: cases with a CT and the mask of the liver; their grades are not used. work: stores the hybrid cases and the
+    node vectors, so another student takes a fraction of the time.
 
     Returns {model, biology, lesions, phantoms, looks, scans, skipped, subsets: inputs -> {scans, rows, differences},
     blocks, swaps}.
-    Raises: UsageError where no scan can be used.
+    Raises: UsageError if no scan can be used.
 
     Example:
         >>> found = ask_hybrids(Bundle.load("model"), open_cohort("scans.json").cases, Path("work"))
@@ -124,7 +125,7 @@ def ask_hybrids(
 
 
 def _bodies(bundle: Bundle, count: int) -> list[CohortCase]:
-    """Phantoms to draw into, scanned at the size whose grid the student has; the real one where none is it."""
+    """Return phantom bodies, scanned at the size whose grid the student has; at full size if there is none."""
     spacing = bundle.preparation.spacing_mm
     size = next((name for name, (_, own, _) in SIZES.items() if own == spacing), "full")
     return [phantom_case("large", BODIES_FROM + n, size) for n in range(count)]
@@ -132,7 +133,7 @@ def _bodies(bundle: Bundle, count: int) -> list[CohortCase]:
 
 @dataclass(frozen=True)
 class _Kept:
-    """scans that can be used, and the places of the lesions that could be drawn into all of them."""
+    """scans that can be used, and the indices of the lesions that could be simulated in all of them."""
 
     scans: list[CohortCase]
     seeds: list[int]
@@ -141,7 +142,7 @@ class _Kept:
 def _drawn_everywhere(
     question: Question, scans: list[CohortCase], bodies: list[CohortCase], skipped: Mapping[str, str]
 ) -> _Kept:
-    """A scan into which most lesions could not be drawn is left out; then a lesion that failed anywhere."""
+    """Exclude scans in which most lesions could not be simulated, then lesions that failed anywhere."""
     failed = {
         scan.id: {n for n, case in enumerate(question.cases(scan)) if case.id in skipped} for scan in (*scans, *bodies)
     }
@@ -160,7 +161,7 @@ def _drawn_everywhere(
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """Answers and comparisons, from node vectors that are all there."""
+    """Predictions and comparisons, from node vectors that are all available."""
 
     nodes: HybridNodes
     question: Question
@@ -189,7 +190,7 @@ class _Asked:
         return np.array([answers(self.student, self.cases(scan, change), subset) for scan in scans])
 
     def subset(self, subset: tuple[str, ...]) -> dict:
-        """Rows and differences of one set of images, over the scans that have it."""
+        """Return rows and differences for one set of images, over the scans that have it."""
         scans = [scan for scan in self.kept.scans if set(subset) <= set(scan.modalities)]
         real, phantom = self.p(scans, subset), self.p(self.bodies, subset)
         latents = [case.truth.latents for case in self.cases(scans[0])]
@@ -208,13 +209,13 @@ class _Asked:
         }
 
     def shifts(self, subset: tuple[str, ...]) -> dict:
-        """How far the same lesions lie apart in node vectors: see `block_shifts`."""
+        """Return the distances between the same lesions in node vectors: see `block_shifts`."""
         scans = [scan for scan in self.kept.scans if set(subset) <= set(scan.modalities)]
         own = {scan.id: self.cases(scan) for scan in scans}
         return block_shifts(own, [self.cases(body) for body in self.bodies], subset, blocks_of(self.student))
 
     def swaps(self, subset: tuple[str, ...]) -> dict:
-        """Macro AUC gained on real scans by the values that one block has for the same lesions in a phantom."""
+        """Macro AUC gained on real scans if one block is replaced by that of the same lesions in a phantom."""
         scans = [scan for scan in self.kept.scans if set(subset) <= set(scan.modalities)]
         real, out = [self.cases(scan) for scan in scans], {}
         others = [self.cases(self.bodies[n % len(self.bodies)]) for n in range(len(scans))]
@@ -239,7 +240,7 @@ class _Asked:
         }
 
     def _difference(self, a: np.ndarray, b: np.ndarray) -> dict:
-        """Macro AUC of a minus that of b, over the same lesions; places are drawn alike where there are as many."""
+        """Macro AUC of a minus that of b, over the same lesions; equal numbers of scans are resampled alike."""
         (first, left), (second, right) = self._auc(a), self._auc(b)
         return {"difference": round(first - second, 4), "interval95": np.round(interval95(left - right), 4).tolist()}
 
@@ -252,12 +253,12 @@ class _Asked:
 
 
 def answers(student: Student, cases: Sequence[NodeCase], subset: tuple[str, ...]) -> np.ndarray:
-    """Probabilities (n, K) with the images of `subset`, which all cases have; others may be absent."""
+    """Return probabilities (n, K) with the images of `subset`, which all cases have; others may be absent."""
     return predict(student, NodeTable.of([_with_places(case, subset) for case in cases]), subset).numpy()
 
 
 def _with_places(case: NodeCase, subset: tuple[str, ...]) -> NodeCase:
-    """Every image has a place in a table; those that are not of the subset are zeros, which no student looks at."""
+    """Add the other images as zeros, because a table needs the same images for all cases; the student ignores them."""
     regions = []
     for own in case.regions:
         some = own.fixed[subset[0]]

@@ -1,4 +1,4 @@
-"""The released model, from drawn patients to the model folder; each step is kept, so a run that was cut off goes on."""
+"""The released model, from phantoms to the model folder; each step is stored, so an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from REACTKDTrainLib.training.outputs import NOT_CLINICAL, model_metadata
 
 FORMAT = "reactkd-release/2"
 COHORT = "large"
-#: what a step costs relative to the others, most of it drawing patients
+#: relative costs of the steps, dominated by the simulation of patients
 COST = {
     **{f"patients of {part}": cost for part, cost in zip(PARTS, (50.0, 4.0, 6.0, 12.0))},
     **dict.fromkeys(MOMENT_BASELINES, 1.0),
@@ -56,26 +56,26 @@ COST = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """Draws a patient once and keeps the node vectors, and the crops of those whose id is among `cropped`."""
+    """Simulates a patient once and stores the node vectors, and the crops if its id is among `cropped`."""
 
     nodes: NodeStore
     crops: CropStore
     cropped: frozenset[str]
 
     def made(self, case: CohortCase) -> bool:
-        """Whether all that is wanted is there."""
+        """Return True if all required files exist."""
         return self.crops.made(case) if case.id in self.cropped else self.nodes.path(case).exists()
 
     def __call__(self, case: CohortCase) -> None:
-        """Make it. Raises: see `NodeStore.get`."""
+        """Compute and store them. Raises: see `NodeStore.get`."""
         (self.crops if case.id in self.cropped else self.nodes).make(case)
 
 
 @dataclass(eq=False)
 class Release:
-    """One making of a model. work: where steps, crops and node vectors are kept; workers: processes that prepare.
+    """The making of one model. work: folder for steps, crops and node vectors; workers: number of preparing processes.
 
-    on_progress: of the whole; a step that is there already passes at once.
+    on_progress: of the whole; steps that exist already count at once.
     """
 
     recipe: ReleaseRecipe
@@ -94,7 +94,7 @@ class Release:
     # -- patients
 
     def cases(self, seeds: Seeds) -> list[CohortCase]:
-        """Patients of the cohort by number."""
+        """Return patients of the cohort by number."""
         return [phantom_case(COHORT, seed, self.recipe.size, biology=self.recipe.biology) for seed in range(*seeds)]
 
     def _made(self, part: str, cases: Sequence[CohortCase], make: Callable[[CohortCase], Any]) -> None:
@@ -110,7 +110,7 @@ class Release:
 
     @cached_property
     def bare(self) -> dict[str, NodeTable]:
-        """Node vectors of all parts without an encoder; a patient is drawn once, for wanted crops too."""
+        """Node vectors of all parts without an encoder; a patient is simulated once, also for its crops."""
         recipe = self.recipe
         wanted = [recipe.encoder_patients] if self._tries_encoder else []
         wanted += [recipe.validation] if wanted and recipe.encoder_gain is not None else []
@@ -125,7 +125,7 @@ class Release:
 
     @cached_property
     def encoder(self) -> Student:
-        """Trained on the crops of its patients."""
+        """The encoder, trained on the crops of its patients."""
         recipe, cases = self.recipe, self.cases(self.recipe.encoder_patients)
         names = [self._crops.key(case) for case in cases]
         key = content_key({"format": FORMAT, "step": "encoder", "cases": names, "recipe": asdict(recipe.encoder),
@@ -153,7 +153,7 @@ class Release:
 
     @cached_property
     def decision(self) -> dict:
-        """Whether the encoder ships, and why; see `distill.encoder_gain`."""
+        """Whether the encoder is included, and why; see `distill.encoder_gain`."""
         if not self._tries_encoder:
             return {"ships": False, "tried": False}
         if self.recipe.encoder_gain is None:
@@ -172,7 +172,7 @@ class Release:
 
     @cached_property
     def tables(self) -> dict[str, NodeTable]:
-        """Node vectors of all parts, with the encoder's moments over whole volumes where it ships."""
+        """Node vectors of all parts, with the encoder's moments over whole volumes if it is included."""
         if not self.decision["ships"]:
             return self.bare
         encoder = self.encoder
@@ -187,7 +187,7 @@ class Release:
     # -- students
 
     def _step(self, name: str, make: Callable[[], dict]) -> dict:
-        """What `make` gives, once for this recipe; the encoder's training follows from it."""
+        """Return the result of `make`, computed once for this recipe, which also determines the encoder's training."""
         parts = {"format": FORMAT, "step": name, "nodes": self._nodes.key(self.cases(self.recipe.test)[0])}
         parts |= {"recipe": self.recipe.to_dict()}
 
@@ -202,7 +202,7 @@ class Release:
         return found
 
     def baselines(self) -> tuple[dict[str, Student], dict[str, dict]]:
-        """Students without an encoder, and by what each was trained."""
+        """Students without an encoder, with their training settings."""
         students, records = {}, {}
         for name, blocks in MOMENT_BASELINES.items():
 
@@ -216,7 +216,7 @@ class Release:
         return students, records
 
     def undistilled(self, base: Student) -> Student:
-        """The baseline that the encoder joined."""
+        """The baseline with the encoder added."""
 
         def make() -> dict:
             joined = with_encoder(base, self.encoder.state_dict(), self.tables["train"], self.recipe)
@@ -225,7 +225,7 @@ class Release:
         return self._student(self._step("the encoder joins", make)["student"], dropout=base.config.dropout)
 
     def distilled(self, initial: Student) -> tuple[Student, Student, dict]:
-        """The calibrated student, the one tuned alike without a teacher, and the record of both."""
+        """The calibrated student, the one tuned equally without a teacher, and the record of both."""
 
         def make() -> dict:
             found = distill(self.tables["train"], self.tables["validation"], initial, self.recipe)
@@ -239,7 +239,7 @@ class Release:
         return student, plain, json.loads(found["record"])
 
     def run(self, output: Path, version: str) -> Bundle:
-        """Make what is not there yet, measure once, and write the model folder with its card."""
+        """Compute missing steps, evaluate once, and write the model folder with its card."""
         baselines, records = self.baselines()
         *_, last = MOMENT_BASELINES
         ships = self.decision["ships"]
@@ -278,10 +278,10 @@ def release(
     workers: int = 1,
     on_progress: OnProgress = no_progress,
 ) -> Bundle:
-    """Make a model by a recipe: crops, encoder, node vectors, heads, distillation, temperature, measures, card.
+    """Train a model by a recipe: crops, encoder, node vectors, heads, distillation, temperature, evaluation, card.
 
-    work: a folder that keeps every step; the same call goes on where the last one was cut off. output: the model
-    folder, replaced whole at the end. Raises: OutputNotWritable, UsageError, WorkerLost.
+    work: a folder that stores every step; the same call resumes an interrupted one. output: the model folder, replaced
+    atomically at the end. Raises: OutputNotWritable, UsageError, WorkerLost.
 
     Example:
         >>> release(PRESETS["tiny"], Path("work"), Path("model"), "0.0.1")

@@ -1,4 +1,4 @@
-"""What a released student is worth on the test phantoms: every baseline on every subset of inputs, and the gains."""
+"""Evaluation of a released student on the test phantoms: all baselines and subsets of inputs, and the gains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from REACTKDTrainLib.nodes.train import predict
 from REACTKDTrainLib.release.baselines import bayes_limit, hand_logistic
 from REACTKDTrainLib.study.deciding import asked_of, deciding_result
 
-#: what the model's page calls the inputs of the paper's Table III
+#: names on the model's page of the inputs in the paper's Table III
 NAMED = dict(zip(("CT", "PET", "all"), INPUTS))
 
 
@@ -45,10 +45,10 @@ def _rounded(values) -> float | list[float]:
 
 
 def evaluate(students: Mapping[str, Student], train: NodeTable, test: NodeTable, draws: int) -> dict:
-    """The evaluation of a bundle's metadata: {cases, subsets, gains}. students: by name, one of them 'student'.
+    """Return the evaluation for a bundle's metadata: {cases, subsets, gains}. students: by name, one of them 'student'.
 
-    Every student, the limits and a logistic regression by hand on every subset, and what 'student' gains over each on
-    the inputs of `NAMED`. 'share_of_the_way': from 0.5 to the limit with masks.
+    Every student, the limits and a logistic regression on hand-crafted features on every subset, and the gain of
+    'student' over each on the inputs of `NAMED`. 'share_of_the_way': from 0.5 to the limit with masks.
     """
     grade = test.grade.numpy()
     weights = bootstrap_weights(grade, draws=draws)
@@ -73,7 +73,7 @@ def evaluate(students: Mapping[str, Student], train: NodeTable, test: NodeTable,
 
 
 def with_other_masks(test: NodeTable, students: Mapping[str, Student], draws: int) -> dict:
-    """Macro AUC over the masks of an annotator with errors: inputs -> student -> AUC; and the last minus the first."""
+    """Macro AUC over perturbed masks: inputs -> student -> AUC; and the last student minus the first."""
     grade, out = test.grade.numpy(), {}
     first, *_, last = students
     for name, subset in NAMED.items():
@@ -84,15 +84,15 @@ def with_other_masks(test: NodeTable, students: Mapping[str, Student], draws: in
 
 
 def sets_of(student: Student, held_out: NodeTable) -> GradeSets:
-    """Sets of grades for every subset of images, from patients that served no choice, over the expert's masks."""
+    """Sets of grades for every subset of images, from patients used for no choice, with the expert's masks."""
     grade = held_out.grade.numpy()
     least = {subset_name(s): least_probability(predict(student, held_out, s).numpy(), grade) for s in SUBSETS}
     return GradeSets(COVERAGE, least)
 
 
 def with_sets(student: Student, test: NodeTable, sets: GradeSets) -> dict:
-    """Coverage and size of the sets on the test patients: subset -> see `measured_sets`; over another annotator's
-    masks too, under 'other_masks', where nothing is promised.
+    """Coverage and size of the sets on the test patients: subset -> see `measured_sets`; also with another annotator's
+    masks, under 'other_masks', where coverage is not guaranteed.
     """
     grade = test.grade.numpy()
     variants = range(min(2, test.encoded if student.fused_size else test.variants))
@@ -107,8 +107,8 @@ def with_sets(student: Student, test: NodeTable, sets: GradeSets) -> dict:
 
 
 def deciding_of(student: Student, test: NodeTable) -> dict:
-    """How often what the student says of its regions names the lesion that decided, see `study.deciding`. Empty where
-    the phantoms are of the independent biology, or no test patient has several lesions.
+    """How often the student's region values identify the deciding lesion, see `study.deciding`. Empty if the phantoms
+    are of the independent biology, or no test patient has several lesions.
     """
     if not asked_of(test).any():
         return {}

@@ -1,4 +1,4 @@
-"""What was run, for the metadata of a released model."""
+"""Settings and data of a release, for the metadata of the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def provenance(
     head: Mapping[str, Any],
     distillation: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Every recipe as it was used, numbers of patients, what was chosen.
+    """Return every recipe as it was used, numbers of patients, and the choices made.
 
     decision: on the encoder, see `Release.decision`. head, distillation: the records of `distill.best_baseline` and
     `distill.distill`, the latter with its 'temperature'.

@@ -1,4 +1,4 @@
-"""What a released model is made by: every choice in one place, recorded in the model's metadata as it was run."""
+"""The recipe of a released model: all choices in one place, recorded in the model's metadata as used."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ Seeds = tuple[int, int]
 
 @dataclass(frozen=True)
 class CropRecipe:
-    """Cubes around lesions, on which the encoder trains 54 times cheaper than on whole volumes.
+    """Cubes around lesions; training the encoder on them is 54 times cheaper than on whole volumes.
 
-    size: voxels of a side that are stored; pooled: of the inner cube whose features are pooled, the rest being the
-    reach of the bands. most: lesions of a patient. shift: sd of a constant added to each image of a crop.
+    size: side length in voxels as stored; pooled: side of the inner cube whose features are pooled, the rest being the
+    reach of the bands. most: maximum number of lesions per patient. shift: sd of a constant added to each image of a
+    crop.
     """
 
     size: int = 40
@@ -27,7 +28,7 @@ class CropRecipe:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to distill: method, steps, and the weights of its terms (scores: of scores and attention)."""
+    """A candidate of the distillation: method, steps, and weights of its terms (scores: of scores and attention)."""
 
     method: str
     steps: int = 200
@@ -38,19 +39,19 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ReleaseRecipe:
-    """Patients are numbers of the phantom cohort 'large', (first, one past the last); `test` is looked at once.
+    """Patients are numbers of the phantom cohort 'large', (first, one past the last); `test` is evaluated once.
 
-    biology: of the phantoms. size: of the network's grid. student: what it is built from. train: patients that heads
-    and students learn from. validation: those that every choice is made on. test: those that the result is measured on.
-    crops: around lesions, for the encoder. encoder_patients: whose crops train the encoder; an empty
-    span leaves the encoder out. encoder: how it trains, on crops. encoder_gain: what it must add at least to macro AUC
-    by CT on the validation patients, by an interval that excludes 0, or the student ships without it; None to ship it
-    in any case. conformal: patients that set the thresholds of sets of grades, and serve no choice. variants: sets of
-    masks of annotators who err. trials: (steps, modality dropout, dropout) tried for each baseline without an encoder;
-    the best of the last one is where the student departs from. heads: how those and the students train. opened: how the
-    head is tuned when the encoder joins, and in the distillation. teachers: (steps, dropout) tried; members: of the
-    ensemble. candidates: of the distillation, at the learning rate of `opened`. shares: how far to go from the weights
-    that it departs from, 1 all the way. draws: of every bootstrap.
+    biology: of the phantoms. size: of the network's grid. student: its configuration. train: training patients of heads
+    and students. validation: patients for all choices. test: patients for the evaluation. crops: around lesions, for
+    the encoder. encoder_patients: patients whose crops train the encoder; an empty range omits the encoder. encoder:
+    its training on crops. encoder_gain: minimum gain in macro AUC with CT on the validation patients, with an interval
+    that excludes 0, for the encoder to be included; None: include it in any case. conformal: patients that determine
+    the thresholds of sets of grades, and are used for no choice. variants: number of perturbed mask sets. trials:
+    (steps, modality dropout, dropout) tried for each baseline without an encoder; the best of the last baseline is the
+    initial student. heads: training of these and of the students. opened: tuning of the head when the encoder is added,
+    and in the distillation. teachers: (steps, dropout) tried; members: of the ensemble. candidates: of the
+    distillation, at the learning rate of `opened`. shares: interpolation weights between the initial (0) and the tuned
+    student (1). draws: of every bootstrap.
     """
 
     biology: str = "shared"
@@ -59,7 +60,7 @@ class ReleaseRecipe:
     train: Seeds = (2500, 10500)
     validation: Seeds = (2000, 2300)
     conformal: Seeds = (10500, 11500)
-    test: Seeds = (512000, 513200)  # those from 500000 were asked about 2.0.0 and 2.1.0, from 510000 about a trial
+    test: Seeds = (512000, 513200)  # numbers from 500000 were used to test 2.0.0 and 2.1.0, from 510000 a trial
     variants: int = 3
     crops: CropRecipe = field(default_factory=CropRecipe)
     student: StudentConfig = StudentConfig(blocks=ALL_BLOCKS)
@@ -83,12 +84,12 @@ class ReleaseRecipe:
     draws: int = 1000
 
     def to_dict(self) -> dict:
-        """The JSON form."""
+        """Return the JSON form."""
         return asdict(self)
 
 
 def _quick() -> ReleaseRecipe:
-    """What an hour or two of two cores can draw: fewer patients and choices, on the real grid."""
+    """A recipe for an hour or two on two cores: fewer patients and choices, on the full grid."""
     recipe = ReleaseRecipe()
     return replace(
         recipe,
@@ -105,7 +106,7 @@ def _quick() -> ReleaseRecipe:
 
 
 def _tiny() -> ReleaseRecipe:
-    """Everything once, in seconds: 10 mm, a few patients, a few steps. Its model says nothing of any liver."""
+    """Every step once, in seconds: 10 mm, few patients, few steps. The model has no meaning for real livers."""
     few = {"steps": 6, "batch": 8}
     recipe = ReleaseRecipe()
     return replace(

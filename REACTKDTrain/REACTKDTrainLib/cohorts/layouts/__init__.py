@@ -1,1 +1,1 @@
-"""Layouts of folders that are recognized, a file each; one that lies here is found (see `cohorts.layout.Layout`)."""
+"""Known folder layouts, one file each; a file in this folder is found (see `cohorts.layout.Layout`)."""

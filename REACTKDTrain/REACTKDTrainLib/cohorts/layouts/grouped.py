@@ -1,8 +1,8 @@
-"""The public CT of the published layout: HCC-TACE-Seg as its authors regrouped it, one phase and one mask a patient.
+"""The public CT of the published layout: HCC-TACE-Seg regrouped by its authors, with one phase and mask per patient.
 
     <root>/Public_CT_Grouped/<grade>/<pid>/labeled/label_phase.nii.gz, label_mask.nii.gz
 
-The mask holds 1 liver and 2 mass; in a raw order of segments 3 and 4 would be vessels, which are no liver.
+The mask contains 1 liver and 2 mass; in the original order of segments, 3 and 4 would be vessels, which are not liver.
 Layout: github.com/Kinetics-JOJO/REACT-KD at 74f5260.
 """
 
@@ -29,15 +29,15 @@ LIVER, TUMOR = (1, 2), (2,)
 
 
 def is_grouped(root: Path) -> bool:
-    """True when `root` is, or holds, the folder of the layout."""
+    """Return True if `root` is, or contains, the folder of the layout."""
     return _top(Path(root)) is not None
 
 
 def survey_grouped(root: Path, grades: Mapping[str, str] | None = None) -> Survey:
     """Find every patient. grades: see `grade_of_folder`.
 
-    Problems: folders without a grade, a patient in two folders, files that are missing or cannot be read, labels
-    beyond 2.
+    Problems: folders without a grade, a patient in two folders, files that are missing or cannot be read, labels above
+    2.
     """
     cases: list[CohortCase] = []
     found, problems = patients_by_grade(_top(Path(root)), grades)
@@ -64,7 +64,7 @@ def _top(root: Path) -> Path | None:
 
 
 def _labels(patient: str, mask: Path) -> tuple[set[int], list[Problem]]:
-    """The values of a mask, and what is odd about them."""
+    """Return the values of a mask, and problems with them."""
     labels, _ = whole_labels(read_raw(mask, "the mask").array, "the mask")
     values = set(np.unique(labels).tolist())
     odd = sorted(values - {0, 1, 2})
@@ -76,6 +76,6 @@ LAYOUT = Layout(
     "Public_CT_Grouped (its public CT)",
     is_grouped,
     lambda root, options, _: survey_grouped(root, options.grades),
-    rank=1,  # may lie beside the hospital's folders, which are asked for first
+    rank=1,  # may be beside the hospital's folders, which are tried first
     reads=("grades",),
 )

@@ -1,8 +1,8 @@
 """HCC-TACE-Seg (TCIA): CT with liver and tumor segmented, and a differentiation grade from the clinical sheet.
 
-The files come in any of several folder layouts, so they are found by their headers. Segments go by label, never by
-number. A series that holds several contrast phases is split; the phase is chosen by a stated wish and measured. A grade
-counts only by exact match: 81 of the 105 patients carry one.
+The files come in several folder layouts, so they are found by their headers. Segments are identified by label, never by
+number. A series with several contrast phases is split; the phase is chosen by preference and by measurement. A grade
+counts only by exact match: 81 of the 105 patients have one.
 
 Data: doi.org/10.7937/TCIA.5FNA-0924; descriptor: Moawad et al., Scientific Data 10:33 (2023).
 """
@@ -53,22 +53,22 @@ LARGE_TUMOR_SHARE = 1.0
 
 
 def is_hcc_tace(root: Path, most: int = 200) -> bool:
-    """True when one of the first `most` files below `root` is a DICOM object, and no folder in it is a case."""
+    """Return True if one of the first `most` files below `root` is a DICOM object, and no folder in it is a case."""
     return any(is_dicom_source(path) for _, path in zip(range(most), files_below(root))) and not has_case_folders(root)
 
 
 def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: OnProgress = no_progress) -> Survey:
-    """Find every patient below `root`, whatever the folders are called.
+    """Find every patient below `root`, regardless of folder names.
 
-    Problems, by patient: no segmentation, no CT under it, the segmentation elsewhere than its CT, several phases in one
-    series (with what was chosen), missing or mixed grades, odd sizes and segments, what cannot be read.
-    on_progress: as in `index_folder`; the index is the first half.
+    Problems, by patient: no segmentation, no CT for it, the segmentation outside its CT, several phases in one series
+    (with the chosen one), missing or mixed grades, unusual sizes and segments, unreadable files. on_progress: as in
+    `index_folder`; the index is the first half.
 
-    Raises: FileMissing, PackagesMissing, UsageError for a sheet that is none, for two that differ, and for names of
-    patients who are not there, or that are not of the form HCC_NNN.
+    Raises: FileMissing, PackagesMissing, UsageError for an invalid sheet, for two sheets that disagree, and for names of
+    patients who do not exist or that are not of the form HCC_NNN.
     """
     root = Path(root)
-    grade_of_text("", options.mixed)  # a wrong option is refused before anything is read
+    grade_of_text("", options.mixed)  # refuse an invalid option before anything is read
     _check_form(options.names)
     index = index_folder(root, lambda fraction, text: on_progress(fraction / 2, text))
     strangers = sorted(set(options.names) - {series.patient for series in index.series})
@@ -97,7 +97,7 @@ def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: 
 
 
 def grade_of_patient(rows: Mapping[str, ClinicalRow], patient: str) -> int:
-    """The grade that the sheet gives a patient. Raises: Ungraded, with what the sheet says instead."""
+    """Return the grade of a patient in the sheet. Raises: Ungraded, with the content of the sheet."""
     row = rows.get(patient)
     if row is None:
         raise Ungraded(f"The clinical sheet has no row for {patient}, so there is no grade to learn from.")
@@ -142,7 +142,7 @@ def _case(
         grade=grade,
         modalities=("ct",),
         load=partial(open_tace, files),
-        # A SOP instance UID names one content for ever, so the slices need not be read for it.
+        # A SOP instance UID identifies its content permanently, so the slices need not be read.
         fingerprint=fingerprint_of([Path(path)], *sorted(piece.uid for piece in acquisition.slices)),
         provenance=f"HCC-TACE-Seg, series {acquisition.series.title}, acquisition {acquisition.number} of "
         f"{acquisition.of}, {words}",
@@ -154,7 +154,7 @@ def _grade(
     patient: str, rows: Mapping[str, ClinicalRow], options: LayoutOptions, problems: list[Problem]
 ) -> int | None:
     if not rows and options.missing == "keep":
-        return None  # without a sheet nobody has a grade, which is said once
+        return None  # without a sheet no patient has a grade, which is reported once
     try:
         grade = grade_of_patient(rows, patient)
     except Ungraded as error:
@@ -174,7 +174,7 @@ def _segmentation_series(patient: str, found: Sequence[Series], problems: list[P
             Problem(patient, "no-segmentation", "There is no DICOM segmentation; the patient was left out.")
         )
         return None
-    # Of several visits the first is the baseline; of one visit nobody but people can say which version counts.
+    # Of several visits, the first is the baseline; within a visit, only a person can decide which version counts.
     of_visit = {piece.uid: piece.path for s in segs if s.study_uid == segs[0].study_uid for piece in s.slices}
     if len(of_visit) > 1:
         titles = quoted(thing.title for path in of_visit.values() for thing in segmentation_objects(path))
@@ -188,7 +188,7 @@ def _segmentation_series(patient: str, found: Sequence[Series], problems: list[P
 
 
 def _look_at(patient: str, file: Segmentation, problems: list[Problem]) -> bool:
-    """Note what is odd about the segments; False without a liver."""
+    """Report unusual segments; return False without a liver."""
     labels = [label_of(s.name) for s in file.segments]
     odd = [s.name for s, label in zip(file.segments, labels, strict=True) if label not in KNOWN]
     if odd:
@@ -255,7 +255,7 @@ def _clinical(root: Path, options: LayoutOptions) -> tuple[dict[str, ClinicalRow
 
 
 def _check_form(names: Mapping[str, str]) -> None:
-    """Raise UsageError for a new name that no patient of the data set has."""
+    """Raise UsageError for a new name that is not one of the data set's patients."""
     for given, name in names.items():
         if not NAME.fullmatch(name):
             raise UsageError(
@@ -280,8 +280,8 @@ def _of_folder(index: FolderIndex, patients: Mapping[str, Sequence[Series]]) -> 
 
 
 def _by_patient(index: FolderIndex, names: Mapping[str, str], root: Path) -> dict[str, list[Series]]:
-    """Series by HCC_NNN: from the given names, the PatientID, else the path below `root`, else the folder itself, where
-    that is its whole name; else as `_shown` names the patient.
+    """Return series by HCC_NNN: from the given names, the PatientID, the path below `root`, or the name of the folder
+    itself if it is nothing else; otherwise by `_shown`.
     """
     patients: dict[str, list[Series]] = {}
     of_root = root.resolve().name if NAME.fullmatch(root.resolve().name) else ""
@@ -297,7 +297,7 @@ def _by_patient(index: FolderIndex, names: Mapping[str, str], root: Path) -> dic
 
 
 def _shown(series: Series, name: str) -> str:
-    """The PatientID of a de-identified series; of any other a hash, since ids go into lists and reports."""
+    """Return the PatientID of a de-identified series; otherwise a hash, since ids appear in lists and reports."""
     if series.identity_removed and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
         return name
     return HIDDEN + content_key(series.patient)[:8]
@@ -307,6 +307,6 @@ LAYOUT = Layout(
     "DICOM with segmentations",
     is_hcc_tace,
     survey_hcc_tace,
-    rank=9,  # any DICOM at all, so asked for last
+    rank=9,  # matches any DICOM, so tried last
     reads=("mixed", "missing", "phase", "sheet", "names"),
 )

@@ -4,8 +4,8 @@
     <root>/Dataset_seg/<grade>/<pid>/{FDG,ACT}/CT_liver.nii.gz, CT_tumor.nii.gz
     <root>/*clinical*.csv
 
-Each pair has a CT of its own, taken on another day: it makes a case of its own, and both cases of a patient stay on one
-side of every split. Pairs whose CTs lie on one grid (registered and resampled) can be joined into one case.
+Each pair has its own CT, taken on another day, and is a separate case; both cases of a patient stay in the same part of
+every split. Pairs whose CTs have the same grid (registered and resampled) can be joined into one case.
 Layout: github.com/Kinetics-JOJO/REACT-KD at 74f5260.
 """
 
@@ -36,15 +36,15 @@ _SUFFIXES = (".nii.gz", ".nii")
 
 
 def is_hospital(root: Path) -> bool:
-    """True when `root` holds the two folders of the layout."""
+    """Return True if `root` contains the two folders of the layout."""
     return all((Path(root) / name).is_dir() for name in (IMAGES, MASKS))
 
 
 def grade_of_folder(name: str, names: Mapping[str, str] | None = None) -> int | None:
-    """The grade that a folder's name states ('well', 'Moderately differentiated', 'G3_poor', '1'), or None.
+    """Return the grade of a folder name ('well', 'Moderately differentiated', 'G3_poor', '1'), or None.
 
-    names: folder name -> 'well', 'moderate' or 'poor', where the names say nothing. Bare digits are indices 0, 1, 2;
-    `patients_by_grade` looks whether they are counted so.
+    names: folder name -> 'well', 'moderate' or 'poor', for names that state no grade. Bare digits are indices 0, 1, 2;
+    `patients_by_grade` checks that they are numbered so.
 
     Raises: UsageError for another grade.
     """
@@ -62,10 +62,10 @@ def grade_of_folder(name: str, names: Mapping[str, str] | None = None) -> int | 
 def survey_hospital(root: Path, pairs: Pairs = "separate", grades: Mapping[str, str] | None = None) -> Survey:
     """Find every patient and pair below `root`.
 
-    pairs: 'separate' makes a case of each pair; 'joined' makes one case of both where their CTs lie on one grid, and
-    says where they do not. grades: see `grade_of_folder`.
+    pairs: 'separate' makes a case of each pair; 'joined' makes one case of both if their CTs have the same grid, and
+    reports where they do not. grades: see `grade_of_folder`.
 
-    Problems: folders without a grade, a patient in two folders, missing PET, CT or masks, what cannot be read.
+    Problems: folders without a grade, a patient in two folders, missing PET, CT or masks, unreadable files.
     """
     if pairs not in ("separate", "joined"):
         raise UsageError(f"Pairs can be 'separate' or 'joined', not {pairs!r}.")
@@ -88,10 +88,10 @@ def survey_hospital(root: Path, pairs: Pairs = "separate", grades: Mapping[str, 
 def patients_by_grade(
     top: Path, grades: Mapping[str, str] | None = None
 ) -> tuple[list[tuple[Path, int]], list[Problem]]:
-    """(patient's folder, grade) for `<top>/<grade>/<patient>`. A patient without a grade, or in two folders, is a
-    problem and not among them.
+    """Return (patient's folder, grade) for `<top>/<grade>/<patient>`. A patient without a grade, or in two folders, is
+    reported as a problem and left out.
 
-    Raises: UsageError for a folder in `grades` that is not there, and as `grade_of_folder`.
+    Raises: UsageError for a folder in `grades` that does not exist; see `grade_of_folder`.
     """
     absent = sorted(set(grades or ()) - {folder.name for folder in _folders(top)})
     if absent:
@@ -131,7 +131,7 @@ def _folders(top: Path) -> list[Path]:
 
 
 def _pairs_of(root: Path, grade: str, patient: str) -> tuple[dict[Modality, Job], list[Problem]]:
-    """Tracer -> the files of its pair."""
+    """Return tracer -> the files of its pair."""
     found: dict[Modality, Job] = {}
     problems = []
     for folder, modality in TRACERS.items():
@@ -199,7 +199,7 @@ def _clinical(root: Path, patients: set[str]) -> tuple[dict[str, dict], list[Pro
 
 
 def file_of(folder: Path, stem: str) -> Path | None:
-    """The file `stem` of a folder, compressed or not."""
+    """Return the file `stem` of a folder, compressed or not."""
     return next((folder / f"{stem}{s}" for s in _SUFFIXES if (folder / f"{stem}{s}").is_file()), None)
 
 

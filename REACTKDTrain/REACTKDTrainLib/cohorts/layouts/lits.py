@@ -1,8 +1,8 @@
-"""LiTS17 and MSD Task03_Liver: CT with liver and tumor labels, no grade. They train the dose branch.
+"""LiTS17 and MSD Task03_Liver: CT with liver and tumor labels but no grade, used to train the dose branch.
 
-Facts and sources: LiTS challenge pages and issues; the labels are 0 background, 1 liver, 2 tumor, so the whole liver is
-everything above 0. Cases 28-47 are 3D-IRCADb-01 with an identity geometry; cases 48-52 carry a label file with another
-geometry than their image, which is to be ignored.
+Sources: LiTS challenge pages and issues. The labels are 0 background, 1 liver, 2 tumor, so the whole liver is
+everything above 0. Cases 28-47 are 3D-IRCADb-01 with an identity geometry. In cases 48-52 the geometry of the label
+file differs from the image's and must be ignored.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ LOW_HU, HIGH_HU = -1030, 3100
 
 
 def is_lits(root: Path) -> bool:
-    """True when `root` holds `volume-N` and `segmentation-N` pairs, or imagesTr/liver_N and labelsTr/liver_N."""
+    """Return True if `root` has `volume-N` and `segmentation-N` pairs, or imagesTr/liver_N and labelsTr/liver_N."""
     images, labels, _ = _files(Path(root))
     return bool(set(images) & set(labels))
 
 
 def survey_lits(root: Path, on_progress: OnProgress = no_progress) -> Survey:
-    """Find all pairs under `root`, whatever its folders are called.
+    """Find all pairs under `root`, regardless of folder names.
 
-    Problems: a volume without labels or the reverse, a number that occurs twice, the identity geometry of cases 28-47,
-    a picture that speaks against its header, test volumes, and what cannot be read. on_progress: a fraction and a text;
-    it cancels by raising.
+    Problems: a volume without labels or the reverse, a duplicate number, the identity geometry of cases 28-47, an image
+    that contradicts its header, test volumes, unreadable files. on_progress: a fraction and a text; it cancels by
+    raising.
     """
     images, labels, problems = _files(Path(root))
     cases = []
@@ -77,7 +77,7 @@ def _case(name: str, image: Path, label: Path, values: set[int]) -> CohortCase:
 
 
 def _files(root: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]:
-    """Numbered volumes and segmentations below `root`; macOS' '._' twins and test volumes are passed over."""
+    """Return numbered volumes and segmentations below `root`; macOS' '._' files and test volumes are ignored."""
     images: dict[int, Path] = {}
     labels: dict[int, Path] = {}
     problems: list[Problem] = []
@@ -111,7 +111,7 @@ def _files(root: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]
 
 
 def _look_at(name: str, number: int, image: Path, label: Path) -> tuple[set[int], list[Problem]]:
-    """The values of the labels, and what is odd about the pair."""
+    """Return the values of the labels, and problems with the pair."""
     raw, mask = read_raw(image, "the CT"), read_raw(label, "the segmentation")
     found = []
     identity = np.allclose(np.abs(raw.ijk_to_ras[:3, :3]), np.eye(3), atol=1e-6)
