@@ -1,4 +1,4 @@
-"""Low-dose CT: simulate a scan at a fraction of its dose, make test sets and training fields.
+"""Low-dose CT: simulate a scan at a fraction of its dose; make test sets and noise fields for training.
 
     from REACTKDTrainLib.low_dose.simulator import LowDoseCT
 

@@ -18,11 +18,11 @@ WINDOW = 11
 """Side in pixels of the windows in which noise is measured."""
 MOST_WINDOWS = 10_000
 METHOD = "windows/1"
-"""Changed when another number of photons is found, so that test sets of before are not taken for new ones."""
+"""Changed when the estimate of the number of photons changes, so that older test sets are not reused."""
 EDGE_SPREADS = 2.0
 """Robust standard deviations above the median local range at which a pixel counts as an edge."""
 MOST_SLICES = 16
-"""Noise is measured in so many slices at most."""
+"""Noise is measured in at most this many slices."""
 FEWEST_VOXELS = 500
 LARGEST_FACTOR = 10.0
 

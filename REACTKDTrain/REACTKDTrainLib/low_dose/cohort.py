@@ -35,7 +35,7 @@ def case_seed(seed: int, case_id: str) -> int:
 class DoseTestSets:
     """Writes and finds `<folder>/<level>/<case>_seed<seed>.nii.gz`; the native level has no seed.
 
-    levels: name -> dose fraction. calibrate: fit the photon budget to each scan. Files that an earlier run finished
+    levels: name -> dose fraction. calibrate: fit the photon budget to each scan. Files that an earlier run completed
     with the same request are kept. Raises: UsageError, DoseOutOfRange.
     """
 
@@ -57,7 +57,7 @@ class DoseTestSets:
         self._simulators = Simulators(device)
 
     def path(self, level: str, case_id: str, seed: int) -> Path:
-        """Where the volume of a case lies; `seed` is ignored where the dose is native. Raises: UsageError."""
+        """Return the path of a case's volume; `seed` is ignored at native dose. Raises: UsageError."""
         if level not in self.levels:
             raise UsageError(f"There is no level '{level}'; choose one of {', '.join(self.levels)}.")
         if not case_id or Path(case_id).name != case_id:
@@ -66,9 +66,9 @@ class DoseTestSets:
         return self.folder / level / f"{name}.nii.gz"
 
     def write(self, case_id: str, ct: Volume, thickness_mm: float | None = None) -> list[Path]:
-        """Write every level and seed of one case that is not there yet; return all its paths.
+        """Write all missing levels and seeds of one case; return all its paths.
 
-        Raises: what `degrade` raises, OutputNotWritable.
+        Raises: see `degrade`; OutputNotWritable.
         """
         paths, source = [], content_hash(ct)
         for level, dose in self.levels.items():

@@ -1,7 +1,7 @@
-"""A whole cohort at another dose: its test sets written once, and read back as a cohort that training can open.
+"""A whole cohort at another dose: its test sets are written once and opened as a cohort for training.
 
-The cases keep their ids, patients, grades and masks; the CT alone is another one. Phantom cohorts must show the whole
-body (`phantom:external?whole_field=1`), since no low dose can be made from a crop.
+The cases keep their ids, patients, grades and masks; only the CT is replaced. Phantom cohorts must show the whole body
+(`phantom:external?whole_field=1`), since no low dose can be simulated on a crop.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets
 def write_test_sets(
     cohort: Cohort, sets: DoseTestSets, on_progress: OnProgress = no_progress
 ) -> tuple[tuple[str, str], ...]:
-    """Write every level and seed of every case with a CT; return (case, reason) of those that have none.
+    """Write every level and seed of every case with a CT; return (case, reason) for those that could not be simulated.
 
-    What is there already is kept. on_progress: a fraction and a text; it cancels by raising.
-    Raises: UsageError when no case could be simulated; OutputNotWritable.
+    Existing files are kept. on_progress: a fraction and a text; it cancels by raising.
+    Raises: UsageError if no case could be simulated; OutputNotWritable.
     """
     left_out = []
     for number, case in enumerate(cohort.cases):
@@ -49,12 +49,12 @@ def write_test_sets(
 
 
 def at_dose(cohort: Cohort, folder: Path, level: str, seed: int = TEST_SEEDS[0], mode: str = "log") -> Cohort:
-    """Return the cohort with its CT at one of `LEVELS`, made when a case is first opened and kept in `folder`.
+    """Return the cohort with its CT at one of `LEVELS`, simulated when a case is first opened and stored in `folder`.
 
-    The photon budget is fitted to the noise of each scan, so that a tenth of the dose is a tenth of what the scan had.
-    Cases without CT are left out.
-    Raises: UsageError for a level that there is not, or a cohort without CT; a case may raise
-    TruncatedFieldOfView when it is opened.
+    The photon budget is fitted to the noise of each scan, so that a tenth of the dose is a tenth of the scan's own
+    dose. Cases without CT are excluded.
+    Raises: UsageError for an unknown level, or a cohort without CT; a case may raise TruncatedFieldOfView when it is
+    opened.
     """
     if level not in LEVELS:
         raise UsageError(f"There is no level '{level}'; choose one of {', '.join(LEVELS)}.")
@@ -77,14 +77,14 @@ def _dosed(case: CohortCase, folder: Path, level: str, seed: int, mode: str) -> 
 
 
 def open_dosed(load: Callable[[], Case], case_id: str, folder: Path, level: str, seed: int, mode: str) -> Case:
-    """Open a case and put the CT of a test set in the place of its own, which is written if it is not there."""
+    """Open a case and replace its CT by that of a test set, which is written first if it is missing."""
     case = load()
     ct = _ct_of(case, case_id)
     sets = DoseTestSets(folder, {level: LEVELS[level]}, (seed,), mode, calibrate=True)
     (path,) = sets.write(case_id, ct)
     low = ct.with_array(read_volume(path, Modality.CT).array)
     dosed = replace(case, volumes={m: low if m is Modality.CT else v for m, v in case.volumes.items()})
-    dosed.derived.update(case.derived)  # of the same masks
+    dosed.derived.update(case.derived)  # valid, since the masks are the same
     return dosed
 
 
@@ -95,7 +95,7 @@ def _ct_of(case: Case, case_id: str) -> Volume:
 
 
 def summary(sets: DoseTestSets, left_out: Iterable[tuple[str, str]]) -> list[str]:
-    """Lines for display: added noise by level, then what was left out and why."""
+    """Return lines for display: added noise by level, then the excluded cases with the reasons."""
     rows, lines = sets.table(), []
     for level, dose in sets.levels.items():
         own = [row for row in rows if row["level"] == level]

@@ -1,8 +1,8 @@
-"""Is the whole patient in the picture? Attenuation that a crop leaves out is attenuation that the noise never sees.
+"""Check that the field of view contains the whole patient: attenuation outside a crop is missing in the noise.
 
-A crop of the liver gets a third or a fifth of the right noise (the rays lose most of the patient), so it is refused.
-Real scans touch the edge of the field of view a little (elbows, the table, a wide patient): that is tolerated and
-reported.
+A crop of the liver would get a third to a fifth of the correct noise (the rays miss most of the patient), so it is
+refused. Real scans touch the edge of the field of view a little (elbows, the table, a wide patient); this is tolerated
+and reported.
 """
 
 from __future__ import annotations
@@ -16,60 +16,61 @@ from REACTKDTrainLib.low_dose.physics import PADDING_BELOW_HU
 
 DIRECTIONS = 720
 PROBE_DEPTHS = (2, 3, 4)
-"""Pixels inside the edge that are averaged, at `FULL_SIDE`: the outermost hold interpolation with padding."""
+"""Pixels from the edge that are averaged, at `FULL_SIDE`; the outermost pixels are interpolated with padding."""
 FULL_SIDE = 512
-"""A coarser picture is read as near to its edge as such a one: four pixels of 6 mm are well inside a patient."""
+"""Depths are scaled down for smaller images: four pixels of 6 mm would be well inside a patient."""
 PROBE_BEYOND = 3
-"""Pixels outside the inscribed circle where padding shows that the scanner reconstructs a disc."""
+"""Pixels outside the inscribed circle where padding indicates that the scanner reconstructs a disc."""
 AIR_BELOW_HU = -850.0
 TISSUE_ABOVE_HU = -500.0
 LARGEST_SHARE = 0.25
-"""Of the edge, in the median slice. Measured on an abdomen: cuts that pass keep 0.88 or more of the right noise in the
-median slice; scans with the table along the border of a tight picture reach 0.24 without losing any."""
+"""Maximum share of the edge, in the median slice. Measured on an abdomen: crops that pass keep at least 0.88 of the
+correct noise in the median slice; scans with the table along the border of a tight image reach 0.24 without any loss.
+"""
 
 
 class TruncatedFieldOfView(ReactkdError):
-    """The body runs out of the picture."""
+    """The field of view truncates the body."""
 
     code = "truncated-field-of-view"
 
 
 class NoTissue(ReactkdError):
-    """There is nothing in the picture but air, or no soft tissue where some is needed."""
+    """The image shows only air, or has no soft tissue where some is needed."""
 
     code = "no-tissue"
 
 
 @dataclass(frozen=True)
 class EdgeContact:
-    """How much of the edge of the field of view shows something other than air, as shares of its directions.
+    """Share of the edge of the field of view, by direction, that shows something other than air.
 
-    shares: (D,) by slice; slices without tissue are NaN.
+    shares: (D,) by slice; NaN for slices without tissue.
     """
 
     shares: np.ndarray
 
     @property
     def typical(self) -> float:
-        """Median over the slices that hold tissue."""
+        """Median over the slices that contain tissue."""
         return float(np.nanmedian(self.shares))
 
     @property
     def largest(self) -> float:
-        """Of the worst slice."""
+        """Value of the worst slice."""
         return float(np.nanmax(self.shares))
 
     @property
     def truncated(self) -> bool:
-        """Whether the body runs out of the picture in most slices."""
+        """True if most slices truncate the body."""
         return self.typical > LARGEST_SHARE
 
 
 def edge_contact(hu: np.ndarray) -> EdgeContact:
-    """Look outward from the center of each slice of `hu` (D, H, W) and read the last pixels before the edge.
+    """Read the last pixels before the edge in all directions from the center of each slice of `hu` (D, H, W).
 
-    The edge is the inscribed circle in the directions in which padding lies beyond it (values under -1024, or the one
-    value that all corners of a square picture share), and the border of the picture in the others. Raises: NoTissue.
+    The edge is the inscribed circle in directions with padding outside it (values under -1024, or a value that all
+    corners of a square image share), otherwise the border of the image. Raises: NoTissue.
     """
     depth, height, width = hu.shape
     holds_tissue = np.array([np.any(plane > TISSUE_ABOVE_HU) for plane in hu])
@@ -98,7 +99,7 @@ def edge_contact(hu: np.ndarray) -> EdgeContact:
 
 
 def check_field_of_view(hu: np.ndarray) -> EdgeContact:
-    """Return the contact of the body with the edge, or refuse a crop. Raises: TruncatedFieldOfView, NoTissue."""
+    """Return the contact of the body with the edge. Raises: TruncatedFieldOfView for a crop, NoTissue."""
     contact = edge_contact(hu)
     if contact.truncated:
         raise TruncatedFieldOfView(

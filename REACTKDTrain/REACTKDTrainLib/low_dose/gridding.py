@@ -1,7 +1,7 @@
 """The polar Fourier grid: Kaiser-Bessel interpolation between a half turn of views and a Cartesian Fourier grid.
 
-One sparse matrix does the work in both directions (Fessler and Sutton, IEEE TSP 51(2), 2003; kernel shape after Beatty
-et al., IEEE TMI 24(6), 2005): from the grid to the samples of parallel projections, and from samples to the grid.
+One sparse matrix does both directions (Fessler and Sutton, IEEE TSP 51(2), 2003; kernel shape after Beatty et al., IEEE
+TMI 24(6), 2005): from the grid to the samples of parallel projections, and from samples to the grid.
 
 Conventions. Pixels are at x = ix - (N-1)/2 (and y alike), bins at s = b - (B-1)/2, view v at angle pi v / M,
 s = x cos + y sin, all in pixels; frequency k of a view is at k/B cycles per pixel. x is the last image axis. Only the
@@ -72,14 +72,14 @@ def _kernel(distance: np.ndarray) -> np.ndarray:
 
 
 def apodization(geometry: PolarGeometry) -> np.ndarray:
-    """(N,) Fourier transform of the kernel at the pixels: what the images are divided by, along each axis."""
+    """(N,) Fourier transform of the kernel at the pixels, by which images are divided along each axis."""
     offset = np.arange(geometry.size) - geometry.size // 2
     root = np.sqrt(_shape_parameter() ** 2 - (np.pi * KERNEL_WIDTH * offset / geometry.grid) ** 2)
     return np.sinh(root) / root
 
 
 def half_pixel_phase(geometry: PolarGeometry) -> np.ndarray:
-    """(M, K) complex exp(i pi k (cos + sin + B - 1) / B): moves a view's FFT to the true places of bins and pixels."""
+    """(M, K) complex exp(i pi k (cos + sin + B - 1) / B): shifts a view's FFT to the positions of bins and pixels."""
     angle = geometry.angles()[:, None]
     k = np.arange(geometry.frequencies)[None, :]
     return np.exp(1j * np.pi * k / geometry.bins * (np.cos(angle) + np.sin(angle) + geometry.bins - 1))
@@ -144,6 +144,6 @@ def _sparse(
     parts = (torch.from_numpy(part).to(device) for part in (rows, indices, values))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        # PyTorch 2.11 says this even where the checks are chosen, as they are here
+        # PyTorch 2.11 gives this warning even if the checks are set explicitly, as here
         warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
         return torch.sparse_csr_tensor(*parts, size=shape[::-1] if transposed else shape, check_invariants=False)

@@ -1,4 +1,4 @@
-"""What the simulator accepts: whole slices in HU with square pixels. Each refusal says what to do instead."""
+"""Checks of the simulator's input: whole slices in HU with square pixels. Each error message states the remedy."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from REACTKDLib.core.images.hounsfield import check_hounsfield
 from REACTKDTrainLib.low_dose.field_of_view import EdgeContact, check_field_of_view
 
 SPACING_TOLERANCE = 5e-3
-"""Relative difference of the two in-plane spacings that is rounding in a file, not anisotropy."""
+"""Relative difference of the two in-plane spacings below which it is rounding in a file, not anisotropy."""
 LUNG_HU = -500.0
-"""Lung and air lie below it; a CT whose lowest value is above it shows neither."""
+"""Lung and air are below this value; a CT whose minimum is above it shows neither."""
 WINDOWED_SHARE = 0.005
-"""Voxels at the lowest value, as a share, that a window's cut-off leaves and noise does not."""
+"""Share of voxels at the minimum above which the image was clipped by a window; noise alone gives fewer."""
 
 
 def check_spacing(spacing_mm: float | tuple[float, float]) -> float:
@@ -56,7 +56,7 @@ def check_slices(hu: np.ndarray | torch.Tensor, largest: int) -> EdgeContact:
 
 
 def _check_unit(array: np.ndarray) -> None:
-    """Refuse what is not in HU, and a picture that was cut off at a window's lower end."""
+    """Raise for values that are not in HU, and for images clipped at the lower end of a window."""
     check_hounsfield(array)
     lowest = array.min()
     if lowest > LUNG_HU and np.count_nonzero(array == lowest) > WINDOWED_SHARE * array.size:

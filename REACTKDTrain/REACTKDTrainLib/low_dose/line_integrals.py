@@ -18,7 +18,7 @@ COARSE = 4
 
 
 class CoarseLineIntegrals:
-    """Line integrals of (S, H, W) slices in HU for a full-resolution `geometry`; smaller slices lie in air."""
+    """Line integrals of (S, H, W) slices in HU for a full-resolution `geometry`; smaller slices are padded with air."""
 
     def __init__(self, geometry: PolarGeometry, mu_water: float, device: torch.device) -> None:
         self.size = geometry.size

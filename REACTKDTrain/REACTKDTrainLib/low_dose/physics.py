@@ -28,13 +28,13 @@ FLUENCE = REFERENCE_COUNTS / REFERENCE_BIN_AREA
 """Unattenuated photons per mm^2 of detector in half a turn, at native dose."""
 
 PADDING_BELOW_HU = -1024.0
-"""Values under this mark voxels outside the scanner's field of view; they are never touched."""
+"""Values below this mark voxels outside the scanner's field of view; they are never changed."""
 
 MU_CEILING = 4.0
-"""Attenuation is clamped to this many times that of water, so that metal does not turn the budget into zero."""
+"""Attenuation is clamped to this multiple of that of water, so that metal does not reduce the counts to zero."""
 
 STARVATION_FLOOR = 1.0 / 16.0
-"""Smallest count, as a share of the expected one, that is let through the logarithm (log mode)."""
+"""Minimum count, as a share of the expected one, before the logarithm (log mode)."""
 
 
 class DoseOutOfRange(ReactkdError):
@@ -50,7 +50,7 @@ class PhotonBudgetInvalid(ReactkdError):
 
 
 def check_dose(dose: float) -> float:
-    """Return `dose` as a float in (0, 1]. Raises: DoseOutOfRange, also for NaN and for what is no number."""
+    """Return `dose` as a float in (0, 1]. Raises: DoseOutOfRange, also for NaN and non-numbers."""
     try:
         value = float(dose)
     except (TypeError, ValueError):

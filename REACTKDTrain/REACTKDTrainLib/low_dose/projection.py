@@ -24,7 +24,7 @@ WINDOWS = ("hann", "ramp")
 
 
 class _Gridded:
-    """What both ways share: half-pixel phases (M, K) complex64, and 1 over the kernel's taper (N, N)."""
+    """Shared by both directions: half-pixel phases (M, K) complex64, and 1 over the kernel's taper (N, N)."""
 
     def __init__(self, geometry: PolarGeometry, device: torch.device | str = "cpu") -> None:
         self.geometry = geometry
@@ -122,7 +122,9 @@ class BackProjector(_Gridded):
         return (slices * self._inverse_taper[:, :, None]).permute(2, 1, 0)
 
     def _rows(self, sinograms: torch.Tensor, filter_: torch.Tensor) -> torch.Tensor:
-        """Filtered samples on the grid, transformed along x: (G, columns, S) complex. Its temporaries end with it."""
+        """Filtered samples on the grid, transformed along x: (G, columns, S) complex; a method, to free its
+        temporaries.
+        """
         count = len(sinograms)
         samples = (torch.fft.rfft(sinograms, dim=2).permute(1, 2, 0) * filter_).contiguous()
         grid = self._matrix @ torch.view_as_real(samples).reshape(-1, 2 * count)
@@ -131,7 +133,7 @@ class BackProjector(_Gridded):
         return torch.fft.ifft(torch.view_as_complex(grid), dim=0, norm="forward")
 
     def _folded(self, rows: torch.Tensor) -> torch.Tensor:
-        """The margins of (N, columns, S) brought back, conjugated, into the half plane (N, G/2 + 1, S)."""
+        """Fold the margins of (N, columns, S), conjugated, into the half plane (N, G/2 + 1, S)."""
         nyquist = self.geometry.grid // 2
         half = rows[:, MARGIN : MARGIN + nyquist + 1].contiguous()
         half[:, 1 : MARGIN + 1] += rows[:, :MARGIN].flip(1).conj()

@@ -1,4 +1,4 @@
-"""White noise for sinograms: the same numbers for the same seed and slice on every device, and correlation along z."""
+"""White noise for sinograms: the same numbers for the same seed and slice on every device, with correlation along z."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results that are kept: a file with a sidecar that says how it was made, so that it is made only once."""
+"""Stored results: a file with a sidecar that records how it was made, so that it is made only once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def sidecar_of(path: Path) -> Path:
 
 
 def write_sidecar(path: Path, record: dict, request: dict | None = None) -> Path:
-    """Describe the finished file `path`: `record`, the `request` that led to it, and the file's own hash.
+    """Describe the finished file `path`: `record`, the `request` that it was made for, and its hash.
 
-    The sidecar comes last, so a file without one was not finished. Raises: OutputNotWritable.
+    The sidecar is written last, so a file without one is incomplete. Raises: OutputNotWritable.
     """
     content = {**record, "request": request, "output_sha256": file_hash(path)}
     target = sidecar_of(path)
@@ -40,7 +40,7 @@ def is_ours(sidecar: Path) -> bool:
 
 
 def kept(path: Path, request: dict | None) -> dict | None:
-    """Return the sidecar of `path` if the file is whole and was made by the same `request`, else None."""
+    """Return the sidecar of `path` if the file is undamaged and was made for the same `request`, else None."""
     try:
         content = json.loads(sidecar_of(path).read_text(encoding="utf-8"))
         fresh = content["request"] == request and content["output_sha256"] == file_hash(path)

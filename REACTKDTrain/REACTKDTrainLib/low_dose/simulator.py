@@ -40,11 +40,11 @@ Bowtie = Callable[[np.ndarray], np.ndarray]
 class LowDoseCT:
     """Simulates CT at a fraction of its dose, on whole slices in HU on their native grid.
 
-    size: side in pixels of the largest slice (a multiple of 4); smaller slices are surrounded with air. views: over 180
+    size: side in pixels of the largest slice (a multiple of 4); smaller slices are surrounded by air. views: over 180
     degrees (a multiple of 4). window, cutoff_per_mm: of the reconstruction filter. fluence: photons per mm^2 of
-    detector in half a turn. device: where the arithmetic runs; random numbers are always drawn on the CPU. bowtie:
-    relative fluence (above 0) as a function of the distance of a ray from the center in mm, or None. batch: slices at a
-    time, which bounds the memory and does not change the result.
+    detector in half a turn. device: for the computation; random numbers are always drawn on the CPU. bowtie: relative
+    fluence (above 0) as a function of the distance of a ray from the center in mm, or None. batch: number of slices
+    processed at a time; it limits the memory and does not change the result.
 
     Raises: UsageError, PhotonBudgetInvalid.
 
@@ -76,7 +76,7 @@ class LowDoseCT:
         self._bowtie = bowtie
         self._line_integrals = CoarseLineIntegrals(self.geometry, self.mu_water, self.device)
         self._back_projector = BackProjector(self.geometry, self.device)
-        self._filter(1.0)  # an unknown window is refused here, not at the first slice
+        self._filter(1.0)  # raises for an unknown window here, not at the first slice
 
     def budget(
         self, spacing_mm: float, thickness_mm: float, sigma_e: float = REFERENCE_SIGMA_E, i0: float | None = None
@@ -100,14 +100,14 @@ class LowDoseCT:
         increment_mm: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Slices:
-        """The scan at fraction `dose` of its dose: (D, H, W) HU in, float32 HU of the same shape and kind out.
+        """Return the scan at fraction `dose` of its dose: (D, H, W) HU in, float32 HU of the same shape and type out.
 
-        hu: whole axial slices; values below -1024 are padding and stay. spacing_mm: in-plane, one number or two equal
-        ones. thickness_mm: of a slice; increment_mm: from slice to slice where that is less (overlapping slices share
+        hu: whole axial slices; values below -1024 are padding and unchanged. spacing_mm: in-plane, one number or two
+        equal ones. thickness_mm: of a slice; increment_mm: distance between slices if smaller (overlapping slices share
         noise). sigma_e: electronic noise, counts rms in the reference bin. mode: `log` floors starved rays and keeps
-        their bias, `linear` is exactly linear in the noise. i0: counts in a bin instead of the fluence's (`calibrate`).
-        first_slice: index of hu[0] in its scan, so that a part gets the noise that it gets in the whole. Values are
-        not clipped. dose = 1 returns the input's values exactly.
+        their bias, `linear` is exactly linear in the noise. i0: counts in a bin instead of those from the fluence
+        (`calibrate`). first_slice: index of hu[0] in its scan, so that a part gets the same noise as in the whole scan.
+        Values are not clipped. dose = 1 returns the input's values exactly.
 
         on_progress: called after each block of slices; it cancels by raising.
 
@@ -169,10 +169,11 @@ class LowDoseCT:
         seed: int = 0,
         sigma_e: float = REFERENCE_SIGMA_E,
     ) -> float:
-        """I0 at which the simulated native noise, quantum and electronic, is what is found in this scan's soft tissue.
+        """Return the I0 at which the simulated native noise, quantum and electronic, equals that of the scan's soft
+        tissue.
 
-        Stays within a factor of 10 of the default budget. sigma_e: as in `__call__`. Errors as there, and NoTissue
-        where there is no soft tissue to measure in.
+        Limited to a factor of 10 around the default budget. sigma_e: as in `__call__`. Errors as there, and NoTissue
+        without soft tissue to measure in.
         """
         spacing = check_spacing(spacing_mm)
         check_slices(hu, self.geometry.size)

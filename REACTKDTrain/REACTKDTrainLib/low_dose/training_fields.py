@@ -1,8 +1,8 @@
-"""Noise fields for training: any dose on the prepared grid by two multiply-adds, exact on every crop.
+"""Noise fields for training: any dose on the prepared grid with two multiply-adds, exact on every crop.
 
-Simulation needs the full field of view; training sees a crop on another grid. Noise inserted in `linear` mode is linear
-in two dose-free fields, and linear resampling keeps that; so the fields are made once on the scan, resampled like the
-image, and kept as float16.
+Simulation needs the full field of view, but training uses a crop on another grid. Noise inserted in `linear` mode is
+linear in two dose-free fields, and linear resampling preserves this. The fields are therefore computed once on the
+scan, resampled like the image, and stored as float16.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ LOWEST_DOSE = 0.1
 
 
 def draw_dose(rng: np.random.Generator, lowest: float = LOWEST_DOSE) -> float:
-    """A dose fraction, log-uniform in [lowest, 1]. Raises: DoseOutOfRange."""
+    """Draw a dose fraction, log-uniform in [lowest, 1]. Raises: DoseOutOfRange."""
     return float(math.exp(rng.uniform(math.log(check_dose(lowest)), 0.0)))
 
 
 def draw_signs(rng: np.random.Generator) -> tuple[int, int]:
-    """Random signs of the two fields: four equally valid realizations from one, since `linear` noise is symmetric."""
+    """Draw signs of the two fields: four equally valid realizations from one, since `linear` noise is symmetric."""
     quantum, electronic = rng.choice((-1, 1), size=2)
     return int(quantum), int(electronic)
 
@@ -49,10 +49,10 @@ class NoiseFields:
         signs: tuple[int, int] = (1, 1),
         part: tuple[slice, ...] = (slice(None),) * 3,
     ) -> np.ndarray:
-        """The image at fraction `dose` of its dose: hu + s1 sqrt((1-a)/a) q + s2 sqrt((1-a^2)/a^2) e, float32.
+        """Return the image at fraction `dose` of its dose: hu + s1 sqrt((1-a)/a) q + s2 sqrt((1-a^2)/a^2) e, float32.
 
-        hu: HU of the shape of the fields or of their `part`, not yet normalized; clipped beforehand only if the fields
-        were made for that (`FieldMaker`). dose = 1 returns the values of `hu` exactly.
+        hu: HU with the shape of the fields or of their `part`, not yet normalized; clipped beforehand only if the
+        fields were computed for this (`FieldMaker`). dose = 1 returns the values of `hu` exactly.
         Raises: DoseOutOfRange, UsageError.
         """
         dose = check_dose(dose)
@@ -68,11 +68,11 @@ class NoiseFields:
 
 @dataclass(eq=False)
 class FieldMaker:
-    """Makes `NoiseFields` of scans.
+    """Computes `NoiseFields` of scans.
 
-    calibrate: fit the photon budget to each scan. clip: the range, HU, to which the image is clipped before it is
-    resampled, as `Preparation` does; voxels of the scan outside it then carry no noise, as what is clipped away cannot
-    be seen. None: the image is resampled as it is, and clipped after noise was added.
+    calibrate: fit the photon budget to each scan. clip: the range in HU to which the image is clipped before it is
+    resampled, as in `Preparation`; voxels of the scan outside it then carry no noise, as it would be clipped away.
+    None: the image is resampled unclipped, and clipped after noise was added.
     """
 
     calibrate: bool = False
@@ -87,10 +87,10 @@ class FieldMaker:
         seed: int,
         thickness_mm: float | None = None,
     ) -> NoiseFields:
-        """Fields of `ct` on `grid` (along the CT's own axes).
+        """Return the fields of `ct` on `grid` (along the CT's own axes).
 
-        ct: the full field of view on its native grid. Raises: UsageError for a seed of the test sets; what
-        `LowDoseCT.fields` raises.
+        ct: the full field of view on its native grid. Raises: UsageError for a seed of the test sets; see
+        `LowDoseCT.fields`.
         """
         if check_seed(seed) in TEST_SEEDS:
             raise UsageError(f"Seed {seed} belongs to the test sets; train with another one.")
@@ -112,5 +112,5 @@ class FieldMaker:
         return NoiseFields(*(field.astype(np.float16) for field in placed))
 
     def _seen(self, field: np.ndarray, hu: np.ndarray) -> np.ndarray:
-        """The noise of the voxels that `clip` leaves as they are."""
+        """Return the noise of the voxels that `clip` does not change."""
         return field if self.clip is None else np.where((hu >= self.clip[0]) & (hu <= self.clip[1]), field, 0)

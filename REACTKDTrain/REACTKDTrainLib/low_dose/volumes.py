@@ -1,4 +1,4 @@
-"""A whole CT volume at a lower dose, with the record of what was done to it."""
+"""Simulation of a whole CT volume at a lower dose, with a record of the settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from REACTKDTrainLib.low_dose.simulator import LowDoseCT
 
 SCHEMA = "reactkd-low-dose/1"
 LARGEST_SLICE = 4096
-"""Most pixels a side of a slice; a scan has 512, seldom 1,024."""
+"""Maximum side of a slice in pixels; a scan has 512, rarely 1,024."""
 SIZE_STEP = 32
 """Slices are padded to a multiple of this, which keeps the Fourier transforms fast."""
 WRITTEN_HU = (-1024, 3071)
@@ -29,7 +29,7 @@ WRITTEN_HU = (-1024, 3071)
 
 @dataclass(frozen=True)
 class Scan:
-    """A CT volume seen as axial slices: (D, H, W) HU, in-plane spacing, slice thickness and increment in mm.
+    """A CT volume as axial slices: (D, H, W) HU, in-plane spacing, slice thickness and increment in mm.
 
     axis: the array axis of the volume that runs from slice to slice (0 for axially stored volumes).
     """
@@ -42,9 +42,9 @@ class Scan:
 
     @staticmethod
     def of(volume: Volume, thickness_mm: float | None = None) -> Scan:
-        """View `volume` along the patient's long axis, however it is stored. thickness_mm: the increment by default.
+        """View `volume` along the patient's long axis, in any storage order. thickness_mm: the increment by default.
 
-        Raises: NotHounsfield, BadSpacing and what `inputs.check_slices` raises.
+        Raises: NotHounsfield, BadSpacing; see `inputs.check_slices`.
         """
         if volume.unit not in (Unit.HU, Unit.UNKNOWN):
             raise NotHounsfield(f"The image is in {volume.unit.value}, not in Hounsfield units; give the CT instead.")
@@ -57,17 +57,17 @@ class Scan:
         return Scan(hu, in_plane, increment if thickness_mm is None else thickness_mm, increment, axis)
 
     def restored(self, slices: np.ndarray) -> np.ndarray:
-        """Return `slices` (D, H, W) with the axes as the volume stores them."""
+        """Return `slices` (D, H, W) with the axes in the storage order of the volume."""
         return np.ascontiguousarray(np.moveaxis(slices, 0, self.axis))
 
     @property
     def side(self) -> int:
-        """Size of the simulator that these slices need."""
+        """Return the size of the simulator that these slices need."""
         return -(-max(self.hu.shape[1:]) // SIZE_STEP) * SIZE_STEP
 
 
 class Simulators:
-    """One simulator for each slice size; making one takes a second, so a cohort shares them."""
+    """One simulator for each slice size, shared by the cases of a cohort, because creating one takes a second."""
 
     def __init__(self, device: str = "cpu") -> None:
         self._device = device
@@ -82,11 +82,11 @@ class Simulators:
 
 @dataclass(frozen=True)
 class DoseRecord:
-    """What a low-dose volume is made of; the content of its sidecar. Noise in HU, lengths in mm.
+    """Record of a low-dose volume, the content of its sidecar. Noise in HU, lengths in mm.
 
     i0: counts in a bin at native dose; sigma_e: electronic noise of that bin, counts rms. added_std_hu: standard
-    deviation of what was added, in even soft tissue and in the body; mean_shift_hu: its mean in even soft tissue.
-    edge_contact: share of the picture's edge that shows body or table, in the median and in the worst slice.
+    deviation of the added noise, in even soft tissue and in the body; mean_shift_hu: its mean in even soft tissue.
+    edge_contact: share of the image's edge that shows body or table, in the median and in the worst slice.
     """
 
     dose: float
@@ -126,12 +126,12 @@ def degrade(
     simulators: Simulators | None = None,
     on_progress: OnProgress = no_progress,
 ) -> tuple[Volume, DoseRecord]:
-    """Return `volume` at fraction `dose` of its dose, in the same place and as int16 HU, and the record of it.
+    """Return `volume` at fraction `dose` of its dose, at the same position and as int16 HU, with its record.
 
     Axial slices are found from the geometry. calibrate: fit the photon budget to the noise of the scan itself. Padding
-    (below -1024) stays; everything else is clipped to -1024..3071 (or the input's own maximum). thickness_mm: of the
-    slices as reconstructed; the distance between slices by default.
-    Raises: what `LowDoseCT.__call__` and `Scan.of` raise.
+    (below -1024) is unchanged; everything else is clipped to -1024..3071 (or the input's own maximum). thickness_mm: of
+    the slices as reconstructed; by default the distance between slices.
+    Raises: see `LowDoseCT.__call__` and `Scan.of`.
     """
     dose = check_dose(dose)
     scan = Scan.of(volume, thickness_mm)
@@ -175,7 +175,7 @@ def degrade(
 
 
 def as_written(original: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Round `low` to int16 HU, clipped to -1024..3071 or the maximum of `original`; its padding stays as it is."""
+    """Round `low` to int16 HU, clipped to -1024..3071 or the maximum of `original`; its padding is unchanged."""
     highest = min(max(WRITTEN_HU[1], float(original.max())), np.iinfo(np.int16).max)
     written = np.clip(np.rint(low), WRITTEN_HU[0], highest)
     return np.where(original < PADDING_BELOW_HU, original, written).astype(np.int16)
@@ -184,7 +184,7 @@ def as_written(original: np.ndarray, low: np.ndarray) -> np.ndarray:
 def measure_added(original: np.ndarray, low: np.ndarray) -> tuple[dict[str, float | None], float | None]:
     """Std of `low` - `original` (D, H, W) in even soft tissue and in the body, and its mean in soft tissue, HU.
 
-    Measured on up to 16 slices spread over the volume; None where there is no such tissue.
+    Measured on up to 16 slices spread over the volume; None if there is no such tissue.
     """
     chosen = measured_slices(len(original))
     before = original[chosen].astype(np.float32)

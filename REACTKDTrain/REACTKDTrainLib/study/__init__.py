@@ -1,1 +1,1 @@
-"""The paper's experiments again, on digital phantoms or on a cohort of one's own: methods, ablations, inputs, doses."""
+"""The paper's experiments, repeated on digital phantoms or on a user's cohort: methods, ablations, inputs, doses."""

@@ -1,4 +1,4 @@
-"""What one trained student says of cases: every subset of inputs that tables need, and how it came to it."""
+"""Outputs of one trained student for cases: probabilities for every subset of inputs, and the explanation."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from REACTKDTrainLib.nodes.table import NodeTable, TableBatch
 from REACTKDTrainLib.nodes.train import presence_of
 from REACTKDTrainLib.training.fold_data import FoldData
 
-NODES = 8  # shown of a case: the parenchyma and up to seven lesions
+NODES = 8  # nodes stored per case: the parenchyma and up to seven lesions
 
 
 @torch.no_grad()
 def answers(student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = INPUTS) -> dict[str, np.ndarray]:
-    """'p_<inputs>' (n, 3) of the cases that have these images (NaN elsewhere), and of all images of a case 'hidden'
-    (n, H), the embeddings summed by attention, 'weight', 'effect', 'contribution' (n, 8), of its nodes, padded with
-    NaN: attention, loss of the predicted grade's probability without the node, what it adds to that grade's logit;
-    'predicted' (n,), that grade.
+    """Return 'p_<inputs>' (n, 3) of the cases that have these images (NaN elsewhere), and for all images of a case:
+    'hidden' (n, H), the attention-weighted sum of the embeddings; 'weight', 'effect', 'contribution' (n, 8) of its
+    nodes, padded with NaN: attention, decrease of the predicted grade's probability without the node, contribution to
+    that grade's logit; 'predicted' (n,), that grade.
     """
     student.eval()
     whole = [images_read(student, case.modalities) for case in data.cases]
@@ -35,7 +35,7 @@ def answers(student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = 
 
 @torch.no_grad()
 def node_answers(student: Student, table: NodeTable, inputs: Sequence[Sequence[str]] = INPUTS) -> dict[str, np.ndarray]:
-    """The same of cases that are node vectors, over the expert's masks; each has the images of the table."""
+    """As `answers`, for cases given as node vectors, over the expert's masks; each has the images of the table."""
     student.eval()
     whole = images_read(student, table.fixed)
     subsets = list(dict.fromkeys([*map(tuple, inputs), whole]))
@@ -50,7 +50,7 @@ def node_answers(student: Student, table: NodeTable, inputs: Sequence[Sequence[s
 
 
 def _decide(student: Student, case: TableBatch, subset: Sequence[str]) -> Decision:
-    """Of a batch of one case, as a case alone."""
+    """Return the decision for a batch of one case, in the form for a single case."""
     batch = case.for_student(student, presence_of(student, subset, 1))
     fixed = {m: batch.fixed[m][0] for m in subset}
     return student.forward_nodes(NodeBatch(batch.topology[0], fixed))
@@ -59,7 +59,7 @@ def _decide(student: Student, case: TableBatch, subset: Sequence[str]) -> Decisi
 def _answers(
     width: int, decided: Iterable[Mapping[str, Decision]], whole: Sequence[str], inputs: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """width: H. decided: of each case, subset of images -> decision. whole: of each case the name of all its images."""
+    """width: H. decided: for each case, subset of images -> decision. whole: per case the name of all its images."""
     out = {f"p_{name}": np.full((len(whole), 3), np.nan) for name in inputs}
     rows = {name: np.full((len(whole), NODES), np.nan) for name in ("weight", "effect", "contribution")}
     hidden = np.full((len(whole), width), np.nan, dtype=np.float32)

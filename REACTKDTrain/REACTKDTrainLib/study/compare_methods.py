@@ -1,6 +1,6 @@
-"""Does distillation help: the student trained twice in the same folds, with it and without.
+"""Effect of distillation on whole volumes: the student trained twice in the same folds, with and without it.
 
-Both are asked about a large external cohort, and out of fold.
+Both are evaluated on a large external cohort, and out of fold.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, read_rows
 from REACTKDTrainLib.training.record import completed, describe_cohort, difference, recorded_settings
 
-#: what the answers are named by -> the method of its run
+#: prefix of the results -> the method of the run
 METHODS = {"distilled": "react-kd", "plain": "none"}
 HEAD = ["images given", "unseen cases", "distilled", "without", "difference (95 % interval)"]
 
 
 @dataclass(frozen=True)
 class ComparedMethods:
-    """cohort: trained on in `folds` folds, 0 for as many as the settings say; external: large, and seen by neither;
-    config: a file of settings or None; output: the folder of both runs and of the answer; grades: what those of the
-    cohorts mean, see `open_cohort`.
+    """cohort: for training in `folds` folds, 0 for the number in the settings; external: large, used by neither in
+    training; config: a file of settings or None; output: the folder of both runs and of the result; grades: the meaning
+    of the cohorts' grades, see `open_cohort`.
     """
 
     cohort: str
@@ -49,7 +49,7 @@ class ComparedMethods:
     grades: str = ""
 
     def options(self, name: str) -> RunOptions:
-        """Of one of the two runs; both share prepared cases."""
+        """Return the options of one of the two runs; both share prepared cases."""
         folder = Path(self.output) / name
         return RunOptions(
             cohort=self.cohort,
@@ -65,10 +65,10 @@ class ComparedMethods:
         )
 
     def run(self, on_progress: OnProgress = no_progress) -> dict:
-        """Train what is not finished, compare, write the answer.
+        """Train what is not finished, compare, write the result.
 
-        Raises: what `run_experiment` raises; UsageError for settings of a third method, and for a finished run of
-        other settings or cases than are asked.
+        Raises: see `run_experiment`; UsageError for settings of a third method, and for a finished run with other
+        settings or cases than requested.
         """
         self._check_method()
         for name in METHODS:
@@ -83,7 +83,9 @@ class ComparedMethods:
         return found
 
     def _check_method(self) -> None:
-        """Settings may be those of a run; one of another method was not meant to be compared here."""
+        """Raise UsageError if the settings file is for a third method, which was probably not meant to be compared
+        here.
+        """
         named = TrainingConfig().method if self.config is None else TrainingConfig.read(self.config).method
         if named not in METHODS.values():
             raise UsageError(
@@ -92,7 +94,9 @@ class ComparedMethods:
             )
 
     def _check_asked(self, name: str) -> None:
-        """A finished run answers for what it was trained on. Cohorts whose files are gone are taken to be the same."""
+        """Check that a finished run used the requested settings and cases. Cohorts with missing files are taken as
+        equal.
+        """
         options = self.options(name)
         config = options.training_config(size_of(self.cohort))
         record = json.loads((options.output / RECORD).read_text(encoding="utf-8"))
@@ -111,7 +115,7 @@ class ComparedMethods:
             )
 
     def compare(self) -> dict:
-        """The answer from the files of two finished runs. Raises: UsageError when they do not fit together."""
+        """Return the result from the files of two finished runs. Raises: UsageError if they do not match."""
         runs = {name: Path(self.output) / name for name in METHODS}
         records = {name: json.loads((run / RECORD).read_text(encoding="utf-8")) for name, run in runs.items()}
         settings = [{**record["configuration"], "method": None} for record in records.values()]
@@ -139,7 +143,7 @@ class ComparedMethods:
 
 
 def of_folds(run: Path, part: str) -> list[list[Prediction]]:
-    """Rows of each fold. part: 'test' or 'external'. Raises: UsageError when the run is not finished."""
+    """Return the rows of each fold. part: 'test' or 'external'. Raises: UsageError if the run is not finished."""
     paths = sorted(run.glob(f"fold*/{part}.json"))
     if not paths:
         raise UsageError(f"The run {run.name} has predicted nothing; let it finish first.")
@@ -152,12 +156,12 @@ def _answers_of(rows: Sequence[Prediction], inputs: str) -> Answers:
 
 
 def inputs_of(folds: Sequence[Sequence[Prediction]]) -> list[str]:
-    """Those of `INPUTS` that the student was asked with about graded cases; where there are none, all that it was."""
+    """Return the `INPUTS` with predictions for graded cases; if there are none, all inputs with predictions."""
     return reported({r.inputs for rows in folds for r in rows if r.model == "student" and r.grade is not None})
 
 
 def training_patients(folds: Sequence[Sequence[Prediction]]) -> list[set[str]]:
-    """Of each fold the patients that it trained on: those whom another fold tested."""
+    """Return for each fold its training patients: those in the test part of another fold."""
     tested = [{row.patient for row in rows} for rows in folds]
     return [set().union(*tested) - own for own in tested]
 
@@ -165,10 +169,10 @@ def training_patients(folds: Sequence[Sequence[Prediction]]) -> list[set[str]]:
 def external_difference(
     a: Sequence[Sequence[Prediction]], b: Sequence[Sequence[Prediction]], inputs: str, shared: float = 0.0
 ) -> dict:
-    """Mean over the folds' students of the macro AUC of a minus that of b, on cases that none of them saw.
+    """Mean over the folds' students of the macro AUC of a minus that of b, on cases unseen in training.
 
-    shared: what the folds' training patients have in common. The interval is over other training folds and other
-    patients (`auc_difference_over_runs`).
+    shared: the share of training patients that the folds have in common. The interval is over other training folds and
+    other patients (`auc_difference_over_runs`).
     """
     sides = [_answers_of(rows, inputs) for rows in (*a, *b)]
     grades, patients, probabilities = aligned(sides, GRADES)
@@ -179,12 +183,12 @@ def external_difference(
 
 
 def pooled_difference(a: Sequence[Sequence[Prediction]], b: Sequence[Sequence[Prediction]], inputs: str) -> dict:
-    """The same on the cohort itself, each case graded by the student whose fold it was not in."""
+    """As `external_difference`, on the cohort itself: each case is graded by the student that it was held out from."""
     return paired(*(_answers_of([row for fold in side for row in fold], inputs) for side in (a, b)))
 
 
 def teachers(folds: Sequence[Sequence[Prediction]]) -> dict[str, float | None]:
-    """Mean macro AUC over folds of each teacher on the graded external cases: what there was to be learned."""
+    """Mean macro AUC over folds of each teacher on the graded external cases: the knowledge that could be distilled."""
     out = {}
     for model in sorted({row.model for row in folds[0] if row.grade is not None} - {"student"}):
         each = []
@@ -199,7 +203,7 @@ def teachers(folds: Sequence[Sequence[Prediction]]) -> dict[str, float | None]:
 
 
 def page(found: Mapping) -> str:
-    """Markdown: the table, and the sentence that its numbers allow."""
+    """Return Markdown: the table, and the conclusion that its numbers support."""
     rows = [HEAD]
     for where, part in (("the external cohort", found["on_the_external"]), ("out of fold", found["out_of_fold"])):
         for inputs, own in part.items():
@@ -216,7 +220,7 @@ def page(found: Mapping) -> str:
 
 
 def verdict(found: Mapping | None) -> str:
-    """What the difference on CT alone says, and no more. found: None where no external case has a grade and a CT."""
+    """Return the conclusion from the difference on CT alone. found: None without external cases with grade and CT."""
     if found is None:
         return "No graded case of the external cohort has a CT, so nothing is said of CT alone."
     if found["interval95"] is None:

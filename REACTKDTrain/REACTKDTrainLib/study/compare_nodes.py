@@ -1,8 +1,9 @@
-"""The distilled student against the same student without distillation: patients of a hospital, tested on many others.
+"""The distilled student against the same student without distillation: trained on hospital-size folds, tested on many
+other patients.
 
-In every fold a teacher learns from its training patients alone, then three students with the same seed and order of
-cases: none, logits, and logits with region graphs. All are asked about the same unseen patients, with CT alone among
-others; the difference comes with an interval over folds and patients.
+In every fold a teacher is trained on the training patients alone, then three students with the same seed and order of
+cases: none, logits, and logits with region graphs. All are evaluated on the same held-out patients, with CT alone and
+other inputs; the difference has an interval over folds and patients.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ METHODS = ("none", "kd", "react-kd")
 NAMES = dict(zip(("CT", "PET", "all"), INPUTS, strict=True))
 MASKS = ("expert's masks", "another annotator's masks")
 _WIDTH, _HIDDEN = 32, 48
-#: seconds on one core of 2026, for the first estimate: a phantom drawn and pooled, a step of a training
+#: seconds on one core of 2026, for the first estimate: simulating and pooling a phantom, one training step
 DRAWING_S, STEP_S = 5.0, 0.03
 
 
@@ -52,11 +53,12 @@ def compare_cohorts(
     on_progress: OnProgress = no_progress,
     grades: str = "",
 ) -> dict:
-    """`compare` on the folds of a cohort, tested on another one. nodes: where node vectors are kept, and made.
+    """Run `compare` on the folds of a cohort, tested on another one. nodes: store of the node vectors.
 
-    made_only: test on those whose node vectors are there. grades: what those of the cohorts mean, see `open_cohort`.
-    Raises: UsageError for a cohort without a grade, cases with other images, or a case that is trained on and tested;
-    what opening cohorts and cases raises.
+    made_only: test only on cases whose node vectors exist. grades: the meaning of the cohorts' grades, see
+    `open_cohort`.
+    Raises: UsageError for a cohort without a grade, cases with other images, or a case in both training and test;
+    errors of opening cohorts and cases.
     """
     check_map(grades, cohort, test)
     store = NodeStore.without_encoder(nodes)
@@ -78,7 +80,7 @@ def compare_cohorts(
 
 
 def _check_images(cases: Sequence[CohortCase], asked: Sequence[CohortCase]) -> None:
-    """All cases of a cohort go into one table, and students know the images that they learned from."""
+    """All cases of a cohort share one table, and students can only read the images that they were trained on."""
     for own, which in ((cases, "The cohort"), (asked, "The cohort of the test")):
         if not own:
             raise UsageError(f"{which} has no case with a grade; add grades, or choose another cohort.")
@@ -101,7 +103,7 @@ def _images(case: CohortCase) -> str:
 
 
 def students_of(train: NodeTable, steps: int, seed: int) -> dict:
-    """One student for each of `METHODS`, with the same teacher, seed and order of cases."""
+    """Train one student for each of `METHODS`, with the same teacher, seed and order of cases."""
     recipe = Recipe(steps=steps, batch=32, class_weights=(1.5, 1.0, 2.0), seed=seed)
     targets = targets_of(train_teacher(train, recipe), train)
     out = {}
@@ -120,12 +122,12 @@ def compare(
     seeds: Sequence[int],
     on_progress: OnProgress = no_progress,
 ) -> dict:
-    """Train on each fold's training patients with each seed, and measure on `test`, with either set of masks, given
-    those of `NAMES` that it has the images of.
+    """Train on each fold's training patients with each seed, and evaluate on `test`, with either set of masks and those
+    of `NAMES` for which it has the images.
 
     Returns {'cases', 'digital_phantom', 'training_patients', 'seeds', 'shared', 'inputs': name -> masks -> method ->
-    mean AUC, and 'gains': the two methods minus 'none', see `evaluation.intervals.auc_difference_over_runs`}; None
-    where a grade has no case.
+    mean AUC, and 'gains': the two methods minus 'none', see `evaluation.intervals.auc_difference_over_runs`}; None if a
+    grade has no case.
     """
     names = [name for name, subset in NAMES.items() if set(subset) <= set(test.fixed)]
     asked = [(name, masks) for name in names for masks in (0, 1)]
@@ -152,20 +154,20 @@ def compare(
 
 
 def _gain(grade: np.ndarray, a: Sequence, b: Sequence, of_fold: Sequence[int], shared: float) -> dict:
-    """Seeds of a fold count as one run, and folds that share patients as less than so many."""
+    """Seeds of a fold count as one run; folds that share patients count as fewer independent runs."""
     found = auc_difference_over_runs(grade, np.stack(a), np.stack(b), subsets=of_fold, shared=shared)
     kept = {k: found[k] for k in ("difference", "interval95", "p")}
     return {k: None if value is None else np.round(value, 4).tolist() for k, value in kept.items()}
 
 
 def page(found: Mapping) -> str:
-    """Markdown: a row for each set of inputs and masks, with the three AUC and both gains with their intervals."""
+    """Return Markdown: a row for each set of inputs and masks, with the three AUCs and both gains with intervals."""
     rows = [["inputs, masks", "none", "logits (kd)", "react-kd", "kd minus none", "react-kd minus none"]]
     for name, by in found["inputs"].items():
         for masks, row in by.items():
             gains = [difference_cell(row["gains"][m], 3) for m in METHODS[1:]]
             rows.append([f"{name}, {masks}", *(number_cell(row[m]) for m in METHODS), *gains])
-    kind = "Digital phantoms: " if found.get("digital_phantom", True) else ""  # what was kept before tells of phantoms
+    kind = "Digital phantoms: " if found.get("digital_phantom", True) else ""  # older results are of phantoms
     about = (
         f"{kind}{found['training_patients']} training patients in the folds, seeds {found['seeds']}, "
         f"tested on {found['cases']} unseen ones."
@@ -174,7 +176,7 @@ def page(found: Mapping) -> str:
 
 
 class _Tables:
-    """Tables of node vectors, which says how far it is: a case that is not there yet takes seconds."""
+    """Tables of node vectors, with progress, because a case that is not in the store takes seconds."""
 
     def __init__(self, store: NodeStore, total: int, on_progress: OnProgress) -> None:
         self._store, self._total, self._on_progress = store, total, on_progress

@@ -1,4 +1,4 @@
-"""Two finished runs on the same unseen cases, by their CSV files: the paired difference of macro AUC."""
+"""Comparison of two finished runs on the same held-out cases by their CSV files: paired difference of macro AUC."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INPUTS = INPUT_NAMES
 
 
 class Answer(NamedTuple):
-    """What a student said of a case. probabilities: (K,)."""
+    """A student's prediction for a case. probabilities: (K,)."""
 
     patient: str
     grade: int
@@ -35,10 +35,10 @@ Answers = dict[str, Answer]  # by case
 
 
 def compare_runs(run_a: Path, run_b: Path, inputs: str, cases: str = "external", draws: int = 2000) -> dict:
-    """Macro AUC of each run, and `paired_auc_difference` of A minus B, with these inputs ('ct+fdg').
+    """Return the macro AUC of each run, and `paired_auc_difference` of A minus B, with these inputs ('ct+fdg').
 
-    cases: 'external' or 'folds', which unseen cases; those without a grade are left out.
-    Raises: UsageError for a run without predictions, or when the runs predicted different cases or know other grades.
+    cases: 'external' or 'folds', the held-out cases to use; cases without a grade are excluded.
+    Raises: UsageError for a run without predictions, or if the runs predicted different cases or have different grades.
     """
     tasks = [_task_of(run) for run in (run_a, run_b)]
     if tasks[0] != tasks[1]:
@@ -49,7 +49,7 @@ def compare_runs(run_a: Path, run_b: Path, inputs: str, cases: str = "external",
 
 
 def table_of(found: Sequence[Mapping]) -> str:
-    """What `compare_runs` gave for each set of images, as a Markdown table."""
+    """Return the results of `compare_runs` for each set of images, as a Markdown table."""
     rows = [["images", "cases", "macro AUC of the first", "of the second", "first minus second (95 %)", "p"]]
     for own in found:
         aucs = [number_cell(auc) for auc in own["macro_auc"]]
@@ -58,9 +58,9 @@ def table_of(found: Sequence[Mapping]) -> str:
 
 
 def inputs_in_common(run_a: Path, run_b: Path, cases: str = "external") -> list[str]:
-    """Those of `INPUTS` that both runs predicted graded cases with; where there are none, all such sets of images.
+    """Return the `INPUTS` with which both runs predicted graded cases; if there are none, all common sets of images.
 
-    Raises: UsageError for a run without predictions, or when they have none in common.
+    Raises: UsageError for a run without predictions, or without inputs in common.
     """
     a, b = ({row["inputs"] for row in _graded_rows(run, cases, _task_of(run).class_names)} for run in (run_a, run_b))
     if not a & b:
@@ -73,16 +73,16 @@ def reported(there: Collection[str]) -> list[str]:
 
 
 def _task_of(run: Path) -> Task:
-    """Of its record; runs of before there were tasks are of the built-in one."""
+    """Return the task in the run's record; older runs without one used the built-in task."""
     try:
         record = json.loads((Path(run) / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return HCC_GRADE  # what is read next says what the folder lacks
+        return HCC_GRADE  # reading the next file will report what is missing
     return Task.from_dict(record["task"]) if "task" in record else HCC_GRADE
 
 
 def _graded_rows(run: Path, cases: str, classes: Sequence[str]) -> list[dict[str, str]]:
-    """The student's rows of cases with a grade."""
+    """Return the student's rows of cases with a grade."""
     name = "predictions_external_by_inputs.csv" if cases == "external" else "predictions_by_inputs.csv"
     path = Path(run) / name
     if not Path(run).is_dir():
@@ -95,7 +95,7 @@ def _graded_rows(run: Path, cases: str, classes: Sequence[str]) -> list[dict[str
 
 
 def _read_answers(run: Path, inputs: str, cases: str, classes: Sequence[str]) -> Answers:
-    """By the files of a run. Those of earlier releases name no patient: there a case is a patient of its own."""
+    """Read the predictions of a run. In files of earlier releases without patients, each case counts as a patient."""
     out = {
         row["case"]: Answer(
             row.get("patient") or row["case"],
@@ -111,9 +111,9 @@ def _read_answers(run: Path, inputs: str, cases: str, classes: Sequence[str]) ->
 
 
 def aligned(sides: Sequence[Answers], classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Grades (n,), patients (n,) and probabilities (sides, n, K) of the same cases in one order.
+    """Return grades (n,), patients (n,) and probabilities (sides, n, K) of the same cases in one order.
 
-    Raises: UsageError when the sides answered for different cases, or know different grades of one.
+    Raises: UsageError if the sides have different cases, or different grades of a case.
     """
     names = sorted(sides[0])
     for side in sides[1:]:

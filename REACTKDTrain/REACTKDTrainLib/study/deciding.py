@@ -1,7 +1,8 @@
-"""Does an explanation name the lesion that decided the grade? In the shared biology the truth says which one it was.
+"""Does an explanation identify the lesion that determined the grade? In the shared biology, the true lesion is known.
 
-Asked of livers with several lesions, over the expert's masks. Beside each way stand chance, and the exact limit: the
-share in which the lesion that decides most probably, given the images and the masks, is the one that does.
+Evaluated on livers with several lesions, over the expert's masks. The references are chance and the exact limit: the
+success rate of choosing the lesion with the highest posterior probability of being the deciding one, given images and
+masks.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ DRAWS = 1000
 
 
 def deciding_limit(truths: Sequence[Truth], inputs: str, nodes: int) -> np.ndarray:
-    """Probability (N, nodes) that each of the expert's nodes decides, given the images 'ct+fdg' and the masks.
+    """Probability (N, nodes) that each of the expert's nodes is the deciding one, given the images 'ct+fdg' and the
+    masks.
 
-    A node that covers two lesions has both their probabilities; the parenchyma, node 0, has none.
+    A node that covers two lesions has the sum of their probabilities; the parenchyma, node 0, has 0.
     """
     latents = [truth.latents for truth in truths]
     evidence = evidence_of(lesion_table(latents), inputs.split("+"), also=("ln_margin",))
@@ -38,17 +40,17 @@ def deciding_limit(truths: Sequence[Truth], inputs: str, nodes: int) -> np.ndarr
 
 
 def asked_of(table: NodeTable) -> np.ndarray:
-    """(N,) bool: livers with several lesions in the expert's masks, one of which is known to decide."""
+    """(N,) bool: livers with several lesions in the expert's masks, one of which is known to be the deciding one."""
     lesions = table.rows[0].sum(dim=1) - 1
     return ((lesions > 1) & (table.deciding > 0)).numpy()
 
 
 def deciding_result(table: NodeTable, named: Mapping[str, Mapping[str, Sequence[np.ndarray]]]) -> dict:
-    """How often each way names the deciding lesion.
+    """How often each method identifies the deciding lesion.
 
-    named: inputs ('ct') -> 'network: way' -> of each network of that name the nodes (N,) that it names, -> the mean
-    over the networks. Returns {'cases', 'inputs': inputs -> name -> 'all' and each grade -> `mean_over_cases`}; names
-    include `CHANCE` and `LIMIT`.
+    named: inputs ('ct') -> 'network: method' -> for each network of that name, the nodes (N,) that it ranks first;
+    results are means over the networks. Returns {'cases', 'inputs': inputs -> name -> 'all' and each grade ->
+    `mean_over_cases`}; names include `CHANCE` and `LIMIT`.
     """
     asked, truth = asked_of(table), table.deciding.numpy()
     grade = table.grade.numpy()[asked]
@@ -65,8 +67,8 @@ def deciding_result(table: NodeTable, named: Mapping[str, Mapping[str, Sequence[
 def counted(hits: Mapping[str, np.ndarray], lesions: np.ndarray, limit: np.ndarray, grade: np.ndarray) -> dict:
     """name -> 'all' and each grade -> `mean_over_cases`, chance first and the limit last.
 
-    hits: of each way (n,), 1 where it named the deciding lesion; lesions: (n,) how many a liver has; limit: (n,) hits
-    of the best guess; grade: (n,) the true one.
+    hits: for each method (n,), 1 where it identified the deciding lesion; lesions: (n,), number of lesions of each
+    liver; limit: (n,) hits of the most probable lesion; grade: (n,) the true one.
     """
     rows = {CHANCE: 1 / lesions, **hits, LIMIT: limit}
     return {name: _by_grade(np.asarray(values, dtype=float), grade) for name, values in rows.items()}
@@ -78,7 +80,7 @@ def _by_grade(values: np.ndarray, grade: np.ndarray) -> dict:
 
 
 def deciding_table(found: Mapping, heads: Mapping[str, str], group: str = "all") -> Table:
-    """A row for each name, a column for each set of inputs. heads: inputs -> heading; group: 'all' or a grade."""
+    """One row per name, one column per set of inputs. heads: inputs -> heading; group: 'all' or a grade."""
     own = found["inputs"]
     rows = [["the lesion named", *(heads[i] for i in own)]]
     names = dict.fromkeys(name for ways in own.values() for name in ways if name != LIMIT)
@@ -88,7 +90,7 @@ def deciding_table(found: Mapping, heads: Mapping[str, str], group: str = "all")
 
 
 def whole_table(found: Mapping, inputs: str) -> Table:
-    """A row for each name: all livers, then those of each true grade, with one set of inputs."""
+    """One row per name: all livers, then those of each true grade, with one set of inputs."""
     rows = [["the lesion named", "all", *GRADES]]
     for name, own in found["inputs"][inputs].items():
         rows.append([name, *(share_cell(own[g]) for g in ("all", *GRADES))])
@@ -104,7 +106,7 @@ def share_cell(found: Mapping) -> str:
 
 
 def draw_deciding(figure, found: Mapping, heads: Mapping[str, str]) -> None:
-    """A panel for each set of inputs: bars of the ways with 95 % intervals, chance and limit as lines."""
+    """Draw a panel for each set of inputs: bars of the methods with 95 % intervals, chance and limit as lines."""
     own = found["inputs"]
     axes = np.atleast_1d(figure.subplots(1, len(own), sharey=True))
     names = [n for n in dict.fromkeys(n for ways in own.values() for n in ways) if n not in (CHANCE, LIMIT)]

@@ -1,8 +1,8 @@
-"""Does the explanation name what decides? The shipped student on unseen phantoms, through the grader that users have.
+"""Faithfulness of the explanations of the shipped student on unseen phantoms, through the grader that users have.
 
-Four questions, of each case: does taking regions out in the order of their contribution lower the answer faster than
-in a random order; do contribution and measured effect rank the regions alike; does a lesion's deletion from the graph
-agree with its occlusion in the images; and is a network of the same make with shuffled weights explained otherwise?
+Four questions for each case: does deleting regions in the order of their contribution lower the output faster than in
+random order; do contribution and measured effect rank the regions alike; does deleting a lesion from the graph agree
+with its occlusion in the images; and do explanations differ for the same network with shuffled weights?
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ QUESTIONS = {
 
 
 def shuffled(bundle: Bundle, seed: int = 0) -> Bundle:
-    """The same network, the values of each weight tensor in random order (Adebayo et al. 2018, arXiv 1810.03292)."""
+    """Return the network with the values of each weight tensor permuted (Adebayo et al. 2018, arXiv 1810.03292)."""
     student, draw = copy.deepcopy(bundle.student), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for value in student.parameters():
@@ -52,9 +52,9 @@ def shuffled(bundle: Bundle, seed: int = 0) -> Bundle:
 
 
 def occluded(case: Case, lesion: np.ndarray) -> Case:
-    """The case with one lesion (bool, on the reference grid) painted over in every image; the masks stay.
+    """Return the case with one lesion (bool, on the reference grid) occluded in every image; the masks are unchanged.
 
-    What is painted is the median of the parenchyma, and one voxel of each image more than the lesion on every side.
+    The lesion and a margin of one voxel of each image are replaced by the median of the parenchyma.
     """
     parenchyma = case.liver & ~case.tumor
     volumes = {}
@@ -68,14 +68,14 @@ def occluded(case: Case, lesion: np.ndarray) -> Case:
 
 
 def explained(session: Session, control: Session, grader: Grader) -> dict[str, float | None]:
-    """Answers to `QUESTIONS` of one case; None where it has too few regions. control: of the shuffled network."""
+    """Return the answers to `QUESTIONS` for one case; None if it has too few regions. control: the shuffled network."""
     result = session.grade()
     rows = result.report.regions
     grade = max(result.report.probabilities, key=result.report.probabilities.get)
     predicted = list(result.report.probabilities).index(grade)
 
     def answer(deleted: frozenset[int]) -> float:
-        # Of the votes, not of a report: without any lesion a report claims no grade, and here the number is wanted.
+        # Uses the raw output, because a report states no grade without lesions, and the number is needed here.
         return float(softmax(result.votes.muted(sorted(deleted)).logits)[predicted])
 
     answers = Memo(2**12)
@@ -103,7 +103,7 @@ def explained(session: Session, control: Session, grader: Grader) -> dict[str, f
 
 
 def named_by(result: GradeResult, grade: str, hidden: Mapping[int, float]) -> dict[str, int]:
-    """Way -> the region that it names among the lesions. hidden: lesion -> what its occlusion takes from the answer."""
+    """Return method -> the lesion that it ranks first. hidden: lesion -> decrease of the output by its occlusion."""
     rows, evidence, labels = result.report.regions, result.voxel_map.array, result.regions.labels
     worth = {
         "largest contribution to the predicted grade": {n: rows[n].contribution[grade] for n in hidden},
@@ -126,10 +126,10 @@ def measure(
     on_progress: Callable[[int], None] = lambda n: None,
     latents: Sequence[SharedLatents] = (),
 ) -> dict:
-    """Means over cases with their intervals, see `mean_over_cases`; cases without a lesion are left out.
+    """Means over cases with their intervals, see `mean_over_cases`; cases without a lesion are excluded.
 
-    latents: of phantoms of the shared biology, whose cases know where their lesions lie; then 'deciding' says how often
-    each way names the lesion that decided, in livers with several, see `study.deciding`.
+    latents: of phantoms of the shared biology, whose lesion positions are known. 'deciding' is then how often each
+    method identifies the deciding lesion, in livers with several, see `study.deciding`.
     """
     grader, control = Grader(bundle, "cpu"), Grader(shuffled(bundle), "cpu")
     answers, named = [], []
@@ -151,7 +151,7 @@ def measure(
 
 
 def _deciding(known: Sequence[tuple[Truth, GradeResult, Mapping[str, int]]]) -> dict:
-    """In the form of `deciding_result`; 'cases' are livers with several lesions."""
+    """Return the result in the form of `deciding_result`; 'cases' are livers with several lesions."""
     truth = [truth.deciding_node for truth, _, _ in known]
     hits = {way: np.array([own[way] == t for (_, _, own), t in zip(known, truth)], dtype=float) for way in known[0][2]}
     lesions = np.array([len(result.regions.lesions) for _, result, _ in known])
@@ -163,7 +163,7 @@ def _deciding(known: Sequence[tuple[Truth, GradeResult, Mapping[str, int]]]) -> 
 
 
 def page(found: dict) -> str:
-    """Markdown: a row for each question."""
+    """Return Markdown: a row for each question."""
     rows = [["question", "mean", "95 % over cases", "above 0", "cases"]]
     for name, words in QUESTIONS.items():
         own = found["answers"][name]

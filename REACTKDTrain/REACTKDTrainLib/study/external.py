@@ -1,4 +1,4 @@
-"""Table IV: students on the CT of another scanner, at its own dose and at lower ones."""
+"""Table IV: students tested on CT of another scanner, at its original dose and at lower ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from REACTKDTrainLib.study.runs import Run
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.run_checks import check_apart
 
-#: what 'mixed' draws from, each case its own
+#: the doses from which 'mixed' draws one for each case
 MIXED = ("native", "mild", "severe")
 
 
@@ -31,13 +31,13 @@ class ExternalStudy:
 
     @cached_property
     def cohort(self) -> Cohort:
-        """Graded cases with CT."""
+        """Return the graded cases with CT."""
         hospital = self.hospital
         cohort = open_cohort(self.spec, hospital.training.data.size, whole_field=True, grades=hospital.grades)
         return replace(cohort, cases=tuple(c for c in cohort.graded if "ct" in c.modalities))
 
     def cases(self, level: str) -> tuple[CohortCase, ...]:
-        """At a dose; 'mixed': each case at one of `MIXED`, by its name."""
+        """Return the cases at a dose; 'mixed': each case at one of `MIXED`, chosen by its name."""
         folder = self.hospital.cache / "external"
         if level != "mixed":
             return at_dose(self.cohort, folder, level).cases
@@ -45,9 +45,9 @@ class ExternalStudy:
         return tuple(by_level[mixed_level(case.id)][n] for n, case in enumerate(self.cohort.cases))
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
-        """Every case that the students learn from, and every case at every dose, once; makes the low doses.
+        """Prepare every training case and every case at every dose once; simulates the low doses.
 
-        Raises: UsageError for a case that the students learn from.
+        Raises: UsageError for a case that is also a training case.
         """
         check_apart({"cohort": self.hospital.cohort, "external": self.cohort})
         self.hospital.prepare()
@@ -55,7 +55,7 @@ class ExternalStudy:
         self.hospital.prepare_outside(cases, on_progress)
 
     def runs(self, rows: Sequence[str], levels: Sequence[str]) -> list[Run]:
-        """Each method's students of seed 0 at each dose."""
+        """Return the runs of each method's students of seed 0 at each dose."""
         out = []
         for row in self.hospital.methods(rows):
             config = self.hospital.config_of(row, 0)
@@ -72,5 +72,5 @@ class ExternalStudy:
 
 
 def mixed_level(case_id: str) -> str:
-    """The dose of a case in the mixed set."""
+    """Return the dose of a case in the mixed set."""
     return MIXED[int(content_key(f"mixed {case_id}")[:8], 16) % len(MIXED)]

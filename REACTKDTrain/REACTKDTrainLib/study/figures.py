@@ -1,4 +1,4 @@
-"""Figures of a study: PNG to look at, SVG to print. Each says what it is of."""
+"""Figures of a study, as PNG for the screen and SVG for print, each with a caption."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of, 
 from REACTKDTrainLib.study.tables import INPUT_HEADS, main_ways, map_of
 from REACTKDTrainLib.training.calibration import fit_temperature
 
-LEAST_CASES = 12  # fewer make no curve
+LEAST_CASES = 12  # fewer are too few for a curve
 
 
 def draw_figures(study, results: Mapping, caption: str) -> None:
-    """Draw what the runs that are there allow into `<output>/figures`. study: a `study.Study`."""
+    """Draw into `<output>/figures` all figures for which the runs exist. study: a `study.Study`."""
     folder, plain = study.output / "figures", caption.replace("**", "")
     if results.get("methods", {}).get("rows"):
         runs = [*study.runs_of("methods"), *study.runs_of("seeds")]
@@ -63,7 +63,7 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
 
 
 def _answers(folds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Pooled answers on CT, and the same at the temperature of each fold's validation cases ('calibrated')."""
+    """Pooled predictions on CT, and the same at the temperature of each fold's validation cases ('calibrated')."""
     found = []
     for fold in folds:
         logits, inner = (
@@ -114,7 +114,7 @@ def _calibration(figure, shown: Mapping[str, dict]) -> None:
 
 
 def _embedding(figure, pair: Mapping[str, dict]) -> None:
-    """One fold: networks of different folds have different spaces."""
+    """Draw one fold only, because networks of different folds have different embedding spaces."""
     from sklearn.manifold import TSNE
 
     for axis, (method, found) in zip(np.atleast_1d(figure.subplots(1, len(pair))), pair.items(), strict=True):
@@ -131,7 +131,7 @@ def _embedding(figure, pair: Mapping[str, dict]) -> None:
 
 
 def _attention(figure, study, found: dict[str, np.ndarray]) -> None:
-    """Three cases, of several lesions where there are such: CT, and each region in the color of its deletion effect."""
+    """Draw three cases, with several lesions if possible: CT, and each region in the color of its deletion effect."""
     from matplotlib import colormaps
     from matplotlib.colors import TwoSlopeNorm
 
@@ -147,7 +147,8 @@ def _attention(figure, study, found: dict[str, np.ndarray]) -> None:
         k = int(masks[1:].sum(axis=(0, 2, 3)).argmax()) if len(masks) > 1 else masks.shape[1] // 2
         image = case.images["ct"][k].numpy() if "ct" in case.images else next(iter(case.images.values()))[k].numpy()
         for axis in axes[:, column]:
-            # the grid runs to the right and the front; shown as in the reading room, front up and right on the left
+            # the grid's axes point right and anterior; display as in the reading room, anterior up and right on the
+            # left
             axis.imshow(image[::-1, ::-1], cmap="gray", vmin=40, vmax=180, interpolation="bilinear")
             axis.set(xticks=[], yticks=[])
         shown = np.zeros((*image.shape, 4))
@@ -158,7 +159,7 @@ def _attention(figure, study, found: dict[str, np.ndarray]) -> None:
         shown[..., 3] *= 0.65
         axes[1, column].imshow(shown, interpolation="nearest")
         predicted = _predicted(found, n)
-        lesions = len(masks) - 1  # of more than seven an effect is kept of the first alone, see `answers.NODES`
+        lesions = len(masks) - 1  # effects are stored for the first seven only, see `answers.NODES`
         axes[0, column].set_title(
             f"{GRADES[found['grade'][n]]}, predicted: {predicted} ({plural(lesions, 'lesion')})", fontsize=9
         )
@@ -173,7 +174,7 @@ def _attention(figure, study, found: dict[str, np.ndarray]) -> None:
 
 
 def _predicted(found: Mapping[str, np.ndarray], n: int) -> str:
-    """The grade that all images of a case give; runs of earlier releases kept the answer of three images alone."""
+    """Return the grade predicted from all images of a case; earlier releases stored only that of three images."""
     if "predicted" in found:
         return GRADES[int(found["predicted"][n])]
     p = found["p_ct+fdg+acetate"][n]

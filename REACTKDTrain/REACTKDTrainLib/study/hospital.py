@@ -1,6 +1,6 @@
-"""Hospital size, as the paper has it: one cohort in folds, the teachers of each, and a student for every row.
+"""Experiments at hospital size, as in the paper: one cohort in folds, teachers for each fold, a student for every row.
 
-What is trained, whole volumes or heads on node vectors, is a subclass; the rows, folds and files of runs are the same.
+Subclasses define what is trained (whole volumes, or heads on node vectors); rows, folds and files of runs are the same.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ NEITHER = "neither"
 
 @dataclass(eq=False)
 class HospitalStudy(ABC):
-    """Runs at hospital size. cohort_spec: what to train on; output: of the study; cache: of prepared cases and answers;
-    grades: what those of the cohorts mean, see `open_cohort`.
+    """Runs at hospital size. cohort_spec: the training cohort; output: of the study; cache: of prepared cases and
+    targets; grades: the meaning of the cohorts' grades, see `open_cohort`.
 
-    A subclass says what `PARTS` of REACT-KD Table II leaves out (name -> for display), and does the work.
+    A subclass defines `PARTS`, the components that REACT-KD's Table II removes (name -> for display), and the training.
     """
 
     preset: Preset
@@ -50,12 +50,12 @@ class HospitalStudy(ABC):
 
     @property
     def training(self) -> TrainingConfig:
-        """Settings of every run, but for what a row changes."""
+        """Return the settings of every run, except for what a row changes."""
         return self.preset.training
 
     @cached_property
     def cohort(self) -> Cohort:
-        """Graded cases. Raises: UsageError where there are none."""
+        """Return the graded cases. Raises: UsageError if there are none."""
         cohort = open_cohort(self.cohort_spec, self.training.data.size, self.training.data.doses, grades=self.grades)
         if not cohort.graded:
             raise UsageError(f"No case of the cohort {cohort.name} has a grade; the study needs grades.")
@@ -63,31 +63,31 @@ class HospitalStudy(ABC):
 
     @cached_property
     def splits(self) -> list[Split]:
-        """The same for all methods and seeds."""
+        """Return the splits, the same for all methods and seeds."""
         return make_folds(self.cohort.cases, self.training.folds, 0, self.training.data.validation)
 
     @property
     def folds(self) -> range:
-        """Numbers of the folds."""
+        """Return the numbers of the folds."""
         return range(len(self.splits))
 
     # -- what a subclass does
 
     @abstractmethod
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
-        """Every case once."""
+        """Prepare every case once."""
 
     @abstractmethod
     def prepare_outside(self, cases: Sequence[CohortCase], on_progress: OnProgress = no_progress) -> None:
-        """Every case of another cohort once."""
+        """Prepare every case of another cohort once."""
 
     @abstractmethod
     def prepared(self, case: CohortCase) -> PreparedCase:
-        """A case with its images on the network's grid, for pictures."""
+        """Return a case with its images on the network's grid, for figures."""
 
     @abstractmethod
     def teacher_run(self, fold: int) -> dict[str, np.ndarray]:
-        """Names, and 'p_<teacher>' (n, 3) of the test cases of a fold."""
+        """Return names, and 'p_<teacher>' (n, 3) of the test cases of a fold."""
 
     @abstractmethod
     def student_run(self, config: TrainingConfig, fold: int) -> dict[str, np.ndarray]:
@@ -97,38 +97,40 @@ class HospitalStudy(ABC):
 
     @abstractmethod
     def outside_run(self, config: TrainingConfig, fold: int, cases: Sequence[CohortCase]) -> dict[str, np.ndarray]:
-        """Names, and 'p_ct' (n, 3) of cases of another cohort by the student of a fold."""
+        """Return names, and 'p_ct' (n, 3) of cases of another cohort, predicted by the student of a fold."""
 
     @abstractmethod
     def without(self, config: TrainingConfig, parts: Collection[str]) -> TrainingConfig:
-        """The settings without some of `PARTS`."""
+        """Return the settings without some of `PARTS`."""
 
     # -- runs
 
     def methods(self, names: Sequence[str]) -> list[str]:
-        """Those of these methods that can be asked here."""
+        """Return those of these methods that are possible here."""
         return list(names)
 
     def config_of(self, method: str, seed: int, parts: Collection[str] | None = None) -> TrainingConfig:
-        """The settings of a row. parts: of `PARTS`, those that are left in; None: all."""
+        """Return the settings of a row. parts: the `PARTS` that are kept; None: all."""
         own = replace(self.training, method=method, seed=seed)
         return own if parts is None else self.without(own, [name for name in self.PARTS if name not in parts])
 
     @property
     def ablations(self) -> dict[str, list[str]]:
-        """Row of Table II -> the parts that it has: 'neither' first, all of them last."""
+        """Return row of Table II -> the parts that it has: 'neither' first, all of them last."""
         rows = [list(compress(self.PARTS, on)) for on in product((False, True), repeat=len(self.PARTS))]
         return {"+".join(parts) or NEITHER: parts for parts in rows}
 
     def teacher_runs(self) -> list[Run]:
-        """Answers of the teachers on the test cases: nobody's claim, but what there was to transfer."""
+        """Predictions of the teachers on the test cases. The study makes no claim on them; they bound what can be
+        distilled.
+        """
         return [
             Run("teachers", "teachers", f, 0, self.recipe_of_teacher(f), partial(self.teacher_run, f), 3)
             for f in self.folds
         ]
 
     def method_runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
-        """Rows of Tables I and III; the headline rows of all folds first, so that a study cut short has them."""
+        """Rows of Tables I and III; first the headline rows of all folds, so that an interrupted study has them."""
         own = self.methods(methods)
         groups = ([m for m in own if m in HEADLINE], [m for m in own if m not in HEADLINE])
         return [
@@ -141,11 +143,11 @@ class HospitalStudy(ABC):
 
     @property
     def ablation_seeds(self) -> Sequence[int]:
-        """Of every row of Table II."""
+        """Return the seeds of every row of Table II."""
         return (0,)
 
     def ablation_runs(self) -> list[Run]:
-        """Rows of Table II."""
+        """Return the runs of Table II."""
         return [
             self._run("ablation", name, f, s, self.config_of("react-kd", s, parts))
             for s in self.ablation_seeds
@@ -157,11 +159,11 @@ class HospitalStudy(ABC):
         return Run(part, row, fold, seed, self.recipe_of(config, fold), partial(self.student_run, config, fold))
 
     def recipe_of(self, config: TrainingConfig, fold: int) -> dict[str, Any]:
-        """All that a student of a fold depends on."""
+        """Return everything that a student of a fold depends on."""
         return {**self.recipe_of_teacher(fold), "configuration": config.to_dict()}
 
     def recipe_of_teacher(self, fold: int) -> dict[str, Any]:
-        """All that the teachers of a fold depend on."""
+        """Return everything that the teachers of a fold depend on."""
         split = self.splits[fold]
         sides = {"train": split.train, "inner": split.validation, "test": split.test}
         parts = {name: [c.fingerprint for c in side] for name, side in sides.items()}
@@ -169,7 +171,7 @@ class HospitalStudy(ABC):
 
 
 def names_of(cases: Sequence[CohortCase]) -> dict[str, np.ndarray]:
-    """Return id, patient and grade of each case, as the file of a run keeps them."""
+    """Return id, patient and grade of each case, as stored in the file of a run."""
     return {
         "case": np.array([case.id for case in cases]),
         "patient": np.array([case.patient for case in cases]),

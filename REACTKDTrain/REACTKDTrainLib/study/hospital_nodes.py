@@ -1,8 +1,8 @@
-"""The level of nodes at hospital size: the same folds and rows, where heads learn from node vectors at 2.5 mm.
+"""The hospital size on node vectors: the same folds and rows, with heads trained on node vectors at 2.5 mm.
 
-97 patients cannot teach an encoder to read CT: at 5 mm the student alone is at 0.56, and where nothing is learned no
-method can help. So fixed vectors stand in for the encoder, and what they say of a lesion is learned from patients
-without a grade first, the same for all methods (docs/decisions/0117).
+97 patients are too few to train an encoder on CT: at 5 mm the student alone reaches an AUC of 0.56, and if nothing is
+learned, no method can help. Fixed vectors therefore replace the encoder, and students are first pretrained on patients
+without a grade to predict the latent variables of lesions, the same for all methods (docs/decisions/0117).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from REACTKDTrainLib.training.randomness import seeded
 
 @dataclass(eq=False)
 class HospitalNodes(HospitalStudy):
-    """Heads learn from node vectors; methods that compare whole maps cannot be asked.
+    """Heads trained on node vectors; methods that compare whole maps are not possible.
 
-    A student that is tested has learned from its whole training fold, since nothing is chosen by the validation part;
-    the temperature of that part is of a student, and of a teacher, that did without it.
+    A student that is tested was trained on its whole training fold, since nothing is chosen on the validation part. The
+    temperature is fitted on that part with a student, and a teacher, trained without it.
     """
 
     PARTS: ClassVar = {"node": "node term", "edge": "edge term", "gw": "Gromov-Wasserstein term"}
@@ -53,12 +53,12 @@ class HospitalNodes(HospitalStudy):
 
     @property
     def config(self) -> HospitalNodesConfig:
-        """How heads learn."""
+        """Return the training settings of the heads."""
         return self.preset.hospital_nodes
 
     @cached_property
     def store(self) -> NodeStore:
-        """Node files, as the rest of the level of nodes keeps them."""
+        """Return the store of node files, the same as for the other experiments on node vectors."""
         return self._store(self.training.data.mask_variants)
 
     def _store(self, variants: int) -> NodeStore:
@@ -66,7 +66,7 @@ class HospitalNodes(HospitalStudy):
 
     @cached_property
     def unlabeled(self) -> tuple[CohortCase, ...]:
-        """Phantoms without a grade, for a cohort of phantoms; of patients nobody knows the latents."""
+        """Return phantoms without a grade, for a cohort of phantoms; for patients the latent variables are unknown."""
         if not (self.cohort.phantom and self.config.unlabeled):
             return ()
         biology = "shared" if "shared" in self.cohort.cases[0].truth else "independent"
@@ -74,7 +74,7 @@ class HospitalNodes(HospitalStudy):
         return open_cohort(f"phantom:unlabeled?cases={self.config.unlabeled}&size={size}&biology={biology}", size).cases
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
-        """Node vectors of every case. Raises: UsageError for a case that lacks an image."""
+        """Compute node vectors of every case. Raises: UsageError for a case that lacks an image."""
         for case in self.cohort.cases:
             lacking = [m for m in MODALITIES if m not in case.modalities]
             if lacking:
@@ -95,27 +95,27 @@ class HospitalNodes(HospitalStudy):
         return self.store.prepared.make(case)
 
     def without(self, config: TrainingConfig, parts: Collection[str]) -> TrainingConfig:
-        """Without all of them it is logits alone."""
+        """See `HospitalStudy.without`; without all parts, only logits remain."""
         return replace(config, distillation=replace(config.distillation, **dict.fromkeys(parts, 0.0)))
 
     def methods(self, names: Sequence[str]) -> list[str]:
-        """Those that compare answers, embeddings or graphs, not maps."""
+        """Return the methods that compare logits, embeddings or graphs, not maps."""
         return [m for m in names if not make_distiller(m, self.training.distillation, 1, 1).needs_maps]
 
     @property
     def ablation_seeds(self) -> Sequence[int]:
-        """As many as other rows have: a training takes seconds."""
+        """Return as many seeds as for other rows, because a training takes seconds."""
         return range(self.preset.seeds)
 
     # -- folds
 
     @cached_property
     def table(self) -> NodeTable:
-        """Of the whole cohort."""
+        """Return the table of the whole cohort."""
         return NodeTable.of([self.store.get(case) for case in self.cohort.cases])
 
     def part(self, cases: Sequence[CohortCase]) -> NodeTable:
-        """Of some of its cases."""
+        """Return the table of some of its cases."""
         place = {case.id: n for n, case in enumerate(self.cohort.cases)}
         return self.table.pick([place[case.id] for case in cases])
 
@@ -125,7 +125,7 @@ class HospitalNodes(HospitalStudy):
 
     @cached_property
     def pretrained(self) -> Student | None:
-        """Learned from the patients without a grade, by CT; None where there are none."""
+        """Student pretrained on CT of the patients without a grade; None if there are none."""
         if not self.unlabeled:
             return None
         table = NodeTable.of([self.store.get(case) for case in self.unlabeled], graded=False)
@@ -133,8 +133,8 @@ class HospitalNodes(HospitalStudy):
             return pretrained_student(table, self.config.pretraining)
 
     def teacher(self, fold: int, whole: bool = True) -> NodeTeacher:
-        """Of a training fold; whole: with its validation part. It reads all images, of which CT is the least, and
-        starts anew: on validation phantoms it was no better for having learned from CT without grades.
+        """Train the teacher of a fold; whole: with the validation part. It reads all images, of which CT contributes
+        least, and is not pretrained: on validation phantoms, pretraining on CT without grades did not improve it.
         """
         if (fold, whole) not in self._teachers:
             with one_thread(), torch.enable_grad():

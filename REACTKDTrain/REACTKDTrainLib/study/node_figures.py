@@ -1,4 +1,4 @@
-"""Figures of the level of nodes: the comparisons named in advance, and when they help."""
+"""Figures of the experiments on node vectors: the pre-registered comparisons, and the map of when they help."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TEACHERS = (("same", "same patients"), ("large", "the whole pool"))
 
 
 def draw_primary(figure, nodes: Mapping) -> None:
-    """Each subset's difference, and the mean with its interval over subsets and cases."""
+    """Draw each subset's difference, and the mean with its interval over subsets and cases."""
     axes = np.atleast_1d(figure.subplots(1, 2, sharey=True))
     for axis, teacher, title in zip(axes, *zip(*_TEACHERS), strict=True):
         axis.axhline(0, color="0.7", linewidth=0.8)
@@ -21,7 +21,7 @@ def draw_primary(figure, nodes: Mapping) -> None:
         for place, (size, found) in enumerate(nodes["sizes"].items()):
             found = found["differences"].get(f"{OURS}/{teacher} - {RIVAL}/{teacher}")
             found = found["ct"] if found else None
-            if not found or found["difference"] is None:  # a grade that no test case has leaves no AUC
+            if not found or found["difference"] is None:  # without test cases of a grade there is no AUC
                 continue
             places.append((place, size))
             each = np.array(found["of_each_run"], dtype=float)
@@ -37,9 +37,9 @@ def draw_primary(figure, nodes: Mapping) -> None:
 
 
 def draw_map(figure, entries: Sequence[Mapping]) -> None:
-    """Gain over logits alone by the heterogeneity of the lesions; the independent biology stands at the right.
+    """Draw the gain over logits alone by the heterogeneity of the lesions; the independent biology is at the right.
 
-    entries: of `tables.map_of`; drawn phantoms have hollow marks. Bars: 95 % over subsets and cases.
+    entries: of `tables.map_of`; hollow marks: generated phantoms. Bars: 95 % over subsets and cases.
     """
     axes = np.atleast_1d(figure.subplots(1, 2, sharey=True))
     ticks = {_place(e): "independent\nbiology" if e["h"] is None else f"{e['h']:g}" for e in entries}
@@ -56,11 +56,11 @@ def draw_map(figure, entries: Sequence[Mapping]) -> None:
         axis.set(xlabel="heterogeneity h of the lesions (shared biology)", title=f"teacher of {title}")
     axes[0].set_ylabel("macro AUC on CT: gain over logits alone")
     handles, labels = axes[1].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, fontsize=8, ncols=2, loc="outside upper center")  # beside no mark
+    figure.legend(handles, labels, frameon=False, fontsize=8, ncols=2, loc="outside upper center")  # hides no mark
 
 
 def _gains(axis, entries: Sequence[Mapping], key: tuple[str, str], shift: float, color: str, look: Mapping) -> None:
-    """Marks with bars, and a line through those of the shared biology."""
+    """Draw marks with bars, and a line through those of the shared biology."""
     found = [entry["gains"][key] for entry in entries]
     x = np.array([_place(entry) for entry in entries])
     y = np.array([gain["difference"] for gain in found])
@@ -71,5 +71,5 @@ def _gains(axis, entries: Sequence[Mapping], key: tuple[str, str], shift: float,
 
 
 def _place(entry: Mapping) -> float:
-    """On the axis of h; beyond it the independent biology, which has none."""
+    """Return the position on the axis of h; the independent biology, which has no h, is placed beyond its end."""
     return 1.1 if entry["h"] is None else entry["h"]

@@ -1,4 +1,4 @@
-"""A page with a study's tables, and the paper's own numbers beside ours: orderings and gaps, since the data differ."""
+"""A page with a study's tables, and a comparison with the paper: orderings and gaps only, because the data differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL
 from REACTKDTrainLib.study.study import caption_of
 from REACTKDTrainLib.study.tables import tables_of
 
-#: macro AUC of arXiv 2508.02104, in percent, as its abstract, tables and figures state them
+#: macro AUC of arXiv 2508.02104, in percent, as stated in its abstract, tables and figures
 PAPER = {"PET + CT": 93.5, "PET": 86.2, "CT": 83.3, "without region graph, CT": 87.2, "native": 81.5, "severe": 76.6}
 OURS_OF = {"PET + CT": "ct+fdg+acetate", "PET": "fdg+acetate", "CT": "ct"}
 
@@ -21,8 +21,8 @@ OURS_OF = {"PET + CT": "ct+fdg+acetate", "PET": "fdg+acetate", "CT": "ct"}
 def insert_tables(study: Path, page: Path) -> list[str]:
     """Put each table of a study's results.json between `<!-- study:NAME -->` and `<!-- /study -->` of a page.
 
-    'caption' is what the study is of, 'paper' the comparison with the paper. Returns the names that the study does not
-    hold, where the page then says "not run". Raises: UsageError for a folder without results or a page without marks.
+    'caption' describes the study, 'paper' is the comparison with the paper. Returns the names without results, for
+    which the page says "not run". Raises: UsageError for a folder without results or a page without markers.
     """
     try:
         results = json.loads((Path(study) / "results.json").read_text(encoding="utf-8"))
@@ -34,7 +34,7 @@ def insert_tables(study: Path, page: Path) -> list[str]:
 
 
 def comparison(results: Mapping) -> list[list[str]]:
-    """Rows: what, the paper, this study."""
+    """Return rows: quantity, the paper, this study."""
     kind = "digital phantoms" if results["study"]["digital_phantom"] else "patients"
     rows = [["what", "the paper (patients)", f"this study ({kind})"]]
     methods = results.get("methods", {}).get("rows", {})

@@ -1,6 +1,6 @@
-"""What the presets of a study are called: said by the command line before anything that a study needs is loaded."""
+"""Names of the presets of a study, for the command line; separate because the presets import the study's modules."""
 
 from __future__ import annotations
 
-#: of `presets.preset_of`, the smallest first
+#: names for `presets.preset_of`, the smallest first
 PRESETS = ("smoke", "quick", "cpu", "gpu")

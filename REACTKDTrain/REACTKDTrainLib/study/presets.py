@@ -1,5 +1,5 @@
-"""How large a study is: 'smoke' shows that everything runs, 'quick' takes one core two hours, 'cpu' two cores some
-hours, 'gpu' is the design.
+"""Sizes of a study: 'smoke' shows that everything runs, 'quick' takes two hours on one core, 'cpu' some hours on two
+cores, 'gpu' is the full design.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from REACTKDTrainLib.nodes.train import Recipe
 from REACTKDTrainLib.study.preset_names import PRESETS
 from REACTKDTrainLib.training.config import DataConfig, StageConfig, TrainingConfig
 
-#: of the phantoms on the level of volumes whose cohorts the user does not name
+#: cohorts of phantoms for the experiments on volumes, if the user names none
 BIOLOGY = "shared"
 HEADLINE = ("none", "kd", "react-kd")
 ON_NODES = (*HEADLINE, "react-kd-scores")
-#: of the paper's rivals those that compare embeddings or logits, not maps: the level of nodes has none
+#: the paper's competitors that compare embeddings or logits, not maps, because node vectors have no maps
 RIVALS_ON_NODES = ("crd", "awmt")
-#: a method that is added is compared too
+#: a method that is added is compared as well
 COMPARED = METHODS
 WITH_LOGITS = ("at+kd", "mskd+kd", "cwd+kd", "crd+kd", "ifvd+kd")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """Phantoms of one biology on the level of nodes. heterogeneity: of the shared one, None for its own."""
+    """Phantoms of one biology, used as node vectors. heterogeneity: of the shared biology, None: its default."""
 
     biology: str
     heterogeneity: float | None = None
@@ -39,20 +39,21 @@ class Arm:
         return self.biology if self.heterogeneity is None else f"{self.biology}-{self.heterogeneity:g}"
 
 
-#: the first axis of the study, what the first edition could not show beside where it could not
+#: the first axis of the study: the biology where regions may help, and the control where they cannot
 ARMS = (Arm("shared"), Arm("independent"))
-#: when it helps: how alike the lesions of a liver are, and the biology where they tell nothing of each other's images
+#: the map: how similar the lesions of a liver are, and the biology where lesions carry no information on other images
 MAP_ARMS = (Arm("shared", 0.0), Arm("shared", 0.4), Arm("shared", HETEROGENEITY), Arm("shared", 0.8), ARMS[1])
 
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """The comparison on stored node vectors at 2.5 mm. test, validation: phantoms; pool: those that training subsets
-    are dealt from, which the large teacher has seen all of: enough that those of the smallest size share no patient.
-    sizes: of the training subsets. subsets: of each size. methods: of Table V. steps, batch: of each training. trials:
-    choices of each method's weight on the validation phantoms. trial_subsets: subsets that each choice is tried on.
-    variants: sets of masks of annotators who err. drawn: phantoms are drawn, scanned and read; else their latents are
-    read with the errors of `study.read_latents`. explained: ask the largest subsets' students which lesion decides.
+    """The comparison on stored node vectors at 2.5 mm. test, validation: numbers of phantoms; pool: number of phantoms
+    from which training subsets are drawn and on which the large teacher is trained, large enough for disjoint subsets
+    of the smallest size. sizes: of the training subsets. subsets: number per size. methods: of Table V. steps, batch:
+    of each training. trials: number of weights tried for each method on the validation phantoms. trial_subsets: subsets
+    on which each is tried. variants: number of perturbed mask sets. drawn: phantoms are generated and scanned;
+    otherwise node vectors are latent variables with the errors of `study.read_latents`. explained: test which lesion
+    the students of the largest subsets identify as deciding.
     """
 
     test: int
@@ -85,10 +86,10 @@ class HospitalNodesConfig:
 @dataclass(frozen=True)
 class Preset:
     """A study. training: settings of every run; nodes: of `ARMS`; around: of `MAP_ARMS`; methods: rows of Table I;
-    headline: rows with `seeds` seeds, the others have one; seeds: of these rows; hospital: cases that are trained on;
-    hospital_nodes: how heads learn from their node vectors, None for trainings on whole volumes;
-    external: cases of the external cohort, 0 for all; doses: of its CT. draws: of every bootstrap. meaningless: the
-    numbers say nothing, and the tables say so.
+    headline: rows with `seeds` seeds, the others have one; seeds: of these rows; hospital: number of training cases;
+    hospital_nodes: training of heads on their node vectors, None for training on whole volumes; external: cases of the
+    external cohort, 0 for all; doses: of its CT. draws: of every bootstrap. meaningless: the numbers have no meaning,
+    and the tables say so.
     """
 
     name: str
@@ -110,7 +111,7 @@ _STILL = Augmentation(rotate_deg=0, shift_voxels=0, scale=0, elastic=0, flip=Fal
 
 
 def preset_of(name: str) -> Preset:
-    """By one of `PRESETS`. Raises: KeyError."""
+    """Return one of `PRESETS` by its name. Raises: KeyError."""
     return dict(zip(PRESETS, (_smoke, _quick, _cpu, _gpu), strict=True))[name]()
 
 
@@ -134,8 +135,8 @@ def _smoke() -> Preset:
 
 
 def _cpu() -> Preset:
-    """Node vectors at 2.5 mm on both levels: at 5 mm, where two cores could train on volumes, 97 patients learn nothing
-    by CT (docs/decisions/0117).
+    """Node vectors at 2.5 mm for both parts: at 5 mm, where two cores could train on volumes, nothing can be learned
+    from CT of 97 patients (docs/decisions/0117).
     """
     training = TrainingConfig(folds=5, data=DataConfig(whole_grid=False, augmentation=_STILL, doses=False))
     nodes = NodeConfig(2000, 300, 1300, methods=(*ON_NODES, "crd"), trials=16, trial_subsets=3)
@@ -144,7 +145,7 @@ def _cpu() -> Preset:
 
 
 def _around(nodes: NodeConfig, test: int) -> NodeConfig:
-    """Of the map: latents that are read, the smallest size and its own methods alone, fewer trials."""
+    """Return the settings of the map: latent variables with errors, smallest size, its own methods, fewer trials."""
     few = {
         "trials": min(nodes.trials, 5),
         "trial_subsets": 1,
@@ -157,9 +158,7 @@ def _around(nodes: NodeConfig, test: int) -> NodeConfig:
 
 
 def _quick() -> Preset:
-    """As 'cpu' on a fifth of the phantoms. On the level of nodes every method has the weight that it came with: nothing
-    is tuned.
-    """
+    """As 'cpu' on a fifth of the phantoms. For node vectors, every method has its default weight: nothing is tuned."""
     nodes = NodeConfig(300, 100, 325, subsets=5, trials=1)
     own = HospitalNodesConfig(unlabeled=100)
     return replace(_cpu(), name="quick", nodes=nodes, around=_around(nodes, 300), external=24, hospital_nodes=own)

@@ -1,9 +1,9 @@
-"""Cases without images: node vectors that are latents, read with the errors that drawn phantoms are read with.
+"""Cases without images: node vectors are latent variables plus the errors of estimates from generated phantoms.
 
-Nearly all that a study on nodes costs is the drawing of phantoms. When distillation helps is a question of biology, of
-teachers and of how well images are read, not of voxels, so the map asks it of these cases: any number, in seconds, of
-any heterogeneity. What they leave out: errors that grow as lesions shrink, what a lesion's neighbors do to it, other
-annotators' masks. The two biologies that are drawn as well stand beside them in the map.
+Generating phantoms accounts for nearly all the cost of a study on node vectors. Whether distillation helps depends on
+biology, teachers and the accuracy of reading the images, not on voxels, so the map uses these cases: any number, in
+seconds, of any heterogeneity. They do not model errors that increase for small lesions, effects of neighboring lesions,
+and other annotators' masks. The map also shows the two biologies with generated phantoms, for comparison.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from REACTKDTrainLib.data.truth import truth_of
 from REACTKDTrainLib.nodes.node_store import NodeCase, NodeRegions
 
 FORMAT = "reactkd-read-latents/1"
-#: latent -> share of its variance that the node vectors of its image tell: 2,237 lesions of 1,100 drawn patients of the
-#: shared biology (numbers 2500-3599), asked on 618 lesions of 300 others; the better of ridge regression and boosting
+#  latent variable -> R^2 of its prediction from the node vectors of its image: fitted on 2,237 lesions of 1,100
+# generated
 TOLD: Mapping[str, float] = {
     "contrast_hu": 0.98,
     "logit_necrosis": 0.53,
@@ -38,21 +38,22 @@ TOLD: Mapping[str, float] = {
 
 
 def reading_error(name: str) -> float:
-    """Standard deviation of the error of a latent's reading, in its unit.
+    """Return the standard deviation of the error in reading a latent variable, in its unit.
 
-    A reading x + e tells s^2 / (s^2 + e^2) of the variance s^2 = b^2 + s_0^2 of x = a + b t + s_0 eps, t standard
-    normal; that share is `TOLD`. The same error in either biology and for every heterogeneity.
+    A reading x + e explains s^2 / (s^2 + e^2) of the variance s^2 = b^2 + s_0^2 of x = a + b t + s_0 eps, t standard
+    normal; that share is `TOLD`. The error is the same in either biology and for every heterogeneity.
     """
     of = SHOWN[name]
     return float(np.sqrt((of.b**2 + of.s**2) * (1 / TOLD[name] - 1)))
 
 
 def read_case(case: CohortCase) -> NodeCase:
-    """A phantom by its latents alone; the errors follow from its fingerprint, so the same case is read alike anywhere.
+    """Return a phantom represented by its latent variables; the errors are seeded by its fingerprint, so the same case
+    is the same everywhere.
 
-    Node 0, the parenchyma, is 0. The first columns of each image's vectors hold what the image shows of a lesion, in
-    the order of `SHOWN` and in standard deviations of a lesion; the rest is 0. Masks have no voxels and no shape; of
-    the seven numbers of the topology the number of lesions is given.
+    Node 0, the parenchyma, is 0. The first columns of each image's vectors hold the visible latent variables of a
+    lesion, in the order of `SHOWN` and in standard deviations over lesions; the rest is 0. Masks have no voxels and no
+    shape; of the seven topology numbers, only the number of lesions is set.
 
     Example:
         >>> table = NodeTable.of([read_case(phantom_case("large", n)) for n in range(100)])
@@ -75,7 +76,7 @@ def read_case(case: CohortCase) -> NodeCase:
 
 
 def _lesions(truth: Mapping) -> list[Mapping[str, float]]:
-    """What each lesion of a phantom shows: its own in the shared biology, its patient's in the other."""
+    """Return the visible variables of each lesion: its own in the shared biology, else the patient's."""
     if isinstance(truth.get("shared"), SharedLatents):
         return [vars(lesion) for lesion in truth["shared"].each]
     patient = dict(zip(NAMES, truth["latents"], strict=True))

@@ -1,4 +1,4 @@
-"""What readers said of a list: their table read again, their masks opened, and both as tables."""
+"""Results of readers of a case list: reading their table, comparing their masks, and tables of both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from REACTKDTrainLib.evaluation.mask_agreement import compare_masks
 from REACTKDTrainLib.evaluation.readers import StudyReading
 from REACTKDTrainLib.results.tables import NOTHING, Table, difference_cell, p_cell, value_cell
 
-#: parts of a review that hold a grade
+#: parts of a review that contain a grade
 KINDS = {"reader": "last grade", "unaided": "without the answer", "aided": "with the answer"}
 LISTED = "the list"
 MEASURES = ("dice", "surface_mm", "hausdorff95_mm")
@@ -36,10 +36,10 @@ _UNNAMED = "(unnamed)"
 
 
 class ReaderTable:
-    """The table that the panel saves, or `readers table`: a row for each case of each reader."""
+    """The table saved by the panel or by `readers table`: a row for each case of each reader."""
 
     def __init__(self, path: Path) -> None:
-        """Read it. Raises: UsageError for what is no such table, or says two things of one reading."""
+        """Read the table. Raises: UsageError for another kind of file, or for contradictory rows of one reading."""
         columns = ("case", "reader", "unaided_grade", "aided_grade")
         self._rows: dict[tuple[str, str], dict[str, str]] = {}
         for row in read_table(Path(path), "the table of readers", columns).rows:
@@ -53,9 +53,9 @@ class ReaderTable:
             raise UsageError("The table of readers is empty; grade cases in the reading room, and save it again.")
 
     def readings(self, task: Task = HCC_GRADE) -> tuple[dict[str, list[StudyReading]], int]:
-        """The finished readings of a study, and how many were begun only. task: whose classes readers chose from.
+        """Return the finished readings of a study, and the number of unfinished ones. task: the classes of the readers.
 
-        Raises: UsageError for none.
+        Raises: UsageError if there are none.
         """
         found: dict[str, list[StudyReading]] = {}
         begun = 0
@@ -75,7 +75,7 @@ class ReaderTable:
 
 
 def grades_in(cases: CaseList, review: Review, kind: str, task: Task = HCC_GRADE) -> dict[str, dict[str, int]]:
-    """reader -> {case: index of the task's class} of one of `KINDS`; readers without any are left out.
+    """Return reader -> {case: class index of the task} for one of `KINDS`; readers without any are left out.
 
     Raises: UsageError.
     """
@@ -112,9 +112,9 @@ def mask_agreement(
     seed: int = 0,
     task: Task = HCC_GRADE,
 ) -> dict[str, Any]:
-    """Compare the masks of each two readers who corrected a case, and of each with the masks of the list.
+    """Compare the masks of each pair of readers who corrected a case, and of each reader with the masks of the list.
 
-    Returns 'pairs': 'readers', 'structure' (the task's organ or lesion), 'cases', and of each of `MEASURES` the mean
+    Returns 'pairs': 'readers', 'structure' (the task's organ or lesion), 'cases', and for each of `MEASURES` the mean
     over the cases where it is defined, with the percentile interval of the bootstrap over cases; 'each': the values of
     every case; 'left_out': sentences.
     """
@@ -134,7 +134,7 @@ def mask_agreement(
 
 
 def _jobs(cases: CaseList, review: Review, case: ListedCase, readers: Sequence[str]) -> Iterator[tuple[str, Job]]:
-    """(reader, job) of all who corrected the masks of a case, and of the list; nothing where nobody has."""
+    """Yield (reader, job) for all who corrected the masks of a case, and for the list; nothing if nobody has."""
     found = []
     for reader in readers:
         review.read_as(reader)
@@ -147,7 +147,7 @@ def _jobs(cases: CaseList, review: Review, case: ListedCase, readers: Sequence[s
 
 
 def _masks_of(job: Job, task: Task) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
-    """Organ and lesions on the grid of the reference image as they were drawn, and its spacing (k, j, i)."""
+    """Return organ and lesions on the grid of the reference image as drawn, and its spacing (k, j, i) in mm."""
     files = read_job(job, task=task)
     if files.segmentation is None or not files.livers:
         raise UsageError(files.problem or f"there is no {task.organ.name} in them.")
@@ -168,7 +168,7 @@ def _pairs_of(case: str, masks: Mapping[str, tuple], task: Task) -> Iterator[dic
 
 
 def _summary(rows: list[dict[str, Any]], draws: int, seed: int) -> list[dict[str, Any]]:
-    """The means over cases of each pair and structure."""
+    """Return the means over cases for each pair and structure."""
     groups: dict[tuple, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(
@@ -192,7 +192,7 @@ def _summary(rows: list[dict[str, Any]], draws: int, seed: int) -> list[dict[str
 
 
 def agreement_table(found: Mapping[str, list[dict[str, Any]]]) -> Table:
-    """The kappas. found: kind of grade -> `evaluation.readers.agreement`."""
+    """Return a table of the kappas. found: kind of grade -> `evaluation.readers.agreement`."""
     rows = [["grade", "reader", "reader", "cases", "same grade", "weighted kappa (95 %)"]]
     for kind, pairs in found.items():
         for pair in pairs:
@@ -202,7 +202,7 @@ def agreement_table(found: Mapping[str, list[dict[str, Any]]]) -> Table:
 
 
 def masks_table(found: Mapping[str, Any]) -> Table:
-    """The agreement of masks: means over cases."""
+    """Return a table of the agreement of masks: means over cases."""
     rows = [["structure", "masks of", "and of", "cases", "Dice (95 %)", "surface distance, mm", "Hausdorff 95 %, mm"]]
     for pair in found["pairs"]:
         cells = (value_cell(pair[measure]) for measure in MEASURES)
@@ -211,7 +211,7 @@ def masks_table(found: Mapping[str, Any]) -> Table:
 
 
 def study_table(found: Mapping[str, Any]) -> Table:
-    """Macro AUC of each reader and of their mean."""
+    """Return a table of the macro AUC of each reader and of their mean."""
     rows = [["reader", "cases", "AUC without (95 %)", "AUC with (95 %)", "difference (95 %)", "p"]]
     mean = {f"mean of {found['mean']['readers']}": found["mean"]} if found["mean"] else {}
     for name, own in {**found["readers"], **mean}.items():
@@ -223,7 +223,7 @@ def study_table(found: Mapping[str, Any]) -> Table:
 
 
 def changes_table(found: Mapping[str, Any]) -> Table:
-    """What each reader changed after the answer was shown, agreement with it, and the seconds."""
+    """Return a table of each reader's changes after seeing the prediction, agreement with it, and the seconds."""
     heading = ["reader", "changed", "better", "worse", "toward the model", "kappa with the model, without"]
     rows = [[*heading, "and with the answer", "seconds without", "seconds with"]]
     for name, own in found["readers"].items():

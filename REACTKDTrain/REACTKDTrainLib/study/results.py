@@ -1,4 +1,4 @@
-"""results.json: every number of the tables and figures, from the files of the runs."""
+"""results.json: all numbers of the tables and figures, computed from the files of the runs."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from REACTKDTrainLib.study.runs import Run, RunFiles
 
 LIMIT = "Bayes limit"
 OURS, RIVAL, SCORES = "react-kd", "kd", "react-kd-scores"
-#: what is compared on the level of nodes: the primary comparison first, then the secondary one; other methods that the
-#: study has there stand after them, against logits
+#  comparisons on node vectors: the primary one first, then the secondary one; other methods of the study follow,
+# compared
 PAIRS = ((OURS, RIVAL), (SCORES, RIVAL), (RIVAL, "none"), (OURS, "none"), (SCORES, "none"))
 
 
 def label_of(method: str) -> str:
-    """As in tables."""
+    """Return the name in tables."""
     return make_distiller(method, DistillationConfig(), 1, 1).label
 
 
 def by_row(runs: Sequence[Run], files: RunFiles, folds: int) -> dict[str, dict[int, list[dict[str, np.ndarray]]]]:
-    """row -> seed -> its folds; only seeds of which every fold is there."""
+    """Return row -> seed -> its folds; only seeds with all folds."""
     out: dict[str, dict[int, dict[int, dict]]] = {}
     for run in runs:
         found = files.get(run)
@@ -65,14 +65,14 @@ def method_table(level: HospitalStudy, files: RunFiles, runs: Sequence[Run]) -> 
 
 
 def ablation_table(level: HospitalStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
-    """Table II: the rows in order, then the limit; 'parts': what they have or have not, by name for display."""
+    """Table II: the rows in order, then the limit; 'parts': which parts each row has, by display name."""
     rows = by_row(runs, files, len(level.splits))
     measured = _measured_rows(level, {name: rows[name] for name in level.ablations if name in rows})
     return {"rows": measured, "parts": dict(level.PARTS)}
 
 
 def teacher_table(level: HospitalStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
-    """What there was to transfer: the fused teacher and its branches on the cases that they had not seen."""
+    """Knowledge available for distillation: the fused teacher and its branches on held-out cases."""
     rows = by_row(runs, files, len(level.splits))
     folds = _first(rows["teachers"]) if "teachers" in rows else []
     names = [k for k in (folds[0] if folds else ()) if k.startswith("p_") and all(k in f for f in folds)]
@@ -100,7 +100,7 @@ def external_table(external: ExternalStudy, files: RunFiles, runs: Sequence[Run]
 
 
 def node_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run], draws: int) -> dict:
-    """The primary comparison: of each size the mean macro AUC of each row, and paired differences over subsets."""
+    """The primary comparison: mean macro AUC of each row for each size, and paired differences over subsets."""
     grades, latents = level.truth()
     held: dict[str, dict[int, dict]] = {}
     for run in runs:
@@ -131,9 +131,10 @@ def node_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run], draws: in
 
 
 def named_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run]) -> dict | None:
-    """How often explanations name the deciding lesion, see `deciding_result`; None where the truth has none.
+    """How often explanations identify the deciding lesion, see `deciding_result`; None if the truth does not define
+    one.
 
-    Of the teacher of the pool, and of students of the largest training subsets.
+    For the teacher of the pool, and for students of the largest training subsets.
     """
     table = level.table("test")
     if not asked_of(table).any():
@@ -168,13 +169,13 @@ def _difference(
 
 
 def _summing(p: np.ndarray) -> np.ndarray:
-    """Rows that sum to 1 after they were kept as float32."""
+    """Normalize rows to sum to 1, since they were stored as float32."""
     p = p.astype(np.float64)
     return p / p.sum(axis=1, keepdims=True)
 
 
 def _measured(seeds: Sequence[Sequence[Mapping[str, np.ndarray]]], name: str, draws: int) -> dict | None:
-    """Of pooled out-of-fold answers; beside them each fold's own macro AUC (which is no error bar)."""
+    """Measures of pooled out-of-fold predictions, and each fold's own macro AUC (whose spread is no error bar)."""
     answers = [pooled(folds, name) for folds in seeds]
     if not all(np.isfinite(t["p"]).all() for t in answers):
         return None
@@ -217,7 +218,7 @@ def _first(seeds: Mapping[int, list]) -> list:
 
 
 def pooled(folds: Sequence[Mapping[str, np.ndarray]], name: str) -> dict[str, np.ndarray]:
-    """Cases of all folds in the order of their names: 'case', 'patient', 'grade', 'fold', 'p' (n, 3) of `name`."""
+    """Cases of all folds sorted by name: 'case', 'patient', 'grade', 'fold', 'p' (n, 3) of `name`."""
     out = {key: np.concatenate([f[key] for f in folds]) for key in ("case", "patient", "grade")}
     out["fold"] = np.concatenate([np.full(len(f["case"]), n) for n, f in enumerate(folds)])
     out["p"] = np.concatenate([f[name] for f in folds])

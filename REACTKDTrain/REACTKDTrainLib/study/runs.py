@@ -1,4 +1,4 @@
-"""Runs: each one file, named by what it is of, so that none is ever repeated."""
+"""Runs of a study: each is one file, named by everything that it depends on, so that none is repeated."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """part, row, fold, seed: where it stands in the tables; recipe: everything that its result depends on, as JSON;
-    make: computes it. cost: relative to other runs, for the time left.
+    """part, row, fold, seed: position in the tables; recipe: everything that the result depends on, as JSON; make:
+    computes the result. cost: relative to other runs, for the estimated time.
     """
 
     part: str
@@ -34,41 +34,41 @@ class Run:
 
     @property
     def key(self) -> str:
-        """A hash of part, row, fold, seed and `recipe`."""
+        """Return a hash of part, row, fold, seed and `recipe`."""
         depends = [FORMAT, self.part, self.row, self.fold, self.seed, self.recipe]
         return content_key(json.dumps(depends, sort_keys=True, default=str))[:16]
 
     @property
     def title(self) -> str:
-        """For people, within its part of the study."""
+        """Return a title for display, within its part of the study."""
         return f"{self.row}, part {self.fold + 1}, seed {self.seed}"
 
 
 class RunFiles:
-    """`<folder>/<part>/<row>.<fold>.<seed>.<key>.npz`, each written whole."""
+    """`<folder>/<part>/<row>.<fold>.<seed>.<key>.npz`, each written atomically."""
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
 
     def path(self, run: Run) -> Path:
-        """Where a run is kept."""
+        """Return the path of a run's file."""
         return self._store(run).path(run.key, _label(run))
 
     def get(self, run: Run) -> dict[str, np.ndarray] | None:
-        """What the run gave, or None where it was not made yet, or its file is damaged."""
+        """Return the result of a run, or None if there is none yet or its file is damaged."""
         return self._store(run).get(run.key, label=_label(run))
 
     def done(self, run: Run) -> bool:
-        """Whether it was made."""
+        """Return True if the run is finished."""
         return self._store(run).has(run.key, _label(run))
 
     def put(self, run: Run, arrays: Arrays) -> None:
-        """Keep it. Raises: OutputNotWritable."""
+        """Store the result. Raises: OutputNotWritable."""
         self._store(run).put(run.key, {"recipe": np.array(json.dumps(run.recipe, default=str)), **arrays}, _label(run))
 
     @contextmanager
     def claimed(self, run: Run) -> Iterator[bool]:
-        """Be the only process at this run; False where another one is. The claim ends with the process."""
+        """Claim a run for this process; yields False if another process has it. The claim ends with the process."""
         path = self.path(run)
         path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""A whole study: its parts in order, each run once, then the tables and figures of what is there."""
+"""A whole study: its parts in order, each run once, then the tables and figures of all finished runs."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from REACTKDTrainLib.study.tables import tables_of
 from REACTKDTrainLib.study.volumes import VolumeStudy
 from REACTKDTrainLib.training.record import revision, versions
 
-#: in the order in which they run: what decides most first
+#: in the order of execution, the most important first
 PARTS = ("nodes", "methods", "seeds", "ablation", "external", "map")
-#: what a part costs relative to the others, and which share of each is the preparing of cases, for progress
+#: relative cost of each part, and the share of preparing cases in it, for progress
 COST = {"nodes": 40.0, "methods": 12.0, "seeds": 6.0, "ablation": 8.0, "external": 2.0, "map": 10.0}
-#: the same where the hospital size is asked of node vectors
+#: the same if the hospital size uses node vectors
 COST_ON_NODES = {"nodes": 40.0, "methods": 2.5, "seeds": 1.0, "ablation": 1.5, "external": 3.5, "map": 4.0}
 PREPARING = 0.3
-#: of each part, what is done together, one after the other: the later needs what the former left
+#: for each part, its groups of runs, executed one after the other, because later ones need results of earlier ones
 KINDS = {
     "nodes": ("choices", "nodes", "node teachers"),
     "map": ("map choices", "map"),
@@ -57,16 +57,16 @@ KINDS = {
     "external": ("teachers", "external"),
 }
 FORMAT = "reactkd-study/1"
-ELSEWHERE_S = 1.0  # between two looks at runs that another process does
+ELSEWHERE_S = 1.0  # between two checks for runs of another process
 
 
 @dataclass(eq=False)
 class Study:
     """cohort, external: as in training, '' for the phantoms of the preset. cache: shared by studies. engine: prepares
-    cases and does runs. ready: see `NodeStudy`. shard: with which runs to begin. grades: what those
-    of the cohorts mean, see `open_cohort`. arms: names of those whose runs on nodes are done, () for all; the tables
-    show what is there of every arm. Several processes on one output folder divide the runs, and one that dies leaves
-    its run to the others. Raises: UsageError for an arm.
+    cases and executes runs. ready: see `NodeStudy`. shard: the runs to begin with. grades: the meaning of the cohorts'
+    grades, see `open_cohort`. arms: names of the arms whose runs on node vectors are executed, () for all; the tables
+    include existing results of every arm. Several processes with the same output folder divide the runs, and the others
+    take over the run of one that dies. Raises: UsageError for an unknown arm.
     """
 
     preset: Preset
@@ -95,7 +95,7 @@ class Study:
 
     @cached_property
     def hospital(self) -> HospitalStudy:
-        """The hospital size, on volumes or on node vectors."""
+        """The experiments at hospital size, on volumes or on node vectors."""
         size = self.preset.training.data.size
         cohort = self.cohort or f"phantom:hospital?cases={self.preset.hospital}&size={size}&biology={BIOLOGY}"
         level = VolumeStudy if self.preset.hospital_nodes is None else HospitalNodes
@@ -103,7 +103,7 @@ class Study:
 
     @cached_property
     def outside(self) -> ExternalStudy:
-        """The external cohort."""
+        """The experiments on the external cohort."""
         size = self.preset.training.data.size
         usual = f"phantom:external?cases={self.preset.external}&size={size}&whole_field=1&biology={BIOLOGY}"
         spec = self.external or usual
@@ -111,12 +111,12 @@ class Study:
 
     @cached_property
     def nodes(self) -> list[NodeStudy]:
-        """The level of nodes, always phantoms: one of each arm."""
+        """The experiments on node vectors, always with phantoms: one for each arm."""
         return self._levels(self.preset.nodes, ARMS)
 
     @cached_property
     def around(self) -> list[NodeStudy]:
-        """What the map has besides."""
+        """The additional arms of the map."""
         return self._levels(self.preset.around, MAP_ARMS)
 
     def _levels(self, config: NodeConfig, arms: Sequence[Arm]) -> list[NodeStudy]:
@@ -124,9 +124,9 @@ class Study:
         return [NodeStudy(config, self.cache / "nodes", size, self.ready, self.engine, arm) for arm in arms]
 
     def run(self, parts: Sequence[str] = PARTS, on_progress: OnProgress = no_progress) -> dict:
-        """Do what is not done of these parts, then write everything.
+        """Execute the missing runs of these parts, then write everything.
 
-        Raises: ReactkdError; UsageError for a part; WorkerLost.
+        Raises: ReactkdError; UsageError for an unknown part; WorkerLost.
         """
         for part in parts:
             if part not in PARTS:
@@ -161,7 +161,7 @@ class Study:
             self._do(kind, pool, runs.part(kind))
 
     def runs_of(self, kind: str) -> list[Run]:
-        """One of the names in `KINDS`. Those of the kind 'nodes' are known once the choices are made."""
+        """Return the runs of one of `KINDS`. Those of the kind 'nodes' are known once the choices are made."""
         preset, asked = self.preset, self._asked
         return {
             "choices": lambda: [run for level in asked(self.nodes) for run in level.choice_runs()],
@@ -177,16 +177,16 @@ class Study:
         }[kind]()
 
     def make(self, named: tuple[str, str]) -> bool:
-        """Make and keep one run by its kind and key, which is all that a worker is sent.
+        """Execute and store one run, given its kind and key, which is all that a worker receives.
 
-        Returns False, with nothing done, where another process is at it.
+        Returns False, without executing it, if another process is executing it.
         """
         kind, key = named
         if kind not in self._known:
             self._known[kind] = {run.key: run for run in self.runs_of(kind)}
         run = self._known[kind][key]
         with self.files.claimed(run) as mine:
-            if mine and not self.files.done(run):  # another process on the same folder may have come first
+            if mine and not self.files.done(run):  # another process with the same folder may have finished it
                 self.files.put(run, run.make())
         return mine
 
@@ -212,7 +212,7 @@ class Study:
     # -- what comes out
 
     def results(self) -> dict:
-        """Of all runs that are there, whatever parts were asked for last."""
+        """Return the results of all finished runs, including parts that were not requested."""
         out: dict = {"study": self._described()}
         if self._started("methods"):
             runs = [*self.runs_of("methods"), *self.runs_of("seeds")]
@@ -236,9 +236,9 @@ class Study:
         return any((self.output / "runs" / part).glob("*.npz"))
 
     def write(self) -> dict:
-        """results.json, `tables/*.md` and `*.csv`, `figures/*`. Returns the results.
+        """Write results.json, `tables/*.md` and `*.csv`, `figures/*`. Returns the results.
 
-        Raises: FileMissing where no run of a study has ended.
+        Raises: FileMissing if no run of the study is finished.
         """
         if not any((self.output / "runs").glob("*/*.npz")):
             raise FileMissing("There is no finished run of a study in the folder given; check the path.")
@@ -290,7 +290,7 @@ class Study:
 
 
 def caption_of(results: dict) -> str:
-    """What every table and figure states about itself."""
+    """Return the description that every table and figure carries."""
     about = results["study"]
     parts = ["Digital phantom" if about["digital_phantom"] else "Cohort of patients", f"preset {about['preset']}"]
     if about["cases"] and any(results.get(part, {}).get("rows") for part in ("methods", "ablation")):

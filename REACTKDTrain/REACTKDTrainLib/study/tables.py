@@ -28,7 +28,7 @@ INPUT_HEADS = {"ct": "CT", "fdg+acetate": "PET", "ct+fdg+acetate": "PET + CT"}
 
 
 def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
-    """name -> (title, rows with the heading first), of what the results hold."""
+    """Return name -> (title, rows with the heading first), for everything in the results."""
     out: dict[str, tuple[str, Table]] = {}
     methods = results.get("methods")
     if methods and methods["rows"]:
@@ -140,7 +140,7 @@ def _primary(nodes: Mapping) -> Table:
             left, right = (part.split("/") for part in name.split(" - "))
             label = f"{label_of(left[0])} - {label_of(right[0])}"
             teacher = {"same": "same patients", "large": "whole pool"}[left[1]]
-            first = right[0] == RIVAL and left[0] in ON_NODES  # those that were named before the study was run
+            first = right[0] == RIVAL and left[0] in ON_NODES  # the pre-registered ones
             ct = found["ct"]
             rows.append(
                 [
@@ -153,7 +153,7 @@ def _primary(nodes: Mapping) -> Table:
 
 
 def _subsets(found: Mapping) -> str:
-    """'20', or '20 (16 % in common)': the share of patients that two of them have in common."""
+    """'20', or '20 (16 % in common)': the number of subsets, and the share of patients that two have in common."""
     share = found.get("shared", 0)
     return f"{found['runs']} ({100 * share:.0f} % in common)" if share else str(found["runs"])
 
@@ -178,7 +178,7 @@ def _node_means(nodes: Mapping) -> Table:
 
 
 def main_ways(found: Mapping) -> dict:
-    """Of `named_table` every way of the teacher and of region scores, and of other students the contributions alone."""
+    """From `named_table`, all methods for the teacher and for region scores; for other students, contributions only."""
     whole = ("teacher: ", f"{label_of(SCORES)} (teacher of the pool): ", CHANCE, DECIDING_LIMIT)
 
     def shown(name: str) -> bool:
@@ -189,8 +189,8 @@ def main_ways(found: Mapping) -> dict:
 
 
 def map_of(results: Mapping) -> list[dict]:
-    """Of the smallest size: one entry an arm, 'arm', 'h' (None for the independent biology), 'drawn' (not latents that
-    are read), and 'gains': (method, teacher) -> difference to logits alone on CT.
+    """Return one entry for each arm, for the smallest size: 'arm', 'h' (None for the independent biology), 'drawn'
+    (True for generated phantoms), and 'gains': (method, teacher) -> difference to logits alone on CT.
     """
     out = []
     for arm, nodes in (entry for part in ("map", "nodes") for entry in results.get(part, {}).items()):

@@ -1,4 +1,4 @@
-"""The level of volumes: whole trainings of teachers and students on hospital-size cohorts, as the paper has them."""
+"""Experiments on whole volumes: training of teachers and students on hospital-size cohorts, as in the paper."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from REACTKDTrainLib.training.run_checks import check_branch, check_ct
 
 @dataclass(eq=False)
 class VolumeStudy(HospitalStudy):
-    """Encoders and heads learn from whole volumes; every method can be asked."""
+    """Encoders and heads are trained on whole volumes; every method is possible."""
 
     PARTS: ClassVar = {"dose": "dose teacher", "graph": "region graph", "cbam": "CBAM3D"}
     _teachers: dict[int, Teacher] = field(default_factory=dict)
@@ -41,12 +41,12 @@ class VolumeStudy(HospitalStudy):
 
     @cached_property
     def store(self) -> PreparedStore:
-        """Prepared cases, shared by studies with the same settings."""
+        """Return the store of prepared cases, shared by studies with the same settings."""
         return self.training.data.store(self.cache)
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
         """Raises: UsageError for a case that a teacher of a row cannot read; TruncatedFieldOfView, see
-        `at_native_dose`; and what preparing a case raises.
+        `at_native_dose`; errors of preparing a case.
         """
         check_ct(self.training, {"teacher", "answers"}, {"cohort": self.cohort})
         check_branch(self.without(self.training, ["dose"]), self.cohort)
@@ -63,7 +63,7 @@ class VolumeStudy(HospitalStudy):
         return self.store.get(case)
 
     def without(self, config: TrainingConfig, parts: Collection[str]) -> TrainingConfig:
-        """Rows without a graph are distilled by logits alone, those without the dose teacher by the other one."""
+        """Rows without a graph are distilled by logits alone, those without the dose teacher from the other branch."""
         distillation = config.distillation
         if "dose" in parts:
             distillation = replace(distillation, teacher="structure_function")
@@ -74,7 +74,7 @@ class VolumeStudy(HospitalStudy):
     # -- folds
 
     def base(self, fold: int) -> FoldRun:
-        """The fold with the study's own settings: its teachers serve all methods and seeds."""
+        """Return the fold with the study's own settings; its teachers are shared by all methods and seeds."""
         if fold not in self._bases:
             folder = self.output / "work" / f"teachers-{self.training.hash()[:16]}"
             self._bases[fold] = self._fold(self.training, fold, folder, None)
@@ -88,16 +88,16 @@ class VolumeStudy(HospitalStudy):
         )  # fmt: skip
 
     def teacher(self, fold: int) -> Teacher:
-        """Trained once, frozen; read again in a later session."""
+        """Return the teacher, trained once and frozen; a later process loads it."""
         if fold not in self._teachers:
             self._teachers[fold] = self.base(fold).teacher()
         return self._teachers[fold]
 
     def student(self, config: TrainingConfig, fold: int, key: str) -> tuple[Student, FoldRun]:
-        """Train one student of a fold with the shared teachers, in the folder `work/<key>`; returns it and its fold."""
+        """Train a student of a fold with the shared teachers, in the folder `work/<key>`; returns it and its fold."""
         run = self._fold(config, fold, self.output / "work" / key, self.base(fold))
         needs = make_distiller(config.method, config.distillation, 1, 1).needs_teacher
-        # the plain student shares the teachers' CBAM3D as well: rows differ in the method alone
+        # the plain student shares the teachers' CBAM3D as well, so that rows differ only in the method
         return run.student(self.teacher(fold) if needs or config.student.cbam else None), run
 
     # -- runs
@@ -114,7 +114,7 @@ class VolumeStudy(HospitalStudy):
         return {**names_of(data.cases), **answers_of, "weights": np.array(weights_hash(teacher))}
 
     def student_run(self, config: TrainingConfig, fold: int) -> dict[str, np.ndarray]:
-        """See `HospitalStudy`; the weights are kept."""
+        """See `HospitalStudy`; the weights are stored."""
         student, run = self.student(config, fold, config.hash()[:16])
         inner = {f"inner_{k}": v for k, v in answers(student, run.data["validation"]).items() if k.startswith("p_")}
         test = run.data["test"]
@@ -123,7 +123,7 @@ class VolumeStudy(HospitalStudy):
         return {**names_of(test.cases), **answers(student, test), **inner, "inner_grade": grades}
 
     def weights(self, config: TrainingConfig, fold: int) -> Path:
-        """Where a student is kept."""
+        """Return the path of a student's weights."""
         return self.output / "work" / config.hash()[:16] / f"fold{fold}" / "student.pt"
 
     def outside_run(self, config: TrainingConfig, fold: int, cases: Sequence[CohortCase]) -> dict[str, np.ndarray]:
@@ -133,7 +133,7 @@ class VolumeStudy(HospitalStudy):
         student = Student(config.student)
         student.load_state_dict(torch.load(path, weights_only=True))
         key = (" ".join(case.fingerprint for case in cases), fold)
-        if key not in self._outside:  # opened with the window of the fold
+        if key not in self._outside:  # opened with the fold's window
             maker = self.base(fold).data["test"].maker
             self._outside[key] = FoldData(cases, self.store, maker, room_voxels=0)
         found = answers(student.to(self.device).eval(), self._outside[key], (("ct",),))
