@@ -1,8 +1,8 @@
-"""How much sooner a list is graded by two processes than by one: a full-size phantom by many names, files and all.
+"""Speed-up of a batch with two processes over one: a full-size phantom under many names, including reading the files.
 
     python Testing/benchmarks/batch.py --cases 30
 
-The command is that of a user, with the shipped student, its start included; by the clock, so run it alone.
+The command is run as by a user, with the shipped student and including its start. Wall time, so run it alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ GOAL = 1.6
 
 
 def main() -> None:
-    """Grade the list in turn, and print the medians and their ratio."""
+    """Grade the list alternately with one and two processes, and print the medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=30)
     options = parser.parse_args()
@@ -44,7 +44,7 @@ def main() -> None:
         rows = "".join(f"case {n},{images},files/{SEGMENTATION}\n" for n in range(options.cases))
         heading = ",".join(["case", *(m.value for m in Modality), "segmentation"])
         (root / "list.csv").write_text(f"{heading}\n{rows}", encoding="utf-8")
-        graded(root, "warm", 1)  # compiles what is imported, and reads the files into the system's cache
+        graded(root, "warm", 1)  # compiles imports and fills the system's file cache
         found = {jobs: [] for jobs in (1, 2)}
         for number in range(ROUNDS):
             for jobs in found:
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def graded(root: Path, name: str, jobs: int) -> float:
-    """Seconds that the command takes with so many processes."""
+    """Return the seconds of the command with this number of processes."""
     output = root / f"out-{name}"
     command = [sys.executable, "-m", "REACTKDLib", "batch", "--worklist", str(root / "list.csv")]
     started = time.perf_counter()

@@ -1,7 +1,7 @@
-"""How long a reader waits: click to grade, a new grade after a mask edit, the first click of a new process, memory.
+"""Waiting times of a reader: click to grade, new grade after a mask edit, first click of a new process; and memory.
 
-A full-size phantom (512 x 512 CT, two PETs), the shipped student, the CPU. Run alone on a quiet machine: `make bench`.
-On a busy one read the processor seconds, with OMP_NUM_THREADS=1 so that no thread waits for another.
+A full-size phantom (512 x 512 CT, two PETs), the shipped student, the CPU. Run alone on an idle machine: `make bench`.
+On a busy one use the processor time, with OMP_NUM_THREADS=1 so that no thread waits for another.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ print(time.perf_counter() - started, time.process_time() - spent)
 
 
 def timed(work) -> tuple[float, float]:
-    """Seconds by the clock, and of the processor."""
+    """Return wall seconds and processor seconds."""
     started = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - started[0], time.process_time() - started[1]
 
 
 def said(times: list[tuple[float, float]]) -> str:
-    """Medians of both, in ms."""
+    """Return the medians of both as text, in ms."""
     clock, processor = (1000 * statistics.median(each) for each in zip(*times, strict=True))
     return f"{clock:5.0f} ms by the clock, {processor:5.0f} ms of the processor"
 
 
 def first_click() -> tuple[float, float]:
-    """From the click to the grade in a process that holds the images but has not loaded torch yet; as `timed`."""
+    """Time from the click to the grade in a process that holds the images but has not loaded torch yet; as `timed`."""
     answer = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=True)
     clock, processor = map(float, answer.stdout.split())
     return clock, processor
@@ -70,7 +70,7 @@ def main() -> None:
     before = psutil.Process().memory_info().rss
     alone = replace(case, volumes={Modality.CT: case.volumes[Modality.CT]})
     clicks, clicks_alone = [], []
-    for _ in range(ROUNDS):  # in turn, so that other work on the computer slows both
+    for _ in range(ROUNDS):  # alternately, so that other load affects both
         clicks.append(timed(lambda: grader.open(case).grade()))
         clicks_alone.append(timed(lambda: grader.open(alone).grade()))
     grown = psutil.Process().memory_info().rss - before
@@ -86,7 +86,7 @@ def main() -> None:
     print(f"click to grade, CT and two PETs   {said(clicks)} (median of {ROUNDS}; goal 500)")
     print(f"click to grade, a case of CT alone{said(clicks_alone)} (goal 250)")
     print(f"new grade after a mask edit       {said(edits)} (goal 150)")
-    first_click()  # compiles what it imports, as a user's first start does
+    first_click()  # compiles imports, as a user's first start does
     firsts = [first_click() for _ in range(PROCESSES)]
     print(f"first click in a new process      {said(firsts)} (median of {PROCESSES}; goal 1200)")
     print(f"memory grown by {2 * ROUNDS} gradings        {grown / 2**20:.0f} MiB")

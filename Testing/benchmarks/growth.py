@@ -1,7 +1,7 @@
-"""Processor time as work grows: lesions, slices, cases. Printed, and drawn to a file with `--draw`.
+"""Growth of the processor time with lesions, slices and cases; printed, and drawn to a file with `--draw`.
 
-The full-size phantom (512 x 512 CT, two PETs) and the shipped student, one thread of the CPU, so that the time does not
-depend on what else the machine does. Every number is the least of a few rounds. Peak memory is read as Linux gives it.
+The full-size phantom (512 x 512 CT, two PETs) and the shipped student, on one CPU thread, so that the time does not
+depend on other load. All numbers are the minimum of a few rounds. Peak memory as reported by Linux.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Rows = list[tuple[int, ...]]
 
 
 def cost_of(work: Callable[[], object], rounds: int = 3) -> float:
-    """The least seconds of processor time of a few rounds."""
+    """Return the minimum processor seconds of a few rounds."""
     spent = []
     for _ in range(rounds):
         started = time.process_time()
@@ -38,7 +38,7 @@ def cost_of(work: Callable[[], object], rounds: int = 3) -> float:
 
 
 def with_lesions(case, count: int):
-    """The case with `count` balls of 5 mm inside the liver in place of its lesions, far enough apart to be separate."""
+    """Return the case with its lesions replaced by `count` separate balls of 5 mm in the liver."""
     from scipy.ndimage import distance_transform_edt
 
     spacing = case.reference.spacing[::-1]
@@ -53,7 +53,7 @@ def with_lesions(case, count: int):
 
 
 def balls(case, centers: Sequence[np.ndarray], radius_mm: float) -> np.ndarray:
-    """A mask of balls around these voxels, bool (D, H, W)."""
+    """Return a mask of balls around these voxels, bool (D, H, W)."""
     spacing = case.reference.spacing[::-1]
     reach = np.ceil(radius_mm / spacing).astype(int)
     offsets = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1).reshape(-1, 3)
@@ -80,7 +80,7 @@ def by_lesions(case, grader) -> Rows:
 
 
 def by_slices(case, grader) -> Rows:
-    """(slices, ms of a click to grade) of the same body, in ever thinner slices of its CT."""
+    """(slices, ms from click to grade) for the same body with increasingly thin CT slices."""
     rows = []
     for count in SLICES:
         thin = resliced(case, count)
@@ -91,7 +91,7 @@ def by_slices(case, grader) -> Rows:
 
 
 def resliced(case, count: int):
-    """The case with its CT and masks in `count` slices, the nearest of those that it has."""
+    """Return the case with CT and masks resampled to `count` slices by nearest neighbor."""
     from REACTKDLib.core.modality import Modality
 
     ct = case.reference
@@ -103,7 +103,7 @@ def resliced(case, count: int):
 
 
 def by_cases(counts: Sequence[int]) -> Rows:
-    """(cases, ms a case, MB at most) of `batch` over tiny cases, each run in a process of its own."""
+    """(cases, ms per case, peak MB) of `batch` over tiny cases, each run in its own process."""
     from support.case_files import NAMES, SEGMENTATION, write_case
     from support.small_cases import small_case
 
@@ -140,7 +140,7 @@ def one_batch(worklist: str, output: str) -> None:
 
 
 def draw(lesions: Rows, slices: Rows, cases: Rows, path: Path) -> None:
-    """Three panels: time against lesions, slices and cases."""
+    """Draw three panels: time against lesions, slices and cases."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -165,7 +165,7 @@ def draw(lesions: Rows, slices: Rows, cases: Rows, path: Path) -> None:
 
 
 def torch_on_one_thread() -> None:
-    """NumPy's own products too, where its library can be asked."""
+    """Also limit NumPy's BLAS to one thread, if the library supports it."""
     import torch
 
     torch.set_num_threads(1)

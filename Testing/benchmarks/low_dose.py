@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Low-dose CT against the usual way: project, add noise, reconstruct, with ASTRA (CPU, linear) and with scikit-image.
+"""Low-dose CT against full simulation: project, add noise, reconstruct, with ASTRA (CPU, linear) and scikit-image.
 
     python Testing/benchmarks/low_dose.py [--rounds 8] [--threads 1]
 
-One process. Each round times ours on 32 slices of 512x512 and the others on one slice each, in turn, so that a load on
-the machine meets all of them; the ratio is taken within a round and the median over rounds is reported. Ours does less
-on purpose: it neither projects at full resolution nor reconstructs the anatomy. Status 1 if a target is missed.
+One process. Each round times our simulator on 32 slices of 512x512 and the others on one slice each, alternately, so
+that load affects all of them; the ratio is computed within a round, and the median over rounds is reported. Ours does
+less by design: it neither projects at full resolution nor reconstructs the anatomy. Status 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TARGETS = {"ASTRA CPU linear": 30.0, "scikit-image": 90.0}
 
 
 def load_slices() -> tuple[np.ndarray, str]:
-    """(32, 512, 512) int16 HU: the real abdomen where it is, else a digital one."""
+    """Return (32, 512, 512) int16 HU: the real abdomen if available, else a digital one."""
     import pytest
 
     from support.ct_objects import body
@@ -45,12 +45,12 @@ def load_slices() -> tuple[np.ndarray, str]:
 
 
 def line_attenuation(hu: np.ndarray) -> np.ndarray:
-    """Attenuation per pixel of one slice."""
+    """Return the attenuation per pixel of one slice."""
     return np.clip(MU_WATER * SPACING_MM * (1 + hu.astype(np.float32) / 1000), 0, None)
 
 
 def low_dose_counts(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Poisson counts at the dose, back as line integrals."""
+    """Return Poisson counts at the dose, converted back to line integrals."""
     return -np.log(np.maximum(rng.poisson(DOSE * I0 * np.exp(-p)), 1.0) / (DOSE * I0))
 
 
@@ -86,7 +86,7 @@ def with_scikit_image() -> Callable[[np.ndarray], np.ndarray]:
 
     theta, rng = np.arange(VIEWS) * 180.0 / VIEWS, np.random.default_rng(0)
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE // 2
-    disc = x**2 + y**2 <= (SIZE // 2) ** 2  # less work than the square, and all that a scanner shows
+    disc = x**2 + y**2 <= (SIZE // 2) ** 2  # less work than the square, and the part that a scanner shows
 
     def simulate(hu: np.ndarray) -> np.ndarray:
         p = radon(line_attenuation(hu) * disc, theta=theta, circle=True)
@@ -97,14 +97,14 @@ def with_scikit_image() -> Callable[[np.ndarray], np.ndarray]:
 
 
 def clock(task: Callable[[], object]) -> float:
-    """Seconds of one call."""
+    """Return the seconds of one call."""
     start = time.perf_counter()
     task()
     return time.perf_counter() - start
 
 
 def megabytes() -> tuple[float, float]:
-    """Resident memory now and at its peak, MB (Linux)."""
+    """Return resident memory, current and peak, in MB (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 

@@ -1,11 +1,11 @@
-"""What each case of a long batch costs, from the first to the ten-thousandth: time, memory of all processes, the table.
+"""Cost of each case of a long batch, from the first to the ten-thousandth: time, memory of all processes, result table.
 
     python Testing/benchmarks/many_cases.py --cases 10000 --jobs 2 --work many --figure many_cases.png
 
-The cases are one tiny phantom by many names, graded by the batch command as a user calls it, model and files included.
-Time is that of the processors (all processes of the batch). Other work on the computer slows a processor down too, so
-a fixed piece of work is timed again and again beside the batch, and a case is also given in such pieces. With --work a
-run that was ended goes on with the same command, and what it has measured is kept.
+The cases are one tiny phantom under many names, graded by the batch command as by a user, including model and files.
+Time is processor time (of all processes of the batch). Other load also slows a processor down, so a fixed piece of work
+is timed repeatedly beside the batch, and the cost of a case is also given in units of it. With --work, the same command
+resumes an interrupted run, including its measurements.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def prepare(root: Path, cases: int, jobs: int) -> list[str]:
 
 
 def watch(process: subprocess.Popen, root: Path, cases: int, most_s: float) -> None:
-    """Append a look every two seconds, with what the batch has cost since the one before, for `most_s` at most.
+    """Record the cost of the batch every two seconds, for `most_s` at most.
 
     run: the process. done: cases, of which those before `kept` were done by an earlier run. cpu, wall: seconds of this
     run. mb: memory of all processes. piece: processor seconds of `fixed_work`.
@@ -95,7 +95,7 @@ def watch(process: subprocess.Popen, root: Path, cases: int, most_s: float) -> N
             memory = 0
             for one in family(seen):
                 try:
-                    spent[one.pid] = sum(one.cpu_times()[:2])  # of one that has ended the last look stays
+                    spent[one.pid] = sum(one.cpu_times()[:2])  # for an ended process, the last value is kept
                     memory += one.memory_info().rss
                 except psutil.NoSuchProcess:
                     continue
@@ -108,7 +108,7 @@ def watch(process: subprocess.Popen, root: Path, cases: int, most_s: float) -> N
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
-    """The process and all that it started."""
+    """Return the process and all its descendants."""
     try:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -116,14 +116,14 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def newest(output: Path, done: int, cases: int) -> int:
-    """How many cases are done: their folders appear in about the order of the list."""
+    """Return the number of finished cases; their folders appear in approximately the order of the list."""
     while done < cases and (output / f"case {int(done):05}" / "report.json").exists():
         done += 1
     return int(done)
 
 
 def fixed_work() -> float:
-    """Processor seconds of some sorting, unpacking and arithmetic, about those of a small part of a case."""
+    """Return the processor seconds of some sorting, unpacking and arithmetic, similar to a small part of a case."""
     start = time.process_time()
     for _ in range(3):
         np.sort(_NUMBERS)
@@ -133,9 +133,9 @@ def fixed_work() -> float:
 
 
 def steps(looks: list[dict]) -> Iterator[tuple[float, float, float, float]]:
-    """(cases done, new cases, their processor seconds, seconds of a piece then) between looks of one run.
+    """(cases done, new cases, their processor seconds, seconds of a piece) between two records of a run.
 
-    Left out is what a run does before its first new case: it loads the model, and compares what is there.
+    Excludes the time before the first new case, in which the model is loaded and existing results are checked.
     """
     for a, b in zip(looks, looks[1:]):
         if a["run"] == b["run"] and a["done"] > a["kept"] and b["done"] > a["done"]:
@@ -162,7 +162,7 @@ def by_parts(looks: list[dict]) -> list[dict[str, float]]:
 
 
 def numbers(looks: list[dict], rows: int, jobs: int) -> dict[str, object]:
-    """What is printed: rows of the table, wall seconds of all runs, and each tenth of the cases."""
+    """Return the numbers to print: rows of the table, wall seconds of all runs, and each tenth of the cases."""
     ends = {look["run"]: look["wall"] for look in looks}
     return {
         "rows": rows,
@@ -175,7 +175,7 @@ def numbers(looks: list[dict], rows: int, jobs: int) -> dict[str, object]:
 
 
 def draw(looks: list[dict], path: Path) -> None:
-    """Cost of a case, and memory, over the cases done."""
+    """Draw the cost of a case, and memory, over the cases done."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,9 +1,9 @@
-"""How long a phantom takes: seconds of one core for a full-size patient, and for the region of the liver alone.
+"""Time to generate a phantom: seconds on one core for a full-size patient, and for the liver region only.
 
     python Testing/benchmarks/phantom.py            # REACTKD on the path, OMP_NUM_THREADS=1
 
-A patient is drawn and scanned on CT and both PETs; the region is what training reads, 26 mm around the liver. The least
-of some repeats counts, of process time, so that other work on the machine matters less.
+A patient is generated and scanned with CT and both PETs; the region is what training uses, the liver and 26 mm around
+it. The minimum process time of several repeats is used, to reduce the influence of other load.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SEEDS = (11, 12, 13)
 
 
 def seconds(biology: str, around_mm: float | None, cohort: str, repeats: int = 3) -> float:
-    """Mean over patients of the least process time."""
+    """Return the mean over patients of the minimum process time."""
     total = 0.0
     for seed in SEEDS:
         least = []

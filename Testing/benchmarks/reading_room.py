@@ -1,8 +1,8 @@
-"""How the reading room feels: the longest silence of the window, and the wait from a pen stroke to the new grade.
+"""Responsiveness while reading: the longest blocking call in the window, and the wait from an edit to the new grade.
 
-A full-size phantom (512 x 512 CT, two PETs) as nodes of a scene, the shipped student on the CPU. Run it alone. On a
-busy computer read the processor time of an edit, of the window and its worker together: about what a reader waits when
-nothing else runs, since the two work in turn.
+A full-size phantom (512 x 512 CT, two PETs) as scene nodes, the shipped student on the CPU. Run it alone. On a busy
+computer use the processor time of an edit, of window and worker together; it approximates the wait on an idle computer,
+since the two work alternately.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TICK_S = 0.005
 
 
 class Watch:
-    """Polls a controller as the panel's timer does; keeps the longest call and when numbers and colors came."""
+    """Polls a controller as the panel's timer does; records the longest call and the times of numbers and colors."""
 
     def __init__(self, controller: object) -> None:
         self.controller = controller
@@ -37,12 +37,12 @@ class Watch:
 
     @property
     def processor(self) -> float:
-        """Processor seconds of this process and of its workers so far."""
+        """Return the processor seconds of this process and of its workers so far."""
         own = psutil.Process()
         return sum(sum(process.cpu_times()[:2]) for process in (own, *own.children(recursive=True)))
 
     def run(self, begin: Callable[[], None]) -> tuple[float, float, float]:
-        """Return the seconds until the numbers were told, the regions colored, and the voxel map shown."""
+        """Return the seconds until the numbers arrive, the regions are colored, and the voxel map is shown."""
         started = time.perf_counter()
         begin()
         stamp = self._colors_stamp()
@@ -58,7 +58,7 @@ class Watch:
         return self.numbers_at - started, self.colors_at - started, time.perf_counter() - started
 
     def _colors_stamp(self) -> int:
-        """Another number once the regions or their colors have changed."""
+        """Return a number that changes when the regions or their colors change."""
         node = self.controller.parameter_node
         regions = node and node.GetNodeReference("Regions")
         return regions.GetSegmentation().GetMTime() if regions else 0
@@ -79,7 +79,7 @@ def main() -> None:
     case = acquire(draw_patient(65, "poor"), "full").case
     nodes = nodes_from_case(scene, case)
     first = {}
-    for warm in (False, False, True):  # the first of all compiles what is imported, as a user's first start does
+    for warm in (False, False, True):  # the first run compiles imports, as a user's first start does
         controller = GradingController(scene, model=Model(None, "cpu"))
         watch = Watch(controller)
         if warm:  # as the panel does when it is opened

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A training step of our student against one of the published recipe, written anew.
+"""Time of a training step of our student, compared with a reimplementation of the published recipe.
 
     python Testing/benchmarks/train_step.py [--rounds 6] [--threads 1]
 
@@ -7,9 +7,9 @@ Both train on the same 8 cases of 32 x 96 x 96 voxels with CT and two PETs. Ours
 focal loss, temperature KL and region graphs with Gromov-Wasserstein, teacher targets from the cache. The published
 recipe (Kinetics-JOJO/REACT-KD, 74f5260): a full SegResNet for CT and one for PET (8 filters, 24 output channels, at
 full resolution), a linear head on their flattened, pooled output, and the teacher (SwinUNETR's encoder, feature size
-48) run again for every batch. One process; the two are timed in turn in each round, in CPU time; the median over rounds
-of the ratio is reported, and each recipe's peak memory above the idle process, measured in a process of its own. Status
-1 if a target is missed (4 times; 2 GB for ours).
+48) run again for every batch. One process; the two alternate in each round and are timed in CPU time. Reported are the
+median ratio over rounds, and the peak memory of each recipe above the idle process, measured in a separate process.
+Status 1 if a target is missed (4 times as fast; 2 GB for ours).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def views() -> list:
 
 
 def ours() -> Step:
-    """One step of stage 2 as `StudentStage` runs it."""
+    """Return one step of stage 2 as run by `StudentStage`."""
     from REACTKDLib.core.student.config import StudentConfig
     from REACTKDLib.core.student.network import Student
     from REACTKDTrainLib.distillation.config import DistillationConfig
@@ -164,13 +164,13 @@ RECIPES = {"ours": ours, "published": published}
 
 
 def peak_of(name: str) -> int:
-    """Peak memory of two steps above the process with its imports, in bytes; asked of a process of its own."""
+    """Peak memory of two steps above the process with its imports, in bytes; measured in a separate process."""
     told = subprocess.run([sys.executable, __file__, "--peak", name], capture_output=True, text=True, check=True)
     return int(told.stdout)
 
 
 def tell_peak(name: str) -> None:
-    """Print the peak of one recipe: resident memory, sampled."""
+    """Print the peak resident memory of one recipe, by sampling."""
     import psutil
 
     import REACTKDTrainLib.training.stages  # noqa: F401
@@ -195,7 +195,7 @@ def tell_peak(name: str) -> None:
 
 
 def cpu_seconds(step: Step) -> float:
-    """CPU time of one step."""
+    """Return the CPU time of one step."""
     started = time.process_time()
     step()
     return time.process_time() - started

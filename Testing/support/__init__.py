@@ -1,1 +1,1 @@
-"""Small made-up cases and models that several test files share."""
+"""Helpers shared by several test files: small synthetic cases, models and files."""

@@ -1,4 +1,4 @@
-"""A case written to files, and its good parts made bad one at a time."""
+"""Writes a case to files, and makes single files invalid."""
 
 from __future__ import annotations
 

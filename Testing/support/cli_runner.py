@@ -1,4 +1,4 @@
-"""Runs a scripted command line module as Slicer does: arguments from its XML, progress from its output."""
+"""Runs a scripted command line module as Slicer does: arguments by its XML, progress from its output."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TAG = re.compile(r"<filter-(start|end|progress|comment|name|time)>(.*?)(?:</filt
 
 
 class UnknownParameter(KeyError):
-    """Slicer drops a misspelled parameter without a word; here it fails."""
+    """Slicer silently ignores a misspelled parameter; here it raises."""
 
 
 def arguments_of(xml: Path, parameters: Mapping[str, object]) -> list[str]:
-    """The command line: flags in the order of the XML; empty strings are left out, booleans are bare flags."""
+    """Return the command line: flags in the order of the XML; empty strings are omitted, booleans are bare flags."""
     elements = [e for e in ElementTree.parse(xml).getroot().iterfind("parameters/*") if e.find("name") is not None]
     known = {e.findtext("name"): e for e in elements if e.findtext("channel") != "output"}
     for name in parameters:
@@ -40,7 +40,7 @@ def arguments_of(xml: Path, parameters: Mapping[str, object]) -> list[str]:
 
 @dataclass
 class CliRun:
-    """One run. progress: (seconds since the start, fraction); comments: texts shown; status as Slicer would say."""
+    """One run. progress: (seconds since the start, fraction); comments: texts shown; status: as Slicer reports it."""
 
     process: subprocess.Popen
     returns: Path
@@ -63,14 +63,14 @@ class CliRun:
                 self.comments.append(tag[2])
 
     def wait(self, timeout: float = 600) -> CliRun:
-        """Until the process has ended."""
+        """Wait until the process has ended."""
         self.process.wait(timeout)
         self._reader.join()
         self._errors.join()
         return self
 
     def cancel(self) -> float:
-        """Kill it as Slicer does, hard; returns the seconds until it was gone."""
+        """Kill the process as Slicer does; returns the seconds until it has ended."""
         started = time.monotonic()
         self.canceled = True
         self.process.kill()
@@ -78,15 +78,15 @@ class CliRun:
         return time.monotonic() - started
 
     def wait_for(self, fraction: float, timeout: float = 300) -> None:
-        """Until progress has passed `fraction`."""
+        """Wait until progress has passed `fraction`."""
         self._wait_until(lambda: self.progress and self.progress[-1][1] >= fraction, f"not at {fraction}", timeout)
 
     def wait_for_stage(self, name: str, timeout: float = 300) -> None:
-        """Until a comment says `name`."""
+        """Wait until a comment contains `name`."""
         self._wait_until(lambda: any(name in comment for comment in self.comments), f"no stage {name!r}", timeout)
 
     def wait_for_file(self, path: Path, timeout: float = 300) -> None:
-        """Until a file is there."""
+        """Wait until a file exists."""
         self._wait_until(path.exists, f"no {path.name}", timeout)
 
     def _wait_until(self, true: Callable[[], object], otherwise: str, timeout: float) -> None:
@@ -105,7 +105,7 @@ class CliRun:
 
     @property
     def results(self) -> dict[str, str]:
-        """Return parameters, read only after success."""
+        """Return the output parameters, which are read only after success."""
         if self.status != "Completed":
             return {}
         lines = self.returns.read_text(encoding="utf-8").splitlines()
@@ -117,7 +117,8 @@ def start(script: Path, parameters: Mapping[str, object], folder: Path, **enviro
     returns = Path(folder) / "returned.params"
     command = [sys.executable, str(script), "--returnparameterfile", str(returns)]
     command += arguments_of(script.with_suffix(".xml"), parameters)
-    # the process sees what an application would pass on, not this test's own path; and it has to flush by itself
+    # the process gets the environment that an application would pass on, not the test's path; and it must flush by
+    # itself
     hidden = ("PYTHONPATH", "PYTHONUNBUFFERED")
     clean = {k: v for k, v in os.environ.items() if k not in hidden} | {"OMP_NUM_THREADS": "1"} | environment
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A small abdomen for tests of cohorts: a liver on the right, below the lungs, before the spine; and its files."""
+"""A small synthetic abdomen for tests of cohorts, the liver on the right, below the lungs, in front of the spine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
 
 SHAPE, SPACING = (44, 40, 44), (6.0, 6.0, 5.0)
-D, H, W = np.indices(SHAPE)  # from below; from the front; from the patient's right
+D, H, W = np.indices(SHAPE)  # increasing from below; from the front; from the patient's right
 LIVER = ((D - 16) / 10) ** 2 + ((H - 19) / 11) ** 2 + ((W - 15) / 9) ** 2 < 1
 MASS = ((D - 15) ** 2 + (H - 17) ** 2 + (W - 13) ** 2 < 16) | ((D - 20) ** 2 + (H - 22) ** 2 + (W - 17) ** 2 < 5)
 
@@ -29,19 +29,19 @@ def abdomen(seed: int = 0) -> np.ndarray:
 
 
 def place(x: float = 130.0) -> np.ndarray:
-    """IJK to RAS of `abdomen`."""
+    """Return the IJK-to-RAS matrix of `abdomen`."""
     matrix = np.diag([-SPACING[0], -SPACING[1], SPACING[2], 1.0])
     matrix[:3, 3] = x, 120, -80
     return matrix
 
 
 def labels() -> np.ndarray:
-    """0 background, 1 liver, 2 tumor, as LiTS has them."""
+    """Return 0 background, 1 liver, 2 tumor, as in LiTS."""
     return LIVER.astype(np.uint8) + (LIVER & MASS)
 
 
 def turned(array: np.ndarray, matrix: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The same picture with some array axes reversed, and the matrix that says so."""
+    """Return the same image with some array axes reversed, and the corresponding matrix."""
     matrix = matrix.copy()
     for axis in axes:
         column = 2 - axis
@@ -51,6 +51,6 @@ def turned(array: np.ndarray, matrix: np.ndarray, axes: tuple[int, ...]) -> tupl
 
 
 def write(array: np.ndarray, matrix: np.ndarray, path: Path) -> Path:
-    """Write an image, folders and all."""
+    """Write an image, creating its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_volume(Volume(array, matrix), path)

@@ -1,4 +1,4 @@
-"""Python's compiled files, as they are on a user's computer after his first start."""
+"""Python's compiled files, as they exist on a user's computer after the first start."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def keep_compiled_files() -> None:
-    """Let the processes that this one starts keep them, in `build/bytecode` where the environment wants none beside
-    the sources, as images for containers often do: each would compile PyTorch anew, twice the time of its import.
+    """Let child processes store compiled files, in `build/bytecode` if the environment forbids them beside the sources,
+    as many container images do. Otherwise each process would compile PyTorch again, twice the time of its import.
     """
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "bytecode"))

@@ -11,7 +11,7 @@ SUPERSAMPLING = 4
 
 
 def coordinates(size: int, spacing_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """x (1, N) and y (N, 1) of the pixel centers in mm, from the middle of the slice."""
+    """Return x (1, N) and y (N, 1) of the pixel centers in mm, from the center of the slice."""
     axis = (np.arange(size) - (size - 1) / 2) * spacing_mm
     return axis[None, :], axis[:, None]
 
@@ -26,7 +26,7 @@ def coverage(size: int, spacing_mm: float, center: Sequence[float], half_axes: S
 
 @lru_cache(maxsize=8)
 def water_cylinder(size: int, spacing_mm: float, slices: int = 1, diameter_mm: float = 300.0) -> np.ndarray:
-    """(D, N, N) float32 HU: water in air. Shared between tests: read only."""
+    """(D, N, N) float32 HU: water in air. Shared between tests, so read only."""
     radius = diameter_mm / 2
     plane = -1000.0 + 1000.0 * coverage(size, spacing_mm, (0, 0), (radius, radius))
     volume = np.repeat(plane[None].astype(np.float32), slices, axis=0)

@@ -1,4 +1,4 @@
-"""A Dask scheduler with two workers on this computer, each a process of its own, as a cluster would run them."""
+"""A Dask scheduler with two worker processes on this computer, as on a cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @contextmanager
 def dask_cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
-    """The address of the scheduler, and the processes of the workers; all end behind it."""
+    """Yield the address of the scheduler and the processes of the workers; all end with the context."""
     paths = os.pathsep.join(path for path in sys.path if path)
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     own = {"env": environment, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -36,12 +36,12 @@ def dask_cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
 
 
 def dask_command(name: str) -> list[str]:
-    """The command 'dask scheduler' or 'dask worker' of this Python."""
+    """Return the command 'dask scheduler' or 'dask worker' of this Python."""
     return [sys.executable, "-c", f"from distributed.cli.dask_{name} import main; main()"]
 
 
 def wait_for(there: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until it is so."""
+    """Wait until `there` returns True."""
     end = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < end

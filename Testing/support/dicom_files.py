@@ -1,6 +1,6 @@
-"""DICOM files made by the tests: series of CT and PET with any fault one wants, and segmentations of them.
+"""DICOM files for tests: series of CT and PET with selectable faults, and segmentations of them.
 
-Written with pydicom and highdicom by hand, not with the project's own writer, so that one mistake cannot hide another.
+Written directly with pydicom and highdicom, not with the project's writer, so that one mistake cannot hide another.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Edit = Callable[[Dataset, int], Any]
 
 
 def uid_of(*words: object) -> str:
-    """The same UID for the same words."""
+    """Return a UID that is a function of the words."""
     return generate_uid(entropy_srcs=[str(w) for w in words])
 
 
 def tissue(count: int, seed: int = 0) -> np.ndarray:
-    """Planes (count, 10, 12) of air and soft tissue in HU."""
+    """Return planes (count, 10, 12) of air and soft tissue in HU."""
     values = np.random.default_rng(seed).normal(40, 25, (count, 10, 12))
     values[:, :3] = -1000
     return np.rint(values).astype(np.int16)
@@ -55,8 +55,8 @@ def write_series(
 ) -> list[Path]:
     """Write one file for each plane of `stored` (D, H, W) int16; plane k lies k steps along the normal from `origin`.
 
-    slope: one, or one for each plane. edit(dataset, k): changes a slice before it is written; False leaves it out.
-    order: in which the files are numbered. Returns the paths in file order.
+    slope: one, or one for each plane. edit(dataset, k): changes a slice before it is written; False skips it. order: in
+    which the files are numbered. Returns the paths in file order.
     """
     folder.mkdir(parents=True, exist_ok=True)
     normal = np.cross(axes[:3], axes[3:])
@@ -110,7 +110,7 @@ def pet_tags(
     drug_text: str = "",
     **tags: Any,
 ) -> dict[str, Any]:
-    """Tags of a PET in Bq/ml, 70 kg, 350 MBq injected an hour before the scan at 10:00; `tags` overrule them."""
+    """Tags of a PET in Bq/ml, 70 kg, 350 MBq injected an hour before the scan at 10:00; `tags` override them."""
     info = Dataset()
     info.RadionuclideTotalDose = 350e6
     info.RadiopharmaceuticalStartTime = "090000"
@@ -135,7 +135,7 @@ def pet_tags(
 
 
 def coded(value: str, scheme: str, meaning: str) -> Dataset:
-    """A code item."""
+    """Return a code item."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
@@ -160,10 +160,10 @@ def write_seg(
     flipped: bool = False,
     edit: Callable[[Dataset], Any] | None = None,
 ) -> Path:
-    """Write a SEG of named masks, each (D, H, W) bool in the order of `series` (ascending). Empty planes are left out.
+    """Write a SEG of named masks, each (D, H, W) bool in the order of `series` (ascending). Empty planes are omitted.
 
-    masks: a name may end with " #1" and so on, which leaves its code as it is.
-    flipped: store rows and columns the other way round, the orientation saying so, as in HCC_003.
+    masks: a name may end with " #1" and so on, which does not change its code.
+    flipped: store rows and columns in reverse, with the matching orientation, as in HCC_003.
     """
     sources = [pydicom.dcmread(p) for p in series]
     descriptions = [

@@ -1,6 +1,6 @@
-"""What is kept of a drawn phantom to know it again: a hash of all bits, and marks that rounding does not move.
+"""Fingerprints of a generated phantom: a hash of all bits, and sums that rounding does not change.
 
-python -m support.drawn_phantoms stored.json    # prints a JSON list: the hash of each phantom that the file names
+python -m support.drawn_phantoms stored.json    # prints a JSON list: the hash of each phantom in the file
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _MARKS = 3
 
 
 def drawn(stored: dict) -> PhantomCase:
-    """The phantom that an entry of the file names."""
+    """Return the phantom that an entry of the file describes."""
     patient = draw_patient(stored["seed"], stored["grade"], stored["cohort"], biology=stored["biology"])
     return acquire(patient, stored["size"], around_liver_mm=stored["around_liver_mm"])
 
 
 def digest(phantom: PhantomCase) -> str:
-    """A hash of every voxel, every geometry and the truth."""
+    """Return a hash of every voxel, every geometry and the ground truth."""
     found = hashlib.sha256()
     for modality, volume in phantom.case.volumes.items():
         found.update(f"{modality.value}{volume.array.dtype}".encode() + volume.array.tobytes())
@@ -38,7 +38,7 @@ def digest(phantom: PhantomCase) -> str:
 
 
 def _numbers(value) -> Iterator[float]:
-    """All numbers of nested lists and dictionaries, by the order of the keys."""
+    """Yield all numbers of nested lists and dictionaries, in the order of the keys."""
     if isinstance(value, dict):
         for key in sorted(value):
             yield from _numbers(value[key])
@@ -50,7 +50,7 @@ def _numbers(value) -> Iterator[float]:
 
 
 def _sums(values) -> list[float]:
-    """Sums of all values with random signs, over the root of their count: a value's own size if all were drawn anew."""
+    """Sums of all values with random signs, divided by the root of their count: as large as one value if all change."""
     values = np.asarray(values, dtype=np.float64).ravel()
     signs = np.random.default_rng(7)
     return [
@@ -60,8 +60,8 @@ def _sums(values) -> list[float]:
 
 
 def marks(phantom: PhantomCase) -> dict[str, list[float]]:
-    """Some sums for each image, mask, geometry and the truth. Another draw of the noise moves those of an image by the
-    noise itself; a voxel in 10,000 that rounds to another HU moves them by 0.01.
+    """Sums for each image, mask, geometry and the ground truth. Another draw of the noise changes those of an image by
+    the noise itself; one voxel in 10,000 that rounds to another HU changes them by 0.01.
     """
     case = phantom.case
     parts = {modality.value: volume.array for modality, volume in case.volumes.items()}

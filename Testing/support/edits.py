@@ -1,4 +1,4 @@
-"""Mask edits as the Segment Editor makes them: a changed label map of one segment, by Slicer's own function."""
+"""Mask edits as in the Segment Editor: a changed label map of one segment, through Slicer's own function."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import vtk
 
 
 def ball(reference: Any, center_ras: Sequence[float], radius_mm: float) -> np.ndarray:
-    """A ball on the grid of a volume node, bool (D, H, W)."""
+    """Return a ball on the grid of a volume node, bool (D, H, W)."""
     shape = slicer.util.arrayFromVolume(reference).shape
     matrix = vtk.vtkMatrix4x4()
     reference.GetIJKToRASMatrix(matrix)
@@ -22,22 +22,22 @@ def ball(reference: Any, center_ras: Sequence[float], radius_mm: float) -> np.nd
 
 
 def segment_id_of(segmentation: Any, name: str) -> str:
-    """The ID of the segment of this name."""
+    """Return the ID of the segment with this name."""
     return segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
 
 
 def mask_of(segmentation: Any, name: str, reference: Any) -> np.ndarray:
-    """The segment on the grid of a volume node, bool (D, H, W)."""
+    """Return the segment on the grid of a volume node, bool (D, H, W)."""
     return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id_of(segmentation, name), reference) > 0
 
 
 def paint(segmentation: Any, name: str, where: np.ndarray, reference: Any) -> None:
-    """Add voxels to a segment; other segments keep theirs."""
+    """Add voxels to a segment; other segments are unchanged."""
     _put(segmentation, name, mask_of(segmentation, name, reference) | where, reference)
 
 
 def erase(segmentation: Any, name: str, where: np.ndarray, reference: Any) -> None:
-    """Take voxels from a segment."""
+    """Remove voxels from a segment."""
     _put(segmentation, name, mask_of(segmentation, name, reference) & ~where, reference)
 
 

@@ -1,4 +1,4 @@
-"""JSON files held against their schemas."""
+"""Validation of JSON files against their schemas."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import jsonschema
 
 @cache
 def validator(schema: Path) -> jsonschema.protocols.Validator:
-    """Return what validates by the schema in this file, by its own draft; the schema itself is checked once.
+    """Return a validator for the schema in this file, by its own draft; the schema itself is checked once.
 
-    `jsonschema.validate` would check it at every call, which takes 30 ms.
+    `jsonschema.validate` would check it in every call, which takes 30 ms.
     """
     data: dict[str, Any] = json.loads(schema.read_text(encoding="utf-8"))
     kind = jsonschema.validators.validator_for(data)

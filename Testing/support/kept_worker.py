@@ -1,4 +1,4 @@
-"""One grading process for a whole run of tests: it starts once, and every panel that closes leaves it running."""
+"""One grading process for a whole test run: it starts once and keeps running when a panel closes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from REACTKDLib.core.worker.client import WorkerClient
 
 
 class KeptWorker:
-    """A `WorkerClient` that `close` only quiets. options: of the client."""
+    """A `WorkerClient` whose `close` only cancels the pending jobs. options: of the client."""
 
     def __init__(self, **options: Any) -> None:
         self._client = WorkerClient(**options)
@@ -17,7 +17,7 @@ class KeptWorker:
         return getattr(self._client, name)
 
     def close(self) -> None:
-        """Stop what is asked for; the process stays for the next panel."""
+        """Cancel the pending jobs; the process is kept for the next panel."""
         self._client.cancel()
 
     def end(self) -> None:

@@ -1,6 +1,6 @@
 """A second task and its own phantom: a kidney in soft tissue with one mass, which is fat (benign) or not (malignant).
 
-It is here to show that nothing but the task file knows of kidneys; it is no model of a kidney.
+It shows that only the task file is specific to kidneys; it is not a model of a kidney.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ MASS_HU = {"benign": -60.0, "malignant": 60.0}
 
 
 def with_classes(*names: str) -> Task:
-    """The task of the kidney with other classes."""
+    """Return the kidney task with other classes."""
     classes = tuple(TaskClass(name, Code.private("class", name), name.title(), name.title()) for name in names)
     return replace(KIDNEY, name="kidney-kinds", classes=classes)
 
 
 def draw(seed: int, mass_hu: float) -> tuple[Volume, np.ndarray, np.ndarray]:
-    """CT in HU, and the masks of kidney and mass, bool (30, 40, 40), 5 mm voxels."""
+    """Return CT in HU, and the masks of kidney and mass, bool (30, 40, 40), 5 mm voxels."""
     rng = np.random.default_rng(seed)
     k, j, i = np.indices(SHAPE) * 5.0 - np.array([75.0, 100.0, 100.0])[:, None, None, None]
     kidney = (k / 55) ** 2 + (j / 28) ** 2 + (i / 32) ** 2 < 1
@@ -48,7 +48,7 @@ def draw(seed: int, mass_hu: float) -> tuple[Volume, np.ndarray, np.ndarray]:
 
 
 def write_case(folder: Path, seed: int, mass_hu: float, task: Task = KIDNEY) -> dict[str, str]:
-    """Write CT and segmentation into `folder`; return their names by the keys of lists."""
+    """Write CT and segmentation into `folder`; return their file names by the keys of lists."""
     folder.mkdir(parents=True, exist_ok=True)
     ct, kidney, mass = draw(seed, mass_hu)
     write_volume(ct, folder / "CT.nii.gz")
@@ -58,7 +58,7 @@ def write_case(folder: Path, seed: int, mass_hu: float, task: Task = KIDNEY) -> 
 
 
 def write_cohort(folder: Path, cases: int, hu_of: Sequence[float], task: Task = KIDNEY, first: int = 0) -> Path:
-    """Write a datalist with `cases` cases, whose classes take turns. hu_of: HU of the mass of each class."""
+    """Write a datalist with `cases` cases, with alternating classes. hu_of: HU of the mass of each class."""
     entries = []
     for n in range(cases):
         label = n % len(hu_of)

@@ -1,4 +1,4 @@
-"""Processes that are killed, as a power cut or a batch system does it, at a chosen call of the system."""
+"""Processes that are killed at a chosen system call, as by a power failure or a batch system."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PATH = os.pathsep.join(str(ROOT / part) for part in ("REACTKD", "REACTKDTrain", 
 
 
 def killed_at(at: int, work: Callable[[], object]) -> bool:
-    """Run `work` in a copy of this process and kill it, with SIGKILL, at its `at`th call that changes names in folders.
+    """Run `work` in a fork of this process and kill it with SIGKILL at its `at`th call that changes names in folders.
 
-    Returns False when the work ended before that, without a fault.
+    Returns False if the work ended before that, without an error.
     """
     child = os.fork()
     if child == 0:
@@ -52,7 +52,7 @@ def _kill_at_call(at: int) -> None:
 
         return call
 
-    accessor = getattr(pathlib, "_NormalAccessor", None)  # until Python 3.10 pathlib has references of its own
+    accessor = getattr(pathlib, "_NormalAccessor", None)  # until Python 3.10 pathlib holds its own references
     for name in ("rename", "replace", "mkdir", "unlink", "rmdir"):
         call = counted(getattr(os, name))
         setattr(os, name, call)

@@ -1,4 +1,4 @@
-"""A stage that trains in milliseconds: a line through a few points, and a trainer that may be killed at any step."""
+"""A stage that trains in milliseconds: a line fit through a few points; its trainer can be killed at any step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONFIG = StageConfig(epochs=3, batch=4, lr=0.05, weight_decay=0.01)
 
 
 class Line(Stage):
-    """Fits a line with dropout from the samples' seeds; a second branch is used by even samples alone."""
+    """Fits a line with dropout from the samples' seeds; a second branch is used by even samples only."""
 
     name = "line"
 
@@ -48,7 +48,7 @@ class Line(Stage):
 
 
 class Killed(BaseException):
-    """Stands for a process that ends between two steps."""
+    """Simulates a process that ends between two steps."""
 
 
 def trainer(folder: Path, stage: Line | None = None, kill_at: int | None = None, **changes) -> Trainer:

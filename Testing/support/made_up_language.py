@@ -1,6 +1,6 @@
-"""A translation of the extension into a made-up language, by the tools that make Slicer's own: lupdate and lrelease.
+"""A translation of the extension into a made-up language, with the tools that Slicer uses: lupdate and lrelease.
 
-What the tools do not find stays English, so a test sees it.
+Texts that the tools do not find stay English, so a test can detect them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-#: what stays: placeholders, tags and entities of rich text
+#: parts that are not translated: placeholders, tags and entities of rich text
 KEPT = re.compile(r"(\{\w+\}|<[^>]*>|&\w+;)")
-#: a call of `_` with one text, of one or several literals, and not the end of another name
+#: a call of `_` with one text, of one or several literals, where `_` is not the end of another name
 CALL = re.compile(r"(?<!\w)_\((?=\s*[\"'])((?:\s*\"(?:[^\"\\\n]|\\.)*\"|\s*'(?:[^'\\\n]|\\.)*')+\s*,?\s*)\)")
 
 
 def made_up(text: str) -> str:
-    """The text in the made-up language."""
+    """Return the text in the made-up language."""
     parts = enumerate(KEPT.split(text))
     return "".join(part if n % 2 else re.sub("[A-Z]", "Ñ", re.sub("[a-z]", "ñ", part)) for n, part in parts)
 
@@ -47,7 +47,7 @@ def write_translation(folder: Path) -> Path:
 
 
 def _with_contexts(path: Path) -> str:
-    """The source with translate("package.module", "text") for _("text"): Slicer does so before it calls lupdate."""
+    """Return the source with translate("package.module", "text") for _("text"), as Slicer does before lupdate."""
     package = f"{path.parent.name}." if (path.parent / "__init__.py").is_file() else ""
     return CALL.sub(rf'translate("{package}{path.stem}", \1)', path.read_text(encoding="utf-8"))
 

@@ -1,4 +1,4 @@
-"""NIfTI headers that state more than one size or place, made from a file that states one."""
+"""NIfTI headers with contradictory sizes or positions, made from a valid file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def nifti_with(
     pixdim_times: tuple[float, float, float] = (1, 1, 1),
     sform: np.ndarray | None = None,
 ) -> Path:
-    """Write `volume` as .nii with other codes (qform, sform), pixdim multiplied, and rows of another sform (4, 4)."""
+    """Write `volume` as .nii with other codes (qform, sform), scaled pixdim, and the rows of another sform (4, 4)."""
     data = write_volume(volume, path).read_bytes()
     sizes = np.array(struct.unpack_from("<3f", data, PIXDIM)) * pixdim_times
     changes = [(PIXDIM, "3f", sizes), (CODES, "2h", codes)]

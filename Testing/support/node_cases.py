@@ -1,4 +1,4 @@
-"""Cases as heads see them, without images: the grade shows in numbers that are drawn."""
+"""Cases as node vectors, without images: random numbers that depend on the grade."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALL = ("ct", "fdg", "acetate")
 
 
 def cases(n: int = 120, seed: int = 0, fused: int = 0) -> list[NodeCase]:
-    """The grade shows strongly in the main lesion's FDG, weakly in its CT; the second set of masks has less of it."""
+    """The grade has a strong effect on the main lesion's FDG, a weak one on its CT, less in the second set of masks."""
     draw = torch.Generator().manual_seed(seed)
     out = []
     for number in range(n):
@@ -53,7 +53,7 @@ def cases(n: int = 120, seed: int = 0, fused: int = 0) -> list[NodeCase]:
 
 
 def view_of(case: NodeCase) -> View:
-    """A view without voxels, as the whole networks' heads read it."""
+    """Return a view without voxels, for the heads of the full networks."""
     own = case.regions[0]
     empty = {name: torch.zeros(0, 0, 0) for name in own.fixed}
     sides = (own.masks, own.masks, own.fixed, own.fixed)
@@ -61,7 +61,7 @@ def view_of(case: NodeCase) -> View:
 
 
 def shared_cases(n: int = 40, seed: int = 0) -> list[NodeCase]:
-    """As phantoms of the shared biology: t of each lesion shows in its CT, and the worst gives the grade."""
+    """As phantoms of the shared biology: t of each lesion is visible in its CT, and the worst lesion sets the grade."""
     rng = np.random.default_rng(seed)
     out = []
     for case in cases(n, seed):

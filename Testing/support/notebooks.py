@@ -1,4 +1,4 @@
-"""Notebooks in script form: cells behind `# %%`, and behind `# -> ` what the last expression of a cell shows."""
+"""Notebooks in script form: cells start with `# %%`; `# -> ` marks the output of the last expression of a cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = "# -> "
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of code. shown: what stands in the notebook as its output, "" for none. line: where it begins."""
+    """A code cell. shown: its output as written in the notebook, "" for none. line: its first line."""
 
     code: str
     shown: str
@@ -23,7 +23,7 @@ class Cell:
 
 
 def cells_of(path: Path) -> Iterator[Cell]:
-    """Yield the cells of code; those of text are passed over."""
+    """Yield the code cells; text cells are skipped."""
     text = path.read_text(encoding="utf-8")
     marks = [*_CELL.finditer(text)]
     for mark, end in zip(marks, [*(m.start() for m in marks[1:]), len(text)], strict=True):
@@ -35,9 +35,9 @@ def cells_of(path: Path) -> Iterator[Cell]:
 
 
 def run(path: Path) -> dict[str, Any]:
-    """Run every cell in the current folder and return the names that are left.
+    """Run every cell in the current folder and return the resulting names.
 
-    Raises: AssertionError where a cell shows something else than the notebook says.
+    Raises: AssertionError if the output of a cell differs from the notebook.
     """
     names: dict[str, Any] = {"__name__": "notebook"}
     for cell in cells_of(path):

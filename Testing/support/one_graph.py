@@ -1,4 +1,4 @@
-"""Gromov-Wasserstein between two graphs alone, in the plainest form: the library's losses of batches are held to it."""
+"""Gromov-Wasserstein between two single graphs, in plain form: a reference for the library's batched losses."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def gw_value(d_student: Tensor, d_teacher: Tensor, plan: Tensor) -> Tensor:
 
 
 def gw_loss(student: Tensor, teacher: Tensor, mode: Mode = "semirelaxed", cost: Tensor | None = None) -> Tensor:
-    """Between node vectors (n, d), (m, e): a scalar, with gradient in `student` alone; 0 for a graph of one node.
+    """Return the loss between node vectors (n, d), (m, e): a scalar, differentiable in `student`; 0 for a one-node
+    graph.
 
-    cost: (n, m) to start plans from; None takes squared distances of unit vectors where d = e, else the graphs' own
+    cost: (n, m) for the initial plans; None uses squared distances of unit vectors if d = e, otherwise the graphs' own
     profiles (mean distance of each node).
     """
     if len(student) < 2 or len(teacher) < 2:

@@ -1,4 +1,4 @@
-"""The commands of ours that pages show, and the parsers that take them."""
+"""Commands of this project that pages show, and the parsers that check them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGES = [
     REPOSITORY / "README.md",
     *(p for p in sorted((REPOSITORY / "docs").rglob("*.md")) if p.parent.name != "decisions"),
 ]
-#: how a command of ours begins -> what the arguments after it are given to
+#: beginning of a command -> the parser of the arguments after it
 PROGRAMS = {
     "reactkd": "grading",
     "python -m REACTKDLib": "grading",
@@ -26,7 +26,7 @@ PROGRAMS = {
 
 
 def commands_in(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield the program and the arguments of each command of ours, in a fence or an indented block."""
+    """Yield the program and the arguments of each of our commands in a fence or an indented block."""
     text = re.sub(r"\\\n\s*", " ", text)
     fences = re.findall(r"^( *)```sh\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
     lines = [line for _indent, block in fences for line in block.splitlines()]
@@ -39,7 +39,7 @@ def commands_in(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def check(program: str, arguments: list[str]) -> None:
-    """Raise UsageError for arguments that the program does not take."""
+    """Raise UsageError for arguments that the program does not accept."""
     if program == "grading":
         grading.build_parser().parse_args(arguments)
     else:

@@ -1,4 +1,4 @@
-"""Steps at the panel that several tests take: load a case, grade it, clear a box in a table."""
+"""Steps in the panel that several tests use: load a case, grade it, toggle a box in a table."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from vtk.util.numpy_support import vtk_to_numpy
 
-GRADE_S = 180.0  # on a busy computer, with a worker that starts
-CASES = [f"case {n}" for n in range(1, 7)]  # of the list that `folder` in gui/conftest.py holds
+GRADE_S = 180.0  # on a busy computer, including the start of the worker
+CASES = [f"case {n}" for n in range(1, 7)]  # of the list in the fixture `folder` of gui/conftest.py
 
 
 @cache
 def small_phantom(seed: int) -> Any:
-    """A small digital phantom with CT, FDG, acetate and masks."""
+    """Return a small digital phantom with CT, FDG, acetate and masks."""
     from REACTKDLib.core.phantom import acquire, draw_patient
 
     return acquire(draw_patient(seed=seed, biology="independent"), size="small").case
 
 
 def wait_for_inputs(user: Any, nodes: Any) -> None:
-    """Wait until the panel has chosen the nodes of a case that just came into the scene.
+    """Wait until the panel has selected the nodes of a case that was just added to the scene.
 
-    All of them are there, so the panel need not wait 0.4 s for more, as it does after each node.
+    All of them exist, so the panel need not wait 0.4 s for more, as it does after each node.
     """
     selector, timer = user.find("segmentationSelector"), panel_of(user).nodes_timer
     patience = timer.interval
@@ -36,7 +36,7 @@ def wait_for_inputs(user: Any, nodes: Any) -> None:
 
 
 def panel_of(user: Any) -> Any:
-    """The sections of the module's panel, and what they share."""
+    """Return the sections of the module's panel, and their shared state."""
     return user.application.modules["REACTKD"].widgetRepresentation().self().panel
 
 
@@ -44,7 +44,7 @@ def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:
     """Click the button and choose the folder of cases in the dialog."""
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(folder)))
     user.open_section("casesSection")
-    user.application.window.set_panel_width(640)  # all columns of the table have room
+    user.application.window.set_panel_width(640)  # wide enough for all columns of the table
     user.click("openFolderButton")
 
 
@@ -56,31 +56,31 @@ def at_hand(user: Any, widget: Any, name: str) -> Any:
 
 
 def choose_model(user: Any, folder: Any) -> None:
-    """Paste the folder of a model into the settings at the end of the panel, which look for it after every letter."""
+    """Paste the folder of a model into the settings at the end of the panel, which check it after every letter."""
     user.open_section("settingsSection")
     user.type("modelPathEdit", str(folder), paste=True)
     assert user.find("modelPathEdit").currentPath == str(folder)
 
 
 def grade(user: Any) -> None:
-    """Press the button and wait until the answer is there and drawn."""
+    """Press the button and wait until the result is available and drawn."""
     user.click("gradeButton")
     wait_for_grade(user)
 
 
 def wait_for_grade(user: Any) -> None:
-    """Wait until nothing runs any more, and there is an answer."""
+    """Wait until nothing is running and a result is available."""
     user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), GRADE_S, "a grade")
 
 
 def wait_for_annotations(user: Any) -> None:
-    """Wait until outlines and names are drawn in the views: the panel makes them one after another."""
+    """Wait until outlines and names are drawn in the views, which the panel does one by one."""
     views = next(section for section in panel_of(user).sections if section.ui_file == "ViewsPanel.ui")
     user.wait_until(lambda: views._todo is None, what="the names in the views")
 
 
 def probabilities(user: Any) -> dict[str, float]:
-    """What the bars say, in percent."""
+    """Return the percentages shown by the bars."""
     names = ("well", "moderate", "poor")
     return {name: float(user.find(f"probabilityBar_{name}").format.split()[0]) for name in names}
 
@@ -97,7 +97,7 @@ def toggle_box(user: Any, table_name: str, row: int) -> None:
 
 
 def segments_as_bytes(segmentation: Any) -> dict[str, Any]:
-    """Everything of a segmentation that a user would miss: names, colors, terminology, voxels and their place."""
+    """Return everything of a segmentation that must not change: names, colors, terminology, voxels, position."""
     data, found = segmentation.GetSegmentation(), {}
     for segment_id in data.GetSegmentIDs():
         segment = data.GetSegment(segment_id)

@@ -1,4 +1,4 @@
-"""Grades and probabilities as a network might give them."""
+"""Synthetic grades and probabilities, such as a network might give."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def graded_predictions(n: int, skill: float = 1.5, seed: int = 0, digits: int | None = None) -> tuple:
-    """Grades (n,) with the hospital's shares, each there from n = 3 on, and softmax probabilities (n, 3).
+    """Grades (n,) with the hospital's prevalences, all present from n = 3 on, and softmax probabilities (n, 3).
 
-    skill: how far the true logit stands out of unit noise. digits: rounds probabilities, which makes ties.
+    skill: size of the true logit relative to unit noise. digits: rounds the probabilities, which creates ties.
     """
     rng = np.random.default_rng(seed)
     grades = np.concatenate([np.arange(min(n, 3)), rng.choice(3, max(n - 3, 0), p=(0.25, 0.5, 0.25))])

@@ -1,4 +1,4 @@
-"""A folder that cannot be written, for an ordinary user and for root, who may write everywhere until he is nobody."""
+"""A folder that cannot be written to, for ordinary users and for root, who drops its privileges for this."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOBODY = 65534
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """While it lasts, `folder` and what is in it can be read and not written."""
+    """Inside the context, `folder` and its contents can be read but not written."""
     if not hasattr(os, "geteuid"):
         pytest.skip("folders are made read-only by Unix permissions")
     root = os.geteuid() == 0

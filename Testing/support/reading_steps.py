@@ -1,4 +1,4 @@
-"""Steps through a list of small cases that tests of the scene take: open, edit the masks, answer."""
+"""Steps through a list of small cases for tests of the scene: open, edit the masks, answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLACE = (-20.0, 10.0, 50.0)  # mm RAS, in the liver beside its lesions
 
 
 def listed_case(**changes: object) -> Case:
-    """The hand-made case, small enough to be opened in a moment."""
+    """Return the hand-made case, small enough to open instantly."""
     return make_case((22, 36, 40), (4.4, 4.6, 6.0), **changes)
 
 
@@ -31,7 +31,7 @@ def write_cases(root: Path, *names: str) -> Path:
 
 
 def wait(reading: Reading) -> None:
-    """Work until the case asked for is loaded."""
+    """Work until the requested case is loaded."""
     end = time.monotonic() + 60
     while reading.loader.busy:
         assert time.monotonic() < end
@@ -40,24 +40,24 @@ def wait(reading: Reading) -> None:
 
 
 def go(reading: Reading, index: int) -> None:
-    """Open a case of the list and wait until it is there."""
+    """Open a case of the list and wait until it is loaded."""
     reading.go_to(index)
     wait(reading)
 
 
 def tumor(reading: Reading) -> np.ndarray:
-    """The tumor of the case at hand as it is drawn."""
+    """Return the tumor mask of the open case."""
     nodes = reading.loader.loaded.nodes
     return mask_of(nodes.segmentation, "Tumor", nodes.reference)
 
 
 def edit(reading: Reading, place: tuple[float, float, float] = PLACE) -> int:
-    """Paint a ball of tumor; return how many voxels the tumor has then."""
+    """Paint a ball of tumor; return the tumor's number of voxels afterward."""
     nodes = reading.loader.loaded.nodes
     paint(nodes.segmentation, "Tumor", ball(nodes.reference, place, 9.0), nodes.reference)
     return int(tumor(reading).sum())
 
 
 def a_report(case: str) -> GradeReport:
-    """An answer for a case of the list."""
+    """Return a report for a case of the list."""
     return replace(make_result(listed_case()).report, case=case)

@@ -1,4 +1,4 @@
-"""Real images to try things on, where somebody has put them; tests skip without them."""
+"""Real images, where available; tests are skipped without them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def real_data(name: str) -> Path:
-    """Folder `name` of the real data, from $REACTKD_REAL_DATA or ../shared/data beside the repository; else skip."""
+    """Return folder `name` of the real data, from $REACTKD_REAL_DATA or ../shared/data beside the repository; else
+    skip.
+    """
     root = Path(os.environ.get(VARIABLE) or REPOSITORY.parent / "shared" / "data")
     if not (root / name).exists():
         pytest.skip(f"no {name} in the real data (set {VARIABLE} to its folder)")
@@ -25,7 +27,7 @@ def real_data(name: str) -> Path:
 
 @lru_cache(maxsize=1)
 def hcc_tace_048() -> Volume:
-    """A portal-venous CT of HCC-TACE-Seg, 89 x 512 x 512 int16 HU, 0.703 x 0.703 x 2.5 mm (CC BY 4.0)."""
+    """Return a portal-venous CT of HCC-TACE-Seg, 89 x 512 x 512 int16 HU, 0.703 x 0.703 x 2.5 mm (CC BY 4.0)."""
     import SimpleITK as sitk
 
     reader = sitk.ImageSeriesReader()

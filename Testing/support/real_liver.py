@@ -1,4 +1,4 @@
-"""A liver mask drawn by threshold on a real CT without one."""
+"""A liver mask for a real CT without one, by thresholding."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from REACTKDLib.core.images.volume import Volume
 def liver_by_threshold(ct: Volume, slices: slice, step: int = 4) -> tuple[np.ndarray, np.ndarray]:
     """Return the liver, bool (D, H, W), on every `step`-th pixel of `slices`, and the matrix of that grid.
 
-    The largest piece of 30 to 130 HU after smoothing and opening; looked at for ACRIN-NSCLC-FDG-PET 042, where it
-    follows the liver with a little of the muscle between the ribs.
+    The largest component of 30 to 130 HU after smoothing and opening; checked by eye for ACRIN-NSCLC-FDG-PET 042, where
+    it follows the liver and includes a little muscle between the ribs.
     """
     from scipy.ndimage import binary_opening, gaussian_filter, label
 

@@ -1,4 +1,4 @@
-"""The rows of the tables that a batch leaves, by case."""
+"""Reads the result tables of a batch, by case."""
 
 from __future__ import annotations
 

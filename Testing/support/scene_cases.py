@@ -1,4 +1,4 @@
-"""A small case with known places, and a grading result made by hand, for tests of what the scene does with them."""
+"""A small case with known positions and a hand-made grading result, for tests of the scene."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIVER_CENTER, LIVER_RADII = np.array([-40.0, 15.0, 45.0]), np.array([65.0, 50.0,
 
 @dataclass
 class HandMadeResult:
-    """What a grader returns."""
+    """Imitates the return value of a grader."""
 
     report: GradeReport
     regions: RegionSet
@@ -33,7 +33,7 @@ class HandMadeResult:
 
 
 def oblique(spacing: tuple[float, float, float], shape: tuple[int, int, int], degrees: float = 12.0) -> np.ndarray:
-    """An LPS-like scanner matrix, turned about two axes, whose center voxel lies in the middle of the liver."""
+    """Return an LPS-like scanner matrix, rotated about two axes, whose center voxel is in the middle of the liver."""
     a = np.deg2rad(degrees)
     about_s = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
     about_r = np.array([[1, 0, 0], [0, np.cos(a / 2), -np.sin(a / 2)], [0, np.sin(a / 2), np.cos(a / 2)]])
@@ -48,7 +48,7 @@ def make_case(
     spacing: tuple[float, float, float] = (2.2, 2.3, 3.0),
     lesions: dict[tuple[float, float, float], float] = LESIONS,
 ) -> Case:
-    """A CT of gray tissue with a brighter liver and darker lesions, both PETs on coarser grids of their own."""
+    """Return a CT of gray tissue with a brighter liver and darker lesions, and both PETs on their own coarser grids."""
     matrix = oblique(spacing, shape)
     ras = Grid(shape, matrix).centers_ras()
     liver = (((ras - LIVER_CENTER) / LIVER_RADII) ** 2).sum(axis=-1) < 1
@@ -70,7 +70,7 @@ def make_case(
 def make_result(
     case: Case, effects: tuple[float, ...] = (0.05, 0.31, -0.12), grade: str | None = "poor"
 ) -> HandMadeResult:
-    """A result in which lesion i of the region set has share and deletion effect `effects[i]`; None: no grade."""
+    """Return a result where lesion i of the region set has share and deletion effect `effects[i]`; None: no grade."""
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     all_effects = (0.02, *effects)
     rows = []
@@ -124,7 +124,7 @@ def make_result(
 
 
 def with_measures(report: GradeReport) -> GradeReport:
-    """The report with measures of the parenchyma and the first lesion: an FDG in an inferred SUV, acetate in Bq/ml."""
+    """Return the report with measures of the parenchyma and the first lesion: FDG as inferred SUV, acetate in Bq/ml."""
     lesion = RegionUptake(7.1, 5.25, 6.5, 1.42, True), RegionUptake(None, None, None, 0.8)
     measures = {0: RegionMeasures(), 1: RegionMeasures(34.2, dict(zip(("fdg", "acetate"), lesion)))}
     regions = [replace(row, measures=measures.get(n)) for n, row in enumerate(report.regions)]
@@ -141,7 +141,7 @@ def _without(probabilities: dict[str, float], rows: list[ReportRegion]) -> dict[
 
 
 class HandMadeGrader:
-    """Grades every case alike; counts how often a case was opened, which is when a real one would encode it."""
+    """Returns the same result for every case, and counts how often a case was opened (and would have been encoded)."""
 
     task = HCC_GRADE
 
@@ -150,7 +150,7 @@ class HandMadeGrader:
         self.opened = 0
 
     def open(self, case: Case, **_hooks: object) -> HandMadeSession:
-        """Keep the case."""
+        """Store the case."""
         self.opened += 1
         return HandMadeSession(case, self.result)
 
@@ -163,7 +163,7 @@ class HandMadeSession:
         self.result = result
 
     def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None, **more: Any) -> None:
-        """Take other masks, cleaned."""
+        """Set other masks, cleaned."""
         self.case = rechecked(self.case, liver, tumor, **more)
 
     def grade(self) -> HandMadeResult:

@@ -1,6 +1,6 @@
-"""Scenes as .mrb files, and image files into the scene, without the application: for tests and for the demo.
+"""Scenes as .mrb files, and loading image files into the scene, without the application: for tests and the demo.
 
-In the application Slicer's own readers and writers do this.
+In the application, Slicer's own readers and writers do this.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ def save_scene(scene: Any, path: Path) -> None:
 
 
 def load_scene(scene: Any, path: Path) -> None:
-    """Close the scene and read an .mrb into it."""
+    """Close the scene and load an .mrb file."""
     scene.Clear(0)
     assert scene.ReadFromMRB(str(path))
 
 
 def load_volume(scene: Any, path: Path, name: str) -> Any:
-    """Read an image file into a scalar volume node; first by `read_header`, since Slicer repairs some faults silently.
+    """Load an image file into a scalar volume node, after `read_header`, since Slicer silently repairs some faults.
 
-    Raises: what `read_header` raises.
+    Raises: see `read_header`.
     """
     read_header(Path(path), f"the {name}")
     return slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name)
 
 
 def load_segmentation(scene: Any, path: Path, name: str) -> Any:
-    """Read a .seg.nrrd or a label map into a segmentation node. Raises: NotAnImage where it holds no segment."""
+    """Load a .seg.nrrd or a label map into a segmentation node. Raises: NotAnImage if it contains no segment."""
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     storage = slicer.vtkMRMLSegmentationStorageNode()
     storage.SetFileName(str(path))

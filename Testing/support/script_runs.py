@@ -1,4 +1,4 @@
-"""The work of a controller, a fixer of masks or another runner of scripts, done to its end or so far."""
+"""Runs the steps of a controller, a mask fixer or another script runner, to the end or up to a condition."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from REACTKDLib.scene.script_runner import ScriptRunner
 
 
 def run(runner: ScriptRunner, until: Callable[[], bool] = lambda: False, seconds: float = 300.0) -> None:
-    """Poll as a timer would, until it is at rest or `until` says so."""
+    """Poll as a timer would, until the runner is idle or `until` returns True."""
     end = time.monotonic() + seconds
     while runner.busy and not until():
         assert time.monotonic() < end

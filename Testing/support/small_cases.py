@@ -1,4 +1,4 @@
-"""A case small enough for a test of milliseconds: an ellipsoid liver with ball lesions, a CT and two PETs, oblique."""
+"""A case for tests of milliseconds: an ellipsoid liver with ball lesions, a CT and two PETs, on oblique grids."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def small_case(
     seed: int = 0,
     shift: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> Case:
-    """Return a case of about 40 voxels a side. shift: moves the CT's field of view, mm, to cut the liver.
+    """Return a case of about 40 voxels per side. shift: moves the CT's field of view, in mm, to cut the liver.
 
-    Without CT the masks lie on the grid of the first PET.
+    Without CT the masks are on the grid of the first PET.
     """
     rng = np.random.default_rng(seed)
     directions = rotation((6.0, -9.0, 12.0))
@@ -91,7 +91,7 @@ def _masks(points: np.ndarray, lesions: Sequence[Ball]) -> tuple[np.ndarray, np.
 
 
 def stored(volume: Volume, order: Sequence[int], flips: Sequence[bool]) -> Volume:
-    """Return the same image stored with its index axes (i, j, k) in `order` and reversed where `flips` says so."""
+    """Return the same image stored with its index axes (i, j, k) in `order`, reversed where `flips` is True."""
     array = restored(volume.array, order, flips)
     matrix = np.eye(4)
     matrix[:3, :3] = volume.ijk_to_ras[:3, list(order)]
@@ -110,12 +110,12 @@ def restored(array: np.ndarray, order: Sequence[int], flips: Sequence[bool]) -> 
 
 
 def storage_variants() -> Iterator[tuple[tuple[int, ...], tuple[bool, ...]]]:
-    """All 48 ways to order and reverse three axes."""
+    """Yield all 48 ways to order and reverse three axes."""
     return product(permutations(range(3)), product((False, True), repeat=3))
 
 
 def case_stored(case: Case, order: Sequence[int], flips: Sequence[bool], transform: np.ndarray) -> Case:
-    """Return `case` in another storage order, every image moved by the rigid `transform`."""
+    """Return `case` in another storage order, with every image moved by the rigid `transform`."""
     volumes = {}
     for modality, volume in case.volumes.items():
         other = stored(volume, order, flips)

@@ -1,4 +1,4 @@
-"""A student with random weights, small enough for tests, whose answers depend on everything that it is given."""
+"""A small student with random weights for tests, whose outputs depend on all of its inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREPARATION = Preparation(shape=(24, 24, 32), spacing_mm=5.0)
 
 
 def random_student(seed: int = 0, **changes: Any) -> Student:
-    """A student whose every weight is random: none of the zeros that training starts from."""
+    """Return a student with all weights random, without the zeros of the initialization."""
     torch.manual_seed(seed)
     student = Student(StudentConfig(**(SMALL | changes)))
     with torch.no_grad():
@@ -32,7 +32,7 @@ def random_student(seed: int = 0, **changes: Any) -> Student:
 
 
 def metadata_for(student: Student, **changes: Any) -> dict[str, Any]:
-    """The metadata that `Bundle.save` is given for `student`; `changes` go under "reactkd"."""
+    """Return the metadata of `student` for `Bundle.save`; `changes` go under "reactkd"."""
     classes = ["well", "moderate", "poor"][: student.config.classes]
     ours = {
         "name": "reactkd-test",
@@ -48,14 +48,14 @@ def metadata_for(student: Student, **changes: Any) -> dict[str, Any]:
 
 
 def write_small_model(folder: Path, seed: int = 0, **info: Any) -> Path:
-    """Write a model with random weights, which answers at once, into a folder; return it. info: as `metadata_for`."""
+    """Write a fast model with random weights into a folder; return the folder. info: as in `metadata_for`."""
     student = random_student(seed)
     Bundle.save(folder, student, metadata_for(student, **info))
     return folder
 
 
 def small_bundle(seed: int = 0, info: dict[str, Any] | None = None, **changes: Any) -> Bundle:
-    """A bundle in memory. info: changes under "reactkd"; the rest goes to `StudentConfig`."""
+    """Return a bundle in memory. info: changes under "reactkd"; the rest goes to `StudentConfig`."""
     student = random_student(seed, **changes)
     metadata = metadata_for(student, **(info or {}))
     shape = metadata["reactkd"]["preparation"]["shape"]

@@ -1,11 +1,11 @@
-"""Trainings that take seconds: few tiny phantoms, small networks, one epoch."""
+"""Settings for trainings that take seconds: few tiny phantoms, small networks, one epoch."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-#: settings over those of the size 'tiny'; doses are left out, since noise needs the whole field of view
+#: overrides of the settings for the size 'tiny'; without doses, since noise needs the whole field of view
 QUICK = {
     "data": {"doses": False, "views": 2, "mask_variants": 1},
     "teacher": {
@@ -27,7 +27,7 @@ COHORT = "phantom:hospital?cases=16&size=tiny"
 
 
 def write_config(folder: Path, **changes) -> Path:
-    """QUICK, changed at the top level, as a file."""
+    """Write QUICK, changed at the top level, to a file."""
     path = Path(folder) / "config.json"
     path.write_text(json.dumps(QUICK | changes))
     return path

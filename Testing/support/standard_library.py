@@ -1,6 +1,6 @@
-"""Run by each promised Python, with no package installed: does it compile our files and know what they import?
+"""Run by each supported Python, without packages: does it compile our files, and does its standard library suffice?
 
-python standard_library.py FOLDER...     prints one line for each fault, exits with 1 when there is one
+python standard_library.py FOLDER...     prints one line for each fault; exit status 1 if there is any
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def faults_of(path: Path) -> Iterator[str]:
-    """Yield what this Python lacks of what the file takes from the standard library, or why it does not compile."""
+    """Yield the names that the file needs and this Python's standard library lacks, or why it does not compile."""
     text = path.read_text(encoding="utf-8")
     try:
         tree = ast.parse(text, path.name)
@@ -33,19 +33,19 @@ def faults_of(path: Path) -> Iterator[str]:
             continue
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known:
             thing = known[node.value.id]
-            # Classes and modules only: what an instance has is not known before the program runs.
+            # Only attributes of classes and modules: those of instances are unknown before the program runs.
             if not hasattr(thing, node.attr) and isinstance(thing, (type, type(sys))):
                 yield f"{path.name}:{node.lineno}: {node.value.id} has no {node.attr}"
 
 
 def _imports(path: Path, node: ast.Import | ast.ImportFrom, known: dict[str, object]) -> Iterator[str]:
-    """Yield what is not there, and note under which name the file knows what is."""
+    """Yield imports that are missing, and record the names of those that exist."""
     if isinstance(node, ast.Import):
         wanted = [(alias.name, None, alias.asname or alias.name) for alias in node.names]
     else:
         wanted = [(node.module or "", alias.name, alias.asname or alias.name) for alias in node.names]
     for module, name, called in wanted:
-        # distutils and its like: in the standard library of some promised Python, gone from another.
+        # distutils and others: in the standard library of some supported Python, removed from another.
         if module.partition(".")[0] not in _STANDARD or getattr(node, "level", 0):
             continue
         try:
@@ -65,7 +65,7 @@ def _imports(path: Path, node: ast.Import | ast.ImportFrom, known: dict[str, obj
 
 
 def _guarded(nodes: list[ast.AST]) -> set[int]:
-    """What stands under a question for the version or the platform, or under `try` with `except ImportError`."""
+    """Return nodes guarded by a check of version or platform, or by `try` with `except ImportError`."""
     found: set[int] = set()
     for outer in nodes:
         if isinstance(outer, (ast.If, ast.IfExp)):
@@ -82,7 +82,7 @@ def _is_asked(node: ast.Attribute) -> bool:
     return ast.unparse(node) in ("sys.version_info", "sys.platform", "os.name")
 
 
-# Modules that only newer or only older of the promised Pythons have, beside those of this one.
+# Modules that only newer or only older supported Pythons have, in addition to those of this one.
 _STANDARD = set(sys.stdlib_module_names) | {
     "tomllib",
     "distutils",

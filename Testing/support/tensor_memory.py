@@ -1,4 +1,4 @@
-"""How many bytes of tensors a piece of work holds at its worst."""
+"""Measures the peak number of bytes held in tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class _Count(TorchDispatchMode):
-    """Adds up the storages that operations make, and takes them off again when they are freed."""
+    """Adds up the storages that operations allocate, and subtracts them when they are freed."""
 
     def __init__(self):
         super().__init__()
@@ -43,7 +43,7 @@ class _Count(TorchDispatchMode):
 
 
 def peak_bytes(work: Callable[[], Any]) -> int:
-    """Return the largest total size of tensors made by `work` and alive at one time."""
+    """Return the largest total size of tensors allocated by `work` and alive at the same time."""
     with _Count() as count:
         work()
     return count.peak

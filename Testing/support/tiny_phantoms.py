@@ -1,4 +1,4 @@
-"""A few tiny phantoms, prepared, as views; made once for a test session."""
+"""A few tiny phantoms, prepared, as views; computed once for a test session."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ STILL = Augmentation(rotate_deg=0, shift_voxels=0, scale=0, elastic=0, flip=Fals
 
 
 def tiny_cases(n: int = 12) -> Sequence[CohortCase]:
-    """The first n of the hospital cohort, every grade among them."""
+    """Return the first n cases of the hospital cohort, with every grade."""
     return open_cohort(f"phantom:hospital?cases={n}&size=tiny").cases
 
 
 def fold_data(
     folder: Path, cases: Sequence[CohortCase], views: int = 1, augmentation: Augmentation = STILL
 ) -> FoldData:
-    """Their views, with perturbed masks for the student from view 1 on."""
+    """Return their views, with perturbed masks for the student from view 1 on."""
     store = PreparedStore(folder / "prepared", preparation_of("tiny"), variants=1)
     maker = ViewMaker(LiverWindow.of(map(store.get, cases)), augmentation, folder=folder / "views")
     return FoldData(cases, store, maker, views)

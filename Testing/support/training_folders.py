@@ -1,4 +1,4 @@
-"""The output folder of a training, written by the training's own writers, without training anything."""
+"""The output folder of a training, written by the training's own writers but without training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.small_training import COHORT, QUICK
 
 
 class TrainingFolder:
-    """A run that goes on when it is told to. changes: of the settings `QUICK`."""
+    """A run that advances on request. changes: to the settings `QUICK`."""
 
     def __init__(self, folder: Path, **changes: object) -> None:
         self.folder = folder
@@ -32,7 +32,7 @@ class TrainingFolder:
         open_folder(folder, record, resume=False)
 
     def step(self, fold: int, stage: str, count: int, per_epoch: int = 3, first: int = 0) -> None:
-        """Log `count` steps from `first` on; the last of each epoch is validated."""
+        """Log `count` steps from `first` on; the last step of each epoch has a validation."""
         log = CsvLog(self.folder / f"fold{fold}" / stage / "log.csv", first)
         for step in range(first, first + count):
             last = step % per_epoch == per_epoch - 1
@@ -42,13 +42,13 @@ class TrainingFolder:
             )  # fmt: skip
 
     def age(self, seconds: float) -> None:
-        """Make everything look as if it was written so long ago."""
+        """Set all modification times back by this many seconds."""
         for path in (self.folder, *self.folder.rglob("*")):
             before = path.stat().st_mtime - seconds
             os.utime(path, (before, before))
 
     def finish(self, bundle: bool = True) -> None:
-        """Write the measures, and a folder that looks like a model."""
+        """Write the measures, and a folder that resembles a model."""
         metrics = {"macro_auc": 0.75, "accuracy": 0.5}
         (self.folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
         if bundle:

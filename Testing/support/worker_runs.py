@@ -1,4 +1,4 @@
-"""Runs of a worker in tests: a case handed over, a job waited for, and runners that fail or take their time."""
+"""Runs of a worker in tests: handing over a case, waiting for a job, and runners that fail or are slow."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from support.small_models import write_small_model
 
 
 def save_small_model(folder: Path, device: str = "cpu") -> jobs.Model:
-    """Write a student that answers at once."""
+    """Write a fast student."""
     return jobs.Model(str(write_small_model(folder / "small")), device)
 
 
 def files_in(folder: Path) -> Job:
-    """Return the files that `case_files.write_case` has written."""
+    """Return the files that `case_files.write_case` wrote."""
     names = {path.name.split(".")[0].lower(): path for path in folder.iterdir()}
     return Job("case", {m: names[m.value] for m in Modality if m.value in names}, names.get("segmentation"))
 
@@ -45,7 +45,7 @@ def hand_over(client: WorkerClient, case: Case) -> tuple[list[jobs.ImageFile], l
 
 
 def grade_job(client: WorkerClient, case: Case, model: jobs.Model, key: str = "a") -> jobs.GradeArrays:
-    """Hand a case over and return the job that grades it."""
+    """Hand over a case and return the job that grades it."""
     return jobs.GradeArrays(key, *hand_over(client, case), case.id, model)
 
 
@@ -56,7 +56,7 @@ def wait(
     until: Callable[[events.Event], bool] = lambda _: False,
     seconds: float = 300.0,
 ) -> events.Event:
-    """Poll as a timer would until the ticket has ended, or `until` says so of an event; return that event."""
+    """Poll as a timer would until the ticket has ended, or until `until` is True for an event; return that event."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = None
@@ -73,7 +73,7 @@ def wait(
 
 
 class OutOfMemory(StudentRunner):
-    """Stands for a GPU with too little memory, since a real one cannot be made to have it."""
+    """Imitates a GPU with too little memory, which cannot be produced on a real one."""
 
     def __init__(self, student: object, device: str) -> None:
         super().__init__(student, "cpu")
@@ -87,7 +87,7 @@ class OutOfMemory(StudentRunner):
 
 
 class Faulty(StudentRunner):
-    """Stands for a fault that nobody foresaw, whose text quotes what the program holds."""
+    """Imitates an unexpected error whose text quotes the program's data."""
 
     def encode(self, name: str, *arguments: object) -> object:
         """Fail as a library does."""
@@ -96,19 +96,19 @@ class Faulty(StudentRunner):
 
 
 class Stubborn(StudentRunner):
-    """Stands for a long call into a library that cannot be asked to stop."""
+    """Imitates a long call into a library that cannot be interrupted."""
 
     def encode(self, *arguments: object) -> object:
-        """Hear nothing for half a minute."""
+        """Ignore everything for half a minute."""
         time.sleep(30)
         return super().encode(*arguments)
 
 
 class Patient(StudentRunner):
-    """Takes ten seconds, and can be asked to stop."""
+    """Takes ten seconds, and can be canceled."""
 
     def encode(self, name: str, image: object, check: Callable[[], None] = lambda: None, box: object = None) -> object:
-        """Ask every 20 ms."""
+        """Check for cancellation every 20 ms."""
         for _ in range(500):
             time.sleep(0.02)
             check()

@@ -1,4 +1,4 @@
-"""Transforms and volumes whose place in the world is known without the code under test."""
+"""Transforms and volumes whose world position is known independently of the code under test."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def matrix_of(node: Any) -> np.ndarray:
 
 
 def to_world(points: np.ndarray, parents: list[Any]) -> np.ndarray:
-    """Move points (n, 3) through the transform nodes, nearest first, by asking each for one point after the other."""
+    """Transform points (n, 3) by the nodes, nearest first, one point at a time."""
     moved = np.array(points, dtype=float)
     for node in parents:
         transform = node.GetTransformToParent()
@@ -72,7 +72,7 @@ def coordinate_volumes(
 ) -> list[Any]:
     """Add three volumes whose values are the R, A and S coordinates (mm, float32) of their own voxels in the world.
 
-    Read anywhere, they say where they have been put: the difference to the truth is the error in mm.
+    Sampled anywhere, they give their original position: the difference to the true one is the error in mm.
     """
     kji = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1).reshape(-1, 3)
     world = to_world(voxel_ras(shape, ijk_to_ras, kji), parents)

@@ -1,1 +1,1 @@
-"""Scripts that keep the house: set-up, test runner, CMake file lists."""
+"""Scripts for maintenance: set-up, test runner, generated lists and pages."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keeps docs/reference/api.md equal to the docstrings of the public names.
 
-python Testing/tools/api_page.py            say whether it is behind; exit status 1 if it is
+python Testing/tools/api_page.py            report whether it is out of date; exit status 1 if it is
 python Testing/tools/api_page.py --write    write it
 """
 
@@ -29,12 +29,12 @@ may change without notice. This page is generated from the docstrings by `make l
 
 
 def signatures() -> dict[str, str]:
-    """Public name, 'package.name' or 'package.Class.method' -> its signature as text."""
+    """Return public name, 'package.name' or 'package.Class.method' -> its signature as text."""
     return {name: signature for name, signature, _doc, _kind in entries()}
 
 
 def entries() -> Iterator[tuple[str, str, str, str]]:
-    """(name, signature, docstring, kind) of every public name, and of the public methods of classes."""
+    """Yield (name, signature, docstring, kind) for every public name, and for the public methods of classes."""
     for package in PACKAGES:
         module = importlib.import_module(package)
         for name in module.__all__:
@@ -45,7 +45,7 @@ def entries() -> Iterator[tuple[str, str, str, str]]:
 
 
 def signature_of(value: Any) -> str:
-    """The parameters and what is returned, without the modules that the types come from."""
+    """Return parameters and return type, without the modules of the types."""
     if inspect.isclass(value) and issubclass(value, Enum):
         return " | ".join(f"{member.name} = {member.value!r}" for member in value)
     if isinstance(value, property):
@@ -78,7 +78,7 @@ def _members(prefix: str, value: type) -> Iterator[tuple[str, str, str, str]]:
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     lines, package = [HEAD], ""
     for name, signature, doc, kind in entries():
         if not name.startswith(f"{package}."):
@@ -93,7 +93,7 @@ def page() -> str:
 
 
 def _folded(code: str) -> list[str]:
-    """A signature that is too long for a line, with a line for each parameter."""
+    """Wrap a signature that is too long for one line, with one line per parameter."""
     if len(code) <= 100 or "(" not in code:
         return [code]
     head, _, rest = code.partition("(")
@@ -110,7 +110,7 @@ def _folded(code: str) -> list[str]:
 
 
 def _text(doc: str) -> list[str]:
-    """A docstring as Markdown: what is indented or begins with >>> stands as it is."""
+    """Convert a docstring to Markdown; text that is indented or starts with >>> is kept verbatim."""
     out, fenced = [], False
     for line in doc.splitlines():
         code = line.startswith((" ", ">>>", "('", "[", "{")) if line.strip() else fenced
@@ -122,7 +122,7 @@ def _text(doc: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     text = page()
     if PAGE.is_file() and text == PAGE.read_text(encoding="utf-8"):
         return 0

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Keeps the file lists in the modules' CMakeLists.txt equal to what is in their folders.
+"""Keeps the file lists in the modules' CMakeLists.txt equal to the contents of their folders.
 
-    python Testing/tools/cmake_lists.py            say what is missing or too much; exit status 1 if anything is
+    python Testing/tools/cmake_lists.py            report missing or superfluous files; exit status 1 if there are any
     python Testing/tools/cmake_lists.py --write    write the lists
 
-Slicer installs only what is listed, so a file that is not listed is absent on the user's computer and nowhere else. The
-folders are read from the disk, not from git, so that a file counts from the moment that it is written.
+Slicer installs only listed files, so an unlisted file is missing only on the user's computer. The folders are read from
+disk, not from git, so that a new file counts before it is committed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Module:
-    """A module folder, its package, the names of its two CMake lists, and what it installs beside the package."""
+    """A module folder, its package, the names of its two CMake lists, and the files installed beside the package."""
 
     folder: str
     package: str
@@ -38,7 +38,7 @@ MODULES = (
 
 
 def is_installed(path: Path) -> bool:
-    """Caches, hidden files and what an editor or an unfinished write leaves are not part of the extension."""
+    """Return False for caches, hidden files and leftovers of editors or unfinished writes."""
     parts_are_visible = not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
     return parts_are_visible and path.suffix not in {".pyc", ".pyo", ".part", ".orig", ".bak"} and path.name[-1] != "~"
 
@@ -57,7 +57,7 @@ def files_of(module: Module, repository: Path = REPOSITORY) -> tuple[list[str], 
 
 
 def block_of(variable: str) -> re.Pattern[str]:
-    """The CMake command that sets `variable`, one file a line."""
+    """Return a pattern for the CMake command that sets `variable`, one file per line."""
     return re.compile(rf"^set\({variable}\n(?P<body>.*?)^  \)$", re.MULTILINE | re.DOTALL)
 
 
@@ -70,7 +70,7 @@ def listed(text: str, variable: str) -> list[str]:
 
 
 def differences(module: Module, repository: Path = REPOSITORY) -> list[str]:
-    """Return one line for every file that is on one side only."""
+    """Return one line for every file that is only listed or only in the folder."""
     text = (repository / module.folder / "CMakeLists.txt").read_text(encoding="utf-8")
     lines = []
     for variable, files in zip((module.scripts, module.resources), files_of(module, repository), strict=True):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keeps docs/reference/configuration.md equal to the settings of trainings, studies and releases.
 
-python Testing/tools/configuration_page.py            say whether it is behind; exit status 1 if it is
+python Testing/tools/configuration_page.py            report whether it is out of date; exit status 1 if it is
 python Testing/tools/configuration_page.py --write    write it
 """
 
@@ -53,7 +53,7 @@ rows are the fields of `ReleaseRecipe`. Phantoms are given by their seeds as (fi
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     from REACTKDTrainLib.release.recipe import PRESETS as RECIPES
     from REACTKDTrainLib.release.recipe import ReleaseRecipe
     from REACTKDTrainLib.settings import to_json
@@ -101,7 +101,7 @@ def page() -> str:
 
 
 def sections(value: Any, place: str = "") -> Iterator[tuple[str, type, Any]]:
-    """('data.augmentation', its class, its defaults) of a class of settings and of those in it, from the top down."""
+    """Yield ('data.augmentation', its class, its defaults) for a class of settings and those nested in it, top down."""
     yield place, type(value), value
     for field in dataclasses.fields(value):
         part = getattr(value, field.name)
@@ -110,7 +110,7 @@ def sections(value: Any, place: str = "") -> Iterator[tuple[str, type, Any]]:
 
 
 def meanings(cls: type) -> dict[str, str]:
-    """Field -> what the docstring of its class says of it, as 'name, other: what they mean.'"""
+    """Return field -> its description in the docstring of the class, written as 'name, other: description.'"""
     names = {field.name for field in dataclasses.fields(cls)}
     text = re.sub(r"\s+", " ", re.sub(r"\bRaises: .*", "", (cls.__doc__ or "").replace("\n\n", "\n"), flags=re.DOTALL))
     out: dict[str, str] = {}
@@ -122,7 +122,7 @@ def meanings(cls: type) -> dict[str, str]:
 
 
 def _intro(cls: type) -> str:
-    """What the docstring of a class says before it comes to the fields."""
+    """Return the part of a class's docstring before the fields."""
     names = "|".join(field.name for field in dataclasses.fields(cls))
     text = (cls.__doc__ or "").partition("\nRaises:")[0].strip()
     text = re.split(rf"(?:^|(?<=[.;\n])\s*)(?:(?:{names})(?:, )?)+: ", text, maxsplit=1)[0].strip()
@@ -141,14 +141,14 @@ def _table(cls: type, value: Any, place: str) -> list[str]:
 
 
 def _link(name: str, place: str) -> str:
-    """Where the settings of a part are."""
+    """Return a link to the settings of a part."""
     if name.endswith(("_heads", "_stage")):
         return "[stages](#the-stages)"
     return f"[below](#{place.replace('.', '')}{name})"
 
 
 def _stages(cls: type, stages: Mapping[str, Any]) -> list[str]:
-    """The settings of a stage, with the default of each stage."""
+    """Return the settings of a stage, with the defaults of each stage."""
     shown = {
         name: {f.name: _cell(getattr(value, f.name)) for f in dataclasses.fields(cls)} for name, value in stages.items()
     }
@@ -157,7 +157,7 @@ def _stages(cls: type, stages: Mapping[str, Any]) -> list[str]:
 
 
 def _kinds(cls: type) -> dict[str, str]:
-    """Field -> type and range, of those that are no settings themselves."""
+    """Return field -> type and range, for fields that are not nested settings."""
     from REACTKDTrainLib.settings import schema_of
 
     properties = schema_of(cls)["properties"]
@@ -195,14 +195,14 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def _flat(value: Any, place: str = "") -> dict[str, Any]:
-    """'data.views' -> its value, of the JSON form of settings."""
+    """Flatten the JSON form of settings: 'data.views' -> value."""
     if not isinstance(value, Mapping):
         return {place: value}
     return {k: v for key, part in value.items() for k, v in _flat(part, f"{place}.{key}".lstrip(".")).items()}
 
 
 def of_hospital(config: Any) -> SimpleNamespace:
-    """Its fields, of recipes those that differ from the usual ones."""
+    """Return its fields; for recipes only those that differ from the defaults."""
     fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     for name, value in fields.items():
         if dataclasses.is_dataclass(value):
@@ -212,7 +212,7 @@ def of_hospital(config: Any) -> SimpleNamespace:
 
 
 def _differences(columns: Mapping[str, Mapping[str, Any]], usual: Mapping[str, Any]) -> list[str]:
-    """A table of the settings in which the columns differ from the usual ones."""
+    """Return a table of the settings in which the columns differ from the defaults."""
     flat, defaults = {name: _flat(values) for name, values in columns.items()}, _flat(usual)
     keys = [key for key in defaults if any(values[key] != defaults[key] for values in flat.values())]
     shown = {name: {k: _cell(v[k]) if v[k] != defaults[k] else "" for k in keys} for name, v in flat.items()}
@@ -220,14 +220,14 @@ def _differences(columns: Mapping[str, Mapping[str, Any]], usual: Mapping[str, A
 
 
 def _newer(key: str) -> str:
-    """A key as the tables above name it."""
+    """Return a key as named in the tables above."""
     *places, last = key.split(".")
     newer = {"rate": "lr", "decay": "weight_decay", "inner": "validation"}
     return ".".join([*places, newer.get(last, last)])
 
 
 def _columns(cls: type, values: Mapping[str, Any], leave: tuple[str, ...] = ()) -> list[str]:
-    """A table with a row for each field and a column for each value; what differs inside a field is written out."""
+    """Return a table with a row per field and a column per value; differences within a field are written out."""
     said = meanings(cls)
     keys = [field.name for field in dataclasses.fields(cls) if field.name not in leave]
     shown = {name: {key: _cell(getattr(value, key)) for key in keys} for name, value in values.items()}
@@ -262,7 +262,7 @@ def _rows(
 
 
 def without_meaning() -> list[str]:
-    """The settings that no docstring explains."""
+    """Return the settings that no docstring describes."""
     from REACTKDTrainLib.release.recipe import ReleaseRecipe
     from REACTKDTrainLib.study.presets import NodeConfig, Preset
     from REACTKDTrainLib.training.config import TrainingConfig
@@ -278,7 +278,7 @@ def without_meaning() -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     text = page()
     if PAGE.is_file() and text == PAGE.read_text(encoding="utf-8"):
         return 0

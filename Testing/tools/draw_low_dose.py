@@ -21,11 +21,11 @@ for part in ("REACTKD", "REACTKDTrain", "Testing"):
 DOSES = (("native", 1.0), ("1/4", 0.25), ("1/10", 0.1), ("1/20", 0.05))
 WINDOW_HU = (-160, 240)
 NEIGHBORS = 8
-"""Slices on either side that the photon budget is fitted to, too."""
+"""Number of slices on either side that are also used to fit the photon budget."""
 
 
 def panels(chosen: int, calibrate: bool) -> list[tuple[str, np.ndarray]]:
-    """Captions and HU slices, cropped to the body."""
+    """Return captions and HU slices, cropped to the body."""
     from REACTKDTrainLib.low_dose.calibration import soft_tissue
     from REACTKDTrainLib.low_dose.volumes import Scan, Simulators
     from support.real_data import hcc_tace_048

@@ -3,8 +3,8 @@
 
     python Testing/tools/draw_pictures.py [--output docs/pictures] [--sample moderate] [--demo build/demo]
 
---demo joins what `make demo` left there to demo.png. Look at each picture beside the one before it. That of low doses
-is made by `draw_low_dose.py`.
+--demo joins the pictures of `make demo` to demo.png. Compare each picture with its previous version. The picture of low
+doses is drawn by `draw_low_dose.py`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
 SIZE = (1500, 950)
 WIDEST = 1200
 DRAWING_S = 5.0
-LESION = "Lesion 1"  # that the radiologist's tutorial clicks
+LESION = "Lesion 1"  # the lesion clicked in the radiologist's tutorial
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", type=Path, default=REPOSITORY / "docs" / "pictures")
     parser.add_argument("--sample", choices=("well", "moderate", "poor"), default="moderate")
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def join(demo: Path, path: Path) -> None:
-    """Write the axial slice and the 3D view of a demo side by side, at a width that a page shows whole."""
+    """Write the axial slice and the 3D view of a demo side by side, at a width that fits a page."""
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def join(demo: Path, path: Path) -> None:
 
 
 def fit(path: Path) -> None:
-    """Make a picture at most `WIDEST` pixels wide; its colors stay, since a palette would lose those of the legend."""
+    """Shrink a picture to at most `WIDEST` pixels; no palette, which would change the colors of the legend."""
     from PIL import Image
 
     picture = Image.open(path).convert("RGB")
@@ -81,7 +81,7 @@ def fit(path: Path) -> None:
 
 
 def keep(user: Any, folder: Path, name: str, of: str = "window") -> None:
-    """Write what the window, or a part of it, shows once the views have drawn names and outlines, after the answer."""
+    """Save a picture of the window, or of a part of it, after a grade, once the views have drawn names and outlines."""
     drawn = time.monotonic() + DRAWING_S
     user.wait_until(lambda: time.monotonic() > drawn, 10 * DRAWING_S, "the views")
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def keep(user: Any, folder: Path, name: str, of: str = "window") -> None:
 
 
 def draw_answer(user: Any, application: Any, folder: Path) -> None:
-    """Click through the case; a picture at each place worth showing."""
+    """Click through the case and save a picture at each relevant step."""
     from REACTKDLib.core.errors import UsageError
     from support.panel_steps import grade, toggle_box
 
@@ -120,7 +120,7 @@ def draw_answer(user: Any, application: Any, folder: Path) -> None:
 
 
 def draw_proposal(user: Any, application: Any, folder: Path) -> None:
-    """Paint a dot at the spleen, as the annotator's tutorial says, and ask for the remedy."""
+    """Paint a dot at the spleen, as in the annotator's tutorial, and request the fix."""
     import numpy as np
 
     from support.edits import ball, mask_of, paint
@@ -148,7 +148,7 @@ def draw_proposal(user: Any, application: Any, folder: Path) -> None:
 
 
 def slicer_matrix(volume: Any) -> Any:
-    """IJK to RAS of a volume node, (4, 4)."""
+    """Return the IJK-to-RAS matrix of a volume node, (4, 4)."""
     import slicer
     import vtk
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Keeps docs/reference/errors.md beside the code: an entry for each code, and under it the sentences it comes with.
+"""Keeps docs/reference/errors.md equal to the code: one entry for each error code, with the messages that it has.
 
-What a code means, its cause and its remedy are written in the page by hand; the sentences, lines that begin with '>',
-are brought up to date from the sources.
+Meaning, cause and remedy of a code are written by hand; the messages, lines that begin with '>', are generated from the
+sources.
 
-python Testing/tools/error_page.py            say what differs; exit status 1 if anything does
-python Testing/tools/error_page.py --write    write the sentences
+python Testing/tools/error_page.py            report differences; exit status 1 if there are any
+python Testing/tools/error_page.py --write    write the messages
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "reference" / "errors.md"
 ROOTS = (REPOSITORY / "REACTKD", REPOSITORY / "REACTKDTrain")
-#: call -> the arguments that are its code and its sentence
+#: call -> the arguments that are its code and its message
 CALLS = {"Finding": (0, 2), "Problem": (1, 2), "_fail_running": (0, 1), "_fail_all": (0, 1)}
-#: where a case fails with a code and a sentence that are no error of ours: a pair, or a row of a table
+#: places where a case fails with a code and a message that are not one of our errors: a pair, or a row of a table
 PAIRS = ("client.py", "server.py", "batch_case.py")
 SECTIONS = {"error": "## Errors", "Finding": "## Findings", "Problem": "## Problems of a cohort"}
-#: raised in well over a hundred places, each with the sentence that one needs
+#: raised in well over a hundred places, each with its own message
 WITHOUT_SENTENCES = {"usage"}
 ENTRY = re.compile(r"^### `([\w-]+)`$", re.MULTILINE)
 PARTS = ("Means", "Cause", "Remedy")
@@ -35,14 +35,14 @@ _CODE = re.compile(r"[a-z]+(-[a-z]+)*")
 
 @cache
 def texts() -> dict[Path, str]:
-    """File -> what it holds, of both modules."""
+    """Return file -> its text, for both modules."""
     paths = [path for root in ROOTS for path in sorted(root.rglob("*.py"))]
     return {path: path.read_text(encoding="utf-8") for path in paths}
 
 
 @cache
 def error_classes() -> dict[str, str]:
-    """Name -> code of every subclass of ReactkdError; without a code of its own, that of its base."""
+    """Return name -> code of every subclass of ReactkdError; without its own code, that of its base class."""
     classes = [found.groups() for text in texts().values() for found in _CLASS.finditer(text)]
     codes = {"ReactkdError": "error"}
     count = 0
@@ -57,7 +57,7 @@ def error_classes() -> dict[str, str]:
 
 @cache
 def codes() -> dict[str, dict[str, list[str]]]:
-    """Kind, 'error', 'Finding' or 'Problem' -> code -> its sentences, in the order of their files."""
+    """Return kind ('error', 'Finding' or 'Problem') -> code -> its messages, in the order of their files."""
     classes = error_classes()
     out: dict[str, dict[str, list[str]]] = {kind: {} for kind in SECTIONS}
     out["error"] = {code: [] for code in sorted(set(classes.values()))}
@@ -78,7 +78,7 @@ def codes() -> dict[str, dict[str, list[str]]]:
 
 
 class _File:
-    """One source file. found: what may give a code, with the innermost function that it stands in, in order."""
+    """One source file. found: nodes that may state a code, with their innermost function, in order."""
 
     def __init__(self, path: Path, names: Collection[str]) -> None:
         self.tree = ast.parse(texts()[path])
@@ -108,7 +108,7 @@ def _files(names: tuple[str, ...]) -> list[_File]:
 
 @cache
 def _function(name: str) -> tuple[_File, ast.FunctionDef] | None:
-    """The one function of a file that has this name and returns a text; None where there are several, or none."""
+    """Return the only function of a file with this name that returns a text; None if there are several, or none."""
     start = re.compile(rf"^def {name}\([^:]*(:[^:]*)*\) -> str:$", re.MULTILINE)
     places = [path for path, text in texts().items() if f"\ndef {name}(" in text and start.search(text)]
     if len(places) != 1:
@@ -123,7 +123,7 @@ def _last(node: ast.expr) -> str:
 
 
 def _pair(node: ast.AST) -> list[ast.expr]:
-    """A code and its sentence, of a pair that begins with a code or of a row with both; else nothing."""
+    """Return a code and its message, from a pair that begins with a code or a row with both; otherwise nothing."""
     if isinstance(node, ast.Tuple) and len(node.elts) == 2 and isinstance(node.elts[0], ast.Constant):
         return node.elts if _CODE.fullmatch(str(node.elts[0].value)) else []
     if isinstance(node, ast.Dict):
@@ -133,7 +133,7 @@ def _pair(node: ast.AST) -> list[ast.expr]:
 
 
 def _texts(node: ast.expr, scope: ast.AST, file: _File, line: int) -> Iterator[str]:
-    """The texts that an expression can be; none where it is made elsewhere."""
+    """Yield the possible texts of an expression; none if it is computed elsewhere."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.JoinedStr):
@@ -156,7 +156,7 @@ def _texts(node: ast.expr, scope: ast.AST, file: _File, line: int) -> Iterator[s
 
 
 def _assigned(name: str, scope: ast.AST, file: _File, line: int) -> list[tuple[ast.expr, int]]:
-    """What a name stands for at a line: all that it was given since it was last used before; else that of the file."""
+    """Return the values of a name at a line: all assignments since its previous use, otherwise those of the file."""
     nodes = [node for node in ast.walk(scope) if getattr(node, "lineno", line) < line]
     used = [n.lineno for n in nodes if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)]
     given = [(n.value, n.lineno) for n in nodes if isinstance(n, ast.Assign) and name in map(_last, n.targets)]
@@ -167,14 +167,14 @@ def _assigned(name: str, scope: ast.AST, file: _File, line: int) -> list[tuple[a
 
 
 def _place(part: ast.FormattedValue) -> str:
-    """A place of an f-string in words: the last name in it that says something."""
+    """Return a word for a placeholder of an f-string: the last meaningful name in it."""
     names = re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'|\"[^\"]*\"", "", ast.unparse(part.value)))
     names = [name for name in names if name not in ("len", "quoted", "self", "str", "sorted", "join", "map", "shown")]
     return "{" + (names[-1].strip("_").lower() if names else "value") + "}"
 
 
 def entries(text: str) -> dict[str, list[str]]:
-    """The codes of each section of the page, in their order, as `codes` sorts them."""
+    """Return the codes in each section of the page, in order, sorted as in `codes`."""
     places = {kind: text.find(f"\n{heading}\n") for kind, heading in SECTIONS.items()}
     ends = sorted([*places.values(), len(text)])
     return {
@@ -184,7 +184,7 @@ def entries(text: str) -> dict[str, list[str]]:
 
 
 def brought_up_to_date(text: str) -> str:
-    """The page with the sentences of today under each entry."""
+    """Return the page with the current messages under each entry."""
     known = codes()
     out, kind = [], "error"
     for block in re.split(r"^(?=##)", text, flags=re.MULTILINE):
@@ -200,7 +200,7 @@ def brought_up_to_date(text: str) -> str:
 
 
 def faults(text: str) -> list[str]:
-    """What the page lacks, has too much, or says of no code."""
+    """Return missing and superfluous entries of the page, and codes without a description."""
     there = entries(text)
     out = []
     for kind, known in codes().items():
@@ -215,7 +215,7 @@ def faults(text: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     text = PAGE.read_text(encoding="utf-8")
     fresh = brought_up_to_date(text)
     if arguments == ["--write"] and fresh != text:

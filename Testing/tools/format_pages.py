@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keeps the tables of keys in docs/reference/formats equal to the JSON schemas of tasks, reports and reviews.
 
-python Testing/tools/format_pages.py            say which are behind; exit status 1 if any is
+python Testing/tools/format_pages.py            report pages that are out of date; exit status 1 if there are any
 python Testing/tools/format_pages.py --write    write them
 """
 
@@ -27,7 +27,7 @@ _BLOCK = re.compile(r"(<!-- keys: made from the schema by make lists -->\n\n).*?
 
 
 class Key(NamedTuple):
-    """One key. place: 'regions[].name' for one of a list, 'cases.*' for any name."""
+    """One key. place: 'regions[].name' for an item of a list, 'cases.*' for any name."""
 
     place: str
     kind: str
@@ -36,7 +36,7 @@ class Key(NamedTuple):
 
 
 def keys(schema: Mapping[str, Any]) -> list[Key]:
-    """Every key of a schema, from the top down; a part that stands in several places is written out in the first."""
+    """Return every key of a schema, top down; a part that is used in several places is written out at the first."""
     return list(_keys(schema, schema, "", set()))
 
 
@@ -55,7 +55,7 @@ def _key(part: Mapping[str, Any], root: Mapping[str, Any], place: str, needed: b
 
 
 def _inside(part: Mapping[str, Any], root: Mapping[str, Any], place: str, seen: set[str]) -> Iterator[Key]:
-    """The keys of what a key holds."""
+    """Yield the keys nested in a key."""
     name = _name(part)
     if name in seen:
         return
@@ -73,7 +73,7 @@ def _name(part: Mapping[str, Any]) -> str:
 
 
 def _resolved(part: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a part is, where it stands elsewhere, or may be null too: the form that says most."""
+    """Resolve a reference, and a choice that includes null to its most specific form."""
     if "$ref" in part:
         value: Any = root
         for step in part["$ref"].removeprefix("#/").split("/"):
@@ -84,7 +84,7 @@ def _resolved(part: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, 
 
 
 def _kind(part: Mapping[str, Any], root: Mapping[str, Any]) -> str:
-    """The type and range in words."""
+    """Return type and range in words."""
     if "anyOf" in part:
         return " or ".join(_kind(form, root) for form in part["anyOf"])
     whole = _resolved(part, root)
@@ -107,19 +107,19 @@ def _kind(part: Mapping[str, Any], root: Mapping[str, Any]) -> str:
 
 
 def table(schema: Mapping[str, Any]) -> str:
-    """The table of a page."""
+    """Return the table of a page."""
     rows = [f"| `{k.place}` | {k.kind} | {'yes' if k.required else ''} | {k.meaning} |" for k in keys(schema)]
     return "\n".join(["| key | type | required | meaning |", "| --- | --- | --- | --- |", *rows]) + "\n"
 
 
 def brought_up_to_date(name: str, text: str) -> str:
-    """The page with the keys of today."""
+    """Return the page with the current keys."""
     made = table(json.loads(SCHEMAS[name].read_text(encoding="utf-8")))
     return _BLOCK.sub(lambda found: f"{found[1]}{made}\n{found[2].strip()}", text)
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     behind = []
     for name in SCHEMAS:
         text = (PAGES / name).read_text(encoding="utf-8")

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Says what stands in the way of a release; writes the public address of the repository into every file that has it.
+"""Reports what prevents a release; writes the repository's public address into every file that contains it.
 
     python Testing/tools/release.py              one line for each obstacle; exit status 1 if there is any
-    python Testing/tools/release.py --tag v1.2.0 the same, and whether the tag is that of this version
+    python Testing/tools/release.py --tag v1.2.0 also check that the tag is that of this version
     python Testing/tools/release.py --owner NAME write the account under which the repository is public
 
-It needs no package. What a person must do beside it is in docs/how-to/release.md.
+No packages are needed. The manual steps are in docs/how-to/release.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}")  # as GitHub allows
 
 
 def owners(repository: Path = REPOSITORY) -> dict[str, list[str]]:
-    """Return {file: the account in each of its addresses}."""
+    """Return {file: the accounts in its addresses}."""
     return {
         name: [owner for _, owner, _ in _ADDRESS.findall((repository / name).read_text(encoding="utf-8"))]
         for name in FILES
@@ -31,7 +31,7 @@ def owners(repository: Path = REPOSITORY) -> dict[str, list[str]]:
 
 
 def faults_of_addresses(repository: Path = REPOSITORY) -> list[str]:
-    """Return what is wrong with the addresses, one sentence each."""
+    """Return the faults of the addresses, one sentence each."""
     found = owners(repository)
     faults = [f"{name} has no address of the repository." for name, names in found.items() if not names]
     placeholders = [name for name, names in found.items() if PLACEHOLDER in names]
@@ -50,7 +50,7 @@ def version(repository: Path = REPOSITORY) -> str:
 
 
 def faults_of_version(tag: str | None = None, repository: Path = REPOSITORY) -> list[str]:
-    """Return where the change log, or a tag, disagrees with the version, one sentence each."""
+    """Return contradictions of the change log, or a tag, with the version, one sentence each."""
     stated = version(repository)
     sections = re.findall(r"^## (.+)$", (repository / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     faults = []

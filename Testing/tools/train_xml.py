@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keeps the parameters in REACTKDTrain.xml equal to the fields of RunOptions.
 
-python Testing/tools/train_xml.py            say whether it is behind; exit status 1 if it is
+python Testing/tools/train_xml.py            report whether it is out of date; exit status 1 if it is
 python Testing/tools/train_xml.py --write    write it
 """
 
@@ -19,7 +19,7 @@ ADVANCED = "How to run"
 
 
 def element(name: str, parameter: dict[str, Any]) -> list[str]:
-    """The lines of one parameter, as Slicer's parser of module descriptions reads them."""
+    """Return the lines of one parameter, in the format of Slicer's module descriptions."""
     tag = parameter.get("element") or ("string-enumeration" if parameter["enum"] else parameter["type"])
     extensions = f' fileExtensions="{parameter["extensions"]}"' if "extensions" in parameter else ""
     default = str(parameter["default"]).lower() if tag == "boolean" else parameter["default"]
@@ -33,7 +33,7 @@ def element(name: str, parameter: dict[str, Any]) -> list[str]:
 
 
 def description() -> str:
-    """What REACTKDTrain.xml should be: its own head and results, and a parameter for each field of RunOptions."""
+    """Return the content of REACTKDTrain.xml: head, results, and a parameter for each field of RunOptions."""
     from REACTKDTrainLib.training.options import GROUPS, parameters
 
     lines = []
@@ -50,7 +50,7 @@ def description() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     text = description()
     if text == XML.read_text(encoding="utf-8"):
         return 0

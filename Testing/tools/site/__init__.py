@@ -1,1 +1,1 @@
-"""The pages as a site: what `make docs` builds."""
+"""The documentation as a website, built by `make docs`."""

@@ -1,8 +1,8 @@
-"""Makes a site of the pages as they are: a hook of MkDocs (`mkdocs.yml` beside this file).
+"""Builds a website from the unmodified pages: a hook of MkDocs (`mkdocs.yml` beside this file).
 
-The pages are written for a repository, where links lead to any file. Here the files outside docs/ that they name
-become pages or files of the site, notebooks in script form become pages, the navigation is the index in
-docs/README.md, and formulas and diagrams are drawn when the site is built, so that a browser needs no script for them.
+The pages are written for a repository, where links can point to any file. Here linked files outside docs/ become pages
+or files of the site, notebooks in script form become pages, the navigation is the index in docs/README.md, and formulas
+and diagrams are rendered when the site is built, so that browsers need no script for them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-#: where a file of the repository lies in the site, relative to docs/; all others of docs/ stay where they are
+#: position in the site, relative to docs/, of files outside docs/; files in docs/ keep their position
 PLACES = {
     "README.md": "index.md",
     "docs/README.md": "pages.md",
@@ -28,20 +28,20 @@ PLACES = {
     "Testing/tools/site/iframe-worker.js": "assets/iframe-worker.js",
 }
 ORIGINS = {place: name for name, place in PLACES.items()}
-#: what a browser loads by itself when it opens a page, from another server
+#: elements that browsers load automatically from another server
 ELSEWHERE = re.compile(r'<(?:script|link|img|iframe|source)\b[^>]*?\s(?:src|href)="((?:https?:)?//[^"]+)"')
 LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]+)?\))")
 
 
 def place(name: str) -> str:
-    """Where a file of the repository lies in the site, e.g. `docs/notebooks/a.py` at `notebooks/a.md`."""
+    """Return the position of a repository file in the site, e.g. `docs/notebooks/a.py` at `notebooks/a.md`."""
     if name.startswith("docs/notebooks/"):
         return name.removeprefix("docs/").removesuffix(".py") + ".md"
     return PLACES.get(name, name.removeprefix("docs/"))
 
 
 def on_config(config: Any) -> Any:
-    """Give MkDocs the navigation, and what draws formulas and diagrams."""
+    """Set the navigation, and the renderers of formulas and diagrams."""
     from pymdownx.slugs import slugify
 
     config.nav = navigation((REPOSITORY / "docs" / "README.md").read_text(encoding="utf-8"))
@@ -55,7 +55,7 @@ def on_config(config: Any) -> Any:
 
 
 def navigation(index: str) -> list[Any]:
-    """The front page, then a section for each heading of the index: the first page that each of its items names."""
+    """Return the front page, then a section for each heading of the index with the first page that each item links."""
     nav: list[Any] = ["index.md"]
     for title, text in re.findall(r"^## ([^:\n]+).*?\n(.*?)(?=^## |\Z)", index, re.MULTILINE | re.DOTALL):
         links = re.findall(r"^- (?:[^\[\n]*)\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)", text, re.MULTILINE)
@@ -65,7 +65,7 @@ def navigation(index: str) -> list[Any]:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Take in what lies outside docs/, and notebooks as pages."""
+    """Add the files outside docs/, and notebooks as pages."""
     from mkdocs.structure.files import File
 
     for file in list(files):
@@ -80,7 +80,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def page_of_notebook(script: str) -> str:
-    """A script in percent form as a page: cells of words as they are, cells of code in fences."""
+    """Convert a script in percent format to a page: text cells unchanged, code cells in fences."""
     out = []
     for kind, cell in re.findall(r"^# %%([^\n]*)\n(.*?)(?=^# %%|\Z)", script, re.MULTILINE | re.DOTALL):
         if "markdown" in kind:
@@ -91,9 +91,9 @@ def page_of_notebook(script: str) -> str:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Let links lead to where files lie in the site."""
+    """Rewrite links to the positions of files in the site."""
     at = page.file.src_uri
-    if at == "index.md":  # alone in its section: a list of one beside it says nothing
+    if at == "index.md":  # alone in its section, so a navigation list is useless
         page.meta["hide"] = ["navigation"]
     name = ORIGINS.get(at) or "docs/" + (re.sub(r"md$", "py", at) if at.startswith("notebooks/") else at)
 
@@ -107,7 +107,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Draw the formulas within sentences."""
+    """Render inline formulas."""
     from latex2mathml.converter import convert
 
     formula = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
@@ -115,20 +115,20 @@ def on_page_content(content: str, **_: Any) -> str:
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> None:
-    """Warn of what a page would load from another server; `mkdocs build --strict` ends with an error then."""
+    """Warn of elements that a page would load from another server; `mkdocs build --strict` then fails."""
     for address in ELSEWHERE.findall(output):
         logging.getLogger("mkdocs.plugins.reactkd").warning("%s loads %s", page.file.src_uri, address)
 
 
 def draw_formula(source: str, *_: Any, **__: Any) -> str:
-    """A formula on lines of its own as MathML, which browsers draw by themselves."""
+    """Render a block formula as MathML, which browsers display without a script."""
     from latex2mathml.converter import convert
 
     return f'<div class="formula">{convert(source, display="block")}</div>'
 
 
 def draw_diagram(source: str, *_: Any, **__: Any) -> str:
-    """A Mermaid diagram as SVG."""
+    """Render a Mermaid diagram as SVG."""
     import mmdr
 
     return f'<div class="diagram">{mmdr.render(source).svg()}</div>'
