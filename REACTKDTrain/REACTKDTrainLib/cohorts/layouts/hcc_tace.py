@@ -64,8 +64,8 @@ def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: 
     (with the chosen one), missing or mixed grades, unusual sizes and segments, unreadable files. on_progress: as in
     `index_folder`; the index is the first half.
 
-    Raises: FileMissing, PackagesMissing, UsageError for an invalid sheet, for two sheets that disagree, and for names of
-    patients who do not exist or that are not of the form HCC_NNN.
+    Raises: FileMissing, PackagesMissing, UsageError for an invalid sheet, for two sheets that disagree, and for names
+    of patients who do not exist or that are not of the form HCC_NNN.
     """
     root = Path(root)
     grade_of_text("", options.mixed)  # refuse an invalid option before anything is read
