@@ -1,1 +1,1 @@
-"""MRML nodes to core objects and back: everything that knows of the scene, and nothing that knows of widgets."""
+"""Conversion between MRML nodes and core objects: everything that depends on the scene, and nothing on widgets."""

@@ -1,4 +1,4 @@
-"""Scene nodes to a Case, and a Case to scene nodes."""
+"""Conversion of scene nodes to a Case, and of a Case to scene nodes."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ def case_from_nodes(
     case_id: str | None = None,
     task: Task = HCC_GRADE,
 ) -> Case:
-    """Return the case that the nodes make, in the frame of its reference volume (CT, else FDG, else acetate).
+    """Return the case of the nodes, in the frame of its reference volume (CT, else FDG, else acetate).
 
-    liver_segment, tumor_segments: segment IDs, names or label values; None leaves it to terminology, then names.
-    case_id: for reports. Node names are not used, as they may name a patient.
+    liver_segment, tumor_segments: segment IDs, names or label values; with None they are chosen by terminology, then
+    names. case_id: for reports. Node names are not used, since they may contain a patient's name.
 
     Raises: what `choose_segments`, `volume_from_node`, `origin_findings` and `Case` raise; NotHounsfield, NotPet;
     SkewedAxes.
@@ -125,10 +125,11 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
 
 
 def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> DrawnMasks:
-    """Return the masks on the reference grid, as drawn, and what lies outside: for the first reading and each edit.
+    """Return the masks on the reference grid, as drawn, and findings on parts outside: for the first reading and each
+    edit.
 
-    Raises: NoLiver for a liver segment without voxels; MaskOffImage when none of them, or no tumor, lies in the
-    reference image.
+    Raises: NoLiver for a liver segment without voxels; MaskOffImage if none of them, or no tumor, lies in the reference
+    image.
     """
     liver = mask_on(nodes.segmentation, choice.livers, nodes.reference)
     if not liver.any():
@@ -166,7 +167,7 @@ def nodes_from_case(scene: Any, case: Case) -> CaseNodes:
 
 
 def _read_volume(node: Any, modality: Modality, reference: Any) -> tuple[Volume, list[Finding]]:
-    """Return the volume in the reference's frame, checked to be what it is given as, and remarks on it."""
+    """Return the volume in the reference's frame, after checking its modality, and remarks on it."""
     role = ROLES[modality]
     if node.GetID() == reference.GetID():
         volume = volume_from_node(node, role)

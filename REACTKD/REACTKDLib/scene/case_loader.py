@@ -1,4 +1,4 @@
-"""Cases of a list into the scene and out of it, without holding up whoever asks: a worker reads and writes.
+"""Loads cases of a list into the scene and saves their masks without blocking: a worker reads and writes.
 
 loader = CaseLoader(scene, dispatcher)
 loader.open("case-1", files, then)        # returns at once; then(None) when it is there, then(error) when it failed
@@ -25,16 +25,16 @@ from REACTKDLib.scene.drawn_segments import hand_over_segments, save_at_once, se
 from REACTKDLib.scene.listed_nodes import ListedNodes, add_case, images_in_slices, remove_case
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 
-_ALL = (0.0, 1.0)  # of the progress
+_ALL = (0.0, 1.0)  # range of the progress
 Then = Callable[[ReactkdError | None], Any]
 
 
 def _ignore(error: ReactkdError | None) -> None:
-    """Take the end of work that nothing waits for."""
+    """Ignore the end of a job that nothing waits for."""
 
 
 class CaseLoader(ScriptRunner):
-    """Holds at most one case of the list in the scene. loaded: its nodes, None for none. doing: in words, or empty."""
+    """Keeps at most one case of the list in the scene. loaded: its nodes, or None. doing: a description, or empty."""
 
     logged_as = "the opening of a case"
     unforeseen = _("An unexpected fault stopped it ({name}); try again, and report it if it stays; {where}.")
@@ -44,10 +44,10 @@ class CaseLoader(ScriptRunner):
         super().__init__(dispatcher)
         self.scene = scene
         self.loaded: ListedNodes | None = None
-        self.task: Callable[[], Task] = lambda: HCC_GRADE  # of the model that will grade: whose organ is looked for
+        self.task: Callable[[], Task] = lambda: HCC_GRADE  # task of the model that will grade
         self.doing = ""
         self._stamp: tuple = ()
-        self._stamp_asked: tuple = ()  # when another case was asked for
+        self._stamp_asked: tuple = ()  # stamp when another case was requested
         self._then: Then = _ignore
         self._ahead: tuple[Job, FilesRead] | None = None
         self._coming: tuple[Job, int] | None = None
@@ -58,25 +58,26 @@ class CaseLoader(ScriptRunner):
         return self.loaded is not None and self.loaded.nodes.present
 
     def stamp(self) -> tuple:
-        """What the masks of the loaded case are now; differs after an edit. Empty without a case."""
+        """A stamp of the masks of the loaded case that changes with an edit. Empty without a case."""
         if self.loaded is None or self.loaded.nodes.segmentation.GetScene() is None:
             return ()
         return segments_stamp(self.loaded.nodes.segmentation)
 
     @property
     def edited(self) -> bool:
-        """True when the masks are not those that were read or saved last."""
+        """True if the masks differ from those read or saved last."""
         return self.stamp() not in ((), self._stamp)
 
     @property
     def drawn_meanwhile(self) -> bool:
-        """True when the loaded case was edited after another one was asked for; then it has stayed in the scene."""
+        """True if the loaded case was edited after another one was requested; it has then stayed in the scene."""
         return self.stamp() not in ((), self._stamp_asked)
 
     def open(self, case_id: str, files: Job, then: Then) -> None:
-        """Read a case and put it into the scene in place of the loaded one, whose edits must be saved before.
+        """Read a case and load it into the scene in place of the present one, whose edits must be saved before.
 
-        A case that is drawn in meanwhile stays: see `drawn_meanwhile`. What was read is kept for the next call.
+        If the present case is edited meanwhile, it stays: see `drawn_meanwhile`. The data read are kept for the next
+        call.
         """
         self._stamp_asked = self.stamp()
         self._load(self._opening(case_id, files), _("Opening {case}").format(case=case_id), then)
@@ -86,13 +87,13 @@ class CaseLoader(ScriptRunner):
         self._load(self._saving(path), _("Saving the masks of {case}").format(case=self.loaded.case_id), then)
 
     def save_now(self, path: Path) -> None:
-        """Write the masks while the caller waits: the scene or the program is about to close. Raises: ReactkdError."""
+        """Write the masks synchronously: the scene or the program is about to close. Raises: ReactkdError."""
         stamp = self.stamp()
         save_at_once(self.loaded.nodes.segmentation, self.loaded.nodes.reference, path)
         self._stamp = stamp
 
     def read_ahead(self, files: Job) -> None:
-        """Have a case read that will be opened next, while there is nothing else to do."""
+        """Prefetch the case that will be opened next, while the worker is idle."""
         if self._coming is not None and self._coming[0] == files or self._ahead and self._ahead[0] == files:
             return
         self._forget_ahead()
@@ -108,19 +109,19 @@ class CaseLoader(ScriptRunner):
         self._coming = files, ticket
 
     def unload(self) -> None:
-        """Take the loaded case out of the scene; edits that were not saved are lost."""
+        """Remove the loaded case from the scene; unsaved edits are lost."""
         self.stop()
         if self.loaded is not None:
             remove_case(self.scene, self.loaded)
         self.loaded, self._stamp = None, ()
 
     def forget(self) -> None:
-        """Let go of the loaded case without touching the scene, which is closing."""
+        """Release the loaded case without touching the scene, which is closing."""
         self.stop()
         self.loaded, self._stamp = None, ()
 
     def stop(self) -> None:
-        """Stop what is being done; the scene is as it was, and no callback is called."""
+        """Stop the current work; the scene is unchanged, and no callback is called."""
         self._then = _ignore
         self._finish(RunState.IDLE)
         self._forget_ahead()

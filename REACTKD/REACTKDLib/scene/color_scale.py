@@ -1,6 +1,6 @@
-"""The scale of the region colors: a model without surface that carries the color table, its range and the legend.
+"""The color scale of the regions: a model without surface that carries the color table, its range and the legend.
 
-Segments have plain colors and no scalar, so that a segmentation cannot have a legend; a model can, in all views.
+Segments have plain colors without scalars, so a segmentation cannot have a legend; a model can, in all views.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from REACTKDLib.scene.translation import translated
 
 
 def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overlay, visible: bool = True) -> None:
-    """Set the range of the scale and show its legend, unless no grade is claimed. Fractions are shown times 100.
+    """Set the range of the scale and show its legend, unless no grade is given. Fractions are shown times 100.
 
-    color_node: the table that fits the overlay. The title holds the answer, so that whoever corrects a mask in another
-    module sees in the views what becomes of the grade; and number and shape of lesions, where no region decided more.
+    color_node: the table for the overlay. The title contains the prediction, so that it is visible in the views while
+    masks are corrected in another module; and the topology, if no region has more influence.
     """
     node.SetAndObservePolyData(_one_point(report.regions[0].centroid_ras_mm or (0.0, 0.0, 0.0)))
     if node.GetDisplayNode() is None:
@@ -40,7 +40,7 @@ def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overla
 
 
 def has_scale(report: GradeReport, overlay: Overlay) -> bool:
-    """True where the colors of regions stand for numbers: a grade is claimed, and no map of voxels is drawn."""
+    """Return True if the colors of regions represent numbers: a grade is given, and no voxel map is shown."""
     return report.grade is not None and overlay.value is not None
 
 
@@ -58,7 +58,7 @@ def _title(report: GradeReport, overlay: Overlay) -> str:
 
 
 def _beyond(report: GradeReport, overlay: Overlay) -> list[str]:
-    """Say that the ends of a fixed scale stand for more, where a region that is drawn has more."""
+    """Return notes that the ends of a fixed scale include larger values, if a region shown exceeds it."""
     limit = overlay.limit(report)
     drawn = (overlay.value_of(row) or 0.0 for row in report.regions if row.kind != "topology")
     if overlay.value.scale is None or max(map(abs, drawn), default=0.0) <= limit:
@@ -67,7 +67,7 @@ def _beyond(report: GradeReport, overlay: Overlay) -> list[str]:
 
 
 def _one_point(ras: tuple[float, float, float]) -> Any:
-    """A surface of one point and no cell: nothing to see, and still something that Slicer can save."""
+    """Return a surface of one point and no cell: invisible, but Slicer can save it."""
     points = vtk.vtkPoints()
     points.InsertNextPoint(*ras)
     surface = vtk.vtkPolyData()

@@ -1,4 +1,4 @@
-"""The color tables of the results, made in code so that they look alike in every Slicer, and their legends."""
+"""The color tables of the results, created in code so that they are the same in every Slicer, and their legends."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LEGEND_SIZE = (0.06, 0.34)  # share of the view's width and height
 
 RGB = tuple[float, float, float]
 _NEUTRAL: RGB = (0.94, 0.94, 0.94)
-# Orange and blue are told apart by those who see no difference of red and green, and in every step beside the neutral.
+# Orange and blue are distinguishable with red-green color blindness, and every step differs from the neutral gray.
 _FOR: RGB = (1.00, 0.36, 0.00)
 _AGAINST: RGB = (0.10, 0.42, 1.00)
-_SILENT, _FIRST_STEP = 0.0125, 0.12  # half a point of the 40 of the scale; what says more is seen not to be neutral
+_SILENT, _FIRST_STEP = 0.0125, 0.12  # half a point on the scale of 40; larger values visibly differ from neutral
 _HEAVY: RGB = (0.62, 0.10, 0.85)
-# Black, violet, orange, pale yellow: brightness rises all the way, so that the map survives a gray print.
+# Black, violet, orange, pale yellow: brightness increases monotonically, so the map remains readable in grayscale.
 _HEAT_STOPS: tuple[tuple[float, RGB], ...] = (
     (0.0, (0.10, 0.02, 0.20)),
     (0.35, (0.50, 0.07, 0.43)),
@@ -36,8 +36,8 @@ _HEAT_STOPS: tuple[tuple[float, RGB], ...] = (
 def effect_color(effect: float | None, limit: float) -> RGB:
     """Return the color of a signed value: gray at 0, orange at `limit` (for the grade), blue at -`limit` (against).
 
-    Distance from gray grows with the value's size, so the region that decides most is the most colorful. It begins with
-    a step, so that a little for and a little against are told apart. None: gray.
+    Saturation grows with the size of the value, so the most influential region is the most colorful. It starts with a
+    step, so that small positive and negative values are distinguishable. None: gray.
     """
     if effect is None or limit <= 0:
         return _NEUTRAL
@@ -96,7 +96,7 @@ def show_legend(displayable: Any, title: str, label_format: str, x: float) -> An
     legend.SetNumberOfLabels(5)
     legend.SetMaxNumberOfColors(ENTRIES)
     legend.SetSize(*LEGEND_SIZE)
-    legend.SetPosition(x, 0.86)  # the title stands above the bar
+    legend.SetPosition(x, 0.86)  # the title is above the bar
     for text, size in ((legend.GetTitleTextProperty(), 15), (legend.GetLabelTextProperty(), 13)):
         text.SetFontSize(size)
         text.SetFontFamilyToArial()
@@ -110,7 +110,7 @@ def show_legend(displayable: Any, title: str, label_format: str, x: float) -> An
 
 def _fill(node: Any, color_at: Callable[[float], RGB]) -> None:
     if _is_filled(node, color_at):
-        return  # each color that is set notifies everything that uses the table, in every view
+        return  # setting a color notifies every user of the table, in every view
     hold = node.StartModify()
     node.SetTypeToUser()
     node.SetNumberOfColors(ENTRIES)
@@ -122,7 +122,7 @@ def _fill(node: Any, color_at: Callable[[float], RGB]) -> None:
 
 
 def _is_filled(node: Any, color_at: Callable[[float], RGB]) -> bool:
-    """True when a table has the colors already: looked at in a few places, as nobody else writes here."""
+    """Return True if a table already has the colors: checked at a few entries, since nothing else writes here."""
     if node.GetNumberOfColors() != ENTRIES:
         return False
     color = [0.0] * 4

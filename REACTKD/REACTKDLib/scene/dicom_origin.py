@@ -1,7 +1,7 @@
-"""Whether the nodes of a case belong together by the DICOM headers that they were loaded from.
+"""Checks by DICOM headers whether the nodes of a case belong together.
 
-A node's header is that of its first file in Slicer's DICOM database; where the file is gone, what the database or the
-subject hierarchy (patient, study and series items above the node) still says.
+A node's header is that of its first file in Slicer's DICOM database; if the file is missing, the values that the
+database or the subject hierarchy (patient, study and series items above the node) still has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from REACTKDLib.core.files.dicom.origin import TAGS, Origin, check_origins, orig
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 
-#: set on any node of a case by whoever knows that its headers name one patient differently
+#: attribute of any node of a case, set if its headers are known to state one patient differently
 ALLOWED = "REACTKD.DifferentPatientsOk"
 _IN_DATABASE = {
     "PatientID": "0010,0020", "IssuerOfPatientID": "0010,0021", "PatientName": "0010,0010",
@@ -33,7 +33,7 @@ _IN_HIERARCHY = {
 
 
 def origin_findings(volumes: Mapping[Modality, Any], segmentation: Any) -> list[Finding]:
-    """Return what speaks against taking the nodes for one case: see `check_origins`.
+    """Return findings against the nodes being of one case: see `check_origins`.
 
     volumes: the reference first. Raises: PatientMismatch for different patients, unless a node has `ALLOWED`.
     """
@@ -43,26 +43,26 @@ def origin_findings(volumes: Mapping[Modality, Any], segmentation: Any) -> list[
 
 
 def allow_different_patients(segmentation: Any) -> None:
-    """Say of a case, by its segmentation, that the headers of its nodes name one patient differently."""
+    """Record on the segmentation of a case that the headers of its nodes state one patient differently."""
     segmentation.SetAttribute(ALLOWED, "1")
 
 
 def dicom_file_of(node: Any) -> Path | None:
-    """Return a file of the series that a volume node was loaded from; None where it is not from DICOM, or has gone."""
+    """Return a file of the series that a volume node was loaded from; None if it is not from DICOM, or is missing."""
     uids, database = _uids_of(node), _database()
     path = database.fileForInstance(uids[0]) if uids and database is not None else ""
     return Path(path) if path and Path(path).is_file() else None
 
 
 def files_of(node: Any) -> list[str]:
-    """Return the files that a node was loaded from, one for each slice; none when any is unknown to the database."""
+    """Return the files from which a node was loaded, one for each slice; none if any is unknown to the database."""
     database, uids = _database(), _uids_of(node)
     files = [database.fileForInstance(uid) for uid in uids] if database is not None else []
     return files if all(files) else []
 
 
 def _uids_of(node: Any) -> list[str]:
-    """Return the SOP Instance UIDs that a node was loaded from; none where it is not from DICOM."""
+    """Return the SOP Instance UIDs from which a node was loaded; none if it is not from DICOM."""
     return (node.GetAttribute("DICOM.instanceUIDs") or "").split()
 
 
@@ -74,12 +74,12 @@ def _origin(node: Any, role: str) -> Origin:
     uids, above = _uids_of(node), _of_hierarchy(node)
     header = _header(uids or _instances_of(above.get("SeriesInstanceUID", "")))
     origin = origin_of(above if header is None else header, role, uids)
-    # Whoever put it under a transform has placed it by hand.
+    # A node under a transform was placed deliberately.
     return replace(origin, frame="") if node.GetParentTransformNode() is not None else origin
 
 
 def _header(uids: Iterable[str]) -> Any | None:
-    """The header of the first file, or what the database keeps of it; None where it knows nothing."""
+    """Return the header of the first file, or the values that the database keeps; None if unknown."""
     database, first = _database(), next(iter(uids), None)
     if database is None or first is None:
         return None
@@ -102,8 +102,8 @@ def _instances_of(series: str) -> list[str]:
 
 
 def _of_hierarchy(node: Any) -> dict[str, str]:
-    """What the items of the subject hierarchy say that hold a node, by keyword."""
-    # The usual way to it would add one to a scene that has none.
+    """Return the values of the subject hierarchy items that contain a node, by keyword."""
+    # The usual access would create a hierarchy in a scene without one.
     hierarchy = node.GetScene().GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
     item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
     if not item:

@@ -1,4 +1,4 @@
-"""All segments of a segmentation as they are drawn, in its own frame: to be saved, and to be told from earlier ones."""
+"""All segments of a segmentation as drawn, in its own frame: for saving, and for detecting changes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from REACTKDLib.scene.segments import LABELMAP, drawn_at, matrix_of_part, with_l
 
 
 def segments_stamp(segmentation: Any) -> tuple:
-    """Return something that differs once a voxel, a name or the number of segments has changed. Costs nothing.
+    """Return a stamp that changes with a voxel, a name or the number of segments. Costs nothing.
 
-    A redrawn surface or another color changes nothing.
+    A redrawn surface or another color does not change it.
     """
     data = segmentation.GetSegmentation()
     stamp = []
@@ -34,7 +34,7 @@ def segments_stamp(segmentation: Any) -> tuple:
 def hand_over_segments(
     segmentation: Any, reference: Any, scratch: ScratchFolder
 ) -> Generator[None, None, list[SegmentFile]]:
-    """Copy every segment into `scratch`, cut to its voxels, in slices of work. Raises: NoScratchSpace."""
+    """Copy every segment into `scratch`, cropped to its voxels, in small steps. Raises: NoScratchSpace."""
     files = []
     for part in _drawn(segmentation, reference):
         yield
@@ -49,7 +49,7 @@ def hand_over_segments(
 
 
 def save_at_once(segmentation: Any, reference: Any, path: Path) -> None:
-    """Write every segment to `path`, a .seg.nrrd, while the caller waits: for moments that do not come again.
+    """Write every segment to `path`, a .seg.nrrd, synchronously: for the last opportunity to save.
 
     Raises: what `write_placed_masks` raises.
     """
@@ -57,7 +57,7 @@ def save_at_once(segmentation: Any, reference: Any, path: Path) -> None:
 
 
 def _drawn(segmentation: Any, reference: Any) -> Generator[PlacedMask | None, None, None]:
-    """Yield each segment once, and None in between, where the caller may have its time back."""
+    """Yield each segment once, and None in between, so that the caller can do other work."""
     data = with_label_maps(segmentation, reference).GetSegmentation()
     for segment_id in data.GetSegmentIDs():
         segment = data.GetSegment(segment_id)

@@ -1,4 +1,4 @@
-"""What is on the screen as files of other programs: masks as they are drawn, and the answer as DICOM objects."""
+"""Exports the current case to files for other programs: masks as drawn, and the result as DICOM objects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DICOM_NAMES = (REPORT, REGIONS)  # of the files that `export_dicom` writes
 class CaseExporter(ScriptRunner):
     """Writes in the worker. Both methods return at once; `poll` does the work: see `ScriptRunner`.
 
-    saved: the names of what was written last, empty before. Signals: those of `ScriptRunner`, written(names).
+    saved: the names of the files written last, initially empty. Signals: those of `ScriptRunner`, written(names).
     """
 
     def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None) -> None:
@@ -30,13 +30,13 @@ class CaseExporter(ScriptRunner):
         self.written = Signal()
 
     def save_masks(self, nodes: CaseNodes, path: Path) -> None:
-        """Write all segments of a case as they are drawn now, in the form that the suffix names."""
+        """Write all segments of a case as they are drawn now, in the format of the suffix."""
         if not self.busy:
             segmentation = nodes.segmentation
             self._begin(self._saving(nodes, path), lambda: self.scene.IsNodePresent(segmentation))
 
     def export_dicom(self, key: str, source: Path, folder: Path) -> None:
-        """Write `regions.dcm` and `report.dcm` of the graded case that the worker holds as `key`."""
+        """Write `regions.dcm` and `report.dcm` of the graded case that is open in the worker as `key`."""
         if not self.busy:
             self._begin(self._exporting(jobs.ExportDicom(key, source, folder)), lambda: True)
 

@@ -1,4 +1,4 @@
-"""The subject-hierarchy folder of a case, which holds its results."""
+"""The subject hierarchy folder with the results of a case."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import slicer
 
-#: of a folder's item: we made it. Kept with the scene, so that a folder of the user is never taken for ours
+#: attribute of folders that we created. It is saved with the scene, so that a user's folder is never taken for ours
 _MADE = "REACTKD.MadeByModule"
 
 
 def put_in_folder(scene: Any, name: str, nodes: Iterable[Any]) -> int:
-    """Put `nodes` in the folder where the first of them that has one already lies, else in a new one; return its item.
+    """Put `nodes` in the folder of the first of them that has one, else in a new one; return its item.
 
-    The folder is found by what it holds, so that the user may rename and move it.
+    The folder is found by its content, so that the user may rename and move it.
     """
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     nodes = list(nodes)
@@ -24,7 +24,7 @@ def put_in_folder(scene: Any, name: str, nodes: Iterable[Any]) -> int:
         tree.SetItemAttribute(folder, _MADE, "1")
     for node in nodes:
         item = tree.GetItemByDataNode(node)
-        if not item:  # the application's plugins make items by themselves; plain libraries do not
+        if not item:  # the application's plugins create items automatically; plain libraries do not
             tree.CreateItem(folder, node)
         elif not _is_folder(tree, tree.GetItemParent(item)):
             tree.SetItemParent(item, folder)
@@ -32,10 +32,10 @@ def put_in_folder(scene: Any, name: str, nodes: Iterable[Any]) -> int:
 
 
 def take_out_of_folder(scene: Any, nodes: Iterable[Any]) -> None:
-    """Take nodes that are about to be removed out of the tree, and with them the folders that `put_in_folder` made and
-    that are empty then. A folder of the user stays, empty or not.
+    """Take nodes that are about to be removed out of the tree, and with them folders of `put_in_folder` that become
+    empty. A folder of the user stays, empty or not.
 
-    The application does the first by itself; plain libraries keep an item that leads nowhere and report it ever after.
+    The application does the first by itself; plain libraries keep a dangling item and report it again and again.
     """
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     folders = set()

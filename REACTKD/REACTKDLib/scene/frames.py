@@ -1,4 +1,4 @@
-"""The way from one node's own coordinates to another's, through their chains of parent transforms."""
+"""Transformation from one node's coordinates to another's, through their chains of parent transforms."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import vtk
 
 @dataclass(frozen=True)
 class Relation:
-    """Leads points from the frame of one node (below its parent transforms) to the frame of another.
+    """Transforms points from the frame of one node (below its parent transforms) to the frame of another.
 
-    up: transform nodes from the source up to the common ancestor, nearest first. down: the same for the target.
-    Transforms that both share are left out, so that a shared transform changes nothing, bit for bit.
+    up: transform nodes from the source up to the common ancestor, nearest first. down: the same for the target. Shared
+    transforms are left out, so that they change nothing, bit for bit.
     """
 
     up: tuple[Any, ...]
@@ -23,12 +23,12 @@ class Relation:
 
     @property
     def is_identity(self) -> bool:
-        """True when both nodes live in the same frame."""
+        """True if both nodes are in the same frame."""
         return not self.up and not self.down
 
     @property
     def is_linear(self) -> bool:
-        """True when one 4x4 matrix says it all."""
+        """True if one 4x4 matrix describes it."""
         return all(node.IsLinear() for node in (*self.up, *self.down))
 
     def matrix(self) -> np.ndarray:
@@ -41,11 +41,11 @@ class Relation:
         return result
 
     def placed(self, ijk_to_ras: np.ndarray) -> np.ndarray:
-        """Return the (4, 4) matrix of a grid in the source's frame as one in the target's; the relation is linear."""
+        """Return the (4, 4) matrix of a grid in the source's frame as one in the target's, for a linear relation."""
         return ijk_to_ras if self.is_identity else self.matrix() @ ijk_to_ras
 
     def inverse_transform(self) -> Any:
-        """Return a vtkGeneralTransform from target to source, which is what a resampler asks for."""
+        """Return a vtkGeneralTransform from target to source, as a resampler needs it."""
         transform = vtk.vtkGeneralTransform()
         transform.PostMultiply()
         for node in self.down:
@@ -56,7 +56,7 @@ class Relation:
 
 
 def relation_between(source: Any, target: Any) -> Relation:
-    """Return how to come from the frame of transformable node `source` to that of `target`."""
+    """Return the relation from the frame of transformable node `source` to that of `target`."""
     up, down = _parents(source), _parents(target)
     while up and down and up[-1].GetID() == down[-1].GetID():
         up.pop()

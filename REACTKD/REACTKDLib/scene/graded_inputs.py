@@ -1,7 +1,7 @@
-"""What an answer was computed from, kept with it in the scene and compared when the answer is shown again.
+"""The inputs of a result, stored with it in the scene and compared when the result is shown again.
 
-The stamps of `scene.hand_over` tell of an edit at no cost. They know nothing of a case that was left meanwhile, or of a
-scene that was saved and loaded: there the voxels themselves have to be compared.
+The stamps of `scene.hand_over` detect edits at no cost. They cannot be used for a case that was left meanwhile, or a
+scene that was saved and loaded, for which the voxels themselves are compared.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from REACTKDLib.scene.units import unit_of
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
 PARAMETER = "GradedInputs"
-NEAR_MM = 1e-3  # a file may round the place of its voxels
+NEAR_MM = 1e-3  # files may round positions
 
 Content = list[list[Any]]  # an entry for each image and each mask: what it is, in words, and its (4, 4) matrix in mm
 
 
 def read_content(nodes: CaseNodes, choice: SegmentChoice) -> Content:
-    """Return the content of a case as it is now; [] where it cannot be read.
+    """Return the current content of a case; [] if it cannot be read.
 
-    Of an image kind, unit, size and place are compared; of a mask every voxel.
+    For an image, kind, unit, size and position are compared; for a mask, every voxel.
     """
     try:
         refuse_bent_space(nodes)
@@ -46,7 +46,7 @@ def read_content(nodes: CaseNodes, choice: SegmentChoice) -> Content:
 
 
 def content_of(nodes: CaseNodes, masks: Iterable[MaskFile]) -> Content:
-    """Return the content of a case that was handed over just now, by its masks as they were handed over.
+    """Return the content of a case that was just handed over, from its masks.
 
     Raises: PatientMismatch.
     """
@@ -70,14 +70,14 @@ def _mask(role: str, segment: str, is_lesion: bool, shape: Sequence[int], voxels
 
 
 def write_content(parameter_node: Any, content: Content) -> None:
-    """Record what the answer of a parameter node was computed from; [] says that nobody knows."""
+    """Record the inputs of the result of a parameter node; [] means unknown."""
     parameter_node.SetParameter(PARAMETER, json.dumps(content))
 
 
 def still_holds(parameter_node: Any, nodes: CaseNodes, choice: SegmentChoice) -> bool:
-    """Return whether the case is as it was when the answer of its parameter node was computed.
+    """Return whether the case is unchanged since the result of its parameter node was computed.
 
-    True also where the node records nothing, as in a scene of an earlier version.
+    Also True if the node records nothing, as in a scene of an earlier version.
     """
     text = parameter_node.GetParameter(PARAMETER)
     if not text:

@@ -1,4 +1,4 @@
-"""Grading a case of the scene without ever holding up whoever asks: a worker computes, a timer calls `poll`."""
+"""Grades a case of the scene without blocking: a worker computes, a timer calls `poll`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _NOT_OPEN = "case-not-open"
 
 @dataclass(frozen=True)
 class WhatIfAnswer:
-    """What the grade would be without some regions or modalities. Stands beside the result, written nowhere."""
+    """The grade without some regions or modalities. Shown beside the result, stored nowhere."""
 
     report: GradeReport
     mute: tuple[str, ...]
@@ -52,19 +52,18 @@ class WhatIfAnswer:
 
 
 class GradingController(ScriptRunner):
-    """Grades the case on the screen. Every method returns at once; `poll` does the work that must be done here.
+    """Grades the current case. Every method returns at once; `poll` does the work in this process.
 
     Example:
         >>> controller = GradingController(scene)
         >>> controller.grade(CaseNodes({Modality.CT: ct}, segmentation))  # then `controller.poll()` every 30 ms
 
-    scene: the MRML scene. dispatcher: the worker, made when not given and closed with the controller then.
-    Signals: those of `ScriptRunner`, result_changed(report or None), outputs_changed(parameter node),
-    what_if_changed(WhatIfAnswer or None).
-    Attributes: those of `ScriptRunner`, model (bundle folder and device of the next grade), view (how the next answer
-    is shown), report (the numbers on the screen: of the last grade, or as stored in a loaded scene), answer (of the
-    worker), opened (what the report was computed from, an `OpenedCase`, or None), result (a `DrawnResult` once the
-    regions are colored, else None), parameter_node, what_if_answer.
+    scene: the MRML scene. dispatcher: the worker, created by default, and then closed with the controller. Signals:
+    those of `ScriptRunner`, result_changed(report or None), outputs_changed(parameter node),
+    what_if_changed(WhatIfAnswer or None). Attributes: those of `ScriptRunner`, model (bundle folder and device of the
+    next grade), view (how the next answer is shown), report (the numbers on the screen: of the last grade, or as stored
+    in a loaded scene), answer (of the worker), opened (what the report was computed from, an `OpenedCase`, or None),
+    result (a `DrawnResult` once the regions are colored, else None), parameter_node, what_if_answer.
     """
 
     def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None, model: jobs.Model | None = None) -> None:
@@ -91,7 +90,7 @@ class GradingController(ScriptRunner):
     def grade(self, nodes: CaseNodes, choice: SegmentChoice | None = None, case_id: str | None = None) -> None:
         """Grade the case of `nodes`. choice: its segments, None recognizes them. case_id: for the report.
 
-        While other work runs, it is taken up after that. Faults end in the state FAILED, never as an exception.
+        If other work is running, it starts after that. Errors lead to the state FAILED, never to an exception.
         """
         if self.busy:
             self._next = lambda: self.grade(nodes, choice, case_id)
@@ -100,7 +99,7 @@ class GradingController(ScriptRunner):
         self._begin(script, lambda: nodes.present)
 
     def regrade(self) -> None:
-        """Grade the case on the screen with its masks as drawn now; its images are not encoded again.
+        """Grade the current case again with its masks as drawn now; its images are not encoded again.
 
         Raises: UsageError when no case is on the screen.
         """
@@ -111,7 +110,7 @@ class GradingController(ScriptRunner):
         self._begin(self._regrading(opened), lambda: opened.nodes.present)
 
     def what_if(self, mute: Collection[str] = (), leave_out: Collection[Modality] = ()) -> None:
-        """Ask what the grade would be without some regions or modalities; without either, forget the answer.
+        """Compute the grade without some regions or modalities; without either, drop the last such result.
 
         Raises: UsageError when no case is on the screen.
         """
@@ -126,21 +125,21 @@ class GradingController(ScriptRunner):
         self._begin(script, lambda: opened.nodes.present)
 
     def read_ahead(self, files: Job) -> None:
-        """Read and encode the next case in the worker while it has nothing else to do; a fault shows when it is due."""
+        """Prefetch and encode the next case while the worker is idle; errors are reported when the case is opened."""
         self.dispatcher.submit(jobs.OpenFiles(files, self.model), lambda _: None, background=True)
 
     def warm_up(self) -> None:
-        """Load libraries and the model in the worker, so that the first grade is quick. Once for a model."""
+        """Load libraries and the model in the worker, so that the first grade is fast. Once for each model."""
         if self._warmed != self.model:
             self._warmed = self.model
             self.dispatcher.submit(jobs.WarmUp(self.model), lambda _: None, background=True)
 
     def masks_changed(self) -> bool:
-        """True when the masks of the case on the screen are not those that were graded last. Costs a millisecond."""
+        """Return True if the masks of the current case differ from those graded last. Takes a millisecond."""
         return self.opened is not None and self.opened.masks_changed
 
     def restore(self, parameter_node: Any | None = None) -> bool:
-        """Show the report that is stored in the scene, without grading; True when there is one.
+        """Show the report that is stored in the scene, without grading; return True if there is one.
 
         parameter_node: which, if there are several; by default the last.
         """
@@ -157,14 +156,14 @@ class GradingController(ScriptRunner):
         return False
 
     def show_stored(self, report: GradeReport, opened: OpenedCase, parameter_node: Any | None = None) -> None:
-        """Show an answer that was given earlier; nothing is drawn of it. opened: what is known of its case."""
+        """Show an earlier result without drawing it. opened: the known state of its case."""
         self.opened = opened
         self.answer = self.result = None
         self.parameter_node = parameter_node
         self._set_report(report)
 
     def leave(self) -> None:
-        """Let go of the case on the screen: its work ends and its answer is no longer signaled; the scene stays."""
+        """Release the current case: its work ends and its result is no longer signaled; the scene is unchanged."""
         self._next = None
         self._finish(RunState.IDLE)
         self.forget_error()
@@ -174,7 +173,7 @@ class GradingController(ScriptRunner):
             self._set_report(None)
 
     def close(self) -> None:
-        """Stop everything and let go of the scene; results that were written stay. May be called twice."""
+        """Stop everything and release the scene; written results stay. May be called twice."""
         for signal in (self.result_changed, self.outputs_changed, self.what_if_changed):
             signal.disconnect_all()
         super().close()
@@ -189,7 +188,7 @@ class GradingController(ScriptRunner):
     def _opening(
         self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str, model: jobs.Model
     ) -> Generator[None, None, tuple[OpenedCase, GradeAnswer]]:
-        """Hand the case over and have it graded; the worker holds it after that."""
+        """Hand the case over and grade it; it is then open in the worker."""
         self._set_progress(0.0, _("Reading the case"))
         refuse_results(self.scene, nodes)
         choice = asked or choose_segments(nodes.segmentation, task=task_of(model.bundle))
@@ -221,7 +220,7 @@ class GradingController(ScriptRunner):
         yield from self._showing(replace(opened, key=key, choice=choice, masks=stamp, content=content), answer)
 
     def _showing(self, opened: OpenedCase, answer: GradeAnswer) -> Script:
-        """Show the numbers, then color the scene; who stops in between has the former answer back."""
+        """Show the numbers, then color the scene; after a cancel in between, the former result is shown again."""
         former = self.opened, self.answer, self.result, self.report
         self.opened, self.answer, self.result = opened, answer, None
         self._set_what_if(None)
@@ -239,19 +238,19 @@ class GradingController(ScriptRunner):
             result = DrawnResult(answer.report, answer.regions, drawn.surfaces, *images)
             yield
         except BaseException:
-            if self.answer is answer:  # nobody has left the case meanwhile
+            if self.answer is answer:  # unless the case was left meanwhile
                 self.opened, self.answer, self.result, report = former
                 self._set_report(report)
             raise
         yield from self._writing(opened, result)
         self.result = result
         self.outputs_changed(self.parameter_node)
-        yield  # what is shown of the end is a step of its own
+        yield  # showing the end is a separate step
 
     def _writing(self, opened: OpenedCase, result: DrawnResult) -> Script:
-        """Write the outputs in a few steps that no cancel parts; what is left halfway by a fault is taken out again.
+        """Write the outputs in a few steps that cannot be canceled; after an error, incomplete outputs are removed.
 
-        The worker draws the voxel map meanwhile, some tenths of a second; the colors of the regions do not wait for it.
+        The worker computes the voxel map meanwhile, for some tenths of a second; the region colors do not wait for it.
         """
         known = parameter_nodes(self.scene)
         self.parameter_node = node = parameter_node_for(self.scene, opened.nodes)
@@ -263,7 +262,7 @@ class GradingController(ScriptRunner):
             voxel_map = result.voxel_map_steps(self._ask(jobs.Draw(opened.key), (0.9, 1.0)))
             reference = opened.nodes.reference
             yield from output_steps(self.scene, node, result, reference, name, lambda: self.view, voxel_map)
-            yield  # what the panel shows of it is a step of its own
+            yield  # updating the panel is a separate step
         except BaseException:
             remove_outputs(self.scene, node)
             if node not in known:
@@ -289,7 +288,7 @@ class GradingController(ScriptRunner):
         self._set_what_if(WhatIfAnswer(answer.report, mute, leave_out))
 
     def _reopening(self, opened: OpenedCase) -> Generator[None, None, OpenedCase]:
-        """Hand a case over that the worker does not hold. Raises: UsageError when it is not as it was graded."""
+        """Hand over a case that is not open in the worker. Raises: UsageError if it has changed since it was graded."""
         if opened.masks_changed or opened.images_changed:
             self._set_what_if(None)
             raise UsageError(CHANGED)
@@ -303,7 +302,7 @@ class GradingController(ScriptRunner):
         return self.opened
 
     def _new_key(self) -> str:
-        """A name for one answer in the worker, and for the case as it was graded for it."""
+        """Return a new key for a result in the worker and for its case."""
         self._count += 1
         return f"case-{id(self)}-{self._count}"
 

@@ -1,6 +1,6 @@
-"""Images and masks of the scene into files of a worker, in slices of work too small to be felt.
+"""Copies images and masks of the scene to the worker's files, in steps too short to be noticed.
 
-Every function here is a generator: the caller decides when the next slice is done. Nothing in the scene changes.
+Every function is a generator: the caller decides when the next step runs. The scene is not changed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ Slices = Generator[None, None, Any]
 
 @dataclass(frozen=True, eq=False)
 class CutMask:
-    """A chosen segment, cut to its voxels. mask: bool (D, H, W). ijk_to_ras: (4, 4), of it, in the reference's frame.
+    """A chosen segment, cropped to its voxels.
+
+    mask: bool (D, H, W). ijk_to_ras: (4, 4) of the crop, in the reference's frame.
 
     is_lesion: see `core.worker.jobs.MaskFile`.
     """
@@ -46,7 +48,7 @@ class CutMask:
 
 
 def refuse_bent_space(nodes: CaseNodes) -> None:
-    """Raise NonLinearTransform when any node of the case lies under a transform that one matrix cannot say."""
+    """Raise NonLinearTransform if any node of the case is under a non-linear transform."""
     for node, role in (*((n, ROLES[m]) for m, n in nodes.volumes.items()), (nodes.segmentation, SEGMENTATION_ROLE)):
         if distorting_transform(node) is not None:
             text = _(
@@ -83,7 +85,7 @@ def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
             unit, sources = stated_unit(node), [] if modality is Modality.CT else files_of(node)
             names.append(scratch.new_name())
             yield from write_slabs(scratch.path / names[-1], array)
-            remarks, together = [*together, *remarks_of(node, modality)], []  # those on all of them come with the first
+            remarks, together = [*together, *remarks_of(node, modality)], []  # those on all images come with the first
             files.append(ImageFile(modality, names[-1], matrix.tolist(), unit, sources, remarks))
     except BaseException:
         scratch.discard(names)
@@ -92,7 +94,9 @@ def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
 
 
 def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFolder) -> Slices:
-    """Copy the chosen segments into `scratch`, each cut to its voxels; return list[MaskFile]. Empty ones are left out.
+    """Copy the chosen segments into `scratch`, each cropped to its voxels; return list[MaskFile].
+
+    Empty ones are left out.
 
     Raises: what `cut_masks` raises; NoScratchSpace; then no file is left.
     """
@@ -114,7 +118,7 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
 
 
 def cut_masks(nodes: CaseNodes, choice: SegmentChoice) -> Iterator[CutMask | None]:
-    """Yield the chosen segments that have voxels, and None in between, where the caller may have its time back.
+    """Yield the chosen non-empty segments, and None in between, so that the caller can do other work.
 
     Raises: LabelMissing for a segment that is gone; NonLinearTransform.
     """
@@ -137,7 +141,7 @@ def cut_masks(nodes: CaseNodes, choice: SegmentChoice) -> Iterator[CutMask | Non
 
 
 def images_stamp(nodes: CaseNodes) -> tuple:
-    """Return something that differs once an image, its unit or its place relative to the reference has changed."""
+    """Return a stamp that changes with an image, its unit or its position relative to the reference."""
     stamp = []
     for modality, node in nodes.volumes.items():
         relation = relation_between(node, nodes.reference)
@@ -148,10 +152,10 @@ def images_stamp(nodes: CaseNodes) -> tuple:
 
 
 def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:
-    """Return something that differs once a voxel or the place of a chosen segment has changed. Costs nothing."""
+    """Return a stamp that changes with a voxel or the position of a chosen segment. Costs nothing."""
     relation = relation_between(nodes.segmentation, nodes.reference)
     place = relation.matrix().tobytes() if relation.is_linear else None
-    lesions = lesions_of(nodes.segmentation, choice)  # another name may keep two apart, or no more
+    lesions = lesions_of(nodes.segmentation, choice)  # a new name may separate two lesions, or no longer
     stamp: list[Any] = [nodes.segmentation.GetID(), choice, place, lesions]
     data = nodes.segmentation.GetSegmentation()
     for segment_id in (*choice.livers, *choice.tumors):
@@ -161,7 +165,7 @@ def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:
 
 
 def cut_segment(image: Any, label: int) -> Generator[None, None, tuple[np.ndarray, tuple[int, int, int]] | None]:
-    """Return the voxels of a label as bool, cut to their box, and the box's corner (k, j, i); None for no voxel."""
+    """Return the voxels of a label as bool, cropped to their box, and the box's corner (k, j, i); None for no voxel."""
     scalars = image.GetPointData().GetScalars() if image is not None else None
     if scalars is None or scalars.GetNumberOfTuples() == 0:
         return None

@@ -1,4 +1,4 @@
-"""The voxel map as a volume over the reference image, with a color table of its own; nothing where it is zero."""
+"""The voxel map as a volume over the reference image, with its own color table; transparent at zero."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _BEFORE = "REACTKD.ForegroundBefore"
 def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: Any) -> None:
     """Replace the content of scalar volume `node` by the voxel map, in the frame of `reference`.
 
-    The window runs from 0 to 1, as the map does; below 0.05 it is transparent.
+    The window is 0 to 1, as the map's range; below 0.05 it is transparent.
     """
     volume = result.voxel_map
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
-    display.SetAutoWindowLevel(False)  # before the voxels come: a histogram of the whole volume takes half a second
+    display.SetAutoWindowLevel(False)  # before the voxels are set: a histogram of the whole volume takes half a second
     node.SetAndObserveImageData(_image_of(volume.array))
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(volume.ijk_to_ras))
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
@@ -41,7 +41,7 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
 def _image_of(array: np.ndarray) -> Any:
     """Return voxels (D, H, W) from 0 to 1 as an image that shares their memory.
 
-    Nothing reads them through on the way: a map is zero but for the organ, and of a large CT's size.
+    The voxels are not scanned: a map has the size of a large CT and is zero outside the organ.
     """
     flat = np.ascontiguousarray(array, dtype=np.float32).reshape(-1)
     image = vtk.vtkImageData()
@@ -51,7 +51,7 @@ def _image_of(array: np.ndarray) -> Any:
 
 
 def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:
-    """Lay the heat map over the image in every slice view; what lay there before comes back by `hide_from_slices`."""
+    """Show the heat map over the image in every slice view; `hide_from_slices` restores the former foreground."""
     for composite in composites(scene):
         before = composite.GetForegroundVolumeID()
         if before != node.GetID():
@@ -62,7 +62,7 @@ def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:
 
 
 def set_foreground(composite: Any, volume: Any | None, opacity: float) -> None:
-    """Lay a volume over the image of one slice view, or nothing; under a heat map that is on show, until it goes."""
+    """Show a volume, or none, over the image of one slice view; while a heat map is shown, when that is hidden."""
     volume_id = volume.GetID() if volume is not None else None
     if composite.GetAttribute(_BEFORE) is not None and _has_foreground(composite):
         composite.SetAttribute(_BEFORE, f"{opacity} {volume_id or ''}")
@@ -70,7 +70,7 @@ def set_foreground(composite: Any, volume: Any | None, opacity: float) -> None:
     if composite.GetForegroundVolumeID() != volume_id:
         composite.SetForegroundVolumeID(volume_id)
     composite.SetForegroundOpacity(opacity)
-    composite.RemoveAttribute(_BEFORE)  # of a map that was deleted by hand
+    composite.RemoveAttribute(_BEFORE)  # of a map that the user deleted
 
 
 def _has_foreground(composite: Any) -> bool:
@@ -92,4 +92,4 @@ def hide_from_slices(scene: Any, node: Any) -> None:
 def _refresh_legend(node: Any) -> None:
     legend = legend_of(node)
     if legend is not None:
-        legend.Modified()  # a legend of a volume looks at the layers only when it is modified itself
+        legend.Modified()  # a volume's legend checks the layers only when it is modified itself

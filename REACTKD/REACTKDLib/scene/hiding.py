@@ -1,7 +1,7 @@
-"""What the module hides for a while: each display has a mark that says what for, so that it can be shown again.
+"""Temporary hiding of displays: each hidden display has marks with the reason, so that it can be shown again.
 
-Only whether a node is shown changes, never the node. What a user had hidden before has no mark and stays hidden; the
-marks are saved with the scene. A display that several things hide is shown when the last of them has gone.
+Only the visibility changes, never the node. Displays that the user had hidden have no mark and stay hidden; marks are
+saved with the scene. A display with several marks is shown when the last one is removed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _MARKS = (OTHER_CASE, ANSWER, PROPOSAL, OTHER_MODULE)
 
 
 def hide(display: Any, mark: str) -> None:
-    """Hide a display node with a mark; what is hidden without any is left as it is."""
+    """Hide a display node with a mark; one that is hidden without any mark is left as it is."""
     if display.GetVisibility() or _is_marked(display):
         display.SetVisibility(False)
         display.SetAttribute(mark, "1")
 
 
 def show(display: Any, mark: str) -> bool:
-    """Take a mark away, and show the display when it was the last one. Returns whether it had the mark."""
+    """Remove a mark, and show the display if it was the last one. Returns whether it had the mark."""
     if not display.GetAttribute(mark):
         return False
     display.RemoveAttribute(mark)
@@ -37,7 +37,7 @@ def show(display: Any, mark: str) -> bool:
 def hide_only(scene: Any, mark: str, segmentation: Any | None) -> None:
     """Hide a segmentation with a mark, and show every other one that has the mark; None: show them all.
 
-    One that has the mark already and was shown by hand since is left as it is.
+    One that has the mark but was shown by hand since is left as it is.
     """
     display = segmentation.GetDisplayNode() if segmentation is not None else None
     for other in marked_nodes(scene, "vtkMRMLSegmentationDisplayNode", mark):

@@ -1,4 +1,4 @@
-"""What an input volume is, for the line below its selector; and what looks wrong with the choice of volumes."""
+"""Describes an input volume for the line below its selector, and checks the choice of volumes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.units import stated_unit
 
-_SAMPLE = 200_000  # voxels that are looked at for the unit of a PET
+_SAMPLE = 200_000  # voxels sampled to infer the unit of a PET
 
 
 @dataclass(frozen=True)
 class VolumeInfo:
-    """size: voxels (i, j, k). spacing: mm (i, j, k). unit: stated by the node (UNKNOWN for SUVlbm and others that are
-    no `Unit`), else (stated False) inferred.
+    """Properties of a volume.
+
+    size: voxels (i, j, k). spacing: mm (i, j, k). unit: as the node states (UNKNOWN for SUVlbm and other unsupported
+    ones), else inferred (stated is then False).
     """
 
     size: tuple[int, int, int]
@@ -33,7 +35,7 @@ class VolumeInfo:
 
 
 def volume_info(node: Any, modality: Modality) -> VolumeInfo | None:
-    """Return what a volume node is, or None when it holds no image."""
+    """Return the properties of a volume node, or None if it contains no image."""
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
         return None
@@ -48,7 +50,7 @@ def volume_info(node: Any, modality: Modality) -> VolumeInfo | None:
 
 
 def input_findings(volumes: Mapping[Modality, Any]) -> list[Finding]:
-    """Return what looks wrong with the choice itself: one node in two places, or names that say otherwise."""
+    """Return findings on the choice itself: one node chosen twice, or contradicting names."""
     findings = []
     chosen = [(modality, node) for modality, node in volumes.items() if node is not None]
     for index, (modality, node) in enumerate(chosen):

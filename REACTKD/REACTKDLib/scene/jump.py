@@ -1,4 +1,4 @@
-"""Move every view to a place that a report or a finding names."""
+"""Moves every view to a position from a report or a finding."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from REACTKDLib.scene.shown_views import THREE_D_VIEW, shown_views
 
 
 def jump_to(reference: Any, ras: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Center all slice views, and the 3D views on show, on `ras`; return the place in the world.
+    """Center all slice views, and the visible 3D views, on `ras`; return the world position.
 
-    ras: mm in the frame of volume node `reference`: reports are written below its parent transforms, views lie above.
+    ras: mm in the frame of volume node `reference`: report positions are below its parent transforms, views are in
+    world coordinates.
     """
     world = [0.0, 0.0, 0.0]
     reference.TransformPointToWorld(list(ras), world)
@@ -24,7 +25,7 @@ def jump_to(reference: Any, ras: tuple[float, float, float]) -> tuple[float, flo
 
 
 def _turn_to(scene: Any, world: list[float]) -> None:
-    """Let the cameras of the 3D views look at a place from where they looked before: direction and distance stay."""
+    """Point the cameras of the 3D views at a position, keeping direction and distance."""
     names = {view.GetLayoutName() for view in shown_views(scene, THREE_D_VIEW)}
     for camera in nodes_of_class(scene, "vtkMRMLCameraNode"):
         if camera.GetLayoutName() in names:

@@ -1,7 +1,7 @@
 """The name of each lesion beside it, in every slice that cuts it and in 3D.
 
-A segmentation has no labels in views; control points of markups have. A point lies in one plane only, so each slice
-view has points of its own, which move with its slice. They are decoration: never saved, never listed, never editable.
+A segmentation has no labels in views; markup control points do. A point lies in one plane only, so each slice view has
+its own points, which move with its slice. They are never saved, listed or editable.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from REACTKDLib.scene.scene_nodes import marked_nodes, new_marked_node, remove_w
 from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in, shown_views
 
 _CLASS, _MARK = "vtkMRMLMarkupsFiducialNode", "REACTKD.LesionNames"
-_IN_3D = "3D"  # else the ID of a slice view
+_IN_3D = "3D"  # otherwise the ID of a slice view
 _TEXT_SCALE = 2.8  # percent of the view's size
-_NAME_HEIGHT = 0.042  # of the view's height: what a name of that scale takes with its ground
-_NAME_WIDTH = 4.0  # heights of a name
-_NAME_IN_3D_MM = 7.5  # the height of a name in 3D, where the liver fills the view
+_NAME_HEIGHT = 0.042  # of the view's height: a name of that scale with its background
+_NAME_WIDTH = 4.0  # in heights of a name
+_NAME_IN_3D_MM = 7.5  # height of a name in 3D, where the liver fills the view
 _NEAR_MM = 2.5  # points of a surface are about 2 mm apart
-_SMOOTHED_MM = 1.5  # and it lies a little inside of the outermost voxels
+_SMOOTHED_MM = 1.5  # the smoothed surface lies slightly inside the outermost voxels
 
 
 class LesionNames:
-    """Keeps the names where the lesions are, as slices move and layouts change.
+    """Keeps names beside the lesions as slices move and layouts change.
 
     names = LesionNames(scene)
     names.show(outputs.regions)      # or None: no names
@@ -42,10 +42,10 @@ class LesionNames:
         self.scene = scene
         self._regions: Any = None
         self._lesions: list[tuple[str, np.ndarray]] = []
-        self._stamp: tuple | None = ()  # of what is shown; None: not all of it is
+        self._stamp: tuple | None = ()  # of what is shown; None: incomplete
         self._observed: list[tuple[Any, int]] = []
         self._places: dict[str, bytes] = {}
-        for node in marked_nodes(scene, _CLASS, _MARK):  # of a panel before a reload
+        for node in marked_nodes(scene, _CLASS, _MARK):  # left by a panel before a reload
             remove_with_displays(scene, node)
 
     def show(self, regions: Any | None) -> None:
@@ -56,7 +56,7 @@ class LesionNames:
     def show_steps(self, regions: Any | None, anew: bool = False) -> Iterator[None]:
         """Do what `show` does, with a yield after each view that gets names: markups take 50 ms to make in a view.
 
-        anew: over what came into the views since the names were made.
+        anew: redraw over anything added to the views since.
         """
         if regions is not None and (regions.GetScene() is None or not shown_segments(regions)):
             regions = None
@@ -72,7 +72,9 @@ class LesionNames:
         self._stamp = stamp
 
     def _steps(self) -> Iterator[None]:
-        """Have names in the views that are on show; nodes of other views stay, hidden, until they are on show again."""
+        """Create names in the visible views; nodes of hidden views are kept, hidden, until their views are visible
+        again.
+        """
         self._release()
         views = shown_views(self.scene, SLICE_VIEW) if self._lesions else []
         three_ds = shown_views(self.scene, THREE_D_VIEW) if self._lesions else []
@@ -82,7 +84,7 @@ class LesionNames:
             if key in wanted:
                 continue
             if self._lesions and (key == _IN_3D or self.scene.GetNodeByID(key) is not None):
-                node.GetDisplayNode().SetVisibility(False)  # its view is hidden, and may come back
+                node.GetDisplayNode().SetVisibility(False)  # its view is hidden, and may return
             else:
                 remove_with_displays(self.scene, node)
         for key, of in wanted.items():
@@ -102,12 +104,12 @@ class LesionNames:
                 yield
 
     def forget_views(self) -> None:
-        """Other views are on show: the next `show` looks at them."""
+        """The visible views have changed: the next `show` checks them."""
         self._release()
         self._stamp = None
 
     def close(self) -> None:
-        """Take all names out of the scene. May be called twice, and while the scene closes."""
+        """Remove all names from the scene. May be called twice, and while the scene closes."""
         self._regions, self._lesions, self._stamp = None, [], ()
         self._release()
         for node in marked_nodes(self.scene, _CLASS, _MARK):
@@ -119,7 +121,7 @@ class LesionNames:
         self._observed, self._places = [], {}
 
     def _place_in_slice(self, view: Any) -> None:
-        """Move the points to the upper right of each lesion's cut with the slice; hide those of lesions it misses."""
+        """Move the points to the upper right of each lesion's section in the slice; hide those of other lesions."""
         node = next(
             (node for node in marked_nodes(self.scene, _CLASS, _MARK) if node.GetAttribute(_MARK) == view.GetID()), None
         )
@@ -146,7 +148,7 @@ class LesionNames:
         to_world = _to_world(self._regions)
         worlds = [points @ to_world[:3, :3].T + to_world[:3, 3] for _name, points in self._lesions]
         tops = np.array([(*world.mean(axis=0)[:2], world[:, 2].max()) for world in worlds]).reshape(-1, 3)
-        # as the view is at first, from the front; who turns it may turn names over one another
+        # for the initial view, from the front; after turning, names may overlap
         tops[:, 2] = apart(tops[:, :1], tops[:, 2], _NAME_WIDTH * _NAME_IN_3D_MM, _NAME_IN_3D_MM)
         for index, top in enumerate(tops):
             node.SetNthControlPointPositionWorld(index, vtk.vtkVector3d(*top))
@@ -177,7 +179,7 @@ def _shown_lesions(regions: Any) -> list[str]:
 
 
 def _stamp_of(regions: Any) -> tuple:
-    """What changes when other lesions, or others in other places, are drawn or shown, or all of them are moved."""
+    """Return a stamp that changes when lesions are drawn, shown, hidden or moved."""
     data = regions.GetSegmentation()
     surfaces = [data.GetSegment(item).GetRepresentation(CLOSED_SURFACE) for item in _shown_lesions(regions)]
     drawn = ((id(surface), surface.GetMTime()) for surface in surfaces if surface is not None)
@@ -193,7 +195,7 @@ def _to_world(regions: Any) -> np.ndarray:
 
 
 def _anchor(points: np.ndarray, slice_to_ras: np.ndarray) -> np.ndarray | None:
-    """Return where the name goes, (2,) mm in the slice: upper right of the lesion; None where the slice misses it."""
+    """Return the position of the name, (2,) mm in the slice: upper right of the lesion; None if the slice misses it."""
     local = (points - slice_to_ras[:3, 3]) @ slice_to_ras[:3, :3]  # the axes of a slice are orthonormal
     depth = local[:, 2]
     if depth.min() > _SMOOTHED_MM or depth.max() < -_SMOOTHED_MM:
@@ -203,9 +205,9 @@ def _anchor(points: np.ndarray, slice_to_ras: np.ndarray) -> np.ndarray | None:
 
 
 def apart(across: np.ndarray, up: np.ndarray, width: float, height: float) -> np.ndarray:
-    """Return how high names stand, (n,) mm: lifted, from the lowest on, over those that they would cover.
+    """Return the heights of names, (n,) mm: from the lowest on, each is raised above those that it would cover.
 
-    across: (n, k) and up: (n,), where they would stand. width, height: of a name.
+    across: (n, k) and up: (n,), the original positions. width, height: of a name.
     """
     out = np.array(up, dtype=float)
     below: list[int] = []
@@ -229,10 +231,10 @@ def _fill(node: Any, names: list[str]) -> None:
 
 
 def _style(display: Any) -> None:
-    """White on a dark ground: to be read over a dark CT and over a white PET."""
+    """White on a dark background, readable over a dark CT and a white PET."""
     display.SetSaveWithScene(False)
     display.SetUseGlyphScale(False)
-    display.SetGlyphSize(0.01)  # mm: the name alone is seen
+    display.SetGlyphSize(0.01)  # mm: only the name is visible
     display.SetTextScale(_TEXT_SCALE)
     display.SetPointLabelsVisibility(True)
     display.SetPropertiesLabelVisibility(False)
@@ -248,7 +250,7 @@ def _style(display: Any) -> None:
 
 @contextmanager
 def _same_place_node(scene: Any) -> Iterator[None]:
-    """Slicer makes every new markup the one that the next click adds to: give that back to what it was."""
+    """Restore Slicer's active markup afterwards: Slicer makes every new one the target of the next click."""
     selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
     before = selection.GetActivePlaceNodeID() if selection is not None else None
     kind = selection.GetActivePlaceNodeClassName() if selection is not None else None

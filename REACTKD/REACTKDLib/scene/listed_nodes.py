@@ -1,4 +1,4 @@
-"""A case of a list as nodes: made outside the scene in slices of work, then put into it in one step."""
+"""The nodes of a case of a list: created outside the scene in small steps, then added in one step."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from REACTKDLib.scene.segments import LABELMAP, SegmentChoice
 from REACTKDLib.scene.units import write_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
-PET_COLORS = "vtkMRMLColorTableNodeInvertedGrey"  # uptake is dark, as nuclear medicine reads it
+PET_COLORS = "vtkMRMLColorTableNodeInvertedGrey"  # uptake is dark, as usual in nuclear medicine
 
 
 @dataclass(frozen=True, eq=False)
 class ListedNodes:
     """The nodes of a listed case. problem: with its masks, one sentence, or empty.
 
-    choice: the segments that the list names; None where they are recognized, anew for each grade, so that a lesion that
-    is drawn as a segment of its own counts.
+    choice: the segments that the list names; None if they are recognized, again for each grade, so that a newly drawn
+    lesion segment counts.
     """
 
     case_id: str
@@ -45,14 +45,14 @@ class ListedNodes:
 
 
 def images_in_slices(read: FilesRead) -> Generator[None, None, tuple[dict[Modality, Any], list[Any]]]:
-    """Copy the voxels of images and label layers into vtk images; no node is made yet."""
+    """Copy the voxels of images and label layers into VTK images; no node is created yet."""
     images = {}
     for modality, image in read.images.items():
         images[modality] = yield from _copied(vtk.vtkImageData(), image.array)
     layers = []
     for layer in read.layers:
         image = yield from _copied(slicer.vtkOrientedImageData(), layer.array, layer.corner)
-        # The matrix of the whole grid, and where this part of it begins: the Segment Editor grows a part by its extent.
+        # The matrix of the whole grid, and the start of this part: the Segment Editor enlarges a part by its extent.
         image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(read.grid.ijk_to_ras))
         layers.append(image)
     return images, layers
@@ -67,9 +67,9 @@ def add_case(
     named: bool = False,
     task: Task = HCC_GRADE,
 ) -> ListedNodes:
-    """Put a case into the scene. A case without masks gets an empty segmentation to draw in. named: see `choice`.
+    """Add a case to the scene. A case without masks gets an empty segmentation to draw in. named: see `choice`.
 
-    task: whose organ and lesions were looked for.
+    task: defines organ and lesions.
     """
     volumes = {m: _add_volume(scene, f"{case_id} {NODE_NAMES[m]}", read.images[m], images[m], m) for m in images}
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case_id} Segmentation")
@@ -85,7 +85,7 @@ def add_case(
 
 
 def remove_case(scene: Any, listed: ListedNodes) -> None:
-    """Remove what `add_case` put there, and all results that were made of any of it; everything else stays."""
+    """Remove the nodes of `add_case` and all results computed from them; everything else stays."""
     own = set(listed.nodes.all())
     for parameter_node in parameter_nodes(scene):
         inputs = read_inputs(parameter_node)
@@ -113,7 +113,7 @@ def _add_volume(scene: Any, name: str, read: ImageRead, image: Any, modality: Mo
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
-    display.SetAutoWindowLevel(False)  # before the voxels come: a histogram of the whole volume takes half a second
+    display.SetAutoWindowLevel(False)  # before the voxels are set: a histogram of the whole volume takes half a second
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(read.ijk_to_ras))
     node.SetAndObserveImageData(image)
     display.SetWindowLevelMinMax(*read.window)
@@ -125,7 +125,7 @@ def _add_volume(scene: Any, name: str, read: ImageRead, image: Any, modality: Mo
 
 
 def _set_geometry(segmentation: Any, grid: Grid | None, reference: Any) -> None:
-    """Have new segments drawn on the grid of those that are there, as after loading a file by hand."""
+    """Make new segments use the grid of the existing ones, as after loading a file by hand."""
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     if grid is None or np.array_equal(grid.ijk_to_ras, ijk_to_ras_of(reference)):
         return

@@ -1,4 +1,4 @@
-"""Checks of a case in the scene without grading it, for whoever corrects masks before the model is asked."""
+"""Checks a case in the scene without grading it, for correcting masks beforehand."""
 
 from __future__ import annotations
 
@@ -16,32 +16,31 @@ from REACTKDLib.scene.signal import Signal
 
 
 class MaskChecker(ScriptRunner):
-    """Checks. `check` returns at once; `poll` does the work: see `ScriptRunner` for states and errors.
+    """Runs the checks. `check` returns at once; `poll` does the work: see `ScriptRunner` for states and errors.
 
-    findings: of the last check, None before it and once another case or answer takes its place.
-    Signals: checked(tuple of Finding, or None).
+    findings: of the last check; None before it, and after another case or result has replaced it.
     """
 
     def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None) -> None:
         super().__init__(dispatcher)
         self.scene = scene
         self.findings: tuple[Finding, ...] | None = None
-        self._masks: tuple = ()  # the stamp of those that the findings are about
+        self._masks: tuple = ()  # stamp of the masks of the findings
         self.checked = Signal()
 
     def check(self, nodes: CaseNodes, choice: SegmentChoice) -> None:
-        """Look for faults in the masks and images of a case; what runs already is left to end first."""
+        """Check the masks and images of a case, after any running check."""
         if self.busy:
             self._next = lambda: self.check(nodes, choice)
             return
         self._begin(self._checking(nodes, choice), lambda: nodes.present)
 
     def masks_changed(self, nodes: CaseNodes, choice: SegmentChoice) -> bool:
-        """True when there are findings, and they are about other masks than these. Costs a millisecond."""
+        """Return True if there are findings on other masks than these. Takes a millisecond."""
         return self.findings is not None and masks_stamp(nodes, choice) != self._masks
 
     def forget(self) -> None:
-        """Drop the findings: they are not of what is on the screen any more."""
+        """Drop the findings, which no longer apply to the current case."""
         self._next = None
         if self.busy:
             self._finish(RunState.IDLE)

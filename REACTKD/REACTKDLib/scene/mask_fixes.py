@@ -1,4 +1,4 @@
-"""Fixes of masks on a copy of the user's segmentation, which the user accepts or not, and can undo once accepted."""
+"""Proposes fixes of masks on a copy of the user's segmentation, which the user accepts or rejects, and can undo."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
 
-_HUE_STEP = 0.61803  # neighbors in a golden walk through the hues are far apart
+_HUE_STEP = 0.61803  # the golden ratio: successive hues are far apart
 _UNDO_DEPTH = 10
 _REPLACED = _("The proposal was not accepted and is gone; press Fix again.")
 _LEFT = _("The proposal for the masks of the case before was not accepted and is gone; press Fix again there.")
@@ -36,10 +36,10 @@ _LEFT = _("The proposal for the masks of the case before was not accepted and is
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """A fix to look at. node: a copy of the segmentation with the fix. text: what was done. edits: voxels that change.
+    """A proposed fix. node: a copy of the segmentation with the fix. text: its description. edits: voxels that change.
 
-    choice: the segments of the case after it. milliliters: how much changes in all. lesions: name and milliliters of
-    each new segment, which hold what the segments before lose. largest_stays: these keep their largest lesion.
+    choice: the segments of the case after it. milliliters: total change. lesions: name and milliliters of each new
+    segment, with the voxels that existing segments lose. largest_stays: existing segments keep their largest lesion.
     """
 
     nodes: CaseNodes
@@ -56,9 +56,8 @@ class Proposal:
 class MaskFixer(ScriptRunner):
     """Proposes fixes. Every method returns at once; `poll` does the work: see `ScriptRunner` for states and errors.
 
-    notice: that a proposal went before it was decided, one sentence or empty.
-    Signals: proposal_changed(Proposal or None), accepted(SegmentChoice): the user's segmentation has the fix now,
-    undone(SegmentChoice): or no longer.
+    notice: that a proposal was dropped before it was decided, one sentence or empty. Signals: proposal_changed(Proposal
+    or None), accepted(SegmentChoice): the user's segmentation now has the fix, undone(SegmentChoice): it no longer has.
     """
 
     def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None) -> None:
@@ -75,11 +74,11 @@ class MaskFixer(ScriptRunner):
 
     @property
     def can_undo(self) -> bool:
-        """True when there is an accepted fix whose segmentation is still there."""
+        """True if there is an accepted fix and its segmentation still exists."""
         return bool(self._done) and self.scene.IsNodePresent(self._done[-1][0].nodes.segmentation) > 0
 
     def propose(self, nodes: CaseNodes, choice: SegmentChoice, finding: Finding) -> None:
-        """Make a copy with the fix of `finding`. Raises: UsageError when there is none, see `masks.fixes`."""
+        """Create a copy with the fix of `finding`. Raises: UsageError if there is none, see `masks.fixes`."""
         text = fix_words(finding.code, choice.task)
         if text is None:
             raise UsageError(
@@ -93,9 +92,9 @@ class MaskFixer(ScriptRunner):
         self._propose(nodes, choice, job, text)
 
     def split(self, nodes: CaseNodes, choice: SegmentChoice, *segment_ids: str) -> None:
-        """Make a copy in which a tumor segment keeps its largest lesion and each other one has its own segment.
+        """Create a copy in which a tumor segment keeps its largest lesion and each other lesion has its own segment.
 
-        segment_ids: which; by default every tumor segment. Raises: UsageError for one that is no tumor.
+        segment_ids: by default every tumor segment. Raises: UsageError for one that is not a tumor.
         """
         if set(segment_ids) - set(choice.tumors) or not choice.tumors:
             text = _("Only a {lesion} segment can be split into lesions; choose one.")
@@ -107,10 +106,10 @@ class MaskFixer(ScriptRunner):
         self._propose(nodes, choice, job, _("Give every lesion a segment of its own"), largest_stays=True)
 
     def accept(self, choice: SegmentChoice | None = None) -> None:
-        """Give the user's segmentation the proposed fix, and remove the copy.
+        """Apply the proposed fix to the user's segmentation, and remove the copy.
 
-        choice: the segments of the case now, which new ones join; None: those that the fix was asked for.
-        Where a segment is gone that it changes, nothing is done, and `error` says so.
+        choice: the current segments of the case, to which new ones are added; None: those for which the fix was
+        requested. If a segment that it changes is missing, nothing is done, and `error` says so.
         """
         if self.proposal is not None and _lacks_segments(self.proposal):
             self._refuse(_("A segment that this fix changes is gone; reject the fix, and check the masks again."))
@@ -130,12 +129,12 @@ class MaskFixer(ScriptRunner):
         self._taken()
 
     def undo(self, choice: SegmentChoice | None = None) -> None:
-        """Take the last accepted fix back: its voxels alone, so that later strokes elsewhere stay.
+        """Undo the last accepted fix, only its voxels, so that later strokes elsewhere are kept.
 
-        choice: the segments of the case now, which those that go leave; None: those before the fix.
+        choice: the current segments of the case, from which added ones are removed; None: those before the fix.
 
-        A new segment in which more was drawn keeps that. Where a segment is gone that the fix changed, nothing is done,
-        and `error` says so. Raises: UsageError when there is no fix.
+        A new segment in which more was drawn keeps that. If a segment that the fix changed is missing, nothing is done,
+        and `error` says so. Raises: UsageError if there is no fix.
         """
         if not self.can_undo:
             raise UsageError(_("No fix was accepted that could be undone."))
@@ -158,7 +157,7 @@ class MaskFixer(ScriptRunner):
         self.undone(replace(now, tumors=tuple(i for i in now.tumors if i not in gone)))
 
     def leave(self) -> None:
-        """Let go of the scene's nodes: for another case, or when the scene closes."""
+        """Release the scene's nodes: for another case, or when the scene closes."""
         self._next = None
         self._finish(RunState.IDLE)
         self.notice = _LEFT if self._undecided else ""
@@ -178,7 +177,7 @@ class MaskFixer(ScriptRunner):
 
     @property
     def _undecided(self) -> bool:
-        """True while something is proposed that could be accepted."""
+        """True while there is a proposal that could be accepted."""
         return self.proposal is not None and bool(self.proposal.edits)
 
     def _propose(
@@ -216,19 +215,19 @@ class MaskFixer(ScriptRunner):
         self.proposal_changed(self.proposal)
 
     def _refuse(self, sentence: str) -> None:
-        """Say why nothing was done."""
-        self._finish(RunState.IDLE)  # or a second refusal would not be signaled
+        """Report why nothing was done."""
+        self._finish(RunState.IDLE)  # otherwise a second refusal would not be signaled
         self._end(UsageError(sentence))
 
     def _taken(self) -> Proposal:
-        """Return the proposal, which is over; its copy is removed."""
+        """Return the proposal, which ends with this; its copy is removed."""
         if self.proposal is None:
             raise UsageError(_("No fix is proposed."))
         proposal, self.proposal = self.proposal, None
         if self.scene.IsNodePresent(proposal.node):
             remove_with_displays(self.scene, proposal.node)
         self.proposal_changed(None)
-        self._finish(RunState.IDLE)  # what was refused before is over
+        self._finish(RunState.IDLE)  # clears an earlier refusal
         return proposal
 
 
@@ -243,7 +242,7 @@ def copy_of(scene: Any, segmentation: Any, name: str) -> Any:
 
 
 def _new_ids(segmentation: Any, names: Iterable[str]) -> tuple[str, ...]:
-    """IDs for new segments of these names, which no segment has."""
+    """Return unused IDs for new segments with these names."""
     ids, taken = [], set(segmentation.GetSegmentation().GetSegmentIDs())
     for name in names:
         new = name.replace(" ", "_")
@@ -255,14 +254,14 @@ def _new_ids(segmentation: Any, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _lacks_segments(proposal: Proposal) -> bool:
-    """True when the segmentation is there without a segment that a fix changes."""
+    """Return True if the segmentation exists but lacks a segment that a fix changes."""
     segmentation = proposal.nodes.segmentation
     ids = {edit.segment for edit in proposal.edits} - {None}
     return segmentation.GetScene() is not None and not ids <= set(segmentation.GetSegmentation().GetSegmentIDs())
 
 
 def _backwards(proposal: Proposal, new: Iterable[str]) -> list[Edit]:
-    """Return the edits that take a fix back from the segments before and from those `new` ones that are there still."""
+    """Return the edits that undo a fix in the existing segments and in the remaining `new` ones."""
     ids = iter(proposal.new_segments)
     placed = [(next(ids) if edit.segment is None else edit.segment, edit) for edit in proposal.edits]
     there = [(i, edit) for i, edit in placed if edit.segment is not None or i in new]
@@ -270,10 +269,10 @@ def _backwards(proposal: Proposal, new: Iterable[str]) -> list[Edit]:
 
 
 def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: Iterable[str], task: Task) -> None:
-    """Change the voxels of the edits, and nothing else. Slicer places them where a segment has another geometry.
+    """Change only the voxels of the edits. Slicer resamples them if a segment has another geometry.
 
-    A segment that is changed gets a layer of its own first. In a layer that it shares, a voxel holds one label: adding
-    it to one segment would take it from another, and a merge keeps the larger label, whosever that is.
+    A changed segment first gets its own layer. In a shared layer a voxel has one label: adding it to one segment would
+    remove it from another, and a merge would keep the larger label, whichever segment it belongs to.
     """
     kind, new_ids = slicer.vtkSlicerSegmentationsModuleLogic, iter(new_ids)
     matrix = matrix_in(nodes)
@@ -299,7 +298,7 @@ def matrix_in(nodes: CaseNodes) -> np.ndarray:
 
 
 def _add_segment(data: Any, segment_id: str, name: str, task: Task) -> None:
-    """Add an empty segment for a lesion of a task, in a color of its own."""
+    """Add an empty segment for a lesion of a task, with its own color."""
     hue = data.GetNumberOfSegments() * _HUE_STEP % 1.0
     color = [0.55 + 0.45 * max(0.0, min(1.0, abs((hue * 6 + shift) % 6 - 3) - 1)) for shift in (0, 4, 2)]
     data.AddEmptySegment(segment_id, name, color)

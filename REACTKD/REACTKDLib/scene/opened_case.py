@@ -1,4 +1,4 @@
-"""The case on the screen: what was graded, and whether it is still as it was then."""
+"""The current case: what was graded, and whether it has changed since."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 
 @dataclass(frozen=True)
 class OpenedCase:
-    """A case that has an answer, and from what that answer was computed.
+    """A case with a result, and the inputs of that result.
 
-    key: in the worker; None where the answer came with a scene or a list. choice: the segments that were graded. asked:
-    those that were asked for, None leaves them to recognition. model: the one that answered; None where key is None.
-    images, masks: their stamps; () for those that are known to be others by now. content: as it was handed over, for
-    the scene; [] where key is None.
+    key: in the worker; None if the result came with a scene or a list. choice: the segments that were graded. asked:
+    the requested segments, None for recognition. model: of the result; None if key is None. images, masks: their
+    stamps; () if known to have changed. content: as handed over, stored in the scene; [] if key is None.
     """
 
     key: str | None
@@ -35,31 +34,34 @@ class OpenedCase:
 
     @classmethod
     def stored(cls, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice) -> OpenedCase:
-        """Return the case of an answer that came with a scene or a list, as unchanged since then."""
+        """Return the case of a result that came with a scene or a list, as unchanged since then."""
         choice = replace(choice, task=report.task)
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
         return cls(None, nodes, choice, choice, report.case, None, *stamps)
 
     def with_changes(self, masks: bool, images: bool = False) -> OpenedCase:
-        """Return the case with what is known to have changed since it was graded."""
+        """Return the case with known changes since it was graded."""
         return replace(self, masks=() if masks else self.masks, images=() if images else self.images)
 
     def answers(self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str | None, model: Model) -> bool:
-        """Return whether the answer is the one to this wish, but for what was drawn since."""
+        """Return whether the result is the one requested, except for later drawing."""
         wish = nodes, asked, case_id or NEUTRAL_ID, model
         return nodes.present and (self.nodes, self.asked, self.case_id, self.model) == wish
 
     def is_of_others(self, nodes: CaseNodes, choice: SegmentChoice) -> bool:
-        """Return whether these are other nodes or segments than those that were graded."""
+        """Return whether these nodes or segments differ from those that were graded."""
         return (self.nodes, self.choice) != (nodes, choice)
 
     def choice_now(self) -> SegmentChoice:
-        """Return the segments to grade now: those asked for, else those recognized. Raises: see `choose_segments`."""
+        """Return the segments to grade now: the requested ones, else those recognized.
+
+        Raises: see `choose_segments`.
+        """
         return self.asked or choose_segments(self.nodes.segmentation, task=self.choice.task)
 
     @property
     def masks_changed(self) -> bool:
-        """True when the masks are not those that were graded. Costs a millisecond."""
+        """True if the masks differ from those that were graded. Takes a millisecond."""
         if not self.nodes.present:
             return False
         try:
@@ -69,5 +71,5 @@ class OpenedCase:
 
     @property
     def images_changed(self) -> bool:
-        """True when an image is not the one that was graded, or lies elsewhere."""
+        """True if an image differs from the one that was graded, or has moved."""
         return images_stamp(self.nodes) != self.images

@@ -1,7 +1,8 @@
-"""One case on show: the answers and the segments of every other case of the scene are hidden, and come back with it.
+"""Shows one case at a time: results and segments of all other cases in the scene are hidden, and shown again with their
+case.
 
-Two livers drawn over each other, or the last patient's legend over the next patient's images, would be read as one.
-Nodes stay; only whether they are shown changes, see `scene.hiding`; also in a scene that was saved and loaded again.
+Otherwise two overlapping livers, or the last patient's legend over the next patient's images, would be read as one.
+Nodes stay; only visibility changes, see `scene.hiding`; this also works in a scene that was saved and loaded.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from REACTKDLib.scene.view_choice import ViewChoice, show_as
 def hide_other_cases(scene: Any, nodes: CaseNodes | None, *segmentations: Any, anew: bool = True) -> None:
     """Hide the outputs and segmentations of all graded cases but `nodes`, and these further segmentations.
 
-    nodes: None where no case is at hand; then the outputs alone are hidden, as the user looks for masks to choose.
-    anew: another case is at hand since the last time; else a segmentation that the user has shown by hand stays so.
+    nodes: None without a current case; then only outputs are hidden, since the user is looking for masks to choose.
+    anew: the case has changed since the last call; otherwise a segmentation that the user has shown by hand stays
+    visible.
     """
     own = find_parameter_node(scene, nodes) if nodes is not None else None
     for parameter_node in parameter_nodes(scene):
@@ -49,7 +51,7 @@ def _hide(display: Any, anew: bool) -> None:
 
 
 def show_case_again(scene: Any, nodes: CaseNodes, view: ViewChoice) -> None:
-    """Show again what `hide_other_cases` has hidden of this case."""
+    """Show again what `hide_other_cases` hid of this case."""
     displays = [nodes.segmentation.GetDisplayNode()]
     parameter_node = find_parameter_node(scene, nodes)
     outputs = outputs_of(parameter_node) if parameter_node is not None else None
@@ -58,11 +60,11 @@ def show_case_again(scene: Any, nodes: CaseNodes, view: ViewChoice) -> None:
     shown = [display for display in displays if display is not None and show(display, OTHER_CASE)]
     report = read_report(parameter_node) if parameter_node is not None else None
     if shown and outputs is not None and report is not None:
-        show_as(outputs, report, view)  # the view may have been chosen anew meanwhile
+        show_as(outputs, report, view)  # the view settings may have changed meanwhile
 
 
 def _drawn(parameter_node: Any) -> list[Any]:
-    """Return what is drawn of an answer; of one that the user deleted in part, what is left."""
+    """Return the displayed nodes of a result; the remaining ones if the user deleted some."""
     found = referenced(parameter_node, OUTPUT_ROLES).values()
     return [node for node in found if node.IsA("vtkMRMLDisplayableNode")]
 

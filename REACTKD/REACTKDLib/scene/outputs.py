@@ -1,4 +1,4 @@
-"""The results in the scene: nodes of their own, kept together, and written over when the case is graded again."""
+"""The output nodes of a case in the scene, kept together and overwritten when the case is graded again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from REACTKDLib.scene.translation import tr as _
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
-# role of the reference on the parameter node: (class of the node, name)
+# role of the reference on the parameter node: (node class, name)
 ROLES = {
     "EffectColors": ("vtkMRMLColorTableNode", EFFECT_TABLE),
     "WeightColors": ("vtkMRMLColorTableNode", WEIGHT_TABLE),
@@ -45,7 +45,7 @@ ROLES = {
     "RegionTable": ("vtkMRMLTableNode", "REACTKD region table"),
     "LiverOutline": ("vtkMRMLSegmentationNode", "REACTKD liver outline"),
 }
-_LATER = {"LiverOutline"}  # scenes that were saved before have none
+_LATER = {"LiverOutline"}  # missing in scenes of earlier versions
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,15 @@ def own_legend_titles(scene: Any) -> set[str]:
 
 
 def place_legends(outputs: Outputs) -> None:
-    """Keep each legend of a graded case in one view of those that are on show now."""
+    """Show each legend of a graded case in one of the visible views."""
     for legend in filter(None, (legend_of(outputs.heat_map), legend_of(outputs.scale))):
         place_legend(legend)
 
 
 def outputs_of(parameter_node: Any) -> Outputs | None:
-    """Return the output nodes of a parameter node, or None when the case is not graded or a node was deleted.
+    """Return the output nodes of a parameter node, or None if the case is not graded or a node was deleted.
 
-    A node whose display was deleted counts as deleted: nothing can be shown of it until the case is graded again.
+    A node whose display was deleted counts as deleted: it cannot be shown until the case is graded again.
     """
     found = {role: node for role, node in referenced(parameter_node, ROLES).items() if _has_display(node)}
     return Outputs(*map(found.get, ROLES)) if set(found) >= set(ROLES) - _LATER else None
@@ -91,14 +91,14 @@ def _has_display(node: Any) -> bool:
 
 
 def is_whole(parameter_node: Any) -> bool:
-    """Return whether an answer is written to its end, so that it can be shown in another way."""
+    """Return whether a result is completely written, so that its display can be changed."""
     return bool(parameter_node.GetParameter(REPORT)) and outputs_of(parameter_node) is not None
 
 
 def follow_reference(outputs: Outputs, reference: Any) -> None:
-    """Put the answer under the transform of its image, which may have been moved as a whole since.
+    """Put the result under the transform of its image, which may have been moved as a whole since.
 
-    An image whose own place is another than that of the map, as after hardening, is not the one that was graded.
+    An image whose own position differs from that of the map, as after hardening, is not the one that was graded.
     """
     if not np.allclose(ijk_to_ras_of(outputs.heat_map), ijk_to_ras_of(reference), rtol=0.0, atol=NEAR_MM):
         return
@@ -116,9 +116,9 @@ def write_outputs(
     folder_name: str,
     view: ViewChoice | None = None,
 ) -> Outputs:
-    """Write `result` into the output nodes of `parameter_node`, making those that are missing; return them.
+    """Write `result` into the output nodes of `parameter_node`, creating missing ones; return them.
 
-    reference: the volume node on whose grid the result lies; outputs share its frame. Input nodes are not touched.
+    reference: the volume node whose grid the result has; outputs share its frame. Input nodes are not changed.
     """
     for _step in output_steps(scene, parameter_node, result, reference, folder_name, lambda: view):
         pass
@@ -134,13 +134,13 @@ def output_steps(
     view: Callable[[], ViewChoice | None] = lambda: None,
     before_map: Iterable[None] = (),
 ) -> Iterator[None]:
-    """Do what `write_outputs` does, in parts of a few hundredths of a second, with a yield after each.
+    """Like `write_outputs`, in steps of a few hundredths of a second, with a yield after each.
 
-    view: asked for when all is there to be shown, as the reader may choose meanwhile.
-    before_map: steps after which the result has its voxel map; the regions are colored before them.
+    view: called when all is ready to be shown, since the reader may change it meanwhile. before_map: steps after which
+    the result has its voxel map; the regions are colored before them.
 
-    Whoever drives it may stop in between when the scene or the case goes: the report is recorded last, and a former one
-    is taken away first, so that regions and report never disagree.
+    The caller may stop in between when the scene or the case goes: the report is recorded last, and a former one is
+    removed first, so that regions and report never disagree.
     """
     parameter_node.UnsetParameter(REPORT)
     outputs = yield from _made(scene, parameter_node)
@@ -148,7 +148,7 @@ def output_steps(
     fill_weight_table(outputs.weight_colors)
     fill_heat_table(outputs.heat_colors)
     yield
-    write_liver_outline(outputs.liver_outline, result, reference)  # first: lesions are drawn over it
+    write_liver_outline(outputs.liver_outline, result, reference)  # first, since lesions are drawn over it
     yield
     yield from write_region_steps(outputs.regions, result, reference)
     yield
@@ -171,13 +171,13 @@ def output_steps(
     put_in_folder(scene, folder_name, in_tree)
     yield
     show_as(outputs, result.report, view() or ViewChoice())
-    write_report(parameter_node, result.report)  # in one step: what is chosen after it finds an answer that is whole
+    write_report(parameter_node, result.report)  # in one step, so that later choices find a complete result
 
 
 def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:
-    """Return the output nodes; each that is missing is made in a step of its own, as every view looks at it."""
+    """Return the output nodes; each missing one is created in a separate step, since every view reacts to it."""
     found = referenced(parameter_node, ROLES)
-    for role in sorted(ROLES, key=lambda role: role != "LiverOutline"):  # first: lesions are drawn over it
+    for role in sorted(ROLES, key=lambda role: role != "LiverOutline"):  # first, since lesions are drawn over it
         class_name, name = ROLES[role]
         if role not in found:
             found[role] = scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
@@ -193,7 +193,7 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
     if "HeatMap" in found:
         hide_from_slices(scene, found["HeatMap"])
     for node in found.values():
-        _remove_legends(scene, node)  # first: views report a legend whose color table has gone
+        _remove_legends(scene, node)  # first: views report a legend without color table
     take_out_of_folder(scene, found.values())
     for role, node in found.items():
         parameter_node.SetNodeReferenceID(role, None)

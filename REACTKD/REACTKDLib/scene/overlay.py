@@ -1,4 +1,4 @@
-"""What the colors of the regions stand for: a value of each region, the scale it is drawn on, and the color of it."""
+"""The overlay: the value that region colors represent, its scale, and the color of each value."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SMALLEST_LIMIT = 0.001  # a scale that ends at 0 would have no colors
 
 @dataclass(frozen=True)
 class Overlay:
-    """One choice of colors.
+    """A choice of coloring.
 
-    kind: `overlay_key` of a value of the explanation, or "voxels", the voxel map instead of region colors.
-    grade: the class that the colors are about, of a value with one number for each; None for all others.
+    kind: `overlay_key` of a value of the explanation, or "voxels", the voxel map instead of region colors. grade: the
+    class, for a value per class; None for all others.
     """
 
     kind: str = SHOWN[0].overlay_key
@@ -32,7 +32,7 @@ class Overlay:
 
     @classmethod
     def from_key(cls, key: str) -> Overlay:
-        """Return the choice that `key` wrote; the default for anything else."""
+        """Return the choice from its key; the default for anything else."""
         kind, _, grade = key.partition(":")
         known = kind == VOXELS or kind in _BY_KIND
         if not known or (kind != VOXELS and _BY_KIND[kind].per_class) != bool(grade):
@@ -41,30 +41,30 @@ class Overlay:
 
     @property
     def value(self) -> RegionValue | None:
-        """The value of the explanation that colors the regions; None for voxels."""
+        """The explanation value that colors the regions; None for voxels."""
         return _BY_KIND.get(self.kind)
 
     @property
     def signed(self) -> bool:
-        """True when values may be negative, so that the scale runs from -limit to limit."""
+        """True if values may be negative, so that the scale runs from -limit to limit."""
         return self.value is not None and self.value.signed
 
     @property
     def one_sided(self) -> bool:
-        """True when the colors are those of weights, from gray to violet."""
+        """True for the colors of weights, from gray to violet."""
         return self.value is not None and not self.value.signed
 
     def offered_by(self, report: GradeReport) -> Overlay:
-        """Return this choice, or the first that the report offers where it holds no numbers for it."""
+        """Return this choice, or the first available one if the report has no values for it."""
         choices = overlays_for(report)
         return self if self in choices else choices[0]
 
     def value_of(self, row: ReportRegion) -> float | None:
-        """Return the number that colors this row; None where none is claimed, and for voxels."""
+        """Return the number that colors this row; None if it is not reported, and for voxels."""
         return self.value.of(row, self.grade) if self.value is not None else None
 
     def limit(self, report: GradeReport) -> float:
-        """Return the end of the scale: the value's own, the same for every case; else the largest size of a lesion's.
+        """Return the end of the scale: the value's own fixed limit; else the largest size among lesions.
 
         At least 0.001.
         """
@@ -79,7 +79,7 @@ class Overlay:
 
 
 def overlays_for(report: GradeReport | None) -> tuple[Overlay, ...]:
-    """Return the choices that a report offers: without a grade there is nothing to color by but the default."""
+    """Return the choices that a report offers; without a grade, only the default."""
     if report is None or report.grade is None:
         return (Overlay(),)
     classes = tuple(report.probabilities or {})

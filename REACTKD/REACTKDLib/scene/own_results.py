@@ -1,7 +1,7 @@
-"""Which nodes of a scene are results of gradings: they are no input of another one.
+"""Finds the nodes that are results of gradings, so that they are not used as inputs.
 
-A voxel map lies on the grid of its CT and holds numbers as a PET does, and regions are recognized by their terminology:
-both would be graded like the images and masks of a patient, and the regions written over by their own answer.
+A voxel map has the grid of its CT and looks like a PET, and regions are recognized by their terminology: both would be
+graded like a patient's images and masks, and the regions overwritten by their own result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def result_ids(scene: Any) -> set[str]:
 
 
 def refuse_results(scene: Any, nodes: CaseNodes) -> None:
-    """Raise UsageError when a node of the case is the result of a grading."""
+    """Raise UsageError if a node of the case is the result of a grading."""
     own = result_ids(scene)
     chosen = [(node, ROLES[modality]) for modality, node in nodes.volumes.items()]
     for node, role in (*chosen, (nodes.segmentation, SEGMENTATION_ROLE)):

@@ -1,6 +1,6 @@
-"""What is chosen in the panel, in a node of the scene, so that it comes back with a saved one.
+"""The choices in the panel, stored in a node of the scene so that they are saved with it.
 
-An explicit mapping, key by key: nothing here is written but by `PanelState`, and everything has a default.
+Keys are mapped explicitly: only `PanelState` writes them, and everything has a default.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from REACTKDLib.scene.parameter_node import (
 from REACTKDLib.scene.reading_view import ReadingView
 from REACTKDLib.scene.view_choice import ViewChoice
 
-MODULE = "REACTKDPanel"  # not the module's own name, by which the nodes of graded cases are found
+MODULE = "REACTKDPanel"  # differs from the module's name, by which nodes of graded cases are found
 _CASE_ID, _LIVE, _OWN_SEGMENTS, _MODEL, _DEVICE = "CaseID", "Live", "OwnSegments", "ModelFolder", "Device"
 _OVERLAY, _OPACITY, _LEGEND, _THREE_D, _GRAPH = "Overlay", "Opacity", "Legend", "ThreeD", "Graph"
 _READING_VIEW = "ReadingView"
@@ -32,26 +32,26 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 class PanelState:
-    """The choices that a node records. Setting one to what it is already leaves the node untouched."""
+    """The choices that a node records. Setting an equal value does not modify the node."""
 
     def __init__(self, node: Any) -> None:
         self.node = node
 
     @classmethod
     def find(cls, scene: Any) -> PanelState | None:
-        """Return the state of this scene, or None. Of several, as after adding a scene, the first that has inputs."""
+        """Return the state of this scene, or None. Of several, as after importing a scene, the first with inputs."""
         states = [cls(node) for node in module_nodes(scene, MODULE)]
         return next((state for state in states if state._chosen()), states[0] if states else None)
 
     @classmethod
     def has_inputs(cls, scene: Any) -> bool:
-        """True when an image or a segmentation is chosen in this scene."""
+        """Return True if an image or a segmentation is chosen in this scene."""
         state = cls.find(scene)
         return state is not None and state._chosen()
 
     @classmethod
     def of(cls, scene: Any) -> PanelState:
-        """Return the state of this scene, made when there is none; superfluous ones are removed."""
+        """Return the state of this scene, created if there is none; superfluous ones are removed."""
         state = cls.find(scene)
         if state is None:
             return cls(new_module_node(scene, MODULE, "REACTKD panel"))
@@ -66,7 +66,7 @@ class PanelState:
         return {modality: self.node.GetNodeReference(role) for modality, role in INPUT_ROLES.items()}
 
     def set_volume(self, modality: Modality, node: Any | None) -> None:
-        """Choose a volume, or none; with another one the name of the case is forgotten."""
+        """Choose a volume, or none; a different one clears the name of the case."""
         if node is not self.volumes[modality]:
             self.case_id = None
         self._refer(INPUT_ROLES[modality], node)
@@ -77,7 +77,7 @@ class PanelState:
         return self.node.GetNodeReference(SEGMENTATION_ROLE)
 
     def set_segmentation(self, node: Any | None) -> None:
-        """Choose a segmentation; with another one its segments and the name of the case are forgotten."""
+        """Choose a segmentation; a different one clears its segments and the name of the case."""
         if node is not self.segmentation:
             self.set_segments(None, None)
             self.case_id = None
@@ -85,16 +85,16 @@ class PanelState:
 
     @property
     def livers(self) -> list[str] | None:
-        """IDs of the liver's segments as corrected by hand; None leaves them to recognition."""
+        """IDs of the liver segments chosen by hand; None for recognition."""
         return read_names(self.node, LIVERS)
 
     @property
     def tumors(self) -> list[str] | None:
-        """IDs of the tumors' segments as corrected by hand, maybe none; None leaves them to recognition."""
+        """IDs of the tumor segments chosen by hand, possibly none; None for recognition."""
         return read_names(self.node, TUMORS)
 
     def set_segments(self, livers: list[str] | None, tumors: list[str] | None) -> None:
-        """Say which segments are liver and tumors; None leaves it to recognition."""
+        """Set the liver and tumor segments; None for recognition."""
         self._put(LIVERS, json.dumps(livers))
         self._put(TUMORS, json.dumps(tumors))
 
@@ -112,12 +112,12 @@ class PanelState:
         return text if text in DEVICES else DEVICES[0]
 
     def set_device(self, device: str) -> None:
-        """Choose where the model computes."""
+        """Choose the device for the model."""
         self._put(_DEVICE, device)
 
     @property
     def view(self) -> ViewChoice:
-        """How the answer is shown."""
+        """How the result is shown."""
         default = ViewChoice()
         try:
             opacity = min(1.0, max(0.0, float(self._text(_OPACITY) or default.opacity)))
@@ -132,7 +132,7 @@ class PanelState:
         )
 
     def set_view(self, view: ViewChoice) -> None:
-        """Record how the answer is to be shown."""
+        """Record how to show the result."""
         self._put(_OVERLAY, view.overlay.key)
         self._put(_OPACITY, f"{view.opacity:.2f}")
         for key, value in ((_LEGEND, view.legend), (_THREE_D, view.three_d), (_GRAPH, view.graph)):
@@ -140,7 +140,7 @@ class PanelState:
 
     @property
     def reading_view(self) -> ReadingView:
-        """Which images are shown, and how; what is not understood is the default."""
+        """Which images are shown, and how; unknown values become the default."""
         try:
             kept = json.loads(self._text(_READING_VIEW) or "{}")
         except ValueError:

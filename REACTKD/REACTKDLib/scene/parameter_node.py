@@ -1,4 +1,4 @@
-"""The parameter node of a case: which nodes went in, what was chosen, what came out. It saves with the scene."""
+"""The parameter node of a case: its inputs, choices and outputs, saved with the scene."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def write_inputs(node: Any, nodes: CaseNodes, choice: SegmentChoice, case_id: st
 
 
 def read_inputs(node: Any) -> CaseNodes | None:
-    """Return the input nodes that a parameter node records, or None where they are gone."""
+    """Return the input nodes that a parameter node records, or None if they no longer exist."""
     volumes = {modality: node.GetNodeReference(role) for modality, role in INPUT_ROLES.items()}
     segmentation = node.GetNodeReference(SEGMENTATION_ROLE)
     if segmentation is None or not any(volumes.values()):
@@ -81,7 +81,7 @@ def read_inputs(node: Any) -> CaseNodes | None:
 
 
 def read_choice(node: Any) -> SegmentChoice | None:
-    """Return the chosen segments that a parameter node records, for the built-in task; None where it records none."""
+    """Return the chosen segments that a parameter node records, for the built-in task; None if there are none."""
     livers, tumors = read_names(node, LIVERS), read_names(node, TUMORS)
     if not livers or tumors is None:
         return None
@@ -89,7 +89,7 @@ def read_choice(node: Any) -> SegmentChoice | None:
 
 
 def read_names(node: Any, parameter: str) -> list[str] | None:
-    """Return the names that a parameter lists; None where it lists none, or is damaged."""
+    """Return the names that a parameter lists; None if it lists none, or is damaged."""
     try:
         names = json.loads(node.GetParameter(parameter) or "null")
     except ValueError:
@@ -105,7 +105,7 @@ def write_report(node: Any, report: GradeReport) -> None:
 
 
 def read_report(node: Any) -> GradeReport | None:
-    """Return the report that a parameter node records; None where it has none, or one that this version cannot read."""
+    """Return the report that a parameter node records; None if it has none, or one that this version cannot read."""
     text, texts = node.GetParameter(REPORT), node.GetParameter(TEXTS)
     if not text:
         return None
@@ -113,13 +113,13 @@ def read_report(node: Any) -> GradeReport | None:
         report = json.loads(text)
         if texts:
             translatable = json.loads(texts, object_hook=unpacked)
-            report = translatable if translatable == report else report  # else another version has graded since
+            report = translatable if translatable == report else report  # otherwise another version has graded since
         return GradeReport.from_dict(report)
     except (ReactkdError, ValueError, KeyError, TypeError, AttributeError):  # of a later version, or edited by hand
         return None
 
 
 def referenced(node: Any, roles: Iterable[str]) -> dict[str, Any]:
-    """Return {role: node} of the references that are set and still lead to a node."""
+    """Return {role: node} of the references that are set and still have a node."""
     found = {role: node.GetNodeReference(role) for role in roles}
     return {role: target for role, target in found.items() if target is not None}

@@ -1,7 +1,7 @@
-"""Regions over a PET: outlines alone, so that the uptake in them is seen, and readable on white and on hot colors.
+"""Outlines of regions over a PET, which leave the uptake visible and are readable on white and on hot colors.
 
-The views that show a PET draw segmentation nodes of this module that share the segments and have a display of their
-own; all other views draw the results themselves. (Two display nodes on one segmentation end Slicer's libraries.)
+The views that show a PET display segmentation nodes of this module that share the segments but have their own display;
+all other views display the results themselves. (Two display nodes on one segmentation crash Slicer's libraries.)
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from REACTKDLib.scene.scene_nodes import marked_nodes, new_marked_node, nodes_of
 from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in
 
 _MARK, _KIND, _CLASS = "REACTKD.OverPet", "REACTKD.Kind", "vtkMRMLSegmentationNode"
-_ON_WHITE = 0.72  # a color's share on a white ground: the hue stays, and near-white becomes gray
-_THICKNESS = {"outline": 3, "edge": 4}  # pixels, inward: small lesions are seen; the black edge lies under the outline
+_ON_WHITE = 0.72  # weight of a color on a white background: the hue is kept, and near-white becomes gray
+_THICKNESS = {"outline": 3, "edge": 4}  # pixels, inward: small lesions stay visible; the black edge is below
 
 
 def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Iterator[None]:
-    """Draw a segmentation as outlines in `views` (slice view nodes that show a PET), as before in all others.
+    """Show a segmentation as outlines in `views` (slice view nodes that show a PET), and as usual in all others.
 
-    on_white: the PET is inverted gray with nothing under it. No views: outlines that were made before are hidden.
-    Idempotent. Yields after each node that is made, which lies over what was drawn before.
+    on_white: the PET is inverted gray with nothing under it. No views: existing outlines are hidden. Idempotent. Yields
+    after each created node, which is drawn on top.
     """
     scene, main = segmentation.GetScene(), segmentation.GetDisplayNode()
     if scene is None or main is None:
@@ -36,12 +36,12 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
     }
     if not views:
         show_only_in(main, [])
-        for twin in twins.values():  # they stay for the next PET: a node takes longer to make than to keep
+        for twin in twins.values():  # kept for the next PET: creating a node takes longer than keeping it
             twin.GetDisplayNode().SetVisibility(False)
         return
     taken = {view.GetID() for view in views}
     show_only_in(main, [view for view in _all_views(scene) if view.GetID() not in taken])
-    for kind, share in (("edge", 0.0), ("outline", _ON_WHITE if on_white else 1.0)):  # the first lies below
+    for kind, share in (("edge", 0.0), ("outline", _ON_WHITE if on_white else 1.0)):  # the first is below
         if segmentation.GetScene() is None:
             return  # the case has left since the last step
         twin = twins.get(kind) or _made(scene, segmentation, kind)
@@ -55,7 +55,7 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
 
 
 def forget_pet_outlines(scene: Any, keep: set[str] = frozenset()) -> None:
-    """Remove the nodes of this file, but those for the segmentations with these IDs. Again changes nothing."""
+    """Remove the nodes of this file, except those for the segmentations with these IDs. Idempotent."""
     for twin in marked_nodes(scene, _CLASS, _MARK):
         if twin.GetAttribute(_MARK) not in keep:
             source = scene.GetNodeByID(twin.GetAttribute(_MARK))
@@ -74,7 +74,7 @@ def _copy(segmentation: Any, main: Any, own: Any, share: float, visible: bool) -
             own.SetSegmentOverrideColor(segment_id, vtk.vtkVector3d(*color))
         own.SetSegmentVisibility(segment_id, main.GetSegmentVisibility(segment_id))
         own.SetSegmentVisibility2DOutline(segment_id, main.GetSegmentVisibility2DOutline(segment_id))
-        full = share == _ON_WHITE  # a thin gray line is lost on white
+        full = share == _ON_WHITE  # a thin gray line is invisible on white
         own.SetSegmentOpacity2DOutline(segment_id, 1.0 if full else main.GetSegmentOpacity2DOutline(segment_id))
     own.EndModify(hold)
 

@@ -1,6 +1,6 @@
 """A maximum intensity projection of the PET in the module's 3D view, by Slicer's volume rendering.
 
-Only where the reader asks for it: a graphics card draws it at once, a processor takes up to a second for each picture.
+Shown only on request: a graphics card renders it at once, a CPU takes up to a second per picture.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FAINT, _FULL = 0.10, 0.85  # opacity at the lower and upper end of the window
 def show_projection(scene: Any, volume: Any | None, window: tuple[float, float] = (0.0, 1.0)) -> None:
     """Show the projection of `volume`, one of the module's own nodes, bright on dark; None: none. Idempotent.
 
-    window: lowest and highest value, clear and white.
+    window: lowest and highest value, transparent and white.
     """
     view = scene.GetSingletonNode(THREE_D, "vtkMRMLViewNode")
     for display in _own_displays(scene):

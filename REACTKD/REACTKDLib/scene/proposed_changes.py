@@ -1,7 +1,7 @@
-"""A proposed fix to look at: its voxels highlighted, before and after by a switch, and the views put back at the end.
+"""Displays a proposed fix: its voxels highlighted, before and after by a switch, and the views restored at the end.
 
-Added voxels are filled in blue, removed ones an orange outline without a fill, those that move to another segment
-filled in yellow: told apart by shape and by colors that color-blind people tell apart (Okabe and Ito).
+Added voxels are filled in blue, removed ones have an orange outline, and those that move to another segment are filled
+in yellow: distinguishable by shape, and by colors for color-blind readers (Okabe and Ito).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FILL, _LINE = 0.7, 3  # opacity of the fill, pixels of the outline
 
 
 class ProposedChanges:
-    """The highlight of one proposal at a time. Input nodes are not touched: what they show is the caller's."""
+    """The highlight of one proposal at a time. Input nodes are not changed; the caller controls their display."""
 
     def __init__(self, scene: Any) -> None:
         self.scene = scene
@@ -36,26 +36,26 @@ class ProposedChanges:
         self.node: Any = None
         self.changes: Changes | None = None
         self._before: Any = None
-        self._places: dict[str, tuple] = {}  # of the slices when a fix was asked for
-        self._went: dict[str, tuple] = {}  # where they were taken to be shown it
+        self._places: dict[str, tuple] = {}  # slice positions when a fix was requested
+        self._went: dict[str, tuple] = {}  # slice positions set to show it
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Which of `LOOKS` the proposal has."""
+        """The kinds of `LOOKS` in the proposal."""
         return () if self.changes is None else tuple(kind for kind in LOOKS if getattr(self.changes, kind).any())
 
     def milliliters(self, kind: str) -> float:
-        """How much changes in one of the ways of `LOOKS`."""
+        """Return the volume of one kind of change in `LOOKS`."""
         voxel_ml = grid_of(self.proposal.nodes.reference).voxel_ml
         return voxel_ml * np.count_nonzero(getattr(self.changes, kind))
 
     def remember_views(self) -> None:
-        """Note where the slices are, for `clear` to put them back; again while a proposal is shown changes nothing."""
+        """Record the positions of the slices, for `clear` to restore; while a proposal is shown this does nothing."""
         if self.proposal is None:
             self._places = {node.GetID(): _place_of(node) for node in self._slices()}
 
     def show(self, proposal: Proposal) -> None:
-        """Highlight a proposal instead of the one before, and center the slices on what changes most."""
+        """Highlight a proposal in place of the previous one, and center the slices on the largest change."""
         self._remove()
         if not self._places:
             self.remember_views()
@@ -69,16 +69,16 @@ class ProposedChanges:
         self._went = {node.GetID(): _plane_of(node) for node in self._slices()}
 
     def show_after(self, after: bool) -> None:
-        """Show the copy with the fix, or the masks as they are now, which is a copy too. The highlight stays in both.
+        """Show the copy with the fix, or a copy of the current masks; the highlight stays in both.
 
-        So that both look alike, and the user's own segmentation stays as it is shown.
+        Both then look alike, and the display of the user's own segmentation is unchanged.
         """
         proposal = self.proposal
         if proposal is None or not self.scene.IsNodePresent(proposal.node):
             return
         if not after and self._before is None:
             self._before = copy_of(self.scene, proposal.nodes.segmentation, "REACTKD masks before")
-            if self.node is not None:  # views draw what came last on top, and that is to be the highlight
+            if self.node is not None:  # views draw the latest node on top, which must be the highlight
                 remove_with_displays(self.scene, self.node)
                 self.node = self._drawn(proposal)
         proposal.node.GetDisplayNode().SetVisibility(after)
@@ -86,16 +86,16 @@ class ProposedChanges:
             self._before.GetDisplayNode().SetVisibility(not after)
 
     def put_aside(self, aside: bool) -> None:
-        """Hide the copy and the highlight while another module is on show, or show them again."""
+        """Hide the copy and the highlight while another module is open, or show them again."""
         nodes = (self.node, self._before, self.proposal.node if self.proposal is not None else None)
         for node in nodes:
             if node is not None and self.scene.IsNodePresent(node):
                 (hide if aside else show)(node.GetDisplayNode(), OTHER_MODULE)
 
     def clear(self) -> None:
-        """Take the highlight away and put the slices back where they were, unless any of them was moved since.
+        """Remove the highlight and restore the slices, unless any of them was moved since.
 
-        Whoever has moved one has gone on from there; two slices here and one there would be no place at all.
+        The user who has moved one continues from there; restoring only the others would give no consistent position.
         """
         self._remove()
         slices = self._slices()
@@ -106,7 +106,7 @@ class ProposedChanges:
         self._places, self._went = {}, {}
 
     def forget(self) -> None:
-        """The scene closes: let go of its nodes, and of the views."""
+        """Release the nodes and views, since the scene closes."""
         self.proposal = self.node = self.changes = self._before = None
         self._places, self._went = {}, {}
 
@@ -146,7 +146,7 @@ def _place_of(node: Any) -> tuple:
 
 
 def _plane_of(node: Any) -> tuple:
-    """Where a slice lies and is looked at, not its size: a layout changes that."""
+    """Return the position and orientation of a slice, without its size, which a layout changes."""
     return slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()).tobytes(), node.GetXYZOrigin()
 
 

@@ -1,4 +1,4 @@
-"""What the reader of a list says: name, grade, mark, comment, difficulty, and the steps of a reader study."""
+"""The marks of a list's reader: name, grade, finished, comment, difficulty, and the steps of a reader study."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STUDY = _("This list is read in a study: the model's answer is shown once you h
 
 
 class ReaderMarks:
-    """The part of `scene.reading.Reading` that is about its reader. Everything that is set goes into the review."""
+    """The part of `scene.reading.Reading` that concerns the reader. Everything is stored in the review."""
 
     cases: CaseList | None
     review: Review | None
@@ -53,7 +53,9 @@ class ReaderMarks:
     # who reads
 
     def read_as(self, reader: str) -> None:
-        """Go on under this name (see `core.review.readers.reader_name`); the case at hand is saved and opened anew."""
+        """Continue under this name (see `core.review.readers.reader_name`); the current case is saved and opened
+        again.
+        """
         if not self.busy and reader != self.reader:
             self._leave(lambda: self._read_as(reader))
 
@@ -62,12 +64,12 @@ class ReaderMarks:
         if self.cases is None:
             self.changed()
             return
-        self._take_up(replace(self.cases))  # another object: a batch that runs was the other reader's
+        self._take_up(replace(self.cases))  # a new object: a running batch belongs to the former reader
         if index is not None:
             self._open(index)
 
     def _about_readers(self) -> list[str]:
-        """What the reader should know of the others of the list."""
+        """Return what the reader should know about the list's other readers."""
         others = self.review.readers()
         if self.reader == UNNAMED:
             return []
@@ -78,16 +80,16 @@ class ReaderMarks:
     # marks
 
     def set_reader_grade(self, case_id: str, grade: str | None) -> None:
-        """Keep the reader's grade, None to take it back."""
+        """Store the reader's grade, None to remove it."""
         record = self.review.of(case_id)
         if record.reader_grade != grade:
             aided = self.study.parts_of(case_id, grade, record.reviewed is not None)
             self._set(case_id, reader=None if grade is None else {"grade": grade}, **aided)
 
     def set_reviewed(self, case_id: str, reviewed: bool) -> bool:
-        """Mark a case as finished, or take the mark back; return whether it is so now.
+        """Mark a case as finished, or remove the mark; return the new state.
 
-        In a study a case is not finished before the answer was shown.
+        In a study a case cannot be finished before the result was shown.
         """
         record = self.review.of(case_id)
         if (record.reviewed is not None) == reviewed:
@@ -100,13 +102,13 @@ class ReaderMarks:
         return True
 
     def set_comment(self, case_id: str, text: str) -> None:
-        """Keep what the reader notes; without a letter it is taken back."""
+        """Store the reader's comment; an empty one removes it."""
         known = self.review.of(case_id).comment
         if text.strip() != (known or {}).get("text", ""):
             self._set(case_id, comment={"text": text.strip()} if text.strip() else None)
 
     def set_difficulty(self, case_id: str, level: str | None) -> None:
-        """Keep how hard the case was (see `core.review.study.DIFFICULTIES`), None to take it back."""
+        """Store the difficulty of the case (see `core.review.study.DIFFICULTIES`), None to remove it."""
         known = self.review.of(case_id).difficulty
         if level != (known or {}).get("level"):
             self._set(case_id, difficulty=None if level is None else {"level": level})
@@ -126,13 +128,13 @@ class ReaderMarks:
 
     @property
     def place(self) -> int | None:
-        """The place of the case at hand in the order of reading, from 1; None without one."""
+        """The position of the current case in the reading order, from 1; None without one."""
         return None if self.index is None or self.study is None else 1 + self.study.order().index(self.index)
 
     def hides_answer_of(self, nodes: Any) -> bool:
-        """True while the model's answer to these nodes must not be shown: see `Review.hides_answer`.
+        """Return True while the model's result for these nodes must not be shown: see `Review.hides_answer`.
 
-        One image or the segmentation of the case at hand is enough: an answer to a part of it tells of the whole.
+        One image or the segmentation of the current case is enough, since a result for a part of it reveals the whole.
         """
         loaded = self.loader.loaded
         if not self.in_study or loaded is None or nodes is None:
@@ -141,12 +143,12 @@ class ReaderMarks:
         return shared and self.review.hides_answer(loaded.case_id)
 
     def answer_shown(self) -> None:
-        """The model's answer to the case at hand is on the screen: in a study, its seconds count from now."""
+        """The model's result for the current case is shown: in a study, its seconds count from now."""
         if self.current is not None and self.loader.present:
             self.study.answered(self.current.id)
 
     def show_answer(self) -> None:
-        """The grade of the case at hand stands as the reader's own; from now on the model's answer may be seen."""
+        """Store the current grade as the reader's own; from now on the model's result may be shown."""
         case = self.current
         if case is None or self.busy or not self.review.hides_answer(case.id):
             return
@@ -157,12 +159,12 @@ class ReaderMarks:
         self.uncovered()
 
     def start_study(self, seed: int) -> None:
-        """Read the list in a study; the case at hand leaves the scene, with its answer."""
+        """Start a study of the list; the current case is removed from the scene, with its result."""
         if not self.busy and self.cases is not None:
             self._leave(lambda: self._change_study(lambda: self.study.start(seed)))
 
     def end_study(self) -> None:
-        """Show answers again; the case at hand leaves the scene."""
+        """Show results again; the current case is removed from the scene."""
         if not self.busy and self.in_study:
             self._leave(lambda: self._change_study(self.study.end))
 
@@ -176,7 +178,7 @@ class ReaderMarks:
         self._put_away()
 
     def _put_away(self) -> None:
-        """Take the case at hand out of the scene: with another order, another is next."""
+        """Remove the current case from the scene: in another order, another one is next."""
         self.study.leave()
         self.loader.unload()
         self.index = None

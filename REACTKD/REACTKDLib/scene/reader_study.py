@@ -1,4 +1,4 @@
-"""A reader study on a list that is open: whether answers are hidden, the order of the cases, and the seconds spent."""
+"""A reader study on a list that is open: whether results are hidden, the order of the cases, and the seconds spent."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from REACTKDLib.core.review.study import Study, end_study, read_study, start_stu
 class ReaderStudy:
     """The study of one list, for the reader of its review.
 
-    study: None while there is none. A reading has two stages: "unaided" until the first grade is given, and "aided"
-    while the answer is shown. Seconds count while the case is open, those of an aided reading from the moment when the
-    answer is there; a reading that is left and taken up again goes on counting.
+    study: None if there is none. A reading has two stages: "unaided" until the first grade is given, and "aided" while
+    the result is shown. Seconds count while the case is open, in the aided stage from the moment the result is shown;
+    an interrupted reading continues to count when it is resumed.
     """
 
     def __init__(self, cases: CaseList, review: Review, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,17 +41,19 @@ class ReaderStudy:
         return self.study != before
 
     def start(self, seed: int) -> None:
-        """Hide answers from now on. Raises: OutputNotWritable."""
+        """Hide results from now on. Raises: OutputNotWritable."""
         start_study(self._cases.study_file, seed)
         self.look()
 
     def end(self) -> None:
-        """Show answers again. Raises: OutputNotWritable."""
+        """Show results again. Raises: OutputNotWritable."""
         end_study(self._cases.study_file)
         self.look()
 
     def order(self) -> list[int]:
-        """Places in the list in the order in which the reader sees the cases; without a study, that of the list."""
+        """Return the indices of the cases in the order in which the reader sees them; without a study, in that of the
+        list.
+        """
         if self.study is None:
             return list(range(len(self._cases.cases)))
         return reading_order([case.id for case in self._cases.cases], self.study.seed, self._review.reader)
@@ -59,18 +61,18 @@ class ReaderStudy:
     # the clock
 
     def begin(self, case_id: str) -> None:
-        """The case is in the scene; an answer that may be shown is not there yet."""
+        """The case is in the scene; no result is shown yet."""
         record = self._review.whole(case_id)
         self._case, self._base = case_id, _seconds(record, self._stage(record))
         self._since = self._clock() if self._review.hides_answer(case_id) else None
 
     def answered(self, case_id: str) -> None:
-        """The model's answer is shown."""
+        """The model's result is shown."""
         if self.on and case_id == self._case and self._since is None:
             self._since = self._clock()
 
     def leave(self) -> None:
-        """The case leaves the scene: keep the seconds of a reading that is not finished."""
+        """The case leaves the scene: store the seconds of an unfinished reading."""
         case_id = self._case
         if self.on and case_id is not None and self._since is not None:
             record = self._review.whole(case_id)
@@ -89,9 +91,9 @@ class ReaderStudy:
     # what is recorded
 
     def first_grade(self, case_id: str) -> Mapping[str, Any]:
-        """Return the part "unaided" of the case at hand, of the reader's grade as it stands.
+        """Return the part "unaided" of the current case, with the reader's current grade.
 
-        The clock stops until the answer is there.
+        The clock stops until the result is shown.
         """
         record = self._review.whole(case_id)
         place = 1 + self.order().index(self._cases.find(case_id))
@@ -99,7 +101,7 @@ class ReaderStudy:
         return {"grade": record.reader_grade, "seconds": seconds, "place": place, "seed": self.study.seed}
 
     def parts_of(self, case_id: str, grade: str | None, reviewed: bool) -> dict[str, Mapping[str, Any] | None]:
-        """Return the part "aided" for a grade and a mark that are about to be set: of a finished reading, else None."""
+        """Return the part "aided" for a grade and a mark about to be set, if they finish the reading, else None."""
         record = self._review.whole(case_id)
         if not self.on or record.unaided is None:
             return {}
@@ -112,7 +114,7 @@ class ReaderStudy:
 
 
 def _seconds(record: CaseReview, stage: str) -> float:
-    """The seconds of a stage that earlier sittings took."""
+    """Return the seconds of a stage in earlier sessions."""
     if stage == "aided" and record.aided is not None:
         return record.aided["seconds"]
     return (record.spent or {}).get(stage, 0.0)

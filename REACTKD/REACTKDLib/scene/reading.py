@@ -1,4 +1,4 @@
-"""Reading a list: where the reader is, what is known of each case, and the case that is in the scene."""
+"""Reading a list of cases: the current position, the records of the cases, and the case in the scene."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class Reading(ReaderMarks, MaskSaving):
         self.chosen: SegmentChoice | None = None
         self._graded: tuple = ()
         self._keeping = False
-        self._wish: Callable[[], Any] | None = None  # what was asked for while the case at hand is kept
+        self._wish: Callable[[], Any] | None = None  # requested while the current case is saved
         self.masks: CorrectedMasks | None = None
 
-    # what holds now
+    # current state
 
     @property
     def message(self) -> str:
@@ -86,9 +86,9 @@ class Reading(ReaderMarks, MaskSaving):
         return None if self.cases is None or self.index is None else self.cases.cases[self.index]
 
     def rows(self) -> list[tuple[int, ListedCase, CaseReview]]:
-        """Every case that is to be shown: its place in the list, what is listed, what is known.
+        """The cases to show: index in the list, entry, record.
 
-        In the order in which they are read: see `ReaderStudy.order`.
+        In reading order: see `ReaderStudy.order`.
         """
         if self.cases is None:
             return []
@@ -104,7 +104,7 @@ class Reading(ReaderMarks, MaskSaving):
     # the list
 
     def open_list(self, path: Path | str) -> None:
-        """Open another list; edits of the case at hand are saved before. What goes wrong is a message."""
+        """Open another list, after saving edits of the current case. Errors become a message."""
         if not self.busy:
             self._leave(lambda: self._open_list(Path(path)))
 
@@ -152,10 +152,10 @@ class Reading(ReaderMarks, MaskSaving):
     def go_on(self, step: int) -> None:
         """Open the next (1) or the one before (-1) of those shown; at the end of the list, say so.
 
-        Whoever goes on is done with the case, so the last one is saved too, though no other takes its place. Asked for
-        while the case at hand is kept, it is done after that.
+        Moving on ends the work on a case, so the last one is saved too, although no other replaces it. If the current
+        case is being saved, this follows after that.
         """
-        if self._keeping and self.loader.busy:  # who stops the loader is not told of an end
+        if self._keeping and self.loader.busy:  # a stopped loader does not call back
             self._wish = lambda: self.go_on(step)
         if self.busy or self.cases is None:
             return
@@ -169,7 +169,7 @@ class Reading(ReaderMarks, MaskSaving):
             self._say(FIRST)
 
     def _ahead(self, step: int) -> list[int]:
-        """The cases after (1) or before (-1) the one at hand, the nearest first; all while there is none."""
+        """Return the cases after (1) or before (-1) the current one, the nearest first; all if there is none."""
         places = [n for n, _, _ in self.rows()][::step]
         return places[places.index(self.index) + 1 :] if self.index in places else places
 
@@ -203,7 +203,7 @@ class Reading(ReaderMarks, MaskSaving):
         self._read_ahead()
 
     def next_files(self) -> Job | None:
-        """The files of the case that is probably opened next, None at the end of the list."""
+        """Return the files of the case that is probably opened next, None at the end of the list."""
         ahead = [self.cases.cases[n] for n in self._ahead(1)] if self.index is not None else []
         return self.files_of(ahead[0]) if ahead and ahead[0].job.images else None
 
@@ -217,7 +217,7 @@ class Reading(ReaderMarks, MaskSaving):
     def record(self, report: GradeReport, holds: bool = True) -> None:
         """Keep the model's answer for the case at hand. The same answer again changes nothing.
 
-        holds: it is of the masks as they are drawn now.
+        holds: it belongs to the masks as drawn now.
         """
         if self.current is None or not self.loader.present:
             return
@@ -232,12 +232,12 @@ class Reading(ReaderMarks, MaskSaving):
     # time
 
     def work(self) -> None:
-        """Do up to about 15 ms of what is to be done; call it from a timer."""
+        """Work for up to about 15 ms; call it from a timer."""
         self.dispatcher.poll()
         self.loader.work()
 
     def look_around(self) -> None:
-        """Save what could not be saved, and see what another window did; call it every few seconds."""
+        """Retry failed saves, and load changes of other windows; call it every few seconds."""
         if self.review is None:
             return
         if not self.busy and self.study.look():
@@ -251,7 +251,7 @@ class Reading(ReaderMarks, MaskSaving):
     # the end
 
     def before_scene_closes(self) -> None:
-        """Save the edits while the nodes are still there, in another place where need be; the list stays open."""
+        """Save edits while the nodes still exist, elsewhere if necessary; the list stays open."""
         self._save_at_once()
         if self.study is not None:
             self.study.leave()
@@ -259,7 +259,7 @@ class Reading(ReaderMarks, MaskSaving):
         self.index, self.question = None, None
 
     def close(self) -> None:
-        """Save what there is to save and end the worker. May be called twice."""
+        """Save pending changes and end the worker. May be called twice."""
         self.before_scene_closes()
         self._flush()
         self.dispatcher.close()

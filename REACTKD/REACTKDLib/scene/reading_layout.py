@@ -1,8 +1,8 @@
 """The module's own layouts: axial, coronal, sagittal and 3D; or a row of three slices for each of two or three images.
 
-They have views of their own beside Slicer's Red, Green and Yellow, so that what these show, and how, is never touched:
-leaving is to choose the user's layout again. As in other extensions the layout node gets descriptions under ids of
-their own (https://slicer.readthedocs.io/en/latest/developer_guide/script_repository/gui.html#layout).
+They use their own views beside Slicer's Red, Green and Yellow, whose content and display are never changed: to leave,
+the user's layout is chosen again. As in other extensions, the layout node gets descriptions under separate ids
+(https://slicer.readthedocs.io/en/latest/developer_guide/script_repository/gui.html#layout).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROWS = {1: ONE, 2: TWO_ROWS, 3: THREE_ROWS}
 THREE_D = "REACTKD"
 ORIENTATIONS = ("Axial", "Coronal", "Sagittal")
 _COLORS = {"Axial": "#F34A33", "Coronal": "#6EB04B", "Sagittal": "#EDD54C"}  # those of Red, Green and Yellow
-_GROUP = 18100  # linked among themselves, never with the user's views
+_GROUP = 18100  # linked with each other, never with the user's views
 _BEFORE, _ROWS, _STYLED = "REACTKD.LayoutBefore", "REACTKD.Rows", "REACTKD.Styled"
 _BACKGROUND = (0.05, 0.06, 0.08), (0.12, 0.13, 0.16)
 
@@ -31,7 +31,7 @@ OWN_SLICES = tuple(view_name(row, orientation) for row in (1, 2, 3) for orientat
 
 
 def register_layouts(scene: Any) -> Any | None:
-    """Make the layouts known, as at the start of the application; return the layout node, None without a window."""
+    """Register the layouts, at the start of the application; return the layout node, None without a window."""
     node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     if node is not None and not node.IsLayoutDescription(ONE):
         node.AddLayoutDescription(ONE, _four_up())
@@ -46,7 +46,7 @@ def is_own(node: Any) -> bool:
 
 
 def show_layout(scene: Any, rows: int) -> bool:
-    """Show the layout with so many rows, and remember the user's; False where there are no views, or no change."""
+    """Show the layout with this many rows, and remember the user's; return False without views, or without a change."""
     node = register_layouts(scene)
     if node is None or node.GetViewArrangement() == ROWS[rows]:
         return False
@@ -63,7 +63,7 @@ def show_layout(scene: Any, rows: int) -> bool:
 
 
 def leave_layout(scene: Any) -> None:
-    """Show the user's layout again; one that was chosen meanwhile stays."""
+    """Show the user's layout again, unless another one was chosen meanwhile."""
     node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     if node is None:
         return
@@ -75,7 +75,7 @@ def leave_layout(scene: Any) -> None:
 
 
 def look_alike(first: Any, other: Any) -> None:
-    """Let a slice node show the same plane, at the same size, as the first of its column."""
+    """Make a slice node show the same plane, at the same size, as the first of its column."""
     hold = other.StartModify()
     other.GetSliceToRAS().DeepCopy(first.GetSliceToRAS())
     width, height, depth = first.GetFieldOfView()
@@ -112,7 +112,7 @@ def composites(scene: Any) -> list[Any]:
 
 
 def _prepare_slices(scene: Any, name: str) -> None:
-    """Link the views of this module, and keep images out of them that Slicer shows everywhere when it loads them."""
+    """Link the views of this module, and exclude them when Slicer shows a newly loaded image in all views."""
     view = scene.GetSingletonNode(name, "vtkMRMLSliceNode")
     composite = scene.GetSingletonNode(name, "vtkMRMLSliceCompositeNode")
     for node in filter(None, (view, composite)):
@@ -123,7 +123,7 @@ def _prepare_slices(scene: Any, name: str) -> None:
 
 
 def _prepare_3d(scene: Any) -> None:
-    """Dark and empty, for regions and a projection of the PET; what the user changes later stays."""
+    """Prepare a dark, empty view for regions and a projection of the PET; later changes by the user are kept."""
     view = scene.GetSingletonNode(THREE_D, "vtkMRMLViewNode")
     if view is None or view.GetAttribute(_STYLED):
         return

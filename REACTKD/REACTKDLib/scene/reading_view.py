@@ -1,4 +1,4 @@
-"""What a reader wants to see of the images: which of them, how a PET is colored, and in which window."""
+"""The reader's display settings: which images, how a PET is colored, and which windows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from REACTKDLib.scene.windows import AUTOMATIC
 CT, FDG, ACETATE = (modality.value for modality in Modality)
 FUSED_FDG, FUSED_ACETATE, ROWS = "ct+fdg", "ct+acetate", "rows"
 FUSED = (FUSED_FDG, FUSED_ACETATE)
-#: as they stand in the panel
+#: in the order of the panel
 IMAGES = (CT, FDG, ACETATE, *FUSED, ROWS)
-_FIRST = (*FUSED, CT, FDG, ACETATE)  # what is shown until the reader says otherwise
+_FIRST = (*FUSED, CT, FDG, ACETATE)  # order of preference for the default
 
 Layer = tuple[Modality, Modality | None]
 
 
 @dataclass(frozen=True)
 class ReadingView:
-    """on: the module's layout is shown, else the user's. images: one of `IMAGES`; empty: the most that the case has.
+    """Display settings.
+
+    on: the module's layout is shown, else the user's. images: one of `IMAGES`; empty: as many images as the case has.
 
     fused_table, alone_table: see `pet_colors`. opacity: of a PET over a CT, 0 to 1. ct_window, pet_window: keys of
     `windows`. projection: a maximum intensity projection of the PET in 3D. names: of the lesions, in all views.
@@ -38,7 +40,7 @@ class ReadingView:
     names: bool = True
 
     def shown(self, available: Collection[Modality]) -> str:
-        """Return which of `IMAGES` a case with these images shows: the chosen one, else the most it has."""
+        """Return the entry of `IMAGES` to show for a case: the chosen one, else the one with the most images."""
         offered = offered_images(available)
         return self.images if self.images in offered else next((key for key in _FIRST if key in offered), "")
 

@@ -1,4 +1,6 @@
-"""The images of the case at hand in the module's own views: layout, layers, windows, colors; and out again."""
+"""Shows the images of the current case in the module's own views (layout, layers, windows, colors), and restores the
+user's.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ PETS = (Modality.FDG, Modality.ACETATE)
 
 
 class ReadingViews:
-    """Shows and leaves. Nothing of the user's is changed but which layout is on show, and that is put back.
+    """Only the choice of the layout changes for the user, and it is restored.
 
     views = ReadingViews(scene)
     views.show(nodes.volumes, ReadingView())     # True: the layout is another one, so fit the slices
@@ -38,8 +40,7 @@ class ReadingViews:
     def show(self, volumes: Mapping[Modality, Any], view: ReadingView) -> bool:
         """Show the images of a case as `view` says; without an image, or with `view.on` off, leave.
 
-        Returns True when another layout came on show. What the reader did with the mouse stays as long as the same
-        window is asked for.
+        Returns True if the layout changed. Window changes by mouse are kept as long as the same window is selected.
         """
         self.images.show(volumes)
         shown = view.shown(self.available())
@@ -56,11 +57,11 @@ class ReadingViews:
         return changed
 
     def available(self) -> tuple[Modality, ...]:
-        """Which images the case at hand has."""
+        """The images of the current case."""
         return tuple(modality for modality in Modality if self.images.source(modality) is not None)
 
     def unit(self, modality: Modality) -> Unit:
-        """The unit of an image, as its node states it or its values show; looked for once."""
+        """Return the unit of an image, as its node states or its values suggest; determined once."""
         source = self.images.source(modality)
         key = (source.GetID(), source.GetImageData(), source.GetMTime()) if source is not None else None
         if key is None:
@@ -71,14 +72,14 @@ class ReadingViews:
         return self._units[modality][1]
 
     def pet_views(self, view: ReadingView) -> tuple[list[Any], bool]:
-        """Return the slice nodes of this module that show a PET, and whether on a white ground."""
+        """Return the slice nodes of this module that show a PET, and whether on a white background."""
         shown = view.shown(self.available()) if view.on else ""
         rows = enumerate(layers_of(shown, self.available()), start=1)
         views = [node for row, layers in rows for node in slice_nodes(self.scene, row) if set(layers) & set(PETS)]
         return views, view.table(shown) == GRAY and shown not in FUSED
 
     def forget_windows(self) -> None:
-        """Set the windows anew at the next `show`, also where the reader has changed them with the mouse."""
+        """Reset the windows at the next `show`, even if the reader has changed them by mouse."""
         self._windows = {}
 
     def leave(self) -> None:
@@ -87,7 +88,7 @@ class ReadingViews:
         leave_layout(self.scene)
 
     def close(self) -> None:
-        """Leave, and let go of the images. May be called twice, and while the scene closes."""
+        """Leave, and release the images. May be called twice, and while the scene closes."""
         self.leave()
         self.images.release()
         self._windows, self._units = {}, {}

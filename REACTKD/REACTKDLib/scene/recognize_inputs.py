@@ -1,4 +1,4 @@
-"""Which nodes of a scene make a case, as far as they say it themselves; the user corrects the rest."""
+"""Recognizes which nodes of a scene make a case, if they are unambiguous; the user chooses the others."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _AIR_HU = -500  # no PET has values that low, every whole CT has
 
 @dataclass(frozen=True)
 class RecognizedInputs:
-    """volumes: {modality: node}, each only where exactly one node may be it. segmentation: likewise, or None."""
+    """volumes: {modality: node}, each only if exactly one node matches. segmentation: likewise, or None."""
 
     volumes: dict[Modality, Any] = field(default_factory=dict)
     segmentation: Any | None = None
 
 
 def recognize_inputs(scene: Any, task: Task = HCC_GRADE) -> RecognizedInputs:
-    """Return the nodes that are surely meant: results of gradings, label maps and doubtful nodes are left out.
+    """Return the nodes that are certain: results of gradings, label maps and doubtful nodes are left out.
 
-    task: whose organ a segmentation must hold where there are several.
+    task: its organ must be in the segmentation if there are several.
     """
     own = result_ids(scene)
     candidates: dict[Modality, list[Any]] = {modality: [] for modality in Modality}
@@ -47,7 +47,7 @@ def recognize_inputs(scene: Any, task: Task = HCC_GRADE) -> RecognizedInputs:
 
 
 def modality_of(node: Any) -> Modality | None:
-    """Return what a volume node says it is: by its unit, by its name, by the air around a patient; else None."""
+    """Return the modality of a volume node: by its unit, its name, or the air around a patient; else None."""
     image = node.GetImageData()
     if image is None or image.GetNumberOfScalarComponents() != 1:
         return None

@@ -1,6 +1,6 @@
-"""The region graph in 3D: a ball at the centroid of each region, a rod between regions that look alike to the model.
+"""The region graph in 3D: a sphere at the centroid of each region, a rod between regions with similar embeddings.
 
-Two models of their own, so that the balls take the colors of the regions and the rods stay gray.
+Two separate models, so that the spheres have the colors of the regions and the rods stay gray.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.scene.overlay import Overlay
 
 VALUE, SIMILARITY = "value", "similarity"
-STRONGEST = 3  # rods of each region; more make a bush of a liver with many lesions
+STRONGEST = 3  # rods per region; more would clutter a liver with many lesions
 _PARENCHYMA_MM, _LESION_MM = 7.0, (3.0, 9.0)
 _ROD_MM = (0.4, 2.4)  # radius at similarity 0 and 1
 _ROD_COLOR = (0.75, 0.75, 0.75)
@@ -27,7 +27,7 @@ Edge = tuple[int, int, float]
 def write_graph(nodes: Any, edges: Any, report: GradeReport, reference: Any) -> None:
     """Replace the content of the model nodes `nodes` and `edges` by the graph of `report`, hidden until it is shown.
 
-    reference: the volume node in whose frame the report's places lie.
+    reference: the volume node whose frame the report's positions use.
     """
     for model in (nodes, edges):
         if model.GetDisplayNode() is None:
@@ -40,7 +40,7 @@ def write_graph(nodes: Any, edges: Any, report: GradeReport, reference: Any) -> 
 
 
 def color_graph(outputs: Any, color_node: Any, report: GradeReport, overlay: Overlay, visible: bool) -> None:
-    """Color the balls by what `overlay` stands for, on the scale of the regions, and show or hide the graph."""
+    """Color the spheres by the value of `overlay`, on the scale of the regions, and show or hide the graph."""
     limit = overlay.limit(report)
     balls = outputs.graph_nodes.GetPolyData()
     indices, values = balls.GetPointData().GetArray("region"), balls.GetPointData().GetArray(VALUE)
@@ -59,7 +59,7 @@ def color_graph(outputs: Any, color_node: Any, report: GradeReport, overlay: Ove
 
 
 def edges_shown(report: GradeReport) -> list[Edge]:
-    """Return the edges that are drawn: of each region its most similar ones, never those that are unlike."""
+    """Return the edges that are drawn: the most similar ones of each region, never with negative similarity."""
     strongest: set[Edge] = set()
     for index in range(len(report.regions)):
         own = sorted((e for e in report.edges if index in e[:2] and e[2] > 0), key=lambda edge: -edge[2])

@@ -1,4 +1,4 @@
-"""The regions as a segmentation: one segment each, colored by what the reader wants to see of it."""
+"""The regions as a segmentation: one segment each, colored by the selected value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.translation import tr as _
 from REACTKDLib.scene.translation import translated
 
-LESION_FILL = (0.19, 1.0)  # of a lesion without effect, and of the one with the largest; times the opacity of the view
+LESION_FILL = (0.19, 1.0)  # fill from no effect to the largest; times the opacity of the view
 PARENCHYMA_OUTLINE = 0.55
 PARENCHYMA_OPACITY_3D = 0.22
 LESION_SEE_THROUGH_3D = 0.3
@@ -68,10 +68,10 @@ def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterat
 
 
 def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
-    """Replace the content of segmentation node `node` by the whole organ, of which slices show the outline alone.
+    """Replace the content of segmentation node `node` by the whole organ, of which slices show only the outline.
 
-    The parenchyma of the regions has a hole for each lesion, and its own outline would run around every one of them: a
-    second ring that reads like a capsule.
+    The parenchyma has a hole for each lesion, and its own outline would surround every one of them: a second ring that
+    looks like a capsule.
     """
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
@@ -84,7 +84,7 @@ def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     segment = slicer.vtkSegment()
-    organ = sentence(translated(result.report.task.organ.name))  # its title names segments, and is in no language
+    organ = sentence(translated(result.report.task.organ.name))  # its title is for segment names and is not translated
     segment.SetName(_("{organ} outline").format(organ=organ))
     segment.AddRepresentation(LABELMAP, _labels_of(result, whole=True))
     data.AddSegment(segment, _OUTLINE)
@@ -92,7 +92,7 @@ def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
 
 
 def color_liver_outline(node: Any, regions: Any) -> None:
-    """Give the outline the color of the parenchyma in the region segmentation, which then draws none of its own."""
+    """Give the outline the color of the parenchyma in the region segmentation, which then shows no outline."""
     parenchyma = regions.GetSegmentation().GetSegment(_PARENCHYMA)
     if parenchyma is None or node.GetSegmentation().GetSegment(_OUTLINE) is None:
         return
@@ -111,16 +111,16 @@ def shown_segments(node: Any) -> tuple[str, ...]:
 
 
 def follow_parenchyma(outline: Any, regions: Any) -> None:
-    """Show the organ's outline as long as the parenchyma is shown: no list has it, so that nobody could hide it."""
+    """Show the organ's outline only while the parenchyma is shown: it is in no list, so the user could not hide it."""
     if outline.GetDisplayNode() is not None:
         outline.GetDisplayNode().SetVisibility(_PARENCHYMA in shown_segments(regions))
 
 
 def color_regions(node: Any, report: GradeReport, overlay: Overlay, see_through: bool = False) -> None:
-    """Color the segments by what `overlay` stands for. Lesions are the more filled the larger their value is.
+    """Color the segments by the value of `overlay`. The larger its value, the more opaque is the fill of a lesion.
 
-    Parenchyma: a thin outline and a see-through surface. Lesions: filled outlines and solid surfaces; see_through: as
-    the balls of the graph lie inside them.
+    Parenchyma: a thin outline and a see-through surface. Lesions: filled outlines and solid surfaces; see_through:
+    transparent ones, since the spheres of the graph are inside them.
     """
     data, display = node.GetSegmentation(), node.GetDisplayNode()
     limit, lesion_3d = overlay.limit(report), LESION_SEE_THROUGH_3D if see_through else 1.0
@@ -169,14 +169,14 @@ def label_images(regions: RegionSet) -> tuple[Any, Any]:
 
 
 def _labels_of(result: GradeResult, whole: bool = False) -> Any:
-    """Return one of the `label_images` of a result, made where it has none yet."""
+    """Return one of the `label_images` of a result, created if necessary."""
     made = getattr(result, "label_images", None)
     return made[whole] if made else _label_image(result.regions, whole)
 
 
 def _remove_segments(data: Any) -> None:
-    """Remove all segments. Without their voxels first: of a label map that segments share, each that goes would be
-    erased voxel by voxel, some 50 ms for a liver with lesions.
+    """Remove all segments, after their voxels: otherwise each segment removed from a shared label map would be erased
+    voxel by voxel, which takes some 50 ms for a liver with lesions.
     """
     for n in range(data.GetNumberOfSegments()):
         data.GetNthSegment(n).RemoveAllRepresentations()
@@ -197,5 +197,5 @@ def _label_image(regions: RegionSet, whole: bool = False) -> Any:
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(v for part in reversed(box) for v in (part.start, part.stop - 1)))
     image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(regions.ijk_to_ras))
-    image.GetPointData().SetScalars(numpy_to_vtk(labels.reshape(-1)))  # which keeps the array alive
+    image.GetPointData().SetScalars(numpy_to_vtk(labels.reshape(-1)))  # keeps the array alive
     return image

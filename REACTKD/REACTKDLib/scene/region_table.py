@@ -13,7 +13,7 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.translation import translated
 
 _VALUES = {name: value for value in IN_FILES for name in value.column_names((), " ")}
-# column: (unit, what it says)
+# column: (unit, description)
 COLUMNS = {
     "region": ("", "Name of the region, as in the region segmentation"),
     "kind": ("", "parenchyma, tumor or topology"),
@@ -24,7 +24,7 @@ COLUMNS = {
 
 
 def write_table(node: Any, report: GradeReport) -> None:
-    """Replace the content of table node `node` by the regions of `report`; what is not claimed is NaN."""
+    """Replace the content of table node `node` by the regions of `report`; missing values are NaN."""
     rows = report.regions
     table = vtk.vtkTable()
     table.AddColumn(_words("region", (translated(row.name) for row in rows)))
@@ -37,7 +37,7 @@ def write_table(node: Any, report: GradeReport) -> None:
     measures = {key.replace("_", " "): row for key, row in measure_titles(rows, report.task).items()}
     for name, values in zip(measures, measure_columns(rows).values(), strict=True):
         table.AddColumn(_numbers(name, values))
-    node.RemoveAllColumns()  # with the descriptions of columns that a former result had
+    node.RemoveAllColumns()  # including the column descriptions of a former result
     node.SetAndObserveTable(table)
     node.SetUseColumnTitleAsColumnHeader(True)
     described = {name: (row.unit, row.tip) for name, row in measures.items()}

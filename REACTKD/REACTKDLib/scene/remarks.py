@@ -1,4 +1,4 @@
-"""What the reader of a file had to say about an image, kept with its node, so that every grade of it tells."""
+"""Findings of a file reader on an image, stored with its node, so that every grade reports them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
 _ATTRIBUTE = "REACTKD.Remarks"
-_NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz")  # the one format that states a place more than once
+_NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz")  # the only format that states several positions
 
 
 def write_remarks(node: Any, findings: tuple[Finding, ...]) -> None:
-    """Keep findings with the node, in the scene's file too."""
+    """Store findings with the node, also in the scene file."""
     if findings:
         node.SetAttribute(_ATTRIBUTE, json.dumps([to_entry(finding) for finding in findings]))
 
 
 def remarks_of(node: Any, modality: Modality) -> tuple[Finding, ...]:
-    """Return what `write_remarks` kept, or what the header of the NIfTI file says that Slicer loaded the node from."""
+    """Return the findings of `write_remarks`, or those on the header of the NIfTI file from which Slicer loaded the
+    node.
+    """
     text = node.GetAttribute(_ATTRIBUTE)
     if text is None:
         return _of_file(node, ROLES[modality])
@@ -43,7 +45,7 @@ def _of_file(node: Any, role: str) -> tuple[Finding, ...]:
         return ()
     try:
         header = read_header(path, role)
-    except ReactkdError:  # Slicer has read it; what is wrong with it is not to be known from here
+    except ReactkdError:  # Slicer could read it; its faults cannot be determined here
         return ()
     if not header.findings:
         return ()

@@ -22,7 +22,7 @@ def reslice(
     fill: float = 0.0,
     nearest: bool = False,
 ) -> np.ndarray:
-    """Return `array` (D, H, W) of place `ijk_to_ras` sampled at the voxel centers of `onto`, in the array's own type.
+    """Return `array` (D, H, W) with `ijk_to_ras` sampled at the voxel centers of `onto`, in the array's own type.
 
     relation: from the array's frame to that of `onto`. fill: the value outside. nearest: for labels; else linear.
     Slicer's ResampleVolumeToReferenceVolume is not used: it ignores transforms of the reference and keeps the input's.
@@ -41,9 +41,9 @@ def reslice(
 
 
 def shifted(array: np.ndarray, ijk_to_ras: np.ndarray, onto: Grid) -> np.ndarray | None:
-    """Return `array` on `onto` (0 outside) where the two grids differ by whole voxels only, else None.
+    """Return `array` on `onto` (0 outside) if the two grids differ by whole voxels only, else None.
 
-    Most segments lie on the grid of their image; copying a box is many times faster than resampling the whole.
+    Most segments are on the grid of their image; copying a box is many times faster than resampling the whole.
     """
     windows = whole_voxel_windows(array.shape, ijk_to_ras, onto)
     if windows is None:

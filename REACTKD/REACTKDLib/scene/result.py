@@ -1,4 +1,4 @@
-"""What the scene layer shows of a graded case, and what it asks of whoever graded it."""
+"""The interface of a graded case that the scene layer displays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from REACTKDLib.core.worker.arrays import laid_out
 
 
 class GradeResult(Protocol):
-    """A report, the regions it is about, and the voxel map (0 to 1) on the reference grid."""
+    """A report, its regions, and the voxel map (0 to 1) on the reference grid."""
 
     report: GradeReport
     regions: RegionSet
@@ -26,10 +26,10 @@ class GradeResult(Protocol):
 
 @dataclass(eq=False)
 class DrawnResult:
-    """A grade that a worker draws. Has the attributes of `GradeResult`.
+    """A result from a worker. Has the attributes of `GradeResult`.
 
     surfaces: by the region's label. label_images: see `scene.region_segmentation`. voxel_map: None until
-    `voxel_map_steps` were gone through.
+    `voxel_map_steps` has finished.
     """
 
     report: GradeReport
@@ -39,8 +39,8 @@ class DrawnResult:
     voxel_map: Volume | None = None
 
     def voxel_map_steps(self, drawn: Generator[None, None, Drawing]) -> Iterator[None]:
-        """Wait for the map of the worker, and lay it out in steps of about a hundredth of a second: new memory is what
-        takes the time. drawn: waits in steps, and returns the map.
+        """Wait for the worker's map, and expand it in steps of about a hundredth of a second, since allocating new
+        memory takes time. drawn: waits in steps, and returns the map.
         """
         drawing = yield from drawn
         array = yield from laid_out(drawing.voxel_map, drawing.box, self.regions.labels.shape, np.float32)

@@ -1,4 +1,4 @@
-"""Nodes of a scene by their class, and those of the module's own by the mark that it put on them."""
+"""Finds nodes of a scene by class, and the module's own by their mark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def marked_nodes(scene: Any, kind: str, mark: str) -> list[Any]:
 
 
 def new_marked_node(scene: Any, kind: str, name: str, mark: str, value: str) -> Any:
-    """Return a node for views alone, not in the scene yet: no list offers it and no file holds it."""
+    """Return a node for display only, not yet in the scene: it is neither listed nor saved."""
     node = scene.CreateNodeByClass(kind)
     node.UnRegister(None)
     node.SetName(name)
@@ -27,10 +27,10 @@ def new_marked_node(scene: Any, kind: str, name: str, mark: str, value: str) -> 
 
 
 def remove_with_displays(scene: Any, node: Any) -> None:
-    """Remove a node and its display nodes, color legends among them.
+    """Remove a node and its display nodes, including color legends.
 
-    A volume goes first: a slice view that still shows one without a display node makes it a new one, and looks for its
-    window in every voxel, which takes a quarter of a second for a CT.
+    A volume is removed first: a slice view that shows it without a display node would create one, and compute its
+    window from every voxel, which takes a quarter of a second for a CT.
     """
     displays = []
     if node.IsA("vtkMRMLDisplayableNode"):

@@ -1,6 +1,6 @@
-"""One piece of work at a time, in slices: a generator that yields where its caller may have the time back.
+"""Runs one task at a time in small steps: a generator that yields when its caller may do other work.
 
-It may also have a worker do a job, and go on when the worker has ended it.
+The generator can also submit a job to a worker and continue when it has ended.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from REACTKDLib.core.worker import events, jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.signal import Signal
 
-SLICE_S = 0.015  # of the caller's time in one poll; the slice of work that passes it is the last
+SLICE_S = 0.015  # of the caller's time in one poll; the step that exceeds it is the last
 
 Script = Generator[None, None, Any]
 
@@ -25,7 +25,7 @@ Script = Generator[None, None, Any]
 class RunState(str, Enum):
     """IDLE: ready, with or without a result. RUNNING: work is under way. CANCELING: it is being stopped.
 
-    FAILED: ready as well; the last work ended with the sentence in `error`.
+    FAILED: also ready; the last task ended with the sentence in `error`.
     """
 
     IDLE = "idle"
@@ -45,9 +45,9 @@ class WorkerFault(ReactkdError):
 class ScriptRunner:
     """Runs scripts, one at a time, and signals their state.
 
-    Signals: state_changed(state), progress_changed(fraction, text).
-    Attributes: state, progress (fraction, text), error (a sentence or None) and error_code of the last script.
-    logged_as, unforeseen, stopped: of the class, for the log and for sentences on its work.
+    Signals: state_changed(state), progress_changed(fraction, text). Attributes: state, progress (fraction, text), error
+    (a sentence or None) and error_code of the last script. logged_as, unforeseen, stopped: class attributes, for the
+    log and for messages on its work.
     """
 
     logged_as = "grading in the scene"
@@ -77,9 +77,9 @@ class ScriptRunner:
         return self._script is not None
 
     def cancel(self) -> None:
-        """Stop what runs, within a second; what was asked for after it is forgotten."""
+        """Stop the running task within a second, and drop those requested after it."""
         self._next = None
-        if self._script is None or self._unbroken:  # what is half written is brought to its end in a moment
+        if self._script is None or self._unbroken:  # half-written outputs are completed in a moment
             return
         if self._ticket is None:
             self._finish(RunState.IDLE)
@@ -88,20 +88,20 @@ class ScriptRunner:
             self._set_state(RunState.CANCELING)
 
     def forget_error(self) -> None:
-        """Drop the sentence of the last script: it is not of what is on the screen any more."""
+        """Drop the error of the last script, which no longer applies to the current case."""
         if not self.busy:
             self.error = self.error_code = None
             self._set_state(RunState.IDLE)
 
     def poll(self) -> None:
-        """Take what the worker has sent, and work for about 15 ms; call it from a timer."""
+        """Process the worker's messages, and work for about 15 ms; call it from a timer."""
         if not self._runs_now:
             self.dispatcher.poll()
             self.work()
 
     @property
     def _runs_now(self) -> bool:
-        """A listener lets the application's events run, a timer's among them."""
+        """Return True during a call: a listener may process the application's events, including timers."""
         return self._script is not None and self._script.gi_running
 
     def work(self) -> None:
@@ -111,7 +111,7 @@ class ScriptRunner:
         until = time.perf_counter() + SLICE_S
         while self._script is not None:
             if self._ticket is not None and self._ended is None and not self._at_work and self._alive():
-                break  # the worker is not done
+                break  # the worker has not finished
             self._step()
             if time.perf_counter() >= until:
                 break
@@ -120,7 +120,7 @@ class ScriptRunner:
             begin()
 
     def close(self) -> None:
-        """Stop everything and call nothing any more. May be called twice."""
+        """Stop everything, without further callbacks. May be called twice."""
         self.state_changed.disconnect_all()
         self.progress_changed.disconnect_all()
         self._next = None
@@ -130,16 +130,16 @@ class ScriptRunner:
             self.dispatcher.close()
 
     def _begin(self, script: Script, alive: Callable[[], bool]) -> None:
-        """Run `script`; when alive() turns False its inputs are gone and it fails."""
+        """Run `script`; it fails if alive() turns False, since its inputs are gone."""
         self._script, self._alive = script, alive
         self.error = self.error_code = None
-        self.progress = 0.0, ""  # signaled with the state, since who shows both draws everything again for each signal
+        self.progress = 0.0, ""  # signaled with the state, since listeners to both would redraw everything twice
         self._set_state(RunState.RUNNING)
 
     def _ask(self, job: jobs.Job, span: tuple[float, float], meanwhile: Script | None = None) -> Script:
-        """Have the worker do a job and return its answer; its progress fills `span`. Raises: WorkerFault, Canceled.
+        """Submit a job to the worker and return its reply; its progress fills `span`. Raises: WorkerFault, Canceled.
 
-        meanwhile: what is done here while the worker is at it; the answer is not taken before it has ended.
+        meanwhile: steps run here during the job; the reply is not taken before they have ended.
         """
         low, high = span
 
@@ -184,17 +184,17 @@ class ScriptRunner:
         except Exception as error:
             name, where = type(error).__name__, log_unforeseen(error, self.logged_as)
             fault = WorkerFault("unexpected", self.unforeseen.format(name=name, where=where))
-        if self._script is not script:  # a listener has ended it from within, or begun another
+        if self._script is not script:  # a listener has ended it, or started another
             script.close()
         elif ended:
             self._end(fault)
 
     def _gone(self) -> InputGone:
-        """What is said where the inputs of the work were removed; of the class, too."""
+        """Return the error for inputs that were removed; defined per class."""
         return InputGone(_("An input was removed while the case was graded; choose the inputs again and grade."))
 
     def _end(self, fault: ReactkdError | None) -> None:
-        """Take the end of the script, with what it raised."""
+        """Handle the end of the script and its exception."""
         if fault is not None and not isinstance(fault, Canceled):
             self.error_code, self.error = fault.code, str(fault)
         self._finish(RunState.IDLE if self.error is None else RunState.FAILED)

@@ -1,4 +1,4 @@
-"""Which segments show the liver and which the tumors, and their masks on the reference grid."""
+"""Chooses the liver and tumor segments, and returns their masks on the reference grid."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from REACTKDLib.scene.terminology import codes_of
 from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
 
 LABELMAP = "Binary labelmap"
-KEEP_SPECKS = "REACTKD.KeepSpecks"  # of the segmentation, so that it is saved with the masks that it is about
+KEEP_SPECKS = "REACTKD.KeepSpecks"  # attribute of the segmentation, so that it is saved with its masks
 
 
 @dataclass(frozen=True)
 class SegmentChoice:
-    """The IDs of the segments that make a case: one or more that are the liver together, and any number of tumors.
+    """The IDs of the segments of a case: one or more that together are the liver, and any number of tumors.
 
-    keep_specks: the reader wants lesions under 0.05 ml graded too. task: whose organ and lesions they are, in place of
-    liver and tumors; it is the model's, so that two choices of the same segments are equal.
+    keep_specks: also grade lesions under 0.05 ml. task: defines the organ and lesions, in place of liver and tumors; it
+    belongs to the model, so it does not count when choices are compared.
     """
 
     livers: tuple[str, ...]
@@ -42,12 +42,12 @@ def choose_segments(
     tumors: str | Iterable[str] | None = None,
     task: Task = HCC_GRADE,
 ) -> SegmentChoice:
-    """Return which segments are the liver and the tumors: as given, else by terminology code, else by name.
+    """Return the liver and tumor segments: as given, else by terminology code, else by name.
 
-    task: whose organ and lesions are looked for in place of liver and tumors.
+    task: defines the organ and lesions, in place of liver and tumors.
 
-    liver, tumors: segment IDs, names or label values; None leaves the choice to `core.files.recognition`, an empty
-    list of tumors says that there are none.
+    liver, tumors: segment IDs, names or label values; None for `core.files.recognition`; an empty list of tumors means
+    that there are none.
 
     Raises: EmptySegmentation, LabelMissing, NoLiver, AmbiguousSegment.
     """
@@ -60,9 +60,9 @@ def choose_segments(
 
 
 def names_by_hand(segmentation: Any, chosen: SegmentChoice | None) -> dict[str, list[str]]:
-    """Return the names of segments chosen by hand, by "liver" and "tumor"; none where two segments have one name.
+    """Return the names of segments chosen by hand, by "liver" and "tumor"; none if two segments have the same name.
 
-    Then, as without a choice (None), the segments are left to recognition.
+    As without a choice (None), the segments are then recognized.
     """
     nothing: dict[str, list[str]] = {"liver": [], "tumor": []}
     if chosen is None:
@@ -75,7 +75,7 @@ def names_by_hand(segmentation: Any, chosen: SegmentChoice | None) -> dict[str, 
 
 
 def lesions_of(segmentation: Any, choice: SegmentChoice) -> tuple[str, ...]:
-    """Return the IDs of the tumors that are one whole lesion each by their names: see `core.masks.lesions`."""
+    """Return the IDs of the tumors whose names denote one whole lesion each: see `core.masks.lesions`."""
     data = segmentation.GetSegmentation()
     ids = [segment_id for segment_id in choice.tumors if data.GetSegment(segment_id) is not None]
     candidates = [_candidate(i, data.GetSegment(i)) for i in ids]
@@ -83,12 +83,12 @@ def lesions_of(segmentation: Any, choice: SegmentChoice) -> tuple[str, ...]:
 
 
 def keeps_specks(segmentation: Any) -> bool:
-    """True when the reader said of this segmentation that its lesions under 0.05 ml are real."""
+    """Return True if the reader stated that lesions under 0.05 ml in this segmentation are real."""
     return segmentation.GetAttribute(KEEP_SPECKS) == "1"
 
 
 def keep_specks(segmentation: Any, keep: bool = True) -> None:
-    """Record with a segmentation, at the reader's word, whether its lesions under 0.05 ml are to be graded."""
+    """Record with a segmentation, as the reader states, whether to grade its lesions under 0.05 ml."""
     segmentation.SetAttribute(KEEP_SPECKS, "1" if keep else None)
 
 
@@ -98,7 +98,7 @@ def _candidate(segment_id: str, segment: Any) -> Candidate:
 
 
 def _key(segment_id: str) -> str:
-    """An ID as a key that no segment can have as its name: "Segment_2" may well be the name of another segment."""
+    """Return an ID as a key that no segment can have as its name: "Segment_2" may be the name of another segment."""
     return f"id\x1f{segment_id}"
 
 
@@ -122,7 +122,7 @@ def mask_on(segmentation: Any, segment_ids: Iterable[str], reference: Any) -> np
     """Return the union of the segments as bool (D, H, W) on the grid of volume node `reference`.
 
     Overlapping segments, another geometry, and parent transforms on either side are handled; the nodes stay untouched
-    (a segmentation that holds surfaces only is converted on a copy).
+    (a segmentation with surfaces only is converted on a copy).
     """
     grid = grid_of(reference)
     relation = relation_between(segmentation, reference)
@@ -140,7 +140,7 @@ def mask_on(segmentation: Any, segment_ids: Iterable[str], reference: Any) -> np
 
 
 def with_label_maps(segmentation: Any, reference: Any) -> Any:
-    """Return the node itself, or, when it holds surfaces only, a copy outside the scene that is converted."""
+    """Return the node itself or, if it has surfaces only, a converted copy outside the scene."""
     data = segmentation.GetSegmentation()
     if data.GetNumberOfSegments() == 0 or data.ContainsRepresentation(LABELMAP):
         return segmentation
@@ -159,9 +159,9 @@ def with_label_maps(segmentation: Any, reference: Any) -> Any:
 
 
 def drawn_at(data: Any, segment_id: str) -> int | None:
-    """Return the modification time of what a segment of a vtkSegmentation is drawn as; None for nothing.
+    """Return the modification time of the drawn representation of a segment; None if there is none.
 
-    That is its label map, or, where it has none, the surface that one is made of for each grade.
+    This is its label map or, without one, the surface from which a label map is made for each grade.
     """
     segment = data.GetSegment(segment_id)
     kinds = (LABELMAP, data.GetSourceRepresentationName()) if segment is not None else ()

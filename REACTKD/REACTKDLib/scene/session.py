@@ -1,4 +1,4 @@
-"""Grade a case of the scene, and again after each mask edit, with the results in the scene."""
+"""Grades a case of the scene, repeatedly after mask edits, with the results in the scene."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CoreSession(Protocol):
         lesions: np.ndarray | None = None,
         findings: Collection[Finding] | None = None,
     ) -> None:
-        """Take other masks, the map of the lesions that are drawn apart, and what their reading found."""
+        """Replace the masks, the map of separately drawn lesions, and the findings of their reading."""
         ...
 
     def grade(self) -> GradeResult:
@@ -93,7 +93,7 @@ class SceneSession:
 
     def answer(self) -> GradeResult:
         """Grade with the masks as they are drawn now; the scene does not change. Raises: see the constructor."""
-        if not self._masks_are_fresh:  # what was read when opening serves one grade; the masks may change after it
+        if not self._masks_are_fresh:  # the masks read on opening serve for one grade; they may change after it
             drawn = read_masks(self.nodes, self.choice)
             self._content = read_content(self.nodes, self.choice)
             self._core.correct(drawn.liver, drawn.tumor, lesions=drawn.lesions, findings=drawn.findings)
@@ -126,8 +126,8 @@ def grade_in_scene(
 ) -> Any:
     """Grade one case and return its parameter node, which leads to report and outputs.
 
-    Grading the same reference volume again writes over the same output nodes. hooks: on_progress, is_canceled, for
-    the grader. Raises: see `SceneSession`; then the scene is as it was.
+    Grading the same reference volume again overwrites its output nodes. hooks: on_progress, is_canceled, for the
+    grader. Raises: see `SceneSession`; the scene is then unchanged.
     """
     nodes = CaseNodes({Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}, segmentation)
     choice = choose_segments(segmentation, liver_segment, tumor_segments, grader.task)

@@ -1,4 +1,4 @@
-"""Which views of the application are on show: those that the current layout holds."""
+"""Finds the visible views: those in the current layout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def shown_views(scene: Any, kind: str) -> list[Any]:
 
 
 def show_only_in(display: Any, views: list[Any]) -> None:
-    """Restrict a display node to some views; none: no restriction, as where there is no layout. Idempotent."""
+    """Restrict a display node to some views; an empty list removes the restriction, as without a layout. Idempotent."""
     wanted = [view.GetID() for view in views]
     if [display.GetNthViewNodeID(index) for index in range(display.GetNumberOfViewNodeIDs())] == wanted:
         return
@@ -27,9 +27,9 @@ def show_only_in(display: Any, views: list[Any]) -> None:
 
 
 def place_legend(legend: Any) -> None:
-    """Show a color legend in one view for all: a 3D view, where corners are free, else the first slice view.
+    """Show a color legend in only one view: a 3D view, where corners are free, else the first slice view.
 
-    The legend of a volume goes to a slice view, as it is seen only where the volume is a layer.
+    The legend of a volume is shown in a slice view, since it is visible only where the volume is a layer.
     """
     scene = legend.GetScene()
     of_volume = legend.GetDisplayableNode() is not None and legend.GetDisplayableNode().IsA("vtkMRMLVolumeNode")

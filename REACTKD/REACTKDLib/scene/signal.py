@@ -1,4 +1,4 @@
-"""A list of listeners: Slicer's Python cannot define Qt signals, and what has no widget needs none."""
+"""Signals with listeners: Slicer's Python cannot define Qt signals, and objects without widgets need none."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Signal:
         self._listeners: list[Callable[..., Any]] = []
 
     def connect(self, listener: Callable[..., Any]) -> None:
-        """Have `listener` called from now on; a second time changes nothing."""
+        """Call `listener` from now on; connecting it again changes nothing."""
         if listener not in self._listeners:
             self._listeners.append(listener)
 
     def disconnect(self, listener: Callable[..., Any]) -> None:
-        """Stop calling `listener`; one that is not connected is no error."""
+        """Stop calling `listener`; it need not be connected."""
         if listener in self._listeners:
             self._listeners.remove(listener)
 

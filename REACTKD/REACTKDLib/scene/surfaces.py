@@ -1,7 +1,7 @@
 """The surfaces of regions for 3D views, coarse enough to follow a mask edit.
 
-Slicer's own conversion meshes every voxel of a CT (a quarter of a second and more for a liver); what is seen at the
-size of a view needs voxels of about 2 mm. A worker makes them beforehand; else they are made one region at a time.
+Slicer's own conversion meshes every voxel of a CT (a quarter of a second and more for a liver); for display, voxels of
+about 2 mm suffice. The worker creates them beforehand; otherwise they are created one region at a time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Terminology codes of segments: read through Slicer, written as core states them."""
+"""Terminology codes of segments: read through Slicer, and written in the form of core."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from REACTKDLib.core.task import Task
 
 
 def codes_of(segment: Any) -> tuple[Code, Code]:
-    """Return the (scheme, value) of type and anatomic region of a segment; ("", "") where it states none."""
+    """Return the (scheme, value) of type and anatomic region of a segment; ("", "") if it states none."""
     entry = slicer.vtkSlicerTerminologyEntry()
     text = segment.GetTerminology()
     if not text or not slicer.vtkSlicerTerminologiesModuleLogic.DeserializeTerminologyEntry(text, entry):

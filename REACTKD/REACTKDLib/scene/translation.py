@@ -1,4 +1,4 @@
-"""Texts in the language of the application; the scene without the application says things as they are written."""
+"""Translation of texts to the application's language; without the application, texts stay in English."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def translated(text: str) -> str:
     if not isinstance(text, Text):
         return text
     template = translate(text.context, text.template) if text.context else text.template
-    if set(FIELD.findall(template)) != set(FIELD.findall(text.template)):  # a translator's slip hides no value
+    if set(FIELD.findall(template)) != set(FIELD.findall(text.template)):  # so that a translation error hides no value
         template = text.template
     values = {name: translated(value) for name, value in text.values.items()}
     filled = FIELD.sub(lambda field: values[field[1]], template) if values else template

@@ -1,4 +1,4 @@
-"""What the voxels of a volume node mean: read from its unit code, and written there."""
+"""The unit of a volume node, read from its unit code, and written to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import slicer
 
 from REACTKDLib.core.images.volume import Unit
 
-# UCUM codes as Slicer's DICOM and PET readers write them, by how they may be spelled.
+# UCUM codes as written by Slicer's DICOM and PET readers, in their possible spellings.
 _SPELLINGS = {
     "[hnsf'u]": Unit.HU,
     "hu": Unit.HU,
@@ -28,7 +28,7 @@ _CODES = {
     Unit.BQML: ("Bq/ml", "UCUM", "Becquerels/milliliter"),
 }
 _ATTRIBUTES = ("DICOM.MeasurementUnitsCodeValue", "DICOM.Units", "DICOM.RescaleType", "Units")
-# PETDICOMExtension gives every kind of SUV the unit code of SUVbw; only the node's name tells them apart.
+# PETDICOMExtension gives every kind of SUV the unit code of SUVbw; only node names distinguish them.
 _OTHER_SUV = re.compile(r"suv[\W_]?(lbm|ibw|bsa)|(lean|ideal)[\W_]body|body[\W_]surface", re.I)
 
 
@@ -38,9 +38,9 @@ def unit_of(node: Any) -> Unit:
 
 
 def stated_unit(node: Any) -> Unit | None:
-    """Return the unit that a volume node states: UNKNOWN for one that is no `Unit` (SUVlbm), None where it states none.
+    """Return the unit that a volume node states: UNKNOWN for an unsupported one (SUVlbm), None if it states none.
 
-    What a node says to be of an unknown unit is not to be guessed from its values; what says nothing may be.
+    A stated but unknown unit must not be guessed from the values; a missing one may be.
     """
     code = node.GetVoxelValueUnits()
     coded = [] if code is None else [code.GetCodeValue(), code.GetCodeMeaning()]
@@ -53,7 +53,7 @@ def stated_unit(node: Any) -> Unit | None:
 
 
 def write_unit(node: Any, unit: Unit) -> None:
-    """State `unit` on a volume node; an unknown unit leaves the node as it is."""
+    """Write `unit` to a volume node; an unknown unit leaves the node unchanged."""
     if unit not in _CODES:
         return
     code = slicer.vtkCodedEntry()

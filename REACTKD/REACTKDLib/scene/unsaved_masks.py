@@ -1,4 +1,4 @@
-"""Corrected masks that cannot be saved beside their list: what is said of them, and where they go at the end."""
+"""Corrected masks that cannot be saved beside their list: the messages on them, and a fallback location at the end."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from REACTKDLib.core.text import joined, quoted
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.case_loader import CaseLoader
 
-FOLDER = "reactkd-masks-"  # and letters that make it a new one
+FOLDER = "reactkd-masks-"  # followed by letters that make it unique
 
-#: the case is about to go; it stays, and something else is about to be done; nothing else is about to be done
+#: the case is about to close; it stays but another action follows; no action follows
 LEAVE = _("Stay, and save the masks elsewhere with Report > Masks...; or go on and lose the edits.")
 GO_ON = _("Stay, and save the masks elsewhere with Report > Masks...; or go on without the edits.")
 SAVE_ELSEWHERE = _("With Report > Masks... they can be saved elsewhere.")
 
 
 def keep_elsewhere(loader: CaseLoader, case: ListedCase, error: ReactkdError) -> str:
-    """Save the masks into the temporary folder, as they go now and nobody can be asked; return what is said of it.
+    """Save the masks to the temporary folder when they are about to be lost and the user cannot be asked; return the
+    message.
 
-    It is said in the application's log too: when that ends, no message is seen. The folder is new and the user's alone,
-    so that nothing is written over. error: why they are not saved in their own place.
+    The message is also written to the application's log, since no message is visible when it ends. The folder is new
+    and private, so that nothing is overwritten. error: why they could not be saved in their own place.
     """
     text = not_saved(case.id, error)
-    if error.code == OutputNotWritable.code:  # else another place would not help
+    if error.code == OutputNotWritable.code:  # otherwise another place would not help
         text = joined((text, _kept(loader, case)))
     logging.getLogger(__name__).warning("%s", text)
     return text
@@ -46,14 +47,14 @@ def _kept(loader: CaseLoader, case: ListedCase) -> str:
 
 
 def not_saved(case_id: str, error: ReactkdError, advice: str = "") -> str:
-    """Say why the masks of a case are not saved, and what can be done where another place would help."""
+    """Return why the masks of a case are not saved, with advice if another place would help."""
     text = _("The corrected masks of {case} could not be saved. {error}")
     said = text.format(case=quoted([case_id]), error=_fault(error))
     return joined((said, advice)) if advice and error.code == OutputNotWritable.code else said
 
 
 def _fault(error: ReactkdError) -> str:
-    """What went wrong alone: to choose another folder is the remedy of a command, and here nobody chose one."""
+    """Return only the fault: the advice to choose another folder is for commands; here no folder was chosen."""
     target, reason = (error.values.get(name) for name in ("target", "reason"))
     if target is None or reason is None:
         return str(error)

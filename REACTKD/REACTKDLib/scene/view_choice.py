@@ -1,6 +1,6 @@
-"""How the reader wants to see an answer, and its application to the output nodes: it needs the report alone.
+"""Display settings of a result and their application to the output nodes; only the report is needed.
 
-So a choice can be changed at any time, also in a scene that was saved and loaded again.
+Settings can therefore be changed at any time, also in a scene that was saved and loaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from REACTKDLib.scene.region_segmentation import color_liver_outline, color_regi
 
 @dataclass(frozen=True)
 class ViewChoice:
-    """overlay: what colors stand for. opacity: of the tint in slices, 0 to 1; outlines stay. The rest: shown or not."""
+    """Display settings of a result.
+
+    overlay: the value that colors represent. opacity: of the fill in slices, 0 to 1; outlines stay. The rest: shown or
+    not.
+    """
 
     overlay: Overlay = field(default_factory=Overlay)
     opacity: float = 0.42
@@ -29,7 +33,7 @@ class ViewChoice:
 
 
 def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
-    """Bring the output nodes (`scene.outputs.Outputs`) of a graded case into the form that `view` asks for."""
+    """Apply `view` to the output nodes (`scene.outputs.Outputs`) of a graded case."""
     overlay = view.overlay.offered_by(report)
     voxels = overlay.value is None
     color_regions(outputs.regions, report, overlay, see_through=view.graph)
@@ -50,7 +54,7 @@ def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
 
 
 def show_legends(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
-    """Show or hide the legends of an answer; that of its map is seen where the map is a layer."""
+    """Show or hide the legends of a result; that of its map is visible where the map is a layer."""
     scaled = has_scale(report, view.overlay.offered_by(report))
     for node, has_one in ((outputs.scale, scaled), (outputs.heat_map, True)):
         legend = legend_of(node)

@@ -1,7 +1,7 @@
-"""The images as the module's own views show them: volume nodes that share the voxels and have a display of their own.
+"""Volume nodes for the module's own views, which share voxels with the user's volumes but have their own display.
 
-Window and color table belong to a volume's display node, and through it to every view. A volume node of the module's
-own, with the same voxels in the same place, leaves the user's display as it is, byte for byte, and costs no memory.
+Window and color table belong to a volume's display node, and thus to every view. A separate volume node with the same
+voxels and position leaves the user's display unchanged, and costs no memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CLASS = "vtkMRMLScalarVolumeNode"
 
 
 class ViewImages:
-    """One volume node for each image of the case at hand; they follow the user's as long as they are shown.
+    """One volume node for each image of the current case; they follow the user's volumes while they are shown.
 
     images = ViewImages(scene)
     images.show({Modality.CT: ct})   # made or reused
@@ -35,7 +35,7 @@ class ViewImages:
         self._observed: list[tuple[Any, int]] = []
 
     def show(self, volumes: Mapping[Modality, Any]) -> None:
-        """Show these volumes, and no others. What holds no plain image is left out. Idempotent."""
+        """Show these volumes, and no others. Nodes without a scalar image are left out. Idempotent."""
         wanted = {modality: node for modality, node in volumes.items() if _is_plain(node)}
         if wanted != self._sources:
             self._unobserve()
@@ -54,18 +54,18 @@ class ViewImages:
             remove_with_displays(self.scene, node)
 
     def source(self, modality: Modality) -> Any | None:
-        """The user's volume that is shown, or None."""
+        """Return the user's volume that is shown, or None."""
         return self._sources.get(modality)
 
     def node(self, modality: Modality) -> Any | None:
-        """The volume node to put into views, or None where the case has no such image."""
+        """Return the volume node for the views, or None if the case has no such image."""
         return _own_nodes(self.scene).get(modality) if modality in self._sources else None
 
     def _follower(self, modality: Modality) -> Callable[..., None]:
         return lambda *_: self._follow(modality)
 
     def _follow(self, modality: Modality) -> None:
-        """Bring voxels and place up to date with the user's volume."""
+        """Update voxels and position from the user's volume."""
         source, node = self._sources.get(modality), _own_nodes(self.scene).get(modality)
         if source is None or source.GetScene() is None:
             if node is not None:
@@ -96,10 +96,10 @@ def _is_plain(node: Any | None) -> bool:
 
 
 def _made(scene: Any, modality: Modality) -> Any:
-    """A node that no list offers, named for the image and not for the patient: Slicer writes names into its views."""
+    """Return an unlisted node, named for the image and not for the patient, since Slicer shows names in its views."""
     node = new_marked_node(scene, _CLASS, NODE_NAMES[modality], _MARK, modality.value)
     display = slicer.vtkMRMLScalarVolumeDisplayNode()
-    display.SetAutoWindowLevel(False)  # or the voxels are looked through for a window
+    display.SetAutoWindowLevel(False)  # otherwise all voxels are read to compute a window
     display.SetAutoThreshold(False)
     display.SetSaveWithScene(False)
     display.SetInterpolate(True)

@@ -1,4 +1,4 @@
-"""A volume node as a core Volume, in its own frame or in that of the case's reference volume, and back."""
+"""Conversion of a volume node to a core Volume, in its own frame or that of the case's reference volume, and back."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from REACTKDLib.scene.units import unit_of, write_unit
 def volume_from_node(node: Any, role: str = _("the volume")) -> Volume:
     """Return the volume in the node's own frame: parent transforms stay out. The array is a read-only view.
 
-    role: what the node is for the reader ("the CT"); messages and the volume are named by it, never by the node's
-    name, which may be a patient's.
+    role: the name of the node in messages ("the CT"); the node's own name, which may be a patient's, is never used.
 
     Raises: NoVolume for a node without voxels; NotThreeDimensional for a color or vector image; and what Volume raises.
     """
@@ -47,8 +46,8 @@ def voxels_of(node: Any, role: str = _("the volume")) -> np.ndarray:
 def volume_in_frame_of(node: Any, reference: Any, role: str = _("the volume")) -> Volume:
     """Return the volume of `node` placed in the frame of volume node `reference`.
 
-    A linear relation goes into the matrix and no voxel is touched; a non-linear one (grid, B-spline) is resampled
-    linearly onto the reference's grid, 0 outside.
+    A linear relation is put into the matrix without resampling; with a non-linear one (grid, B-spline), the volume is
+    resampled linearly to the reference's grid, 0 outside.
     """
     volume = volume_from_node(node, role)
     relation = relation_between(node, reference)

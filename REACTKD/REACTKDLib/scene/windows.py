@@ -1,4 +1,4 @@
-"""Windows of CT and PET by name: what a reader sets again and again."""
+"""Named windows of CT and PET that readers use often."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from REACTKDLib.core.text import tr as _
 
 #: HU, lowest and highest; level 70 and width 260, level 30 and width 150, level 40 and width 400
 CT_WINDOWS = {"liver": (-60.0, 200.0), "narrow": (-45.0, 105.0), "abdomen": (-160.0, 240.0)}
-#: SUV; a reader of many cases wants the same gray for the same uptake
+#: SUV; in many cases, equal uptake should have equal gray values
 SUV_WINDOWS = {"suv5": 5.0, "suv10": 10.0, "suv15": 15.0, "suv20": 20.0}
 USUAL_SUV = {Modality.FDG: 7.0, Modality.ACETATE: 10.0}  # normal liver takes up more acetate than FDG
 AUTOMATIC = "auto"
 _SAMPLE = 200_000  # voxels
-_SHARE = 99.5  # percentile that is white where the unit is not known
+_SHARE = 99.5  # percentile shown as white if the unit is unknown
 
 
 @dataclass(frozen=True)
 class NamedWindow:
-    """key: as it is kept. title: for display."""
+    """key: as stored. title: for display."""
 
     key: str
     title: str
 
 
 def ct_windows(task: Task = HCC_GRADE) -> tuple[NamedWindow, ...]:
-    """Return the choices for a CT; for another organ than the liver they are named by the tissue."""
+    """Return the choices for a CT; for an organ other than the liver they are named by the tissue."""
     liver = task.organ == HCC_GRADE.organ
     return (
         NamedWindow("liver", _("Liver, -60 to 200 HU") if liver else _("Soft tissue, -60 to 200 HU")),
@@ -42,7 +42,7 @@ def ct_windows(task: Task = HCC_GRADE) -> tuple[NamedWindow, ...]:
 
 
 def pet_windows(unit: Unit) -> tuple[NamedWindow, ...]:
-    """Return the choices for a PET: SUV windows only where its values are SUV."""
+    """Return the choices for a PET: SUV windows only if its values are SUV."""
     automatic = NamedWindow(AUTOMATIC, _("Automatic"))
     if unit is not Unit.SUVBW:
         return (automatic,)
@@ -53,8 +53,8 @@ def pet_windows(unit: Unit) -> tuple[NamedWindow, ...]:
 def window_of(modality: Modality, key: str, node: Any, unit: Unit) -> tuple[float, float]:
     """Return lowest and highest value of a window, in the unit of the image. node: a volume node with voxels.
 
-    A PET in another unit than SUV goes from 0 to the 99.5th percentile of its voxels; so does any key that its unit
-    does not allow. An unknown key is the first choice.
+    For a PET in a unit other than SUV, the window is 0 to the 99.5th percentile of its voxels; so it is for a key that
+    its unit does not allow. An unknown key means the first choice.
     """
     if modality is Modality.CT:
         return CT_WINDOWS.get(key, CT_WINDOWS["liver"])
