@@ -1,1 +1,1 @@
-"""What the user of Slicer touches: widgets to scene and back, questions and messages. No computation."""
+"""The user interface in Slicer: connects widgets with the scene, and asks questions. No computation."""

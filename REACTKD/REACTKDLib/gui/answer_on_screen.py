@@ -1,4 +1,4 @@
-"""The answer on the screen: which one it is, and whether it is still of the case at hand as that is now."""
+"""The displayed result: which one it is, and whether it still matches the current case."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from REACTKDLib.scene.segments import SegmentChoice
 
 
 class AnswerOnScreen:
-    """The part of `gui.context.PanelContext` that is about the answer. It is read here, and changed there alone.
+    """The part of `gui.context.PanelContext` that concerns the result. Its attributes are set only there.
 
-    stored: the answer of an earlier sitting that is on the screen, or None.
+    stored: the displayed result of an earlier session, or None.
     """
 
     reading: Reading
@@ -34,63 +34,63 @@ class AnswerOnScreen:
 
     @property
     def answer_hidden(self) -> bool:
-        """True while a reader study keeps the model's answer to the case at hand from the reader.
+        """True while a reader study hides the model's result for the current case.
 
-        The one place that says so in the panel: report, result and outputs are None then, and nothing is graded.
+        The panel decides this only here: report, result and outputs are then None, and nothing is graded.
         """
         return self.reading.hides_answer_of(self.nodes)
 
     @property
     def report(self) -> GradeReport | None:
-        """The answer of the case at hand: of the last grading, or as stored in the scene. None while it is hidden."""
+        """The report of the current case, from the last grading or stored in the scene. None while it is hidden."""
         return None if self.answer_hidden else self.controller.report
 
     @property
     def result(self) -> Any:
-        """The regions and the map behind the report, or None, as after a scene was loaded."""
+        """The regions and the voxel map behind the report, or None, for example after a scene was loaded."""
         return None if self.answer_hidden else self.controller.result
 
     @property
     def parameter_node(self) -> Any:
-        """The node that leads to inputs, outputs and report of the case at hand, or None."""
+        """The node that references inputs, outputs and report of the current case, or None."""
         return self.controller.parameter_node
 
     @property
     def outputs(self) -> Any:
-        """The output nodes of the case at hand, or None before they are written."""
+        """The output nodes of the current case, or None before they are written."""
         none = self.answer_hidden or self.parameter_node is None
         return None if none else outputs_of(self.parameter_node)
 
     @property
     def shows_stored(self) -> bool:
-        """True while the answer on the screen is one of an earlier sitting."""
+        """True while the displayed result is from an earlier session."""
         return self.stored is not None and self.report is self.stored.report
 
     # whether it still holds
 
     @property
     def outdated(self) -> bool:
-        """True when the answer belongs to other images or other masks than those at hand."""
+        """True if the result was computed from other images or masks than the current ones."""
         return self.masks_outdated or self.images_outdated
 
     @property
     def masks_outdated(self) -> bool:
-        """True when the answer belongs to other inputs, or to other masks than those at hand."""
+        """True if the result was computed from other inputs, or from masks that have changed since."""
         opened = self._compared
         return opened is not None and (opened.is_of_others(self.nodes, self.choice) or opened.masks_changed)
 
     @property
     def images_outdated(self) -> bool:
-        """True when an image of the answer is not as it was then, or lies elsewhere."""
+        """True if an image has changed or was moved since the result was computed."""
         return self._compared is not None and self._compared.images_changed
 
     @property
     def other_model(self) -> bool:
-        """True when the answer on the screen is of another model than the one that is chosen now."""
+        """True if the displayed result is from a model other than the chosen one."""
         return self.report is not None and answer_hash(self.state.model) not in (None, self.report.model.sha256)
 
     @property
     def _compared(self) -> OpenedCase | None:
-        """What the answer on the screen was computed from, where that can be compared with the case at hand."""
+        """The inputs of the displayed result, or None if they cannot be compared with the current case."""
         none = self.report is None or self.nodes is None or self.busy
         return None if none else self.controller.opened

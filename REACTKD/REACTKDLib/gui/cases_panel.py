@@ -1,4 +1,4 @@
-"""Section Cases: a list, and the way through it."""
+"""Section Cases: a list of cases and navigation through it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOOK_MS = 2000
 
 
 class CasesPanel(Section):
-    """The list and the way through it."""
+    """The list of cases and navigation through it."""
 
     ui_file = "CasesPanel.ui"
     follows = ("inputs_changed",)  # and the list's own signal
@@ -38,7 +38,7 @@ class CasesPanel(Section):
         self.folding = Folding(place)
         self._keys = shortcuts({"next case": self.on_next, "previous case": self.on_previous})
         self._ahead: Any = None
-        self._sought: Any = None  # of what answer in the review the whole was looked for last
+        self._sought: Any = None  # the reviewed result for which the stored one was last looked up
         ui = self.ui
         for button, action in ((ui.nextCaseButton, "next case"), (ui.previousCaseButton, "previous case")):
             button.toolTip = with_key(button.toolTip, action)
@@ -86,55 +86,55 @@ class CasesPanel(Section):
         self.reading.open_list(path)
 
     def on_close_list(self, _checked: bool = False) -> None:
-        """The case at hand is saved and leaves the scene."""
+        """Close the list; the current case is saved and removed from the scene."""
         self.reading.close_list()
 
     def on_timer(self) -> None:
-        """See what another window did, and save what could not be saved."""
+        """Load changes of other windows, and retry failed saves."""
         if not self.context.suspended:
             self.reading.look_around()
 
-    # going through it
+    # navigation
 
     def on_next(self, _checked: bool = False) -> None:
-        """The case after this one."""
+        """Open the next case."""
         self.reading.go_on(1)
 
     def on_previous(self, _checked: bool = False) -> None:
-        """The case before this one."""
+        """Open the previous case."""
         self.reading.go_on(-1)
 
     def on_row(self, row: int, _column: int = 0) -> None:
-        """A double click on a case."""
+        """Open the case of a double-clicked row."""
         index = self.table.index_at(row)
         if index is not None:
             self.reading.go_to(index)
 
     def on_todo(self, on: bool) -> None:
-        """Pass over what is reviewed, or not."""
+        """Skip reviewed cases, or not."""
         self.reading.todo_only = on
         self.refresh()
 
     def on_order(self, index: int) -> None:
-        """Another order, of the table and of Next."""
+        """Change the order of the table and of Next."""
         self.reading.arrangement.order = ORDERS[index]
         self.refresh()
 
     def on_search(self, text: str) -> None:
-        """Only the cases whose name contains these letters."""
+        """Show only cases whose name contains this text."""
         self.reading.arrangement.search = text
         self.refresh()
 
     def on_stay(self, _checked: bool = False) -> None:
-        """Keep the case whose masks could not be saved."""
+        """Stay with the case whose masks could not be saved."""
         self.reading.answer(leave=False)
 
     def on_discard(self, _checked: bool = False) -> None:
-        """Leave it all the same."""
+        """Leave the case without saving."""
         self.reading.answer(leave=True)
 
     def on_opened(self) -> None:
-        """Another case is in the scene, or none: make it the case at hand."""
+        """Make the case in the scene, or none, the current case."""
         if self.context.suspended:
             return
         listed, self._ahead = self.reading.loader.loaded, None
@@ -149,7 +149,7 @@ class CasesPanel(Section):
             self._show_stored()
 
     def _show_stored(self) -> None:
-        """What the case was given before, in a batch or an earlier sitting, is seen at once."""
+        """Show the case's earlier result, from a batch or an earlier session, at once."""
         reading = self.reading
         case = reading.current
         if case is None or self.context.nodes is None:
@@ -160,10 +160,10 @@ class CasesPanel(Section):
         if stored is not None:
             self.context.show_stored(stored)
 
-    # what the model says
+    # the model's result
 
     def on_review(self) -> None:
-        """A batch may have graded the case that is open: its answer is seen where it is of the masks as they are."""
+        """Show the result of a batch for the open case if it matches the current masks."""
         context, reading = self.context, self.reading
         if context.suspended or context.busy or reading.busy or context.listed_case is None:
             return
@@ -176,10 +176,10 @@ class CasesPanel(Section):
             self._show_stored()
 
     def on_result(self) -> None:
-        """The model has answered; the review keeps it."""
+        """Store a new result in the review."""
         report = self.context.report
         if not self.context.suspended and report is not None and self.context.listed_case is not None:
-            if self.context.controller.answer is None:  # given before, and in the review since then
+            if self.context.controller.answer is None:  # an earlier result, already in the review
                 self.reading.answer_shown()
                 return
             self.reading.record(report, holds=not self.context.controller.masks_changed())
@@ -189,7 +189,7 @@ class CasesPanel(Section):
                 )
 
     def on_outputs(self, _parameter_node: Any) -> None:
-        """The answer is in the views; the next case is encoded while it is looked at, once."""
+        """Prefetch the next case, once, while the result is viewed."""
         if self.context.suspended or self.context.listed_case is None:
             return
         files = self.reading.next_files()
@@ -198,7 +198,7 @@ class CasesPanel(Section):
             self.context.controller.read_ahead(files)
 
     def on_inputs(self) -> None:
-        """Segments that were chosen by hand are kept with corrected masks."""
+        """Store segments chosen by hand with corrected masks."""
         if self.context.suspended or self.context.listed_case is None:
             return
         state = self.context.state
@@ -208,7 +208,7 @@ class CasesPanel(Section):
     # display
 
     def refresh(self) -> None:
-        """Show the list, and where the reader is."""
+        """Show the list and the current position."""
         self.table.show(self.reading.rows(), self.reading.index)
         self._show_list()
 
@@ -257,20 +257,20 @@ class CasesPanel(Section):
     # lifecycle
 
     def enter(self) -> None:
-        """Keys for Next and Previous, as long as the module is on show."""
+        """Claim the keys for Next and Previous while the module is open."""
         self._keys.claim(self.root)
 
     def exit(self) -> None:
-        """Give the keys back."""
+        """Release the keys."""
         self._keys.release()
 
     def before_scene_closes(self) -> None:
-        """Edits are saved while their nodes are there; the list stays open."""
+        """Save edits while their nodes exist; the list stays open."""
         super().before_scene_closes()
         self.reading.before_scene_closes()
 
     def cleanup(self) -> None:
-        """Save what there is to save, and let go."""
+        """Save pending changes, and release everything."""
         self.exit()
         self.timer.stop()
         self.timer.disconnect("timeout()", self.on_timer)

@@ -1,4 +1,4 @@
-"""The table of a list: a row for each case, and only those rows written again that changed."""
+"""The table of a list: a row for each case; only changed rows are rewritten."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from REACTKDLib.scene.translation import translated
 
 Row = tuple[int, ListedCase, CaseReview]
 ROW_HEIGHT = 22
-ROWS_SEEN = 5  # more are scrolled to: the answer is seen below the table
-#: columns that go, the first first, where the table is too narrow for all: what they say of a row stands below it
+ROWS_SEEN = 5  # more need scrolling: the result is shown below the table
+#: columns that are hidden, in this order, if the table is too narrow; their content is then shown below it
 GO_FIRST = (6, 2, 3, 5)
-NAME_WIDTH = 56  # pixels of the name that are seen at least; a long one is cut off, and in its tip
-ROWS_AT_ONCE = 50  # a hundredth of a second or two; the rest of a long list follows
+NAME_WIDTH = 56  # minimum width of the name in pixels; a long name is cut off, and complete in the tool tip
+ROWS_AT_ONCE = 50  # takes one or two hundredths of a second; the rest of a long list follows
 
 
 class CasesTable:
-    """Fills a QTableWidget, a long one in parts: rows that are not written yet are empty for a moment.
+    """Fills a QTableWidget, a long one in parts: rows not written yet are empty for a moment.
 
-    below: the label under it; what it says at first, of signs in the table, stays at its end. task: whose classes the
-    grades are.
+    below: the label under it, whose initial text, on the signs in the table, is kept at its end. task: its classes are
+    the grades.
     """
 
     def __init__(self, table: Any, below: Any, task: Callable[[], Task]) -> None:
         self._table, self._below, self._task = table, below, task
         self._signs = below.text
-        self._widths: list[int] = []  # that the columns need
-        self._room: int | None = None  # for which the columns were chosen
+        self._widths: list[int] = []  # widths that the columns need
+        self._room: int | None = None  # width for which the columns were chosen
         self._rows: list[Row] = []
         self._current: int | None = None
         self._waiting: list[int] = []
@@ -45,7 +45,7 @@ class CasesTable:
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.connect("timeout()", self._go_on)
-        self._fitter = qt.QTimer()  # not while the header lays its columns out
+        self._fitter = qt.QTimer()  # not while the header is being laid out
         self._fitter.setSingleShot(True)
         self._fitter.setInterval(0)
         self._fitter.connect("timeout()", self._choose_columns)
@@ -70,11 +70,11 @@ class CasesTable:
             table.horizontalHeaderItem(column).setToolTip(tip)
 
     def index_at(self, row: int) -> int | None:
-        """Return which case of the list a row shows."""
+        """Return the index of the case in a row."""
         return self._rows[row][0] if 0 <= row < len(self._rows) else None
 
     def show(self, rows: list[Row], current: int | None) -> None:
-        """Show these rows; the case at hand is bold and selected."""
+        """Show these rows; the current case is bold and selected."""
         if rows == self._rows and current == self._current:
             return
         old, self._rows = self._rows, rows
@@ -96,13 +96,13 @@ class CasesTable:
             self._select(current)
 
     def _fit(self, rows: int) -> None:
-        """No higher than the rows need."""
+        """Limit the height to the rows."""
         self._table.horizontalHeader().setFixedHeight(ROW_HEIGHT)
         self._table.horizontalHeader().setHighlightSections(False)
         self._table.setFixedHeight((1 + min(max(rows, 2), ROWS_SEEN)) * ROW_HEIGHT + 2 * self._table.frameWidth)
 
     def close(self) -> None:
-        """Write no more."""
+        """Stop writing rows."""
         self._timer.stop()
         self._timer.disconnect("timeout()", self._go_on)
         self._fitter.stop()
@@ -112,7 +112,7 @@ class CasesTable:
         self._waiting = []
 
     def _go_on(self) -> None:
-        """Write some of the rows that wait, and come back for the others."""
+        """Write some of the remaining rows, and schedule the others."""
         now, self._waiting = self._waiting[:ROWS_AT_ONCE], self._waiting[ROWS_AT_ONCE:]
         for number in now:
             self._write(number, self._rows[number], self._rows[number][0] == self._current)
@@ -124,22 +124,22 @@ class CasesTable:
             self._show_rest()
 
     def _measure(self) -> None:
-        """Find out how wide the columns must be, and show those that fit."""
+        """Measure the column widths, and show the columns that fit."""
         for column in GO_FIRST:
             self._table.setColumnHidden(column, False)
         self._table.resizeColumnsToContents()
-        self._table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)  # which that has undone
+        self._table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)  # undone by the measuring
         self._widths = [self._table.columnWidth(column) for column in range(self._table.columnCount)]
         self._room = None
         self._choose_columns()
 
     def _on_width(self, *_section: int) -> None:
-        """The table may be wider or narrower than before."""
+        """Handle a changed width of the table."""
         if self._widths and self._table.viewport().width != self._room:
             self._fitter.start()
 
     def _choose_columns(self) -> None:
-        """Show the columns that have room, as wide as they must be."""
+        """Show the columns that fit, at their full width."""
         self._room = self._table.viewport().width
         missing = NAME_WIDTH + sum(self._widths[1:]) - self._room
         for column in GO_FIRST:
@@ -151,7 +151,7 @@ class CasesTable:
         self._show_rest()
 
     def _show_rest(self, *_cells: int) -> None:
-        """Below the table: what the columns without room say of the row that is chosen."""
+        """Show the content of hidden columns for the selected row below the table."""
         row = self._table.currentRow()
         hidden = [column for column in sorted(GO_FIRST) if self._table.isColumnHidden(column)]
         items = [(column, self._table.item(row, column)) for column in hidden] if row >= 0 else []
@@ -195,26 +195,26 @@ class CasesTable:
 
 
 def images_words(case: ListedCase) -> str:
-    """Return "CT FDG Ac M" for what a case is listed with."""
+    """Return "CT FDG Ac M" for the images and masks listed for a case."""
     names = {Modality.CT: _("CT"), Modality.FDG: _("FDG"), Modality.ACETATE: _("Ac")}
     masks = [_("M")] if case.has_masks else []
     return " ".join([*(names[modality] for modality in Modality if modality in case.modalities), *masks])
 
 
 def checks_words(case: ListedCase, record: CaseReview) -> tuple[str, str]:
-    """Return what the checks say, in a word and in full."""
+    """Return the result of the checks, as a word and in full."""
     if record.failure is not None:
         return _("failed"), translated(text_from(record.failure.get("text"), record.failure["reason"]))
     if case.problems and record.answer is None:
         return _("incomplete"), "\n".join(map(translated, case.problems))
     if record.answer is None:
         return "", ""
-    found = record.answer["findings"]  # all of them, as the panel shows them when the case is opened
+    found = record.answer["findings"]  # all findings, as the panel shows them when the case is opened
     if not found:
         return _("fine"), _("The checks found nothing wrong.")
     texts = (
         translated(finding_from(finding).message if "message" in finding else finding["code"]) for finding in found
-    )  # reviews of old have codes alone
+    )  # old reviews contain codes only
     return _("{count} found").format(count=len(found)), "\n".join(texts)
 
 
@@ -227,7 +227,7 @@ def grade_text(record: CaseReview, task: Task) -> str:
 
 
 def confidence_text(record: CaseReview) -> str:
-    """Return "83 %", or "44 % ?" where the model is uncertain."""
+    """Return "83 %", or "44 % ?" if the model is uncertain."""
     if record.confidence is None:
         return ""
     return f"{100 * record.confidence:.0f} %" + (" ?" if record.answer["uncertain"] else "")

@@ -1,4 +1,4 @@
-"""What the sections of the panel share: the case at hand, its answer, the work that is going on, and what changed."""
+"""The state that the panel's sections share: the current case, its result, running work, and signals of changes."""
 
 from __future__ import annotations
 
@@ -41,21 +41,20 @@ HIDDEN = _("In this study the answer is hidden: choose your grade and confirm it
 
 
 class PanelContext(AnswerOnScreen):
-    """Shared state of the panel, and the few things that a section may ask of all others.
+    """Shared state of the panel, and the operations that affect several sections.
 
-    resources: the module's folder Resources. reading: the list of cases and the way through it; see `scene.reading`.
-    dispatcher: of the worker's jobs. controller: see `scene.grading`.
-    nodes: the input nodes (`CaseNodes`) of the case at hand, or None while they make no case; then `problem` says why.
-    choice: its liver and tumor segments, or None.
-    masks_on_show: the user's masks are seen beside the answer, while the place of a finding in them is looked at.
-    message: a fault outside the grading, one sentence (the grading's own is `controller.error`).
-    proposal_on_show: a copy of them with a proposed fix is seen in their place.
-    legend_aside: the legend of the answer is hidden meanwhile, since it would be read as theirs.
-    suspended: the scene is closing or the panel is going; nothing is shown, and nothing may be added to the scene.
+    resources: the module's folder Resources. reading: the list of cases and the position in it; see `scene.reading`.
+    dispatcher: of the worker's jobs. controller: see `scene.grading`. nodes: the input nodes (`CaseNodes`) of the
+    current case, or None while they make no case; `problem` then says why. choice: its liver and tumor segments, or
+    None. masks_on_show: the user's masks are shown beside the result, to inspect the position of a finding in them.
+    message: an error outside the grading, one sentence (the grading's own is `controller.error`). proposal_on_show: a
+    copy of the masks with a proposed fix is shown in their place. legend_aside: the legend of the result is hidden
+    meanwhile, since it would be mistaken for theirs. suspended: the scene or the panel is closing; nothing is shown,
+    and nothing may be added to the scene.
 
-    Signals: inputs_changed (another case, or other inputs of it), state_changed (state or message; also when an answer
-    is in the scene), progress_changed (of the work), result_changed (a new answer, or none), pictures_wanted (what is
-    still to be drawn in the views is drawn now), changed (any other thing that is shown).
+    Signals: inputs_changed (another case, or other inputs of it), state_changed (state or message; also when a result
+    is in the scene), progress_changed (of the work), result_changed (a new result, or none), pictures_wanted (draw
+    pending parts of the views now), changed (anything else that is displayed).
     """
 
     def __init__(self, resources: Path, reading: Reading) -> None:
@@ -78,7 +77,7 @@ class PanelContext(AnswerOnScreen):
         self.controller.result_changed.connect(lambda _report: self.result_changed())
         self.controller.what_if_changed.connect(lambda _answer: self.changed())
 
-    # what holds now
+    # current state
 
     @property
     def scene(self) -> Any:
@@ -87,12 +86,12 @@ class PanelContext(AnswerOnScreen):
 
     @property
     def state(self) -> PanelState:
-        """The choices in the scene, made when there are none. While the scene closes, do not ask."""
+        """The choices in the scene, created if there are none. Not to be used while the scene closes."""
         return PanelState.of(self.scene)
 
     @property
     def task(self) -> Task:
-        """What the chosen model answers, of which organ; read anew only when its description was written anew."""
+        """The task of the chosen model; read again only if its description was written again."""
         key = self.state.model, _written_at(self.state.model)
         if self._task is None or self._task[0] != key:
             self._task = key, task_of(key[0])
@@ -105,15 +104,17 @@ class PanelContext(AnswerOnScreen):
 
     @property
     def listed_case(self) -> ListedCase | None:
-        """The case of the list that is at hand, or None: its name and the reader's words are of no other images."""
+        """The current case if it is from the list, or None: its name and the reader's marks do not apply to other
+        images.
+        """
         listed = self.reading.loader.loaded
         return self.reading.current if listed is not None and listed.nodes == self.nodes else None
 
     @property
     def marked_case(self) -> ListedCase | None:
-        """The case of the list that the reader's grade and words are of; None while other images are chosen.
+        """The case of the list to which the reader's marks apply; None while other images are chosen.
 
-        A case that lacks masks, that cannot be opened, or of which an image was taken out, is marked as well.
+        This includes a case without masks, one that cannot be opened, and one with an image removed.
         """
         listed, chosen = self.reading.loader.loaded, self.nodes
         if listed is not None and chosen is not None and chosen.reference not in listed.nodes.volumes.values():
@@ -123,7 +124,7 @@ class PanelContext(AnswerOnScreen):
     # the case at hand
 
     def read_inputs(self) -> None:
-        """Read the choices in the scene, find out whether they make a case, and show an answer that it has already."""
+        """Read the choices in the scene, check whether they make a case, and show its existing result."""
         state, before = self.state, self.nodes
         self.nodes = self.choice = None
         self.problem = ""
@@ -147,7 +148,7 @@ class PanelContext(AnswerOnScreen):
         self._hide_others(before)
 
     def choice_now(self) -> SegmentChoice | None:
-        """The liver and tumor segments, with what was drawn a moment ago; None while they make no case."""
+        """Return the current liver and tumor segments, including recent drawing; None while they make no case."""
         try:
             return self._chosen_segments() if self.nodes is not None else None
         except ReactkdError:
@@ -158,9 +159,9 @@ class PanelContext(AnswerOnScreen):
         return choose_segments(state.segmentation, state.livers, state.tumors, self.task)
 
     def _hide_others(self, before: CaseNodes | None) -> None:
-        """Another case was chosen, or none: what is drawn of all others would be read as this one's, or as of none.
+        """Hide the results of all other cases, which could be mistaken for those of the chosen case, or of none.
 
-        Where nothing was chosen yet, an answer that a script has drawn is left on show.
+        If nothing was chosen yet, a result that a script has drawn stays visible.
         """
         nodes = self.nodes
         if nodes is None:
@@ -171,10 +172,10 @@ class PanelContext(AnswerOnScreen):
         last = [before.segmentation] if other and before.segmentation.GetScene() is not None else []
         hide_other_cases(self.scene, nodes, *last, anew=before is None or other)
         if other:
-            show_case(nodes)  # or its masks would be seen over the images of the case before
+            show_case(nodes)  # otherwise its masks would be shown over the images of the former case
 
     def _forget_faults(self, before: CaseNodes | None) -> None:
-        """What was said of other inputs does not hold for these, unless it was that one of them went."""
+        """Clear messages on other inputs, unless they report that one of them is gone."""
         if before is not None and before != self.nodes and before.present:
             self.message = ""
             self.controller.forget_error()
@@ -189,7 +190,7 @@ class PanelContext(AnswerOnScreen):
             self.controller.restore(known)
 
     def open_case(self, nodes: CaseNodes, choice: SegmentChoice | None = None) -> None:
-        """Make `nodes` the case at hand: the Inputs section shows them. choice None: recognize segments."""
+        """Make `nodes` the current case: the Inputs section shows them. choice None: recognize segments."""
         self.controller.leave()
         state = self.state
         for modality in state.volumes:
@@ -200,7 +201,7 @@ class PanelContext(AnswerOnScreen):
         self.read_inputs()
 
     def show_stored(self, stored: StoredAnswer) -> None:
-        """Show the answer that the case at hand was given before, until it is graded again."""
+        """Show the earlier result of the current case, until it is graded again."""
         if self.nodes is not None and self.choice is not None:
             self.stored = stored
             opened = OpenedCase.stored(stored.report, self.nodes, self.choice)
@@ -209,7 +210,7 @@ class PanelContext(AnswerOnScreen):
             self.changed()
 
     def close_case(self) -> None:
-        """Let go of the case at hand: stop its work, forget its inputs. Its nodes stay in the scene."""
+        """Close the current case: stop its work, clear its inputs. Its nodes stay in the scene."""
         self.controller.leave()
         state = self.state
         for modality in state.volumes:
@@ -218,14 +219,14 @@ class PanelContext(AnswerOnScreen):
         self.read_inputs()
 
     def forget_case(self) -> None:
-        """The scene closes: hold none of its nodes, which would stay in memory, and say nothing of its case."""
+        """Release all nodes of the closing scene, which would stay in memory, and all messages on its case."""
         self.nodes = self.choice = self.stored = None
         self.message = ""
 
     # the work
 
     def grade(self) -> None:
-        """Grade the case at hand, as the Grade button does; the answer comes with result_changed."""
+        """Grade the current case, as the Grade button does; the result arrives with result_changed."""
         if self.answer_hidden:
             self.set_message(HIDDEN)
             return
@@ -234,7 +235,7 @@ class PanelContext(AnswerOnScreen):
             self.read_inputs()
         if self.nodes is None or self.busy:
             return
-        if not self._is_graded(self._wish()):  # else nothing is missing, and an edit need not wait for the search
+        if not self._is_graded(self._wish()):  # otherwise nothing is missing: no search needed
             try:
                 ensure_packages()
             except ReactkdError as error:
@@ -249,7 +250,7 @@ class PanelContext(AnswerOnScreen):
             self.controller.grade(nodes, asked, case_id)
 
     def _wish(self) -> tuple:
-        """What is to be graded now, and how: nodes, segments (None: recognize them), name of the case, model."""
+        """Return what to grade, and how: nodes, segments (None: recognize them), name of the case, model."""
         state = self.state
         asked = None if state.livers is None and state.tumors is None else self.choice
         return self.nodes, asked, state.case_id, self._model()
@@ -258,19 +259,19 @@ class PanelContext(AnswerOnScreen):
         return Model(self.state.model, self.state.device)
 
     def _is_graded(self, wish: tuple) -> bool:
-        """True when the answer on the screen is the one to this, so that the masks alone are to be read again."""
+        """Return True if the displayed result matches this request, so that only the masks need to be read again."""
         return self.controller.opened is not None and self.controller.opened.answers(*wish)
 
     def warm_up(self) -> None:
-        """Have the worker load libraries and the model, if a case is at hand and everything is installed."""
+        """Load libraries and the model in the worker, if there is a case and everything is installed."""
         if self.nodes is None or self.busy or missing_packages():
             return
         self.controller.model = self._model()
         self.controller.warm_up()
 
     def what_if(self, mute: Collection[str], leave_out: Collection[Modality]) -> None:
-        """Ask what the grade would be without some regions or images; without either, forget the answer."""
-        if self.controller.answer is None:  # as stored: the worker has to open the case, with the model that is chosen
+        """Compute the grade without some regions or images; without either, drop the last such result."""
+        if self.controller.answer is None:  # a stored result: the worker must open the case, with the chosen model
             self.controller.model = self._model()
         self.controller.what_if(mute, leave_out)
 
@@ -279,7 +280,7 @@ class PanelContext(AnswerOnScreen):
         self.controller.cancel()
 
     def set_message(self, message: str) -> None:
-        """Show a fault, one plain sentence; empty: none."""
+        """Show an error, one plain sentence; empty: none."""
         self.message = message
         self.state_changed()
 
@@ -287,7 +288,7 @@ class PanelContext(AnswerOnScreen):
         """Grade with the model in `folder` from now on; None: the shipped one."""
         before = self.task
         self.state.model = str(folder) if folder else None
-        if self.task != before:  # other segments make its case
+        if self.task != before:  # other segments belong to its case
             self.read_inputs()
         self.changed()
 
@@ -295,12 +296,12 @@ class PanelContext(AnswerOnScreen):
 
     @property
     def view(self) -> ViewChoice:
-        """How the answer is drawn now: as it was chosen, but for a legend that is aside."""
+        """The current display settings: as chosen, except for a hidden legend."""
         chosen = self.state.view
         return replace(chosen, legend=chosen.legend and not self.legend_aside)
 
     def set_view(self, **changes: Any) -> None:
-        """Change how the answer is shown (fields of `ViewChoice`), now and for the next one."""
+        """Change display settings (fields of `ViewChoice`), now and for the next result."""
         view: ViewChoice = replace(self.state.view, **changes)
         self.state.set_view(view)
         self.controller.view = view
@@ -308,13 +309,13 @@ class PanelContext(AnswerOnScreen):
         self.changed()
 
     def show_anew(self) -> None:
-        """Show the answer as it is chosen; one that is being drawn is shown so at its end."""
+        """Apply the display settings to the result; one that is being drawn gets them at its end."""
         outputs, report = self.outputs, self.report
         if outputs is not None and report is not None and is_whole(self.parameter_node):
             show_as(outputs, report, self.view)
 
     def close(self) -> None:
-        """Stop everything, for good."""
+        """Stop everything for good."""
         self.controller.close()
         self.dispatcher.close()
         signals = self.inputs_changed, self.state_changed, self.result_changed, self.changed
@@ -323,6 +324,6 @@ class PanelContext(AnswerOnScreen):
 
 
 def _written_at(model: str | None) -> tuple[int, ...]:
-    """When the description of a model or an ensemble was written; nothing for the shipped one."""
+    """Return when the description of a model or an ensemble was written; empty for the shipped one."""
     paths = [Path(model) / name for name in (METADATA, ENSEMBLE)] if model else []
     return tuple(path.stat().st_mtime_ns for path in paths if path.is_file())

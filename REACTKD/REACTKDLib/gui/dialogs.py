@@ -25,12 +25,11 @@ def ask_folder(title: str) -> Path | None:
 
 
 def ask_target(title: str, name: str, kinds: str, suffixes: tuple[str, ...] = ()) -> Path | None:
-    """Ask where to save a file, proposing `name`; its suffix is added where the user left it out.
+    """Ask where to save a file, proposing `name`; its suffix is added if the user left it out.
 
-    The dialog asks before a file is replaced, but of the name as it was typed; a name with its suffix added is asked
-    about here.
+    The dialog asks before replacing the file as typed; if a suffix was added, this function asks.
 
-    suffixes: others that are as good, the proposed one first; by default the proposed one alone.
+    suffixes: equally valid ones, the proposed one first; by default only the proposed one.
     """
     start = str(Path(_last_folder()) / name)
     path = _kept(qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, start, kinds))
@@ -42,7 +41,7 @@ def ask_target(title: str, name: str, kinds: str, suffixes: tuple[str, ...] = ()
 
 
 def confirm_replacing(*paths: Path) -> bool:
-    """Ask before files of one folder are replaced; True where none of them is there, or the user agrees."""
+    """Ask before files of one folder are replaced; True if none of them exists, or the user agrees."""
     there = [path.name for path in paths if path.exists()]
     if not there:
         return True
@@ -60,7 +59,7 @@ def _last_folder() -> str:
 
 
 def _kept(answer: Any) -> Path | None:
-    """The path that was chosen; its folder is where the next dialog begins. PythonQt gives a text, others a pair."""
+    """Return the chosen path; the next dialog starts in its folder. PythonQt returns a text, other bindings a pair."""
     text = answer[0] if isinstance(answer, tuple) else answer
     if not text:
         return None

@@ -1,4 +1,4 @@
-"""Which section shows which finding: of images in Inputs, of masks in Masks, of the computation in Grade."""
+"""Assigns findings to sections: on images to Inputs, on masks to Masks, on the computation to Grade."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _MASKS = MASK_FINDINGS | {
     "liver-part-empty",
 }
 _COMPUTATION = {"device-fallback", "field-moved", "liver-larger-than-grid", "input-ignored", "combination-unseen"}
-# Said in the line of the volume itself.
+# Shown in the line of the volume itself.
 _KNOWN_ALREADY = {"pet-not-suv"}
 
 
 def is_of_masks(finding: Finding) -> bool:
-    """True for what the checks say of masks."""
+    """Return True for findings of the checks of masks."""
     return finding.code in _MASKS
 
 
 def computation_messages(report: GradeReport | None) -> list[str]:
-    """Return what the reader should know of how the grade was computed."""
+    """Return messages on how the grade was computed."""
     return [translated(f.message) for f in report.findings if f.code in _COMPUTATION] if report is not None else []
 
 
 def input_findings_of(report: GradeReport | None) -> list[Finding]:
-    """Return what the checks say of the images; every finding that belongs to no other section is among them."""
+    """Return findings on the images, including all that belong to no other section."""
     elsewhere = _MASKS | _COMPUTATION | _KNOWN_ALREADY
     return [f for f in report.findings if f.code not in elsewhere] if report is not None else []
 
 
 def urgent(findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Return the sentences for which a section opens by itself: warnings, not what is said for information."""
+    """Return the sentences that open a section: warnings, not information."""
     return tuple(translated(finding.message) for finding in findings if finding.severity != "info")

@@ -1,21 +1,21 @@
-"""A section that closes to a line while nothing in it needs a look, and opens by itself when something does."""
+"""Folding of a section: it closes to one line while nothing needs attention, and opens by itself otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from typing import Any
 
-LONGEST = 40  # characters of a title: a longer one would make a panel of 300 pixels wider
+LONGEST = 40  # characters of a title: a longer one would widen a panel of 300 pixels
 
 
 class Folding:
-    """Opens and closes the collapsible button of a section, and says in its title what is inside.
+    """Opens and closes the collapsible button of a section, and summarizes the content in its title.
 
-    What the user opened stays open until `key` changes, and what the user closed stays closed until something new needs
-    a look.
+    A section that the user opened stays open until `key` changes; one that the user closed stays closed until something
+    new needs attention.
 
-    place: the button. Its text is the title. on_user: called when the user opened or closed it. held: the user opened
-    it, or works in it.
+    place: the button. Its text is the title. on_user: called when the user opens or closes it. held: the user has
+    opened it, or works in it.
 
     Example:
         >>> folding = Folding(place)
@@ -32,10 +32,10 @@ class Folding:
         place.connect("contentsCollapsed(bool)", self._on_toggled)
 
     def show(self, line: str, needs: Hashable = (), key: Hashable = None, by_user: bool = False) -> None:
-        """Open or close the section as it is needed now.
+        """Open or close the section as needed.
 
-        line: what the title says while it is closed. needs: what wants a look; empty for nothing. key: what the user
-        opened stays open as long as this stays the same. by_user: the change was made in the section itself.
+        line: the title while it is closed. needs: things that need attention; empty for none. key: a section that the
+        user opened stays open as long as this stays the same. by_user: the change was made in the section itself.
         """
         if by_user:
             self.held = True
@@ -49,7 +49,7 @@ class Folding:
         self.say(line)
 
     def say(self, line: str) -> None:
-        """Say in the title what is inside, as long as it is closed."""
+        """Show this line in the title while it is closed."""
         self._line = line
         text = f"{self._title}: {line}" if line and self._place.collapsed else self._title
         text = text if len(text) <= LONGEST else f"{text[: LONGEST - 3].rstrip(' ,;:')}..."
@@ -62,7 +62,7 @@ class Folding:
         self.held = True
 
     def close(self) -> None:
-        """Let go of the button."""
+        """Release the button."""
         self._place.disconnect("contentsCollapsed(bool)", self._on_toggled)
 
     def _set_collapsed(self, collapsed: bool) -> None:

@@ -1,4 +1,4 @@
-"""Section Grade: one button, the answer in large words, its probabilities, and the reader's word beside it."""
+"""Section Grade: the button, the result in large text, its probabilities, and the reader's grade beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from REACTKDLib.scene.dicom_origin import allow_different_patients
 from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.translation import translated
 
-WARM_UP_MS = 1500  # after the inputs came: first they are shown
+WARM_UP_MS = 1500  # after the inputs were chosen, which are shown first
 BAR_HEIGHT = 18
 
 
@@ -58,22 +58,22 @@ class GradePanel(Section):
         self.refresh()
 
     def on_inputs(self) -> None:
-        """A case is at hand, or other inputs of it: it will be graded soon."""
+        """Prepare for grading when a case or other inputs are chosen."""
         if not self.context.suspended and self.context.nodes is not None:
             self.warm_up_timer.start()
 
     def on_progress(self) -> None:
-        """The work has come a step further."""
+        """Show the progress."""
         if not self.context.suspended:
             self._show_state()
 
     def on_warm_up(self) -> None:
-        """The first grade need not wait for libraries."""
+        """Load libraries in advance of the first grade."""
         if not self.context.suspended:
             self.context.warm_up()
 
     def on_grade(self, _checked: bool = False) -> None:
-        """The button. In a study the reader's grade stands with it, and the answer comes."""
+        """Grade. In a study this fixes the reader's grade, and the result is shown."""
         if self.context.answer_hidden:
             self.context.reading.show_answer()
         else:
@@ -84,11 +84,11 @@ class GradePanel(Section):
             self.on_grade()
 
     def enter(self) -> None:
-        """Keys for the grade, the reader's and the model's, as long as the module is on show."""
+        """Claim the keys for grading and for the reader's grade while the module is open."""
         self._keys.claim(self.root)
 
     def exit(self) -> None:
-        """Give the keys back."""
+        """Release the keys."""
         self._keys.release()
 
     def on_cancel(self, _checked: bool = False) -> None:
@@ -96,7 +96,7 @@ class GradePanel(Section):
         self.context.cancel()
 
     def on_same_patient(self, _checked: bool = False) -> None:
-        """The user knows that the headers name one patient differently."""
+        """The user confirms that the headers state one patient differently."""
         allow_different_patients(self.context.nodes.segmentation)
         self.context.grade()
 
@@ -107,7 +107,7 @@ class GradePanel(Section):
             self.context.changed()
 
     def cleanup(self) -> None:
-        """Let go."""
+        """Release everything."""
         self._keys.release()
         self.warm_up_timer.stop()
         self.warm_up_timer.disconnect("timeout()", self.on_warm_up)
@@ -117,7 +117,7 @@ class GradePanel(Section):
         super().cleanup()
 
     def refresh(self) -> None:
-        """Show state, answer and choices."""
+        """Show state, result and choices."""
         self._filling = True
         try:
             self._show_state()
@@ -173,7 +173,7 @@ class GradePanel(Section):
         return "" if context.report is not None else _("Ready to grade.")
 
     def _stored_words(self) -> str:
-        """Say that the answer is not of today, and what has changed since."""
+        """Return a note that the result is not from this session, and what has changed since."""
         context, stored = self.context, self.context.stored
         changes = [
             (context.masks_outdated, _("the masks")),

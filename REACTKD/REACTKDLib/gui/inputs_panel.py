@@ -1,4 +1,4 @@
-"""Section Inputs: which nodes make the case, found by recognition and corrected by hand, and what each of them is."""
+"""Section Inputs: the nodes of the case, recognized automatically and corrected by hand, with their properties."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from REACTKDLib.scene.recognize_inputs import recognize_inputs
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.translation import translated
 
-_TOGETHER = "\n"  # between the IDs of several segments that are the liver together
+_TOGETHER = "\n"  # separator of the IDs of several segments that together are the liver
 
 
 class InputsPanel(Section):
-    """Selectors to the panel's state and back; the state is what counts."""
+    """Connects the selectors with the panel's state, which is authoritative."""
 
     ui_file = "InputsPanel.ui"
 
@@ -41,7 +41,7 @@ class InputsPanel(Section):
         self._filling = self._choosing = False
         self._known_lines: dict[Modality, tuple] = {}
         self._shown: Any = None
-        # The user's choices alone: a selector also forgets its node, and says so, whenever it builds its rows anew.
+        # Only choices of the user: a selector also drops its node, with a signal, whenever it rebuilds its rows.
         for modality, selector in self.selectors.items():
             selector.connect("nodeActivated(vtkMRMLNode*)", partial(self.on_volume_chosen, modality))
         ui.segmentationSelector.connect("nodeActivated(vtkMRMLNode*)", self.on_segmentation_chosen)
@@ -66,7 +66,10 @@ class InputsPanel(Section):
             self._read_choice()
 
     def on_segments_chosen(self, _what: Any = None) -> None:
-        """Another liver, or other tumors. What equals the recognition is left to it: it follows new segments."""
+        """Take over other liver or tumor segments.
+
+        A choice equal to the recognition is left to it, which follows new segments.
+        """
         if self._filling:
             return
         items = [self.ui.tumorList.item(row) for row in range(self.ui.tumorList.count)]
@@ -82,17 +85,17 @@ class InputsPanel(Section):
         self._read_choice()
 
     def on_recognize(self, _checked: bool = False) -> None:
-        """Choose anew whatever the scene says by itself; what it does not say stays as it was."""
+        """Recognize everything again; inputs that are not recognized keep their choice."""
         self.folding.hold()
         self.recognize()
 
     def on_show_choices(self, _checked: bool = False) -> None:
-        """Show all of the section, not only what is to be checked."""
+        """Show the whole section, not only what needs a check."""
         self.folding.hold()
         self.refresh()
 
     def _read_choice(self) -> None:
-        """Take up what was chosen in this section, which stays open meanwhile."""
+        """Read the choices made in this section, which stays open meanwhile."""
         self._choosing = True
         try:
             self.context.read_inputs()
@@ -100,7 +103,7 @@ class InputsPanel(Section):
             self._choosing = False
 
     def recognize(self, only: set[str] | None = None) -> None:
-        """Fill in what is recognized. only: IDs of nodes that just came; then what is chosen already stays."""
+        """Fill in recognized nodes. only: IDs of new nodes; existing choices are then kept."""
         found, state = recognize_inputs(self.context.scene, self.context.task), self.context.state
         for modality, node in found.volumes.items():
             if only is None or (state.volumes[modality] is None and node.GetID() in only):
@@ -113,7 +116,7 @@ class InputsPanel(Section):
         self.context.read_inputs()
 
     def recognize_first(self) -> None:
-        """Fill in what is recognized when nothing is chosen yet."""
+        """Fill in recognized nodes if nothing is chosen yet."""
         state = self.context.state
         if state.segmentation is None and not any(state.volumes.values()):
             self.recognize()
@@ -140,11 +143,11 @@ class InputsPanel(Section):
             self._filling = False
 
     def _show_warnings(self) -> None:
-        """Say what is wrong; where it can be mended here, or was opened by hand, the choices are seen as well."""
+        """Show warnings; if they can be fixed here, or the section was opened by hand, show the choices too."""
         context, ui = self.context, self.ui
         findings = input_findings_of(context.report)
         wrong = [translated(finding.message) for finding in input_findings(context.state.volumes)]
-        if context.problem and context.state.segmentation is not None:  # else the Grade section says what is missing
+        if context.problem and context.state.segmentation is not None:  # else the Grade section states it
             wrong.insert(0, context.problem)
         warnings = (*wrong, *(translated(finding.message) for finding in findings))
         ui.inputsWarningLabel.text = "\n".join(warnings)
@@ -157,7 +160,7 @@ class InputsPanel(Section):
         ui.showChoicesButton.visible = not everything
 
     def _line(self, warnings: int) -> str:
-        """What the case is made of, in a line."""
+        """Return a one-line summary of the case."""
         if self.context.nodes is None:
             return ""
         images = ", ".join(short_image(modality) for modality in self.context.nodes.volumes)
@@ -213,6 +216,6 @@ class InputsPanel(Section):
             return None
 
     def cleanup(self) -> None:
-        """Let go."""
+        """Release everything."""
         self.folding.close()
         super().cleanup()

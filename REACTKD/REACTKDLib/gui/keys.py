@@ -1,7 +1,6 @@
-"""The one table of keys: what each does, for sections that claim them, for tool tips, and for the card of all keys.
+"""The table of keyboard shortcuts with their descriptions, for the sections, tool tips, and the list of all keys.
 
-They hold as long as the module is on show. Keys of Slicer and of every program are left alone: Ctrl+N is New, Ctrl+P is
-Print.
+They are active while the module is open. Standard keys are not used: Ctrl+N is New, Ctrl+P is Print.
 """
 
 from __future__ import annotations
@@ -41,7 +40,9 @@ VIEWS = ("ct", "fdg", "acetate", "fused fdg", "fused acetate", "rows")
 
 
 def words(task: Task) -> dict[str, str]:
-    """Return action -> what its key does, in the language of the application; without grades that the task has not."""
+    """Return action -> what its key does, in the language of the application, without grades that the task does not
+    have.
+    """
     return {
         "grade": _("Grade the case"),
         **{

@@ -10,11 +10,11 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.worker.training_log import Curve
 
-LOSS, VALIDATION = "#0072b2", "#d55e00"  # told apart by the color-blind
+LOSS, VALIDATION = "#0072b2", "#d55e00"  # distinguishable with color blindness
 TEXT_HEIGHT = 16  # pixels
 AXIS_WIDTH = 48  # for numbers such as -0.0123
 MARGIN = 6
-SMOOTHED = 30  # parts of the curve over which the drawn mean runs
+SMOOTHED = 30  # fraction 1/n of the curve for the running mean
 
 
 def draw_curve(curve: Curve, width: int, height: int, palette: Any) -> Any:
@@ -35,7 +35,7 @@ def draw_curve(curve: Curve, width: int, height: int, palette: Any) -> Any:
 
 
 def running_mean(values: Sequence[float]) -> list[float]:
-    """The mean of the last values, over a thirtieth of the curve: what a person looks for in a noisy loss."""
+    """Return the mean over the last thirtieth of the curve, which shows the trend of a noisy loss."""
     width, total, out = max(len(values) // SMOOTHED, 1), 0.0, []
     for index, value in enumerate(values):
         total += value - (values[index - width] if index >= width else 0.0)

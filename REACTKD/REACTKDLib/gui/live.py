@@ -1,4 +1,4 @@
-"""Live grading: a mask edit is graded by itself once nothing was drawn for a moment."""
+"""Live grading: a mask edit is graded automatically after a short pause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GRADE_MS = 10
 
 
 class Live(VTKObservationMixin):
-    """Observes the inputs of the case at hand; has the context read them anew, and grades when that is wished."""
+    """Observes the inputs of the current case; makes the context read them again, and grades if enabled."""
 
     SEGMENT_EVENTS = (
         slicer.vtkSegmentation.SourceRepresentationModified,
@@ -35,7 +35,7 @@ class Live(VTKObservationMixin):
         self.timer.setSingleShot(True)
         self.timer.setInterval(REST_MS)
         self.timer.connect("timeout()", self.on_rest)
-        self.grade_timer = qt.QTimer()  # what the edit changed is shown first: both in one slot would be felt
+        self.grade_timer = qt.QTimer()  # changes are shown first: both in one slot would cause a noticeable delay
         self.grade_timer.setSingleShot(True)
         self.grade_timer.setInterval(GRADE_MS)
         self.grade_timer.connect("timeout()", self.on_grade)
@@ -43,7 +43,7 @@ class Live(VTKObservationMixin):
         context.changed.connect(self.on_changed)
 
     def observe(self) -> None:
-        """Watch what is chosen now."""
+        """Observe the chosen nodes."""
         state = self.context.state
         nodes = [node for node in (state.segmentation, *state.volumes.values()) if node is not None]
         data = [state.segmentation.GetSegmentation()] if state.segmentation is not None else []
@@ -54,8 +54,8 @@ class Live(VTKObservationMixin):
         for segmentation in data:
             for event in self.SEGMENT_EVENTS:
                 self.addObserver(segmentation, event, self.on_edit)
-        for node in dict.fromkeys(nodes):  # one may be chosen twice
-            # Undo and a sync of the Segment Editor may exchange the whole content.
+        for node in dict.fromkeys(nodes):  # a node may be chosen twice
+            # Undo and synchronization by the Segment Editor may replace the whole content.
             for event in (vtk.vtkCommand.ModifiedEvent, *self.NODE_EVENTS):
                 self.addObserver(node, event, self.on_edit)
 
@@ -64,12 +64,12 @@ class Live(VTKObservationMixin):
         self.timer.start()
 
     def on_changed(self) -> None:
-        """Live may have been switched on over masks that were edited before."""
+        """Handle Live being switched on after masks were edited."""
         if not self.context.suspended and self.context.state.live and self.context.outdated:
             self.timer.start()
 
     def on_rest(self) -> None:
-        """Nothing was drawn for a moment: read the masks, and grade them where that is wished."""
+        """After a pause in drawing: read the masks, and grade them if enabled."""
         context = self.context
         if not self._observed:
             return
@@ -77,7 +77,7 @@ class Live(VTKObservationMixin):
             self.timer.start()
             return
         before = context.choice
-        context.read_inputs()  # segments may have come, gone, or been renamed; shows that the answer is outdated, too
+        context.read_inputs()  # segments may have changed; also shows that the result is outdated
         if context.report is None or not (context.outdated or context.choice != before):
             return
         if context.state.live and context.nodes is not None:
@@ -91,16 +91,16 @@ class Live(VTKObservationMixin):
             self.context.grade()
 
     def forget(self) -> None:
-        """Watch nothing."""
+        """Stop observing."""
         self.timer.stop()
         self.grade_timer.stop()
         self.removeObservers()
         self._observed = []
 
     def close(self) -> None:
-        """For good."""
+        """Stop for good."""
         self.forget()
-        self.timer.disconnect("timeout()", self.on_rest)  # a connection keeps both ends, and with them the context
+        self.timer.disconnect("timeout()", self.on_rest)  # a connection keeps both ends alive, and the context
         self.grade_timer.disconnect("timeout()", self.on_grade)
         self.context.inputs_changed.disconnect(self.observe)
         self.context.changed.disconnect(self.on_changed)

@@ -1,4 +1,7 @@
-"""Section Masks: what the checks found, where it is, and the ways to correct it. Nothing is changed unasked."""
+"""Section Masks: the findings of the checks, their positions, and ways to fix them.
+
+Nothing is changed without consent.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,13 @@ from REACTKDLib.scene.translation import translated
 
 
 def _press(button: Any) -> None:
-    """Do what a click on a button does, unless it cannot be clicked now."""
+    """Click a button, unless it is disabled."""
     if button.visible and button.enabled:
         button.click()
 
 
 class MasksPanel(Section):
-    """Findings with a button to see each and one to fix it on a copy; hand-over to the Segment Editor."""
+    """Shows findings with a button to see each and one to fix it on a copy; opens the Segment Editor."""
 
     ui_file = "MasksPanel.ui"
 
@@ -66,7 +69,7 @@ class MasksPanel(Section):
         self.refresh()
 
     def poll(self) -> None:
-        """Move the work on; called by the panel's timer."""
+        """Advance the work; called by the panel's timer."""
         self.fixer.poll()
         self.checker.poll()
 
@@ -78,7 +81,7 @@ class MasksPanel(Section):
             self.checker.check(self.context.nodes, self.context.choice)
 
     def on_show(self, finding: Finding) -> None:
-        """Jump to the place of a finding, and show the masks that it is about: the answer does not show them."""
+        """Jump to a finding, and show the masks that it concerns, which the result does not show."""
         self._show_masks(True)
         self._go_to(finding)
 
@@ -95,7 +98,7 @@ class MasksPanel(Section):
             jump_to(self.context.nodes.reference, finding.location_ras)
 
     def on_next_finding(self, _checked: bool = False) -> None:
-        """Jump to the finding after the one that was shown last; after the last one, to the first."""
+        """Jump to the next finding; after the last one, to the first."""
         placed = [finding for finding in self._listed or () if finding.location_ras is not None]
         if placed:
             after = placed.index(self._current) + 1 if self._current in placed else 0
@@ -103,14 +106,14 @@ class MasksPanel(Section):
 
     def on_fix(self, finding: Finding) -> None:
         """Propose a copy with the fix, and go there."""
-        self._show_masks(False)  # the copy is seen in their place
+        self._show_masks(False)  # the copy is shown in their place
         if self.context.nodes is not None:
             self.fixer.propose(self.context.nodes, self.context.choice, finding)
-        self.box.changes.remember_views()  # after a proposal that this one replaces has put them back
+        self.box.changes.remember_views()  # after a replaced proposal has restored them
         self._go_to(finding)
 
     def on_split(self, _checked: bool = False) -> None:
-        """Propose a copy in which every lesion has a segment of its own."""
+        """Propose a copy in which every lesion has a separate segment."""
         nodes, choice = self.context.nodes, self.context.choice
         if nodes is not None and choice.tumors:
             self.box.changes.remember_views()
@@ -118,13 +121,13 @@ class MasksPanel(Section):
             self.fixer.split(nodes, choice)
 
     def on_proposal(self, proposal: Proposal | None) -> None:
-        """A copy with a fix is on show, or no longer."""
+        """Handle a new or removed proposal."""
         self.context.proposal_on_show = proposal is not None
         if not self.context.suspended:
             self.context.changed()
 
     def on_masks_replaced(self, choice: SegmentChoice) -> None:
-        """The user's segmentation has other masks: what recognition finds in it is left to it."""
+        """Handle changed masks of the user's segmentation: segments equal to the recognition are left to it."""
         state = self.context.state
         try:
             recognized = choose_segments(state.segmentation, task=self.context.task)
@@ -146,7 +149,7 @@ class MasksPanel(Section):
             editor.setSourceVolumeNode(nodes.reference)
 
     def on_keep_specks(self) -> None:
-        """The small lesions are real."""
+        """The user confirms that the small lesions are real."""
         keep_specks(self.context.state.segmentation)
         self.context.read_inputs()
 
@@ -201,7 +204,7 @@ class MasksPanel(Section):
         return self.context.report.findings if self.context.report is not None else None
 
     def _outdated(self) -> bool:
-        """True when the findings are about other masks than those at hand."""
+        """Return True if the findings are about masks other than the current ones."""
         context = self.context
         if self.checker.findings is None:
             return context.outdated
@@ -225,7 +228,7 @@ class MasksPanel(Section):
         return translated(self.fixer.notice)
 
     def _mark_current(self) -> None:
-        """Set the finding that is on show apart from the others."""
+        """Highlight the finding that is shown."""
         for label, finding in zip(self._labels, self._listed or ()):
             label.setStyleSheet("font-weight: bold" if finding == self._current else "")
 
@@ -275,17 +278,17 @@ class MasksPanel(Section):
     # lifecycle
 
     def enter(self) -> None:
-        """Keys and a proposal in the views, as long as the module is on show."""
+        """Claim the keys and show a proposal in the views while the module is open."""
         self._keys.claim(self.root)
         self.box.enter()
 
     def exit(self) -> None:
-        """Give the keys back, and the views."""
+        """Release the keys, and restore the views."""
         self._keys.release()
         self.box.exit()
 
     def before_scene_closes(self) -> None:
-        """Let go of the nodes."""
+        """Release the nodes."""
         super().before_scene_closes()
         self.box.before_scene_closes()
         self.fixer.leave()
@@ -293,7 +296,7 @@ class MasksPanel(Section):
         self._case = self._report = None
 
     def cleanup(self) -> None:
-        """Stop the work and take a copy away that is still proposed."""
+        """Stop the work and remove a copy that is still proposed."""
         self._keys.release()
         self.folding.close()
         self.fixer.close()

@@ -1,8 +1,8 @@
-"""The Python packages that Slicer does not bring: found without importing them, installed only after a click.
+"""The Python packages that Slicer does not include: detected without importing them, installed only on request.
 
 Nothing here runs when the module is loaded. torch comes from the PyTorch extension, which picks the build that fits the
 computer; the others come from `Resources/requirements.txt`, through Slicer's own installer, which asks first and is
-kept from replacing torch and what Slicer brings.
+prevented from replacing torch and Slicer's own packages.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import PackagesMissing
 from REACTKDLib.core.log import log_cause
 
-# Import name -> name of the package as a person would type it.
+# Import name -> package name for display.
 NEEDED = {"torch": "torch", "monai": "monai", "einops": "einops", "ot": "POT", "skimage": "scikit-image"}
-KEPT = ("torch", "numpy", "scipy", "SimpleITK", "vtk")  # whatever pip installs, these stay as they are
+KEPT = ("torch", "numpy", "scipy", "SimpleITK", "vtk")  # never changed by an installation
 REQUIREMENTS, CONSTRAINTS = (
     Path(__file__).resolve().parents[2] / "Resources" / name for name in ("requirements.txt", "constraints.txt")
 )
-_KNOWN: dict[str, str] = {}  # versions that do: the files of five packages take a twentieth of a second to read
+_KNOWN: dict[str, str] = {}  # accepted versions: reading the files of five packages takes a twentieth of a second
 
 
 def missing_packages() -> list[str]:
@@ -38,10 +38,10 @@ def missing_packages() -> list[str]:
 
 
 def ensure_packages() -> None:
-    """Install what is missing, after asking. Call it from an action of the user, never at import.
+    """Install missing packages, after asking. To be called by a user action, never at import.
 
-    Raises: PackagesMissing when the user declines, after which nothing else is asked; when the PyTorch extension is
-    absent, or its PyTorch too old; when an install failed; and in Slicer's testing mode, which installs nothing.
+    Raises: PackagesMissing if the user declines, after which nothing else is asked; if the PyTorch extension is
+    missing, or its PyTorch too old; if an installation fails; and in Slicer's testing mode, which installs nothing.
     """
     missing = missing_packages()
     if not missing:
@@ -96,14 +96,14 @@ def _install_others() -> None:
     with _constraints() as constraints:
         try:
             agreed = _install_by_slicer(constraints, names)
-        except Exception as error:  # CalledProcessError where pip failed, and what else an installer may raise
+        except Exception as error:  # CalledProcessError if pip fails, or other errors of an installer
             raise _failed(" ".join(names), error) from error
     if not agreed:
         raise PackagesMissing(declined.format(packages=", ".join(names)))
 
 
 def _install_by_slicer(constraints: str, names: list[str]) -> bool:
-    """Return False when the user declined."""
+    """Install, and return False if the user declined."""
     try:
         from slicer.packaging import load_requirements, pip_ensure
     except ImportError:  # Slicer 5.10
@@ -121,7 +121,7 @@ def _install_by_slicer(constraints: str, names: list[str]) -> bool:
 
 @contextmanager
 def _constraints() -> Iterator[str]:
-    """A file for pip's option -c that keeps what is installed of `KEPT` as it is."""
+    """Yield a file for pip's option -c that keeps installed packages of `KEPT` unchanged."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "constraints.txt"
         versions = {name: _version(name) for name in KEPT}
@@ -155,10 +155,10 @@ def _is_installed(module: str) -> bool:
 def _fits(module: str, package: str, ranges: dict[str, Any]) -> bool:
     if not _is_installed(module):
         return False
-    version = _version(package)  # none: installed in another way than by pip
+    version = _version(package)  # none: not installed by pip
     fits = version is None or package not in ranges or ranges[package].contains(version, prereleases=True)
     if not fits:
-        _KNOWN.pop(package, None)  # it may be exchanged for another while Slicer runs
+        _KNOWN.pop(package, None)  # it may be replaced while Slicer runs
     return fits
 
 
@@ -172,10 +172,10 @@ def _version(package: str) -> str | None:
 
 
 def _ranges() -> dict[str, Any]:
-    """{package: the versions that will do}, as the two files say."""
+    """Return {package: accepted versions} from the two files."""
     try:
         from packaging.requirements import Requirement
-    except ImportError:  # pip, which Slicer has, carries its own copy
+    except ImportError:  # pip, which Slicer includes, has its own copy
         from pip._vendor.packaging.requirements import Requirement
 
     text = "\n".join(path.read_text(encoding="utf-8") for path in (REQUIREMENTS, CONSTRAINTS))

@@ -1,4 +1,4 @@
-"""The whole panel: the sections in their frame, the timer that moves the work on, and the life of the scene."""
+"""The whole panel: its sections, the timer that advances the work, and reactions to the scene."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.script_runner import SLICE_S
 
-#: from top to bottom; a new section is one more line here
+#: from top to bottom; a new section is added here
 SECTIONS: tuple[type[Section], ...] = (
     CasesPanel,
     InputsPanel,
@@ -46,14 +46,14 @@ SECTIONS: tuple[type[Section], ...] = (
     SettingsPanel,
 )
 POLL_MS = 30
-BUSY_POLL_MS = 5  # a grade takes a dozen steps here and there: waiting 30 ms between them would double its time
-NODES_MS = 400  # several nodes come one after another
+BUSY_POLL_MS = 5  # a grade takes a dozen exchanges with the worker: waiting 30 ms between them would double its time
+NODES_MS = 400  # nodes are often added one after another
 
 
 class Panel(VTKObservationMixin):
-    """Made in the module's `setup`, which calls `enter`, `exit` and `cleanup` too.
+    """Created in the module's `setup`; the module calls `enter`, `exit` and `cleanup` too.
 
-    frame: REACTKD.ui. resources: the module's folder Resources. is_entered: asks the module.
+    frame: REACTKD.ui. resources: the module's folder Resources. is_entered: returns whether the module is open.
     """
 
     def __init__(self, frame: Any, resources: Path, is_entered: Any) -> None:
@@ -80,9 +80,9 @@ class Panel(VTKObservationMixin):
         self.addObserver(scene, slicer.vtkMRMLScene.EndBatchProcessEvent, self.on_scene_end_batch)
         self.addObserver(scene, slicer.vtkMRMLScene.NodeRemovedEvent, self.on_node_removed)
         self.addObserver(scene, slicer.vtkMRMLScene.NodeAddedEvent, self.on_node_added)
-        self._new: set[str] = set()  # images and segmentations that came, and were not chosen since
+        self._new: set[str] = set()  # new images and segmentations, not chosen since
         self._adds_scene = False  # while a scene is added to an open case
-        self._removed = False  # a node went while many came and went
+        self._removed = False  # a node was removed during batch processing
         self.nodes_timer = qt.QTimer()
         self.nodes_timer.setSingleShot(True)
         self.nodes_timer.setInterval(NODES_MS)
@@ -95,7 +95,7 @@ class Panel(VTKObservationMixin):
         self.timer.start()
 
     def on_timer(self) -> None:
-        """Take what the worker has sent, and work on; what finds no time is the first at the next timeout."""
+        """Process the worker's messages, and work; tasks that find no time come first at the next timeout."""
         until = time.perf_counter() + SLICE_S
         for _turn in range(len(self._work)):
             if self.context.suspended or time.perf_counter() >= until:
@@ -109,9 +109,9 @@ class Panel(VTKObservationMixin):
             self.timer.setInterval(pace)
 
     def on_outputs(self, _parameter_node: Any = None) -> None:
-        """An answer is in the scene. The first one of a case moves the views to it, later ones leave them alone.
+        """Handle a result in the scene. The first one of a case moves the views to it, later ones do not.
 
-        So does one that comes while another module is on show, where somebody may be drawing.
+        Neither does one that arrives while another module is open, where the user may be drawing.
         """
         nodes, report = self.context.nodes, self.context.report
         if nodes is None or report is None or nodes.reference.GetID() == self._in_view:
@@ -123,13 +123,13 @@ class Panel(VTKObservationMixin):
         show_answer(nodes, report)
 
     def on_inputs(self) -> None:
-        """What is chosen is new no more: taken out again, it is not filled in by itself."""
+        """Chosen nodes are no longer new: if removed again, they are not filled in automatically."""
         state = self.context.state
         chosen = (*state.volumes.values(), state.segmentation)
         self._new.difference_update(node.GetID() for node in chosen if node is not None)
 
     def enter(self) -> None:
-        """The module is on show: look through the scene where nothing is chosen yet, else at what came meanwhile."""
+        """When the module is opened, search the scene if nothing is chosen yet, else the new nodes."""
         self.inputs.recognize_first()
         if self._new:
             self.on_nodes_changed()
@@ -137,12 +137,12 @@ class Panel(VTKObservationMixin):
             section.enter()
 
     def exit(self) -> None:
-        """Another module is on show. Work goes on, so that a grade may follow the Segment Editor."""
+        """When another module is opened, work continues, so that grades can follow edits in the Segment Editor."""
         for section in self.sections:
             section.exit()
 
     def on_scene_start_close(self, _caller: Any = None, _event: Any = None) -> None:
-        """Let go of every node."""
+        """Release every node."""
         self.context.suspended = True
         self._new.clear()
         self._in_view = ""
@@ -158,19 +158,19 @@ class Panel(VTKObservationMixin):
         self._read_scene()
 
     def on_scene_start_import(self, _caller: Any = None, _event: Any = None) -> None:
-        """A scene is being read: its nodes are not whole yet, and what it says of inputs must not mix with a case."""
+        """A scene is being read: its nodes are incomplete, and its inputs must not mix with the current case."""
         self.context.suspended = True
         self._adds_scene = PanelState.has_inputs(slicer.mrmlScene)
 
     def on_scene_end_import(self, _caller: Any = None, _event: Any = None) -> None:
-        """A scene came in, or was refused: an open case stays; without one, show its choices and its answer."""
+        """A scene was imported, or refused: an open case stays; without one, show the scene's choices and result."""
         if not self._adds_scene and PanelState.has_inputs(slicer.mrmlScene):
-            self._new.clear()  # the scene says what is chosen, and an image that it leaves out stays out
+            self._new.clear()  # the scene states what is chosen; an image that it leaves out stays out
         self.context.suspended = self._adds_scene = False
         self._read_scene()
 
     def on_scene_end_batch(self, _caller: Any = None, _event: Any = None) -> None:
-        """The selectors have built their rows anew, and forgotten their nodes."""
+        """The selectors have rebuilt their rows and lost their nodes."""
         if not self.context.suspended and self._is_entered():
             self.inputs.refresh()
         if self._removed:
@@ -178,32 +178,32 @@ class Panel(VTKObservationMixin):
             self.nodes_timer.start()
 
     def on_node_removed(self, _caller: Any = None, _event: Any = None) -> None:
-        """An input or a result may have gone."""
+        """An input or an output may have been removed."""
         scene = slicer.mrmlScene
         if self.context.suspended or scene.IsClosing():
             return
         if scene.IsBatchProcessing():
             self._removed = True
         else:
-            self.nodes_timer.start()  # the node is still on its way out
+            self.nodes_timer.start()  # the node is still being removed
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def on_node_added(self, _caller: Any, _event: Any, node: Any) -> None:
-        """An image or a segmentation came in: perhaps it is an input that is missing yet."""
+        """A new image or segmentation may be a missing input."""
         is_image = node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLSegmentationNode")
-        if is_image and not node.GetHideFromEditors() and not self._adds_scene:  # hidden: for views alone
+        if is_image and not node.GetHideFromEditors() and not self._adds_scene:  # hidden: for display only
             self._new.add(node.GetID())
             self.nodes_timer.start()
 
     def on_nodes_changed(self) -> None:
-        """No further node came for a while."""
-        if self.context.busy or self.context.suspended:  # looked at once the work has ended, or the scene has come
+        """No further node was added for a while."""
+        if self.context.busy or self.context.suspended:  # checked when the work has ended, or the scene is loaded
             self.nodes_timer.start()
-        elif self._is_entered():  # else what came waits for `enter`
+        elif self._is_entered():  # otherwise new nodes wait for `enter`
             new, self._new = self._new, set()
             self.inputs.recognize(only=new) if new else self.context.read_inputs()
         elif self.context.report is not None:
-            self.context.changed()  # what is drawn beside a result goes with it
+            self.context.changed()  # annotations of a removed result are removed too
 
     def _read_scene(self) -> None:
         if not self.context.suspended and self._is_entered() and not slicer.mrmlScene.IsClosing():

@@ -1,4 +1,4 @@
-"""Pictures of the views as they are seen now, but for what may name the patient."""
+"""Pictures of the views as displayed, without anything that may name the patient."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from REACTKDLib.scene.outputs import own_legend_titles
 
 
 def pictures_of_views() -> list[Picture]:
-    """Return a picture of every slice view and 3D view that is on show; none where there is no main window.
+    """Return a picture of every visible slice view and 3D view; none without a main window.
 
-    Slicer writes the names of volumes into the corners of its views, and the patient's name and ID if it is asked to;
-    color legends are headed by the name of what they belong to. Those are taken out for the picture and put back.
+    Slicer writes the names of volumes into the corners of its views, and, if enabled, the patient's name and ID; the
+    titles of color legends are node names. They are hidden for the picture and restored.
     """
     manager = slicer.app.layoutManager()
     pictures: list[Picture] = []
@@ -39,7 +39,7 @@ def pictures_of_views() -> list[Picture]:
 
 @contextmanager
 def _without_names(window: Any) -> Iterator[None]:
-    """Hide what is written on `window`, but for the legends of this module's own results."""
+    """Hide the text in `window`, except the legends of this module's own results."""
     own = own_legend_titles(slicer.mrmlScene)
     hidden = []
     for renderer in window.GetRenderers():
@@ -56,7 +56,7 @@ def _without_names(window: Any) -> Iterator[None]:
 
 
 def _png_of(view: Any) -> bytes:
-    view.forceRender()  # what waits to be drawn comes first, with the views' own texts
+    view.forceRender()  # draws pending changes first, including the views' own texts
     with _without_names(view.renderWindow()):
         view.renderWindow().Render()
         grab = vtk.vtkWindowToImageFilter()

@@ -1,4 +1,4 @@
-"""A proposed fix in the section Masks: what it would change, before and after, and buttons to accept or reject it."""
+"""A proposed fix in the section Masks: its changes, before and after, with buttons to accept or reject it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from REACTKDLib.scene.translation import translated
 class ProposalBox:
     """The widgets from proposalWidget to undoFixButton of MasksPanel.ui. changes: the highlight in the views.
 
-    choice: returns the segments of the case as they are now; they may be others than when the fix was asked for.
+    choice: returns the current segments of the case, which may have changed since the fix was requested.
     """
 
     def __init__(self, ui: Any, fixer: MaskFixer, scene: Any, choice: Callable[[], SegmentChoice | None]) -> None:
@@ -32,7 +32,7 @@ class ProposalBox:
         ui.beforeButton.connect("toggled(bool)", self.on_before)
 
     def on_proposal(self, proposal: Proposal | None) -> None:
-        """Highlight a proposal, or take the highlight away and put the views back."""
+        """Highlight a proposal, or remove the highlight and restore the views."""
         self.ui.beforeButton.checked = False
         if proposal is None:
             self.changes.clear()
@@ -57,32 +57,32 @@ class ProposalBox:
         ui.proposalLegendLabel.visible = ui.beforeButton.visible = bool(self.changes.kinds)
 
     def _show_in_views(self) -> None:
-        """Show the copy in the place of the user's segmentation, or, while another module is on show, that alone."""
+        """Show the copy in place of the user's segmentation or, while another module is open, only the latter."""
         shown = self.fixer.proposal if self._entered else None
         hide_only(self._scene, PROPOSAL, shown.nodes.segmentation if shown is not None else None)
         self.changes.put_aside(not self._entered)
 
     def enter(self) -> None:
-        """The module is on show."""
+        """The module was opened."""
         self._entered = True
         self._show_in_views()
 
     def exit(self) -> None:
-        """Another module is on show: the user's masks are seen again, and nothing of a proposal."""
+        """Another module was opened: the user's masks are shown again, without the proposal."""
         self._entered = False
         self._show_in_views()
 
     def before_scene_closes(self) -> None:
-        """Let go of the nodes."""
+        """Release the nodes."""
         self.changes.forget()
 
     def close(self) -> None:
-        """Take the highlight away, and show what was hidden."""
+        """Remove the highlight, and show what was hidden."""
         hide_only(self._scene, PROPOSAL, None)
         self.changes.clear()
 
     def _legend(self) -> str:
-        """What the highlight means, with a sign of its look; none of it by the color alone."""
+        """Return a legend of the highlight, with a symbol for each look; color is never the only difference."""
         words = {
             "added": _("filled blue: {milliliters} ml added"),
             "removed": _("hollow orange: {milliliters} ml removed"),
@@ -122,7 +122,7 @@ def _words(proposal: Proposal) -> str:
 
 
 def _changed(proposal: Proposal) -> list[str]:
-    """The names of the segments that lose voxels to new ones."""
+    """Return the names of the segments that lose voxels to new ones."""
     data = proposal.nodes.segmentation.GetSegmentation()
     ids = dict.fromkeys(edit.segment for edit in proposal.edits if edit.segment is not None)
     return [data.GetSegment(i).GetName() for i in ids if data.GetSegment(i) is not None]

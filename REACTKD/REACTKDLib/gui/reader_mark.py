@@ -1,4 +1,4 @@
-"""The reader's own word beside the verdict: a grade, whether the case is finished, and on to the next one."""
+"""The reader's own marks beside the result: a grade, whether the case is finished, and the next case."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from REACTKDLib.scene.reading import Reading
 
 
 class ReaderMark:
-    """Fills the widgets of the section Grade that belong to the case of a list; hidden where there is none.
+    """Fills the widgets of the section Grade that belong to the case of a list; hidden without one.
 
-    ui: has readerWidget and what is in it. case: returns the case that is marked, None where there is none.
+    ui: contains readerWidget and its children. case: returns the marked case, or None.
     """
 
     def __init__(self, ui: Any, reading: Reading, case: Callable[[], ListedCase | None]) -> None:
@@ -31,12 +31,12 @@ class ReaderMark:
         ui.reviewedNextButton.toolTip = with_key(ui.reviewedNextButton.toolTip, "reviewed, next")
 
     def actions(self) -> dict[str, Callable[[], None]]:
-        """What the keys of the reader do: see `gui.keys`."""
+        """Return the actions of the reader's keys: see `gui.keys`."""
         grades = {action: lambda place=place: self.on_key(place) for place, action in enumerate(GRADE_KEYS, start=1)}
         return {**grades, "reviewed, next": self.on_reviewed_next}
 
     def on_key(self, place: int) -> None:
-        """The grade at a place of the list, from 1."""
+        """Choose the grade at a position of the list, from 1."""
         if self._case() is not None and not self._reading.busy and place <= len(self._grades):
             self.on_grade(place)
 
@@ -47,19 +47,19 @@ class ReaderMark:
             self._reading.set_reader_grade(self._case().id, grade)
 
     def on_reviewed(self, on: bool) -> None:
-        """The case that is open is finished, or is not; a finished one is saved, though it stays open."""
+        """Mark the open case as finished, or not; a finished one is saved, though it stays open."""
         if not self._filling and self._case() is not None:
             if self._reading.set_reviewed(self._case().id, on) and on:
                 self._reading.keep()
 
     def on_reviewed_next(self, _checked: bool = False) -> None:
-        """Finished with this case: open the next one."""
+        """Mark this case as finished, and open the next one."""
         if self._case() is not None and not self._reading.busy:
             if self._reading.set_reviewed(self._case().id, True):
                 self._reading.go_on(1)
 
     def refresh(self) -> None:
-        """Show what the reader has said of the case that is open."""
+        """Show the reader's marks of the open case."""
         case, ui = self._case(), self._ui
         ui.readerWidget.visible = case is not None
         ui.readerWidget.enabled = case is not None and not self._reading.busy

@@ -1,4 +1,4 @@
-"""The name under which somebody reads: asked once, kept in the application's settings."""
+"""The reader's name: asked once, stored in the application's settings."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _NAME = "REACTKD/ReaderName"
 
 
 def kept_name() -> str:
-    """Return the name that was given, `UNNAMED` where there is none."""
+    """Return the stored name, `UNNAMED` if there is none."""
     return reader_name(str(slicer.util.settingsValue(_NAME, "") or ""))
 
 
 def name_asked_once() -> str:
-    """Return the name; ask for it where that was never done. Nobody has to give one."""
+    """Return the name; ask for it if this was never done. The name is optional."""
     return kept_name() if qt.QSettings().contains(_NAME) else ask_name()
 
 
 def ask_name() -> str:
-    """Ask for a name, keep it and return it; the one before where the question is canceled."""
+    """Ask for a name, store it and return it; the former one if the question is canceled."""
     dialog = qt.QInputDialog(slicer.util.mainWindow())
     dialog.objectName = "readerNameDialog"
     dialog.setWindowTitle(_("Who reads?"))

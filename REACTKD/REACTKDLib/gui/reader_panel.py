@@ -1,4 +1,4 @@
-"""Section Reader: who reads, what is noted of the case that is open, and the reader study."""
+"""Section Reader: the reader's name, notes on the open case, and the reader study."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ReaderPanel(Section):
         super().__init__(context, place)
         self.reading: Reading = context.reading
         self._filling = False
-        self._typed: tuple[str, str] | None = None  # a case, and a comment on it that is not kept yet
+        self._typed: tuple[str, str] | None = None  # a case, and its comment that is not stored yet
         self._saved = ""
         ui = self.ui
         words = (_("not marked"), _("Easy"), _("Moderate"), _("Hard"))
@@ -57,38 +57,38 @@ class ReaderPanel(Section):
 
     @classmethod
     def title(cls) -> str:
-        """Of the button; `refresh` adds the name."""
+        """Title of the button; `refresh` adds the name."""
         return _("Reader")
 
     # actions
 
     def on_change_reader(self, _checked: bool = False) -> None:
-        """Another name: the case that is open is saved, and opened anew as that reader left it."""
+        """Change the name: the open case is saved, and opened again as that reader left it."""
         self.reading.read_as(ask_name())
         self.refresh()
 
     def on_difficulty(self, index: int) -> None:
-        """How hard the case was."""
+        """Set the difficulty of the case."""
         case = self.context.marked_case
         if case is not None:
             self.reading.set_difficulty(case.id, None if index == 0 else DIFFICULTIES[index - 1])
 
     def on_comment(self) -> None:
-        """The text changed; it is kept once the hands rest, or another case comes."""
+        """The text changed; it is stored after a pause in typing, or before another case is opened."""
         case = self.context.marked_case
         if not self._filling and case is not None:
             self._typed = case.id, self.ui.commentEdit.plainText
             self.timer.start()
 
     def keep_comment(self) -> None:
-        """Keep what was typed, for the case that it was typed for."""
+        """Store the typed comment, for its case."""
         self.timer.stop()
         typed, self._typed = self._typed, None
         if typed is not None and self.reading.review is not None:
             self.reading.set_comment(*typed)
 
     def on_study(self, on: bool) -> None:
-        """Begin or end a study; that it ends is asked, since answers are seen then."""
+        """Start or end a study; ending needs confirmation, since results are shown then."""
         if self._filling or self.reading.cases is None:
             return
         question = _(
@@ -101,18 +101,20 @@ class ReaderPanel(Section):
         self.refresh()
 
     def on_seed(self) -> None:
-        """Another order, in a study that is under way."""
+        """Change the order in a running study."""
         study = self.reading.study.study if self.reading.in_study else None
         if not self._filling and study is not None and study.seed != self.ui.seedSpinBox.value:
             self.reading.start_study(self.ui.seedSpinBox.value)
 
     def on_uncovered(self) -> None:
-        """The first grade stands, so the model may answer."""
+        """The first grade was given, so the result may be shown."""
         if not self.context.suspended:
             self.context.grade()
 
     def on_table(self, _checked: bool = False) -> None:
-        """What every reader said, for statistics; edits are saved first: it leaves out grades of earlier masks."""
+        """Save the marks of all readers, for statistics; edits are saved first, since it omits results for earlier
+        masks.
+        """
         reading = self.reading
         if reading.cases is None:
             return
@@ -133,7 +135,7 @@ class ReaderPanel(Section):
     # display
 
     def refresh(self) -> None:
-        """Show who reads and what is noted of the case that is open."""
+        """Show the reader and the notes on the open case."""
         case = self.context.marked_case
         if self._typed is not None and (case is None or case.id != self._typed[0]):
             self.keep_comment()
@@ -192,12 +194,12 @@ class ReaderPanel(Section):
         ui.saveReadersButton.enabled = not (hides or reading.busy)
 
     def before_scene_closes(self) -> None:
-        """Keep what was typed."""
+        """Store the typed comment."""
         super().before_scene_closes()
         self.keep_comment()
 
     def cleanup(self) -> None:
-        """Keep what was typed, and let go."""
+        """Store the typed comment, and release everything."""
         self.keep_comment()
         self.timer.disconnect("timeout()", self.keep_comment)
         self.reading.changed.disconnect(self._refresh_if_open)

@@ -1,7 +1,7 @@
-"""The table of regions: numbers to sort by, a box to take a region out of the sum, and which region a row is.
+"""The table of regions: sortable numbers, a box to take a region out of the sum, and the region of each row.
 
-Rows are sorted here, not by QTableWidget: it sorts by the very text that it shows, or shows a number as it likes, 2
-beside 1.2.
+Rows are sorted here, not by QTableWidget, which either sorts by the displayed text or formats numbers unevenly (2
+beside 1.2).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.translation import translated
 
 ROW_HEIGHT = 24
-ROWS_SEEN = 8  # more are scrolled to
-COLUMNS_SEEN = 2  # beside the name: what fits into 300 pixels; the others are in the details below the table
+ROWS_SEEN = 8  # more need scrolling
+COLUMNS_SEEN = 2  # beside the name: as many as fit into 300 pixels; the others are in the details below the table
 
 Column = tuple[str, str, int, Any]  # title, tool tip, decimals, value of (index, row)
 
 
 def columns_for(report: GradeReport) -> list[Column]:
-    """Return the columns behind the names: the volume, values of the explanation, then measures."""
+    """Return the columns after the names: the volume, explanation values, then measurements."""
     name = short_grade(report.grade, report.task).lower() if report.grade is not None else None
     shown = shown_values(report.regions)
     columns = [_column_of(value, report, name) for value in shown if name is not None or not value.per_class]
@@ -61,7 +61,7 @@ def _measured(row: MeasureRow, values: list[float | None]) -> Column:
 
 
 def by_effect() -> tuple[int, Any]:
-    """Return how the table is sorted at first: its column, and the order."""
+    """Return the initial sorting: column and order."""
     return 1, qt.Qt.DescendingOrder
 
 
@@ -81,38 +81,38 @@ def fill(table: Any, report: GradeReport) -> None:
             table.setItem(index, column, _number_item(value(index, row), decimals))
     sort(table, *by_effect())
     table.resizeColumnsToContents()
-    table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)  # a long name is cut off, and in its tip
+    table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)  # long names are cut off
     table.setCurrentCell(0, 0)
     rows = min(max(len(report.regions), 1), ROWS_SEEN)
     table.horizontalHeader().setFixedHeight(ROW_HEIGHT)
-    table.horizontalHeader().setHighlightSections(False)  # bold titles take the room of the names
+    table.horizontalHeader().setHighlightSections(False)  # bold titles would take space from the names
     table.setFixedHeight((1 + rows) * ROW_HEIGHT + 2 * table.frameWidth)
     table.blockSignals(False)
 
 
 def details(report: GradeReport, index: int) -> str:
-    """Return what the table has no room for, as rich text: every further number of a region."""
+    """Return the values without a column, as rich text: every further number of a region."""
     row = report.regions[index]
     shown = []
     for title, _tip, decimals, value in columns_for(report)[COLUMNS_SEEN:]:
         number = value(index, row)
         if number is not None:
-            shown.append(f"{title}: {number + 0.0:.{decimals}f}".replace(" ", "&nbsp;"))  # broken between numbers only
+            shown.append(f"{title}: {number + 0.0:.{decimals}f}".replace(" ", "&nbsp;"))  # breaks between numbers only
     name, speaks = f"<b>{translated(row.name)}</b>", translated(direction_words(report, row))
     name = _("{name} speaks {direction}.").format(name=name, direction=speaks) if speaks else f"{name}:"
     return f"{name} {', '.join(shown)}" if shown else ""
 
 
 def details_tip(report: GradeReport) -> str:
-    """Return what the numbers of `details` mean, a line for each."""
+    """Return descriptions of the numbers of `details`, a line for each."""
     return "\n".join(f"{title}: {tip}" for title, tip, _decimals, _value in columns_for(report)[COLUMNS_SEEN:])
 
 
 def sort(table: Any, column: int, order: Any) -> None:
-    """Put the rows in order of a column, without telling; what holds no number is last either way."""
+    """Sort the rows by a column, without signals; rows without a number are always last."""
     before = table.blockSignals(True)
     places = range(table.rowCount)
-    values = {row: table.item(row, column).data(qt.Qt.UserRole) for row in places}  # a name's is its place
+    values = {row: table.item(row, column).data(qt.Qt.UserRole) for row in places}  # for names, their position
     known = sorted((row for row in places if values[row] is not None), key=values.get)
     if order == qt.Qt.DescendingOrder:
         known.reverse()
@@ -134,7 +134,7 @@ def sort(table: Any, column: int, order: Any) -> None:
 
 
 def choose(table: Any, names: list[str], name: str) -> None:
-    """Choose the row of the region of this name, without telling; the first one where there is none. names: of all."""
+    """Select the row of the region with this name, without signals; the first one if there is none. names: of all."""
     index = names.index(name) if name in names else None
     before = table.blockSignals(True)
     table.setCurrentCell(next((row for row in range(table.rowCount) if region_at(table, row) == index), 0), 0)
@@ -142,9 +142,9 @@ def choose(table: Any, names: list[str], name: str) -> None:
 
 
 def order_after(before: tuple[int, Any], column: int) -> tuple[int, Any]:
-    """Return how to sort once the title of `column` was clicked: largest numbers first, regions as in the report.
+    """Return the sorting after the title of `column` was clicked: largest numbers first, regions as in the report.
 
-    before: the column and order until then; the same title again turns it round.
+    before: the former column and order; a second click on the same title reverses it.
     """
     up, down = qt.Qt.AscendingOrder, qt.Qt.DescendingOrder
     if before[0] == column:
@@ -153,7 +153,7 @@ def order_after(before: tuple[int, Any], column: int) -> tuple[int, Any]:
 
 
 def region_at(table: Any, row: int) -> int | None:
-    """Return which region of the report a row shows."""
+    """Return the report index of the region in a row."""
     item = table.item(row, 0)
     return int(item.data(qt.Qt.UserRole)) if item is not None else None
 
@@ -169,7 +169,7 @@ def regions_left_out(table: Any) -> set[int]:
 
 
 def check_all(table: Any) -> None:
-    """Let every region take part again, without telling."""
+    """Check all boxes, without signals."""
     table.blockSignals(True)
     for row in range(table.rowCount):
         if table.item(row, 0).flags() & qt.Qt.ItemIsUserCheckable:

@@ -1,4 +1,4 @@
-"""Section Report: the answer as files, and the whole list graded in one go."""
+"""Section Report: export of the result to files, and grading of the whole list."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MASK_SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii")
 
 
 class ReportPanel(Section):
-    """Saves what is on the screen, and runs the batch."""
+    """Saves the displayed result, and runs the batch."""
 
     ui_file = "ReportPanel.ui"
 
@@ -39,7 +39,7 @@ class ReportPanel(Section):
         self.reading: Reading = context.reading
         self.batch: BatchRun | None = None
         self._saved = ""
-        self._of: Any = None  # the case that this is said of
+        self._of: Any = None  # the case of this message
         self._fault = ""
         ui = self.ui
         ui.savePageButton.connect("clicked(bool)", self.on_page)
@@ -57,7 +57,7 @@ class ReportPanel(Section):
         context.result_changed.connect(self.on_other_answer)
         self.refresh()
 
-    # the answer on the screen
+    # the displayed result
 
     def on_page(self, _checked: bool = False) -> None:
         """One page with pictures."""
@@ -114,7 +114,7 @@ class ReportPanel(Section):
         return listed if listed is not None and is_dicom_source(listed) else dicom_file_of(node)
 
     def on_exporter(self, _state: Any = None) -> None:
-        """It works, or has ended."""
+        """The exporter has started or ended."""
         if self.context.suspended:
             return
         if self.exporter.busy:
@@ -128,11 +128,11 @@ class ReportPanel(Section):
         self._saved = _("Saved as {name}.").format(name=joined(names))
 
     def poll(self) -> None:
-        """Move the work on; called by the panel's timer."""
+        """Advance the work; called by the panel's timer."""
         self.exporter.poll()
 
     def on_other_answer(self) -> None:
-        """What was said of saving belongs to the answer before."""
+        """Clear the message on saving, which belongs to the former result."""
         self._saved = ""
 
     def _save(self, title: str, suffix: str, kinds: str, write: Any) -> None:
@@ -175,7 +175,7 @@ class ReportPanel(Section):
     # the whole list
 
     def on_batch(self, _checked: bool = False) -> None:
-        """Grade the list; edits of the case that is open are saved first, so that they count."""
+        """Grade the list; edits of the open case are saved first, so that they are used."""
         if self.reading.cases is None or self._runs():
             return
         self._fault = ""
@@ -202,7 +202,7 @@ class ReportPanel(Section):
             self.batch.cancel()
 
     def on_table(self, _checked: bool = False) -> None:
-        """The review of the list for a spreadsheet; edits are saved first, so that it says what is outdated."""
+        """Save the review of the list for a spreadsheet; edits are saved first, so that outdated results are marked."""
         reading = self.reading
         if reading.cases is None:
             return
@@ -217,7 +217,7 @@ class ReportPanel(Section):
     # display
 
     def refresh(self) -> None:
-        """Show what can be saved, and how far the batch is."""
+        """Show what can be saved, and the progress of the batch."""
         ui, report = self.ui, self.context.report
         if self.context.nodes != self._of:
             self._of, self._saved = self.context.nodes, ""
@@ -235,7 +235,7 @@ class ReportPanel(Section):
         ui, batch, reading = self.ui, self.batch, self.reading
         has_list, runs = reading.cases is not None, self._runs()
         if not has_list:
-            self._fault = ""  # it was said of the list that was open
+            self._fault = ""  # it belongs to the former list
         if batch is not None and batch.cases is not reading.cases:
             if runs:
                 batch.cancel()  # its list was closed
@@ -267,7 +267,7 @@ class ReportPanel(Section):
         return translated(batch.summary)
 
     def cleanup(self) -> None:
-        """Stop the batch; what is done stays."""
+        """Stop the batch; finished cases are kept."""
         self.reading.changed.disconnect(self._refresh_if_open)
         self.context.result_changed.disconnect(self.on_other_answer)
         if self.batch is not None:

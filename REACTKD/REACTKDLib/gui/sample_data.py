@@ -1,4 +1,4 @@
-"""Three phantom patients for Slicer's module Sample Data: made on this computer at a click, nothing is downloaded."""
+"""Three phantom patients for Slicer's module Sample Data: generated on this computer, without a download."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SAMPLES = (
 def register(resources: Path) -> None:
     """Add the patients to Sample Data under their own category. resources: the module's folder Resources.
 
-    Without effect where the application was built without that module.
+    No effect if the application was built without that module.
     """
     try:
         from SampleData import SampleDataLogic
@@ -48,14 +48,14 @@ def register(resources: Path) -> None:
         SampleDataLogic.registerCustomSampleDataSource(
             category=CATEGORY,
             sampleName=sample.name,
-            uris="",  # there is nothing to download, but Sample Data wants to know from where
+            uris="",  # nothing is downloaded, but Sample Data requires a URI
             thumbnailFileName=str(resources / "Icons" / sample.picture),
             customDownloader=load_clicked,
         )
 
 
 def load_clicked(source: Any) -> list[Any]:
-    """Sample Data's button: make the patient `source.sampleName`, show the CT, return its nodes."""
+    """Callback of Sample Data's button: generate the patient `source.sampleName`, show the CT, return its nodes."""
     sample = next(sample for sample in SAMPLES if sample.name == source.sampleName)
     with slicer.util.tryWithErrorDisplay(_("The phantom could not be made."), waitCursor=True):
         slicer.util.showStatusMessage(_("Making a digital phantom; this takes some seconds..."))
@@ -65,7 +65,7 @@ def load_clicked(source: Any) -> list[Any]:
 
 
 def load(sample: Sample) -> list[Any]:
-    """Make the patient, put it into the scene in a folder of its own, and show it; return its nodes, CT first."""
+    """Generate the patient, add it to the scene in a separate folder, and show it; return its nodes, CT first."""
     from REACTKDLib.core.modality import Modality
     from REACTKDLib.scene.case import nodes_from_case
     from REACTKDLib.scene.folder import put_in_folder
@@ -94,7 +94,7 @@ def _acquire(sample: Sample) -> Any:
 
 
 def while_painting(work: Callable[[], Any]) -> Any:
-    """Return `work()`, done beside the application's own thread, whose windows go on painting but take no input.
+    """Return `work()`, run in a thread while the application's windows are repainted but accept no input.
 
     Raises: what `work` raises. `work` must not touch the scene.
     """
@@ -109,9 +109,9 @@ def while_painting(work: Callable[[], Any]) -> Any:
     def run() -> None:
         try:
             done.append(work())
-        except BaseException as error:  # handed on to the caller
+        except BaseException as error:  # passed on to the caller
             if not isinstance(error, ReactkdError):
-                log_unforeseen(error, "making sample data")  # the application shows it and keeps nothing
+                log_unforeseen(error, "making sample data")  # the application shows it but does not log it
             failed.append(error)
 
     worker = threading.Thread(target=run, daemon=True)

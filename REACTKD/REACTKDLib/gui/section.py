@@ -1,8 +1,8 @@
-"""One section of the panel: a .ui file of its own inside a collapsible button of the frame.
+"""Base class of the panel's sections, each with its own .ui file inside a collapsible button of the frame.
 
-A section is made once, in the module's `setup`, with the context that all share and the button that it fills. It reads
-the context and the scene in `refresh`, writes them in its slots, and knows no other section. A new one is a class in a
-file of its own, and its name in `SECTIONS` of `gui.panel`.
+A section is created once, in the module's `setup`, with the shared context and its button. It reads the context and the
+scene in `refresh`, changes them in its slots, and does not refer to other sections. A new one is a class in a separate
+file, and an entry in `SECTIONS` of `gui.panel`.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ class Section(VTKObservationMixin):
     """
 
     ui_file: ClassVar[str] = ""
-    #: signals of the context after which it is shown anew; a section that shows less of the context follows fewer
+    #: signals of the context after which it is refreshed; a section that shows less of the context lists fewer
     follows: ClassVar[tuple[str, ...]] = ("changed", "result_changed", "inputs_changed", "state_changed")
 
     def __init__(self, context: PanelContext, place: Any) -> None:
-        """context: shared state. place: the collapsible button, with a layout, that the section goes into."""
+        """context: shared state. place: the collapsible button, with a layout, that contains the section."""
         VTKObservationMixin.__init__(self)
         self.context = context
         self.place = place
         self.root = self._loaded()
         place.layout().addWidget(self.root)
-        place.layout().setContentsMargins(6, 4, 6, 6)  # verdict and reason are to be seen on one screen
+        place.layout().setContentsMargins(6, 4, 6, 6)  # result and explanation must fit on one screen
         self.root.layout().setContentsMargins(0, 0, 0, 0)
         self.root.layout().setSpacing(4)
         self.ui = slicer.util.childWidgetVariables(self.root)
@@ -47,13 +47,16 @@ class Section(VTKObservationMixin):
 
     @classmethod
     def place_name(cls) -> str:
-        """Name of its button: casesSection for CasesPanel. What REACTKD.ui has no button for gets one of its own."""
+        """Name of its button: casesSection for CasesPanel.
+
+        A new button is created if REACTKD.ui has none with this name.
+        """
         name = cls.__name__.removesuffix("Panel")
         return f"{name[0].lower()}{name[1:]}Section"
 
     @classmethod
     def title(cls) -> str:
-        """Title of a button of its own, in the language of the application."""
+        """Title of a newly created button, in the language of the application."""
         return cls.__name__.removesuffix("Panel")
 
     def _loaded(self) -> Any:
@@ -68,30 +71,32 @@ class Section(VTKObservationMixin):
             self.refresh()
 
     def refresh(self) -> None:
-        """Show what is true now. Called after every change: cheap, and without any change of its own."""
+        """Show the current state. Called after every change: must be cheap and must not change anything."""
 
     def poll(self) -> None:
-        """Move work of its own on. Called by the panel's timer, many times a second."""
+        """Advance its own work. Called by the panel's timer, many times a second."""
 
     def enter(self) -> None:
         """The user opened the module."""
 
     def exit(self) -> None:
-        """The user left the module: take keyboard shortcuts and other claims on the application back."""
+        """The user left the module: release keyboard shortcuts and other resources of the application."""
 
     def before_scene_closes(self) -> None:
-        """The scene is about to go: let go of every node."""
+        """The scene is about to close: release every node."""
         self.removeObservers()
 
     def cleanup(self) -> None:
-        """The panel is about to go, with a reload or with the application: undo everything, more than once is fine."""
+        """The panel is about to be removed, by a reload or with the application: undo everything; may be called
+        twice.
+        """
         self.removeObservers()
         for signal in self._connected:
             signal.disconnect(self._refresh_if_open)
 
 
 def empty_layout(layout: Any) -> None:
-    """Delete the widgets of a layout, which are gone from the screen at once: deleteLater waits for the next events."""
+    """Delete the widgets of a layout and hide them at once, since deleteLater waits for the next events."""
     while layout.count():
         widget = layout.takeAt(0).widget()
         widget.setParent(None)
@@ -99,10 +104,10 @@ def empty_layout(layout: Any) -> None:
 
 
 def place_of(section: type[Section], frame: Any, buttons: Any, before: Any) -> Any:
-    """Return the button for a section: that of the frame, or a new one below the button `before` (None: on top).
+    """Return the button of a section: the frame's, or a new one below the button `before` (None: at the top).
 
-    buttons: the widgets of the frame by name, as they are before the first section: Slicer looks for them among all
-    widgets, of which each section brings more.
+    buttons: the widgets of the frame by name, collected before the first section is built: `childWidgetVariables`
+    searches all widgets, and each section adds more.
     """
     place = getattr(buttons, section.place_name(), None)
     if place is None:

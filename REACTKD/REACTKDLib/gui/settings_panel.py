@@ -1,4 +1,4 @@
-"""Section Settings: what is set once, at the end of the panel: model, device, legend, grading on opening."""
+"""Section Settings: rarely changed settings: model, device, legend, grading on opening."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _GRADE_ON_OPENING = "REACTKD/GradeOnOpening"
 
 
 def grades_on_opening() -> bool:
-    """True when each case of a list is to be graded as it opens; kept for the next start, too."""
+    """Return True if each case of a list is to be graded when opened; stored in the application's settings."""
     return slicer.util.settingsValue(_GRADE_ON_OPENING, False, converter=slicer.util.toBool)
 
 
 class SettingsPanel(Section):
-    """Choices to the panel's state, or to the application's settings, and back."""
+    """Connects the choices with the panel's state or the application's settings."""
 
     ui_file = "SettingsPanel.ui"
 
@@ -51,12 +51,12 @@ class SettingsPanel(Section):
         self.refresh()
 
     def on_legend(self, on: bool) -> None:
-        """Explain the colors in the views, or not."""
+        """Show the color legend in the views, or not."""
         if not self._filling:
             self.context.set_view(legend=on)
 
     def on_grade_on_opening(self, on: bool) -> None:
-        """Kept for the next start, too; the case that is open is not graded by this click."""
+        """Store the setting; the open case is not graded by this click."""
         qt.QSettings().setValue(_GRADE_ON_OPENING, "true" if on else "false")
 
     def refresh(self) -> None:
@@ -76,6 +76,6 @@ class SettingsPanel(Section):
             self._filling = False
 
     def cleanup(self) -> None:
-        """Let go."""
+        """Release everything."""
         self.folding.close()
         super().cleanup()

@@ -1,4 +1,4 @@
-"""Keys of a section, as long as the module is on show."""
+"""Keyboard shortcuts of a section, active while the module is open."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import slicer
 
 
 class Shortcuts:
-    """Claims keys of the main window and gives them back.
+    """Claims shortcuts of the main window and releases them.
 
-    keys: what each does. Slicer's own and those of every table are left alone; see `docs/reference/panel.md`.
+    keys: the action of each. Those of Slicer and of tables are not used; see `docs/reference/panel.md`.
     """
 
     def __init__(self, keys: Mapping[str, Callable[[], Any]]) -> None:
@@ -20,7 +20,7 @@ class Shortcuts:
         self._made: list[Any] = []
 
     def claim(self, root: Any) -> None:
-        """Listen to the keys. root: a widget, for an application without a main window. Again changes nothing."""
+        """Activate the shortcuts. root: a widget, for an application without a main window. Idempotent."""
         self.release()
         window = slicer.util.mainWindow() or root  # a shortcut without a parent is refused
         for keys, action in self._keys.items():
@@ -30,7 +30,7 @@ class Shortcuts:
             self._made.append(shortcut)
 
     def release(self) -> None:
-        """Give the keys back."""
+        """Release the shortcuts."""
         for shortcut in self._made:
             shortcut.disconnect("activated()")
             shortcut.setEnabled(False)

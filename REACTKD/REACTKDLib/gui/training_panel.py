@@ -1,4 +1,4 @@
-"""Section Training: what a run of REACTKDTrain is doing, from its output folder, and its model when it is done."""
+"""Section Training: progress of a REACTKDTrain run, from its output folder, and its model when finished."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CURVE_HEIGHT = 220
 
 
 class TrainingPanel(Section):
-    """Looks into the folder every two seconds while the module is on show and the section is open."""
+    """Reads the folder every two seconds while the module and the section are open."""
 
     ui_file = "TrainingPanel.ui"
     follows = ("changed", "inputs_changed")  # another model may have been chosen
@@ -58,7 +58,7 @@ class TrainingPanel(Section):
         self._draw()
 
     def on_stop(self, _checked: bool = False) -> None:
-        """Ask the run to end; it keeps its state."""
+        """Request the run to stop; it keeps its state."""
         if self._run is not None:
             try:
                 ask_to_stop(self._run.folder)
@@ -96,7 +96,7 @@ class TrainingPanel(Section):
         self._watch()
 
     def _watch(self) -> None:
-        """Stop reading the folder while the section is not on show."""
+        """Read the folder only while the section is visible."""
         looking = self._entered and not self.place.collapsed and self._reader is not None
         if looking and not self._timer.isActive():
             self._timer.start()
@@ -105,7 +105,7 @@ class TrainingPanel(Section):
             self._timer.stop()
 
     def look(self) -> None:
-        """Read the folder, and show what is there; what a button had to say stays to be read."""
+        """Read the folder, and show its state; a message of a button stays visible."""
         self._fault = ""
         if self._reader is not None:
             try:
@@ -117,7 +117,7 @@ class TrainingPanel(Section):
     # display
 
     def refresh(self) -> None:
-        """Say what there is to say, and whether the run's model is the one that grades."""
+        """Show the messages, and whether the run's model is the one in use."""
         message, bundle = self._fault or self._note, self._run.bundle if self._run is not None else None
         if not message and bundle is not None and self.context.state.model == str(bundle):
             message = _("The module grades with this model now.")
@@ -142,10 +142,10 @@ class TrainingPanel(Section):
         self._draw()
 
     def _offer(self, run: TrainingRun) -> None:
-        """The latest stage, which follows the run, and each stage by itself."""
+        """Offer the latest stage, which follows the run, and each stage separately."""
         box = self.ui.trainingCurveComboBox
         texts = [_("Latest stage"), *(curve_words(curve, run.folds) for curve in run.curves)]
-        for text in texts[box.count :]:  # stages only come; a chosen one stays chosen
+        for text in texts[box.count :]:  # stages are only added; a chosen one stays chosen
             box.addItem(text)
 
     def _draw(self) -> None:
@@ -162,7 +162,7 @@ class TrainingPanel(Section):
 
 
 def state_words(run: TrainingRun) -> list[str]:
-    """What the run is, what it is doing, and what came of it: one line each."""
+    """Return the run, its current step, and its results: one line each."""
     of = _("{n} digital phantoms") if run.phantom else _("{n} cases")
     lines = [
         _("{method} on {cohort}, {cases}.").format(method=run.method, cohort=run.cohort, cases=of.format(n=run.cases))
@@ -207,7 +207,7 @@ def _where(run: TrainingRun) -> str:
 
 
 def curve_words(curve: Curve, folds: int) -> str:
-    """Fold 1 of 0 to 2: student. By the number that the training's parameter Fold takes."""
+    """Return text such as "Fold 1 of 0 to 2: student", with the fold's number in the training's parameter Fold."""
     stages = {
         "teacher-heads": _("heads of the teachers"),
         "teacher": _("teachers"),

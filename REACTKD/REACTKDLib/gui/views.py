@@ -1,4 +1,4 @@
-"""The application's views: the case in the slices, the place that decided in their middle."""
+"""The application's views: shows the case in the slices, centered on the most influential lesion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from REACTKDLib.scene.reading_layout import ORIENTATIONS, THREE_D, look_alike, u
 
 
 def show_case(nodes: CaseNodes) -> None:
-    """Lay the reference volume under everything in the user's views, unless an image of the case is there already."""
+    """Show the reference volume as background of the user's views, unless an image of the case is already there."""
     own = {node.GetID() for node in nodes.volumes.values()}
     composites = users_composites(slicer.mrmlScene)
     manager = slicer.app.layoutManager()
@@ -27,7 +27,7 @@ def show_case(nodes: CaseNodes) -> None:
 
 
 def fit_reading_views(stay: bool) -> None:
-    """Fit the module's own slices to their views. stay: the planes still cut the same place."""
+    """Fit the module's own slices to their views. stay: keep the positions of the planes."""
     manager = slicer.app.layoutManager()
     if manager is None:
         return
@@ -46,7 +46,7 @@ def fit_reading_views(stay: bool) -> None:
 
 
 def show_answer(nodes: CaseNodes, report: GradeReport) -> None:
-    """Go to the lesion that decided most, and bring the regions into the middle in 3D."""
+    """Jump to the most influential lesion, and center the regions in 3D."""
     lesions = [row for row in report.regions if row.kind == "tumor" and row.centroid_ras_mm is not None]
     if lesions:
         leading = max(lesions, key=lambda row: row.importance)
@@ -57,7 +57,7 @@ def show_answer(nodes: CaseNodes, report: GradeReport) -> None:
 
 
 def _frame_3d(manager: Any, own: bool = False) -> None:
-    """Bring what is drawn into the middle of the 3D views. own: of the module's alone."""
+    """Center the 3D views on their content. own: only those of the module."""
     for index in range(manager.threeDViewCount):
         view = manager.threeDWidget(index).threeDView()
         if not own or view.mrmlViewNode().GetLayoutName() == THREE_D:

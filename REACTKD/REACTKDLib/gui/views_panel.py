@@ -1,4 +1,4 @@
-"""Section Views: which images are seen and how, in a layout of the module's own that goes when the module is left."""
+"""Section Views: which images are shown and how, in the module's own layout, which is left with the module."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from REACTKDLib.scene.region_segmentation import follow_parenchyma, shown_segmen
 from REACTKDLib.scene.translation import translated
 from REACTKDLib.scene.windows import ct_windows, pet_windows
 
-#: which key shows which images: see `gui.keys`
+#: key action -> images: see `gui.keys`
 IMAGE_KEYS = dict(zip(IMAGES, VIEWS, strict=True))
 
 
 class ViewsPanel(Section):
-    """Buttons to the panel's state, and the state to the views."""
+    """Connects the buttons with the panel's state, and the state with the views."""
 
     ui_file = "ViewsPanel.ui"
     follows = ("changed", "result_changed", "inputs_changed")
@@ -45,10 +45,10 @@ class ViewsPanel(Section):
         self.names = LesionNames(context.scene)
         self._filling = self._entered = self._closing = self._on_show = self._changing = False
         self._fitted: tuple | None = None
-        self._todo: Iterator[None] | None = None  # annotations that are still to be made
+        self._todo: Iterator[None] | None = None  # pending annotations
         self._covered = False  # something was drawn over the names
         self._layout: Any = None
-        self._regions: Any = None  # of the answer whose display is followed
+        self._regions: Any = None  # the segmentation whose display is observed
         self._shown_regions: tuple[str, ...] = ()
         buttons = (ui.ctButton, ui.fdgButton, ui.acetateButton, ui.fusedFdgButton, ui.fusedAcetateButton, ui.rowsButton)
         self._buttons = dict(zip(IMAGES, buttons, strict=True))
@@ -78,18 +78,18 @@ class ViewsPanel(Section):
     # actions
 
     def on_images(self, images: str) -> None:
-        """Show these images, in the module's layout; those that the case has not are passed over."""
+        """Show these images, in the module's layout; ignored if the case does not have them."""
         if images in offered_images(self.views.available()):
             self._set(images=images, on=True)
         else:
-            self.refresh()  # the button stands as before
+            self.refresh()  # resets the button
 
     def on_layout_key(self) -> None:
-        """From the module's layout to the user's and back."""
+        """Switch between the module's layout and the user's."""
         self._set(on=not self.context.state.reading_view.on)
 
     def on_table(self, index: int) -> None:
-        """Color the PET otherwise: over a CT and alone are two choices."""
+        """Change the colors of the PET; fused and alone have separate settings."""
         fused = self._shown() in FUSED
         self._set(**{"fused_table" if fused else "alone_table": TABLES[index]})
 
@@ -104,11 +104,11 @@ class ViewsPanel(Section):
         self._set(pet_window=pet_windows(self._pet_unit())[index].key)
 
     def on_outputs(self, _parameter_node: Any = None) -> None:
-        """Regions are drawn: their names and legend go where the views are."""
+        """Regions were drawn: place their names and legend in the current views."""
         self._annotate()
 
     def on_pictures_wanted(self) -> None:
-        """What is still to be made for the views is made now."""
+        """Create pending annotations now."""
         while self._todo is not None and not self.context.suspended:
             self.poll()
 
@@ -122,7 +122,7 @@ class ViewsPanel(Section):
     # display
 
     def refresh(self) -> None:
-        """Show the images as they are asked for, and the choices as they stand."""
+        """Show the selected images, and the current choices."""
         if self._closing or slicer.app.layoutManager() is None:
             self.place.visible = slicer.app.layoutManager() is not None
             return
@@ -145,26 +145,28 @@ class ViewsPanel(Section):
         return self.views.unit(pet) if pet is not None else Unit.UNKNOWN
 
     def _fit(self, volumes: dict[Modality, Any], changed: bool) -> None:
-        """Fit the slices to another case, or to views of another size; else they stay where the reader left them."""
+        """Fit the slices to another case, or to views of another size; otherwise they stay where the reader left
+        them.
+        """
         case = tuple(node.GetID() for node in volumes.values())
         if changed or case != self._fitted:
             stay, self._fitted = case == self._fitted, case
             qt.QTimer.singleShot(0, lambda: None if self._closing else fit_reading_views(stay))
         if changed:
-            self.context.show_anew()  # a map, in new views too
+            self.context.show_anew()  # also a map, in new views
 
     def poll(self) -> None:
-        """Go on with images, outlines and names; one view at a time, as they take a twentieth of a second in each."""
+        """Continue with images, outlines and names; one view at a time, since each takes a twentieth of a second."""
         todo = self._todo
         if todo is not None and not self.context.suspended and next(todo, self) is self and self._todo is todo:
             self._todo = None
 
     def _annotate(self) -> None:
-        """Let outlines over a PET, names and the legend follow the answer and the layout; `poll` does it."""
+        """Update outlines over a PET, names and the legend for the result and the layout; `poll` does the work."""
         self._todo = self._annotations()
 
     def _annotations(self) -> Iterator[None]:
-        """Yields after each thing that had to be made."""
+        """Create the annotations, with a yield after each."""
         outputs = self.context.outputs if not self._closing and not self.context.suspended else None
         self._follow_regions(outputs)
         regions = [node for node in (outputs.liver_outline, outputs.regions) if node] if outputs is not None else []
@@ -211,10 +213,10 @@ class ViewsPanel(Section):
         keys = [window.key for window in windows]
         box.setCurrentIndex(keys.index(key) if key in keys else 0)
 
-    # what the user does elsewhere
+    # changes by the user outside the section
 
     def _follow_regions(self, outputs: Any | None) -> None:
-        """Names and outlines are in no list of Slicer's: they come and go with the regions that they are of."""
+        """Names and outlines are in no list of Slicer: they are shown and hidden with their regions."""
         regions = outputs.regions if outputs is not None else None
         display = regions.GetDisplayNode() if regions is not None else None
         self._regions = regions
@@ -225,7 +227,7 @@ class ViewsPanel(Section):
                 self.addObserver(display, vtk.vtkCommand.ModifiedEvent, self.on_regions_display)
 
     def on_regions_display(self, _caller: Any = None, _event: Any = None) -> None:
-        """The regions, or some of them, were hidden or shown: by this module, or by the user's hand."""
+        """The visibility of regions was changed, by this module or by the user."""
         outputs = self.context.outputs if not self._closing and not self.context.suspended else None
         if outputs is None or outputs.regions is not self._regions:
             return
@@ -244,7 +246,7 @@ class ViewsPanel(Section):
             self.addObserver(self._layout, vtk.vtkCommand.ModifiedEvent, self.on_layout, priority=-10.0)
 
     def on_layout(self, _caller: Any = None, _event: Any = None) -> None:
-        """Another layout is on show: by this section, or by the user, who then has left this module's."""
+        """The layout was changed, by this section or by the user, who has then left the module's layout."""
         if self._closing or self.context.suspended:
             return
         self.names.forget_views()
@@ -253,7 +255,7 @@ class ViewsPanel(Section):
             self._set(on=False)
 
     def enter(self) -> None:
-        """The module is on show: its layout, and its keys."""
+        """The module was opened: show its layout, and claim its keys."""
         self._entered = True
         self._closing = False
         self._follow_layout()
@@ -261,7 +263,7 @@ class ViewsPanel(Section):
         self.refresh()
 
     def exit(self) -> None:
-        """Another module is on show: the user's layout, as it was."""
+        """Another module was opened: restore the user's layout."""
         self._entered = self._on_show = False
         self._keys.release()
         forget_pet_outlines(self.context.scene)
@@ -271,9 +273,9 @@ class ViewsPanel(Section):
             self._fill(self.context.state.reading_view)
 
     def before_scene_closes(self) -> None:
-        """The user's layout is on show before the scene goes, and nothing holds its images.
+        """Restore the user's layout before the scene closes, and release its images.
 
-        The node of the layout stays in the scene, and is followed on.
+        The layout node stays in the scene and remains observed.
         """
         self._on_show = False
         self._follow_regions(None)
@@ -284,7 +286,7 @@ class ViewsPanel(Section):
         self._fitted = None
 
     def cleanup(self) -> None:
-        """Put everything back."""
+        """Restore everything."""
         self._closing = True
         self._keys.release()
         self._todo = None

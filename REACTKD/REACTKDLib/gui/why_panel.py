@@ -1,4 +1,4 @@
-"""Section Why: which regions decided, where they are, and what the grade would be without some of them."""
+"""Section Why: which regions determined the grade, where they are, and the grade without some of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from REACTKDLib.scene.view_choice import show_legends
 
 
 class WhyPanel(Section):
-    """The region table, what-if, and how the answer is drawn."""
+    """The region table, what-if, and the display of the result."""
 
     ui_file = "WhyPanel.ui"
 
@@ -77,7 +77,7 @@ class WhyPanel(Section):
         region_table.sort(self.ui.regionTable, *self._sorted)
 
     def on_take_part_changed(self, _what: Any = None) -> None:
-        """A region or an image was taken out, or put back."""
+        """A region or an image was excluded, or included again."""
         report = self.context.report
         if self._filling or report is None:
             return
@@ -88,13 +88,13 @@ class WhyPanel(Section):
         self._show_what_if(report)
 
     def _left_out(self, report: GradeReport) -> tuple[tuple[str, ...], tuple[Modality, ...]]:
-        """Which regions and images are taken out, by their boxes."""
+        """Return the excluded regions and images, from their boxes."""
         regions = sorted(region_table.regions_left_out(self.ui.regionTable))
         images = (modality for modality, box in self._input_boxes.items() if not box.checked)
         return tuple(report.regions[n].name for n in regions), tuple(images)
 
     def on_everything(self, _checked: bool = False) -> None:
-        """Put everything back."""
+        """Include everything again."""
         self._filling = True
         region_table.check_all(self.ui.regionTable)
         for box in self._input_boxes.values():
@@ -103,12 +103,12 @@ class WhyPanel(Section):
         self.on_take_part_changed()
 
     def on_overlay(self, index: int) -> None:
-        """Let colors stand for something else."""
+        """Change the value that colors represent."""
         if 0 <= index < len(self._overlays):
             self._set_view(overlay=self._overlays[index])
 
     def on_opacity(self, percent: int) -> None:
-        """Tint the slices more or less."""
+        """Change the opacity in the slices."""
         self._set_view(opacity=percent / 100)
 
     def on_own_segments(self, on: bool) -> None:
@@ -124,7 +124,7 @@ class WhyPanel(Section):
     # display
 
     def refresh(self) -> None:
-        """Show the answer and how it is drawn."""
+        """Show the result and its display settings."""
         self._filling = True
         try:
             report = self.context.report
@@ -155,7 +155,7 @@ class WhyPanel(Section):
 
     def _show_regions(self, report: GradeReport | None) -> None:
         if report is not None and self._tabled is report:
-            return  # what was taken out stays out
+            return  # exclusions are kept
         reference = self.context.nodes.reference if self.context.nodes is not None else None
         chosen = self._chosen_name() if reference is self._of else ""
         self._tabled, self._of = report, reference
@@ -166,7 +166,7 @@ class WhyPanel(Section):
         region_table.fill(self.ui.regionTable, report)
         if not chosen or self._sorted[0] >= self.ui.regionTable.columnCount:
             self._sorted = region_table.by_effect()
-        if chosen:  # the same case again: whoever corrects its masks looks at one region
+        if chosen:  # the same case: while correcting masks, the user stays with one region
             region_table.sort(self.ui.regionTable, *self._sorted)
             region_table.choose(self.ui.regionTable, [row.name for row in report.regions], chosen)
         self.ui.regionDetailsLabel.toolTip = region_table.details_tip(report)
@@ -175,13 +175,13 @@ class WhyPanel(Section):
         self.ui.everythingButton.enabled = False
 
     def _chosen_name(self) -> str:
-        """The region whose row is chosen in the table as it stands; empty for none."""
+        """Return the name of the region in the selected row; empty for none."""
         table = self.ui.regionTable
         index = region_table.region_at(table, table.currentRow())
         return self._tabled.regions[index].name if self._tabled is not None and index is not None else ""
 
     def _show_details(self) -> None:
-        """Below the table: every number of the region whose row is chosen, so that none is behind a scroll bar."""
+        """Show every number of the selected region below the table, so that none is hidden behind a scroll bar."""
         report, table = self.context.report, self.ui.regionTable
         index = region_table.region_at(table, table.currentRow())
         known = report is not None and index is not None and index < len(report.regions)
@@ -200,7 +200,7 @@ class WhyPanel(Section):
             self._input_boxes[modality] = box
 
     def _refusal(self) -> str:
-        """Why there is no answer to what is taken out, in a sentence; empty where there is one."""
+        """Return why there is no result for the exclusions, in a sentence; empty if there is one."""
         if not self.ui.everythingButton.enabled:
             return ""
         if self._input_boxes and not any(box.checked for box in self._input_boxes.values()):
@@ -216,12 +216,12 @@ class WhyPanel(Section):
         answer = self.context.controller.what_if_answer
         label = self.ui.whatIfLabel
         refusal = self._refusal() if report is not None else ""
-        if refusal:  # an answer to an earlier click may come in meanwhile
+        if refusal:  # the result of an earlier click may arrive meanwhile
             label.text = refusal
             label.visible = True
             return
         label.visible = report is not None and report.grade is not None and answer is not None
-        if label.visible and not self.context.busy:  # else the answer to these boxes is on its way
+        if label.visible and not self.context.busy:  # otherwise the result is still being computed
             label.visible = (answer.mute, answer.leave_out) == self._left_out(report)
         if not label.visible:
             return
@@ -271,7 +271,7 @@ class WhyPanel(Section):
         self._show_legend()
 
     def _show_legend(self) -> None:
-        """Put the legend aside while masks are looked at here; in other modules it tells what becomes of the grade."""
+        """Hide the legend while masks are inspected here; in other modules it shows how the grade changes."""
         context = self.context
         before, masks = context.legend_aside, context.masks_on_show or context.proposal_on_show
         context.legend_aside = self._entered and masks
@@ -281,17 +281,17 @@ class WhyPanel(Section):
     # lifecycle
 
     def enter(self) -> None:
-        """The module is on show."""
+        """The module was opened."""
         self._entered = True
         self.refresh()
 
     def exit(self) -> None:
-        """Another module is on show: the user's segmentation is seen again there."""
+        """Another module was opened: the user's segmentation is shown again."""
         self._entered = False
         hide_only(self.context.scene, ANSWER, None)
         self._show_legend()
 
     def cleanup(self) -> None:
-        """Put the user's segmentation back on show."""
+        """Show the user's segmentation again."""
         self.exit()
         super().cleanup()

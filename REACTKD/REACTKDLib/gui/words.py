@@ -1,4 +1,4 @@
-"""Words of the panel for codes of the core: grades, images, units, and faults that the panel can help with."""
+"""Display names for codes of core: grades, images, units; and errors with advice for the panel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from REACTKDLib.scene.translation import translated
 
 
 def grade_words(grade: str, task: Task) -> str:
-    """Return a grade for display; a class that the task does not know is given as the model calls it."""
+    """Return a grade for display; a class unknown to the task is shown under the model's name for it."""
     known = task.class_of(grade)
     return grade if known is None else translated(known.title)
 
@@ -29,7 +29,7 @@ def short_grade(grade: str, task: Task) -> str:
 
 
 def clinical_use_words(text: str) -> str:
-    """Return what a model says of its use, in the language of the application where the shipped model says it."""
+    """Return a model's intended use, translated if it is the shipped model's text."""
     known = {
         "trained on digital phantoms: not for clinical use": _("trained on digital phantoms: not for clinical use")
     }
@@ -77,7 +77,7 @@ def volume_words(info: VolumeInfo | None, modality: Modality) -> str:
 
 
 def overlay_words(overlay: Overlay, grade: str | None, task: Task) -> str:
-    """Return what a choice of colors is called in the panel. grade: the predicted one."""
+    """Return the panel's name of an overlay. grade: the predicted one."""
     value = overlay.value
     if value is None:
         return _("Voxel map")
@@ -85,7 +85,7 @@ def overlay_words(overlay: Overlay, grade: str | None, task: Task) -> str:
 
 
 def color_words(overlay: Overlay, task: Task) -> str:
-    """Return what the colors of the views say, as the beginning of a sentence."""
+    """Return what the colors of the views represent, as the beginning of a sentence."""
     if overlay.value is None:
         return _("The brighter a spot of the map, the more it speaks for the grade")
     if overlay.one_sided:
@@ -97,7 +97,7 @@ def color_words(overlay: Overlay, task: Task) -> str:
 
 
 def plain(error: ReactkdError, task: Task = HCC_GRADE) -> str:
-    """Return the sentence of an error, with the way out that the panel offers."""
+    """Return the sentence of an error, with the remedy that the panel offers."""
     organ, lesions = translated(task.organ.name), translated(task.lesion.many)
     words = {"organ": organ, "lesions": lesions, "title": sentence(organ)}
     if error.template == NO_IMAGE_CHOSEN:

@@ -1,4 +1,4 @@
-"""The edits of the case at hand: saved before it is left, and asked about where that fails, so that none is lost."""
+"""Saving of mask edits: before the current case is left, with a question to the user if that fails."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from REACTKDLib.scene.unsaved_masks import GO_ON, LEAVE, SAVE_ELSEWHERE, keep_el
 
 @dataclass(frozen=True)
 class Question:
-    """Masks could not be saved. text: what happened. leave: goes on without them."""
+    """A question to the user, since masks could not be saved. text: what happened. leave: continues without them."""
 
     text: str
     leave: Callable[[], Any]
 
 
 class MaskSaving:
-    """The part of `scene.reading.Reading` that is about masks which were drawn in."""
+    """The part of `scene.reading.Reading` that concerns edited masks."""
 
     review: Review | None
     masks: CorrectedMasks | None
@@ -46,18 +46,18 @@ class MaskSaving:
 
     @property
     def edited(self) -> bool:
-        """True when the masks of the case at hand are to be saved, also where an image of it was removed."""
+        """True if the masks of the current case must be saved, even if one of its images was removed."""
         return self.current is not None and self.loader.edited
 
     def save(self, then: Callable[[], Any]) -> None:
-        """Save the masks of the case at hand, if they were edited, and go on with `then`; the case stays."""
+        """Save the masks of the current case, if they were edited, then call `then`; the case stays open."""
         if not self.busy:
             self._leave(then, lambda error: self._ask(error, then, GO_ON))
 
     def keep(self, saying: str = "") -> None:
-        """Save the masks of the case at hand, which stays, and say this.
+        """Save the masks of the current case, which stays open, and show `saying`.
 
-        Where that fails it is said and not asked about: nothing is lost as long as the case is there.
+        If saving fails, a message is shown instead of a question: nothing is lost while the case is open.
         """
         if self.busy:
             return
@@ -72,7 +72,7 @@ class MaskSaving:
         self._leave(lambda: ended(saying), lambda error: ended(not_saved(self.current.id, error, SAVE_ELSEWHERE)))
 
     def answer(self, leave: bool) -> None:
-        """Answer the open question: leave without the edits, or stay."""
+        """Answer the open question: continue without the edits, or stay."""
         question, self.question = self.question, None
         self.message = ""
         if question is not None and leave:
@@ -80,7 +80,7 @@ class MaskSaving:
         self.changed()
 
     def _leave(self, then: Callable[[], Any], failed: Callable[[ReactkdError], Any] | None = None) -> None:
-        """Save edits and go on with `then`. failed: what is done where they cannot be saved; by default it is asked."""
+        """Save edits, then call `then`. failed: called if they cannot be saved; by default the user is asked."""
         if not self.edited:
             then()
             return
@@ -93,7 +93,7 @@ class MaskSaving:
                 self.changed()
                 return
             self._record_masks(path, outdated)
-            self._leave(then, failed)  # the masks may have been drawn in meanwhile
+            self._leave(then, failed)  # the masks may have been edited meanwhile
             self.changed()
 
         try:
@@ -118,7 +118,7 @@ class MaskSaving:
         self._take_notices()
 
     def _save_at_once(self) -> None:
-        """Save the edits while the caller waits, in another place where need be: the nodes are about to go."""
+        """Save edits synchronously, elsewhere if necessary, because the nodes are about to be removed."""
         if self.edited:
             outdated = self.loader.stamp() != self._graded
             try:

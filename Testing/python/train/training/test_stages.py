@@ -242,7 +242,7 @@ def test_methods_that_compare_cases_with_each_other_are_those_whose_parts_are_no
     whole = stage.loss(samples(4))
     parts = [stage.loss(samples(4)[n : n + 2]) for n in (0, 2)]
     apart = [n for n, v in whole.items() if not torch.isclose(v, (parts[0][n] + parts[1][n]) / 2, rtol=1e-3, atol=1e-5)]
-    named = re.search(r"but for (.*?), which compare", StageConfig.__doc__)[1].split(" and ")
+    named = re.search(r"except for (.*?), which compare", StageConfig.__doc__)[1].split(" and ")
     assert bool(apart) is (method in named), apart
 
 
