@@ -52,7 +52,7 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_keep_specks_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the choice to grade lesions that are else taken for slips of the brush."""
+    """Add the option to grade lesions that are otherwise regarded as slips of the brush."""
     parser.add_argument(
         "--keep-specks",
         action="store_true",
@@ -61,7 +61,7 @@ def add_keep_specks_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_different_patients_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the statement that headers which name different patients name one."""
+    """Add the option which states that headers with different patients belong to one."""
     parser.add_argument(
         "--different-patients-ok",
         action="store_true",
@@ -83,7 +83,7 @@ def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of the processor."""
+    """Add the choice of the device."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
 
 
@@ -124,7 +124,7 @@ def checked_id(name: str | None) -> str | None:
 
 
 def folder_name(case: str, table: str) -> str:
-    """Return the name of the folder of a case, which lies beside the table of all cases. Raises: UsageError."""
+    """Return the name of a case's folder, which is beside the table of all cases. Raises: UsageError."""
     name = checked_id(case)
     if on_disk(name) == on_disk(table):
         raise UsageError(f"The case cannot be named '{table}', as the table is; give it another name.")

@@ -1,4 +1,4 @@
-"""`batch`: grade every case of a worklist, in one process or many, going on past those that fail."""
+"""`batch`: grade every case of a worklist, in one process or many, continuing after failures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from REACTKDLib.core.cases.job import Job
     from REACTKDLib.core.job_engines import Engine
 
-#: seconds of a batch that are too short to be estimated
+#: no estimate for a batch shorter than this, seconds
 SHORT_S = 10.0
 
 
@@ -70,7 +70,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Grade the worklist. Raises: ReactkdError when no case could be graded, after results.csv says why."""
+    """Grade the worklist. Raises: ReactkdError if no case could be graded; results.csv then states why."""
     output, shard = arguments.output.absolute(), arguments.shard
     jobs = _jobs(arguments)
     own = shard.part(list(enumerate(jobs)))
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What came of it; the rows say the rest."""
+    """Return the summary; the rows contain the details."""
     kept = sum(KEPT in row for row in rows)
     now = Counter(row["status"] for row in rows if KEPT not in row)
     text = f"{now['graded']} of {plural(len(rows), 'case')} graded"
@@ -106,7 +106,7 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
     from REACTKDLib.core.student.ensemble import task_of
 
     task = task_of(arguments.bundle[0] if arguments.bundle else None)  # for the names of columns
-    jobs = read_worklist(arguments.worklist.absolute(), task)  # so that the paths mean the same in every process
+    jobs = read_worklist(arguments.worklist.absolute(), task)  # so that paths are valid in every process
     if arguments.different_patients_ok:
         jobs = [replace(job, different_patients_ok=True) for job in jobs]
     if arguments.keep_specks:
@@ -123,10 +123,10 @@ def _graded(
     progress: Progress,
     again: bool,
 ) -> ResultTable:
-    """Grade the cases `own` of the list, each with its place, and keep a row of each."""
+    """Grade the cases `own` of the list, each with its index, and add a row for each to the table."""
     progress(0.0, "opening the model")
     with JobPool(work, engine) as pool:
-        # one for each process, which then have it ready when the first cases come
+        # one for each process, which then has the model ready for its first case
         opened = [found for _, found in pool.results([None] * (1 if engine.dask else engine.jobs), lost=work.lost)]
         names = [job.case for job in jobs]
         places = {job.case: place for place, job in own}
@@ -152,7 +152,7 @@ def _classes(opened: list[Any]) -> tuple[str, ...]:
 
 
 class _Pace:
-    """Says how far a batch is and how long it takes; cases that are kept tell nothing of the others."""
+    """Reports progress and time of a batch; kept cases do not count toward the speed."""
 
     def __init__(self, cases: Sequence[BatchCase], jobs: int, progress: Progress) -> None:
         self._cases, self._jobs, self._progress = len(cases), jobs, progress
@@ -170,7 +170,7 @@ class _Pace:
         self._graded += not kept
         if not self._graded:
             self._start = time.monotonic()
-        elif not kept and self._graded == self._jobs:  # of each process one
+        elif not kept and self._graded == self._jobs:  # the first of each process
             self._say_how_long()
         share = self._done / self._cases
         seconds = self._left(share)
@@ -179,7 +179,7 @@ class _Pace:
         self._progress(share)
 
     def _say_how_long(self) -> None:
-        """The first estimate, of what the first cases took; the bar shows what is left."""
+        """Print the first estimate, from the first cases; the progress bar shows the remaining time."""
         whole = (time.monotonic() - self._start) * self._new / self._graded
         if whole > SHORT_S and self._graded < self._new:
             first = "the first" if self._graded == 1 else f"the first {self._graded}"

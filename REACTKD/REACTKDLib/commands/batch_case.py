@@ -1,4 +1,4 @@
-"""One case of a batch, in whatever process: graded into a folder of its own, and its row of the table."""
+"""Processes one case of a batch, in any process: grades it into its own folder, and returns its row of the table."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from REACTKDLib.core.reports.report import GradeReport
 
 CRASHED = "case-crashed"
-#: of a row that an earlier batch left, where it holds: nothing of the table
+#: marks a row of an earlier batch that is still valid; not written to the table
 KEPT = "kept"
 _P_DECIMALS = 4
 
 
 class ModelOpened(tuple):
-    """The classes of the model that a process has opened: what `CaseGrader` gives for no case."""
+    """The classes of the model that a process has loaded; the result of `CaseGrader` without a case."""
 
 
 @dataclass(frozen=True)
 class BatchCase:
-    """One case to do. before: the row that an earlier batch left of it, empty without one or to grade it anew."""
+    """One case to process. before: its row of an earlier batch; empty without one, or to grade it again."""
 
     job: Job
     before: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class BatchCase:
 class CaseGrader:
     """The work of a batch. bundle: folders of models, None for the shipped one; output: of the batch.
 
-    The model is opened with the first case, once in each process.
+    The model is loaded with the first case, once per process.
     """
 
     bundle: Sequence[Path] | None
@@ -58,23 +58,23 @@ class CaseGrader:
 
     @cached_property
     def grader(self) -> Grader:
-        """Raises: the errors of bundles."""
+        """Return the grader, loading the model if necessary. Raises: the errors of bundles."""
         from REACTKDLib.commands.grade import grader_of
 
         return grader_of(self.bundle, self.device)
 
     @cached_property
     def described(self) -> tuple[str, ...]:
-        """What an answer depends on beside the case: this program, and all that models say of themselves."""
+        """What a result depends on besides the case: this program, and the full description of the models."""
         bundle = self.grader.bundle
         members = getattr(bundle, "members", (bundle,))
         return (__version__, *(json.dumps(member.metadata, sort_keys=True, default=str) for member in members))
 
     def __call__(self, case: BatchCase | None) -> dict[str, Any] | ModelOpened:
-        """Grade a case, whole or not at all, and return its row; only a stop goes further. None: open the model.
+        """Grade a case atomically, and return its row; only a stop is raised. None: load the model.
 
-        The earlier row is returned, as `KEPT`, where files, options, model and program are those that it was made with
-        and its results are there.
+        The earlier row is returned, as `KEPT`, if files, options, model and program are unchanged and its results still
+        exist.
 
         Raises: Canceled; without a case the errors of bundles.
         """
@@ -83,7 +83,7 @@ class CaseGrader:
         job = case.job
         try:
             name = folder_name(job.case, RESULTS)
-            fingerprint = job_fingerprint(job, *self.described)  # before it is read: a change then is seen next time
+            fingerprint = job_fingerprint(job, *self.described)  # before reading, to detect changes
             if case.before and case.before.get("fingerprint") == fingerprint and self._holds(case.before, name):
                 return {**case.before, "case": name, KEPT: True}
             return {"case": name, **self._grade(job, name), "fingerprint": fingerprint}
@@ -94,16 +94,16 @@ class CaseGrader:
             fault = (error.code, str(error))
         except MemoryError:
             fault = ("out-of-memory", "There is not enough memory for this case; use images of a smaller field.")
-        except Exception as error:  # one odd case must not end a night's run
+        except Exception as error:  # one unusual case must not end a long run
             where = log_unforeseen(error, "a case of a batch")
             name = type(error).__name__
             fault = ("unexpected", f"An unexpected fault stopped this case ({name}); please report it; {where}.")
         return {"case": job.case, "status": "failed", "error": fault[0], "reason": fault[1]}
 
     def lost(self, case: BatchCase | None) -> dict[str, Any]:
-        """Return the row of a case that ended its process twice, and clean up what it could not.
+        """Return the row of a case that ended its process twice, and clean up after it.
 
-        Raises: ReactkdError where it was the model that did.
+        Raises: ReactkdError if the model was the cause.
         """
         if case is None:
             raise ReactkdError("The grading process ended by itself; free some memory, or install the packages again.")
@@ -123,7 +123,7 @@ class CaseGrader:
         }
 
     def _holds(self, row: Mapping[str, str], name: str) -> bool:
-        """Whether the results of a row are there and nobody has graded into their folder since."""
+        """Return True if the results of a row exist and nothing was graded into their folder since."""
         from REACTKDLib.core.reports.report import GradeReport
 
         folder = self.output / name

@@ -1,6 +1,6 @@
-"""What `configs/inference.json` of a model folder runs: every case of a datalist, as `grade` does it.
+"""The evaluator that `configs/inference.json` of a model folder runs: grades every case of a datalist, like `grade`.
 
-The configuration names this class, and bundles are shared: its name and its arguments stay.
+The configuration refers to this class, and bundles are shared: its name and arguments must not change.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _WHAT = "a case of a bundle's run"
 
 
 class DatalistEvaluator:
-    """Grades the cases of a dataset into folders, and leaves `predictions.csv` with a row for each.
+    """Grades the cases of a dataset into folders, and writes `predictions.csv` with a row for each.
 
     Args:
         dataset: a `monai.data.Dataset` whose `data` are the jobs of a list (`read_worklist`) and whose items are cases
             (`open_job`).
-        inferer: the model, of `REACTKDLib.load_model`.
-        output_dir: gets a folder for each case, with the files that `grade` writes, and the table.
+        inferer: the model, from `REACTKDLib.load_model`.
+        output_dir: folder for the table, and for a folder of each case with the files of `grade`.
 
     Example:
         >>> python -m monai.bundle run --config_file configs/inference.json --datalist cases.json
@@ -43,9 +43,9 @@ class DatalistEvaluator:
         self.dataset, self.inferer, self.output_dir = dataset, inferer, Path(output_dir)
 
     def run(self) -> list[GradeReport | None]:
-        """Grade every case, going on past those that cannot be read; their rows say why. None stands for their reports.
+        """Grade every case, continuing after failures, which the rows explain. Returns None in place of their reports.
 
-        Raises: ReactkdError when no case could be graded, after the table is written; OutputNotWritable.
+        Raises: ReactkdError if no case could be graded, after the table is written; OutputNotWritable.
         """
         reports: list[GradeReport | None] = []
         rows = []
@@ -56,7 +56,7 @@ class DatalistEvaluator:
             except ReactkdError as error:
                 log_cause(error, _WHAT)
                 reason = str(error)
-            except Exception as error:  # one odd case must not end a night's run
+            except Exception as error:  # one unusual case must not end a long run
                 reason = f"An unexpected fault stopped this case; please report it; {log_unforeseen(error, _WHAT)}."
             reports.append(report)
             rows.append(self._row(job.case, report, reason))
@@ -78,7 +78,7 @@ class DatalistEvaluator:
     def _case(self, index: int) -> Case:
         try:
             return self.dataset[index]
-        except RuntimeError as error:  # MONAI's, around whatever a transform raises
+        except RuntimeError as error:  # MONAI wraps the error of a transform
             raise error.__cause__ or error from None
 
     def _row(self, case: str, report: GradeReport | None, reason: str) -> list[Any]:

@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the findings of one case, in one piece and in ASCII: any console and any file can hold it."""
+    """Print the findings of one case, in ASCII, which any console and file can represent."""
     task = HCC_GRADE if arguments.task is None else Task.read(arguments.task)
     sys.stdout.write(json.dumps(summary(read_case(arguments, task)), indent=2) + "\n")
 

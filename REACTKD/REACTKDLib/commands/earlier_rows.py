@@ -1,4 +1,4 @@
-"""The rows that an earlier batch left in the table of an output folder; they stay until they are replaced."""
+"""The rows of an earlier batch in the table of an output folder, kept until they are replaced."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ _PROBABILITY = "p_"
 
 
 class EarlierRows:
-    """classes: those of the model now, then those of earlier rows that a model of other classes gave."""
+    """The earlier rows.
+
+    classes: those of the present model, then those of earlier rows by models with other classes.
+    """
 
     def __init__(self, path: Path, classes: Sequence[str]) -> None:
-        """Read the table at `path`; there need not be one. Raises: UsageError when it is not a batch's."""
+        """Read the table at `path`; it need not exist. Raises: UsageError if it is not a batch's table."""
         self.classes = tuple(classes)
         self._rows: list[dict[str, str]] = []
         if not path.exists():
@@ -34,13 +37,13 @@ class EarlierRows:
         self.classes += tuple(name.removeprefix(_PROBABILITY) for name in others)
 
     def graded(self) -> dict[str, Mapping[str, str]]:
-        """Case, as it is read back -> its row, of those that say what they were made with."""
+        """Case name, as read back -> its row, for rows with a fingerprint."""
         return {row["case"]: row for row in self._rows if row.get("fingerprint")}
 
     def with_rows(self, rows: Sequence[Mapping[str, Any]], order: Sequence[str] = ()) -> list[Mapping[str, Any]]:
-        """The earlier rows, each replaced by that of the same case in `rows`, then the other ones of `rows`.
+        """Return the earlier rows, each replaced by that of the same case in `rows`, then the remaining `rows`.
 
-        order: names of cases; where all rows are of these, they come in this order.
+        order: names of cases; used if it contains all rows.
         """
         new = {as_read_back(row["case"]): row for row in rows}
         table = [new.pop(row["case"], row) for row in self._rows] + list(new.values())

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Grader) -> list[Any]:
-    """The images that the DICOM results will refer to, known before the work begins."""
+    """Return the headers of the images that the DICOM results reference, checked before the work begins."""
     from REACTKDLib.core.reports.dicom_export import check_exportable
 
     modality = case.modalities[0]

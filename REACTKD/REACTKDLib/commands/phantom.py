@@ -1,4 +1,4 @@
-"""`phantom`: write one digital patient to disk as a hospital would hold it, with the truth beside it."""
+"""`phantom`: write one digital patient to disk in the formats of a hospital, with the ground truth beside it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _draw_on_scan(arguments: argparse.Namespace) -> None:
-    """Write a real scan with drawn lesions; its masks hold those that were there too."""
+    """Write a real scan with simulated lesions; its masks also contain the existing lesions."""
     if arguments.liver is None:
         raise UsageError("Lesions are drawn into a liver; give its mask with --liver.")
     if arguments.dicom or arguments.size != "full" or arguments.biology != "shared":
@@ -133,7 +133,9 @@ def _draw_on_scan(arguments: argparse.Namespace) -> None:
 
 
 def _refuse_others(output: Path) -> None:
-    """Raise UsageError for a folder with images of these names that no phantom is known to be: they would be lost."""
+    """Raise UsageError for a folder with images of these names that may not be a phantom's, since they would be
+    lost.
+    """
     names = [*FILES.values(), SEGMENTATION, *(name.partition(".")[0] for name in FILES.values())]
     found = [name for name in names if (output / name).exists()]
     if found and not (output / TRUTH).exists():
@@ -169,7 +171,7 @@ def write_phantom(phantom: PhantomCase, folder: Path, dicom_id: str | None = Non
 
 
 def seed(text: str) -> int:
-    """Return the number that `text` says. Raises: ArgumentTypeError."""
+    """Return the integer in `text`. Raises: ArgumentTypeError."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"a seed is a whole number, 0 or more, not '{shown(text)}'")
     return int(text)

@@ -1,4 +1,4 @@
-"""`prepare`: write the paper's three representations of a case as NIfTI, each with its place in the patient."""
+"""`prepare`: write the paper's three representations of a case as NIfTI, each with its position in the patient."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
         progress(0.0, "reading")
         case = read_case(arguments, task_of(arguments.bundle[0] if arguments.bundle else None))
         for modality, volume in case.volumes.items():
-            check_straight(volume.ijk_to_ras, ROLES[modality])  # lesions are cut out on each image's own grid, as NIfTI
+            check_straight(volume.ijk_to_ras, ROLES[modality])  # lesions are cropped on this grid
         progress(0.4, "preparing")
         result = represent(case, preparation)
         names = {f"{m.value}_{kind}.nii.gz": volume for (m, kind), volume in result.volumes.items()}

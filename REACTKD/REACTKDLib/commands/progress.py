@@ -1,4 +1,4 @@
-"""Progress: one line that is redrawn on a terminal, nothing in a pipe."""
+"""Progress bar: one line that is redrawn on a terminal; nothing in a pipe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REDRAW_S = 0.1
 
 
 class Progress:
-    """Call with a fraction 0..1 and a text; leaves an empty line behind. Quiet unless `stream` is a terminal."""
+    """Called with a fraction 0..1 and a text; leaves an empty line. Quiet unless `stream` is a terminal."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
@@ -34,7 +34,7 @@ class Progress:
         self._stream.flush()
 
     def say(self, text: str) -> None:
-        """Write a line that stays; only on a terminal."""
+        """Write a permanent line; only on a terminal."""
         if self._shown:
             self._stream.write(f"\r\x1b[K{writable(text, self._stream)}\n")
             self._stream.flush()

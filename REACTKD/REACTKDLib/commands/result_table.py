@@ -1,4 +1,4 @@
-"""The table of a batch: a row for each case, whole at any moment, in the order of the list whatever is done first."""
+"""The table of a batch: a row for each case, always complete, in the order of the list whatever is done first."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ HEADER = (
     "reason",
     "fingerprint",
 )
-#: a table of thousands takes a moment to write: that is a twentieth of the time, however long it is
+#: writing a table of thousands of rows takes a moment: limit it to a twentieth of the time
 _PAUSES = 20.0
 _START_S = 10.0
-_MERGE_S = 300.0  # of waiting for the other parts of a job array, each of which merges for a moment
+_MERGE_S = 300.0  # timeout for the other parts of a job array, each of which merges for a moment
 
 
 class ResultTable:
-    """order: names of all cases of the list, as rows name them. shard: the part that this process does.
+    """The table. order: names of all cases of the list, as in rows. shard: the part that this process does.
 
-    A part has a table of its own, in a hidden file, which is merged into that of the folder at the end.
+    A part has a separate table, in a hidden file, which is merged into that of the folder at the end.
     """
 
     def __init__(self, output: Path, classes: Sequence[str], order: Sequence[str], shard: Shard = WHOLE) -> None:
-        """Raises: UsageError when the table that lies there is not a batch's."""
+        """Raises: UsageError if the existing table is not a batch's."""
         self._output, self._classes, self._order = output, classes, order
         self._path = path_of(output, shard)
         self._rows: dict[int, Mapping[str, Any]] = {}
@@ -53,11 +53,11 @@ class ResultTable:
 
     @property
     def rows(self) -> list[Mapping[str, Any]]:
-        """Those of this process, in the order of the list."""
+        """The rows of this process, in the order of the list."""
         return [self._rows[place] for place in sorted(self._rows)]
 
     def graded_before(self) -> dict[str, Mapping[str, str]]:
-        """Case, as its cell is read back -> the row that an earlier batch left of it, in the part or in the whole."""
+        """Case name, as read back -> its row of an earlier batch, in the part or the whole."""
         return EarlierRows(self._output / RESULTS, self._classes).graded() | self._earlier.graded()
 
     def add(self, place: int, row: Mapping[str, Any]) -> None:
@@ -68,7 +68,7 @@ class ResultTable:
 
     @contextmanager
     def kept(self) -> Iterator[ResultTable]:
-        """Write what is there at the end, however the block ends: a run that is stopped keeps what it did."""
+        """Write the rows at the end, however the block ends: a stopped run keeps its finished cases."""
         try:
             yield self
         finally:
@@ -98,20 +98,20 @@ class ResultTable:
 
 
 def path_of(output: Path, shard: Shard) -> Path:
-    """Where the rows of a part are written: results.csv for the whole."""
+    """Return the path of the rows of a part: results.csv for the whole."""
     return output / (RESULTS if shard == WHOLE else f".results.{shard.number}-of-{shard.of}.csv")
 
 
 @contextmanager
 def alone_in(output: Path, shard: Shard) -> Iterator[None]:
-    """Be the only process with this part, while nobody does the whole list. Raises: FolderInUse, OutputNotWritable."""
+    """Hold the lock of this part, while no process does the whole list. Raises: FolderInUse, OutputNotWritable."""
     with running_alone(path_of(output, shard), "a batch"):
         if shard != WHOLE:
             try:
                 with locked(output / RESULTS, _START_S):
                     pass
             except Locked:
-                with running_alone(output / RESULTS, "a batch"):  # says whose it is
+                with running_alone(output / RESULTS, "a batch"):  # identifies the owner
                     pass
         yield
 

@@ -1,4 +1,4 @@
-"""The four files that a graded case leaves, and those of an earlier run when it fails."""
+"""Writes the four files of a graded case, and moves those of an earlier run aside if it fails."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TABLE = "regions.csv"
 REGIONS = "regions.nii.gz"
 ATTENTION = "attention.nii.gz"
 WRITTEN = (REPORT, TABLE, REGIONS, ATTENTION)
-#: what an earlier run may have left; the report first, since it is what is read
+#: files of an earlier run; the report first, since it is the one that is read
 ALL = (*WRITTEN, "report.dcm", "regions.dcm")
 
 
 def write_results(result: GradeResult, case: Case, folder: Path) -> None:
     """Write report, region table, region indices and voxel map into `folder`; the maps have the reference's geometry.
 
-    Without a claimed grade the voxel map is all zeros, so the four files are always there.
+    If no grade is given, the voxel map is all zeros, so that there are always four files.
     """
     from REACTKDLib.core.files.volumes import write_volume
     from REACTKDLib.core.images.volume import Unit, Volume
@@ -40,9 +40,10 @@ def write_results(result: GradeResult, case: Case, folder: Path) -> None:
 
 @contextmanager
 def earlier_results_set_aside(folder: Path) -> Iterator[None]:
-    """When the work in the block fails, move what an earlier run left in `folder` aside, and say so in the error.
+    """If the block fails, move the results of an earlier run in `folder` aside, and mention it in the error.
 
-    A stop, and a disk that does not take the results, change nothing: the old results are whole and stay in place.
+    After a stop, or if the disk does not accept the results, nothing is moved: the old results are intact and stay in
+    place.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""An output folder that gets all results or none."""
+"""An output folder that receives all results or none."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from REACTKDLib.core.writing.exchange import exchange
 from REACTKDLib.core.writing.owners import PREFIX
 from REACTKDLib.core.writing.replacing import Stage, recover, recover_now_and_then
 
-_TRIES = 10  # to make a folder that other runs take away
+_TRIES = 10  # attempts to create a folder that other runs remove
 
 
 @contextmanager
 def all_or_nothing(output: Path) -> Iterator[Path]:
-    """Yield a hidden folder to write into; at the end its entries move to `output`, on any error nothing is left.
+    """Yield a hidden folder to write into; at the end its entries are moved to `output`; after an error nothing
+    remains.
 
-    A folder that exists keeps its other files; entries of the same name are replaced, all at once where the system can
-    exchange folders, else so that a folder with its report is whole at any moment (see `replacing`). A folder that does
-    not exist appears at once, with its parents. Whether it can be written is known before the work begins. What a run
-    that was killed left is finished or removed first.
+    An existing folder keeps its other files; entries of the same name are replaced, all at once if the system can
+    exchange folders, else so that a folder with its report is always complete (see `replacing`). A new folder appears
+    at once, with its parents. Write access is checked before the work begins. Leftovers of a killed run are completed
+    or removed first.
 
     Raises: OutputNotWritable.
     """
@@ -34,11 +35,11 @@ def all_or_nothing(output: Path) -> Iterator[Path]:
     try:
         try:
             existed = output.is_dir()
-            # Inside a folder that exists: its parent may belong to somebody else or lie on another disk.
+            # Inside an existing folder, since its parent may belong to another user or lie on another disk.
             home = output if existed else output.parent
             if output.exists() and not existed:
                 raise NotADirectoryError(0, "A file has that name")
-            recover_now_and_then(output.parent)  # may hold thousands of cases
+            recover_now_and_then(output.parent)  # may contain thousands of cases
             if home != output.parent:
                 recover(home)
             stage = _stage_in(home, made)
@@ -59,14 +60,14 @@ def all_or_nothing(output: Path) -> Iterator[Path]:
         for folder in reversed(made if not done else []):
             try:
                 folder.rmdir()
-            except OSError:  # somebody else put something there meanwhile
+            except OSError:  # another process has put something there meanwhile
                 break
 
 
 def _stage_in(home: Path, made: list[Path]) -> Stage:
-    """Return a stage in `home`, which is made with its parents if need be; `made` notes which ones were new.
+    """Return a stage in `home`, which is created with its parents if necessary; new ones are added to `made`.
 
-    Another run may make the same parents at the same time, and take away again what it made when it fails.
+    Another run may create the same parents at the same time, and remove them again if it fails.
     """
     tries = _TRIES
     while True:
@@ -81,7 +82,7 @@ def _stage_in(home: Path, made: list[Path]) -> Stage:
 
 
 def _make(folder: Path, made: list[Path]) -> None:
-    """Make `folder` and its parents, noting which ones were new."""
+    """Create `folder` and its parents, adding new ones to `made`."""
     missing = []
     while not folder.exists():
         missing.append(folder)
@@ -89,7 +90,7 @@ def _make(folder: Path, made: list[Path]) -> None:
     for new in reversed(missing):
         try:
             new.mkdir()
-        except FileExistsError:  # another run made it meanwhile, so it is not ours to take away
+        except FileExistsError:  # another run created it meanwhile, so we must not remove it
             if not new.is_dir():
                 raise
         else:
@@ -97,7 +98,9 @@ def _make(folder: Path, made: list[Path]) -> None:
 
 
 def _swapped_whole(new: Path, output: Path) -> bool:
-    """Exchange `output` and `new` when the old folder holds nothing else; False, with nothing done, if it cannot be."""
+    """Exchange `output` and `new` if the old folder contains nothing else; return False, with nothing changed, if that
+    is impossible.
+    """
     kept = {path.name for path in output.iterdir() if not path.name.startswith(PREFIX)} - {
         p.name for p in new.iterdir()
     }
@@ -114,7 +117,7 @@ def _swapped_whole(new: Path, output: Path) -> bool:
         except OSError:
             pass
         os.rename(beside, new)
-    except OSError:  # the parent is somebody else's, or lies on another disk
+    except OSError:  # the parent belongs to another user, or is on another disk
         return False
     finally:
         if stage is not None:
@@ -123,16 +126,18 @@ def _swapped_whole(new: Path, output: Path) -> bool:
 
 
 def _stands_in(output: Path) -> bool:
-    """True when this process works in the folder, as the user's shell does then: both would be left in an old one."""
+    """Return True if this is the process's current folder, and so the user's shell's: both would remain in the old
+    one.
+    """
     try:
         here = Path.cwd()
-    except OSError:  # that folder is gone already
+    except OSError:  # that folder no longer exists
         return False
     return output in (here, *here.parents)
 
 
 def _same_owner(new: Path, old: Path) -> bool:
-    """Give `new` the permissions of `old`; False when it would belong to somebody else."""
+    """Give `new` the permissions of `old`; return False if it would belong to another user."""
     shutil.copystat(old, new)
     a, b = new.stat(), old.stat()
     return (a.st_uid, a.st_gid) == (b.st_uid, b.st_gid)

@@ -1,4 +1,4 @@
-"""The answer on standard output: a few lines for a person, or the report as JSON for a program."""
+"""The result on standard output: a few lines for people, or the report as JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def summary_lines(report: GradeReport, folder: Path) -> list[str]:
-    """Return grade and probabilities, every warning, and where the files are."""
+    """Return grade and probabilities, every warning, and the paths of the files."""
     from REACTKDLib.core.reports.set_words import set_words
     from REACTKDLib.core.reports.share_words import explained
 
@@ -24,7 +24,7 @@ def summary_lines(report: GradeReport, folder: Path) -> list[str]:
         shares = ", ".join(f"{name} {value:.3f}" for name, value in report.probabilities.items())
         lines = [f"Grade: {report.grade}{' (uncertain)' if report.uncertain else ''}   {shares}"]
         lines += [set_words(report)] if report.grades else []
-        lines += [line.replace("\u2212", "-") for line in explained(report)]  # a console of Windows has no true minus
+        lines += [line.replace("\u2212", "-") for line in explained(report)]  # Windows consoles have no true minus
     lines += [f"Note: {finding.message}" for finding in report.findings if finding.severity != "info"]
     lines.append(f"Model {report.model.name}: {report.model.clinical_use}. Files are in {folder}.")
     return lines
