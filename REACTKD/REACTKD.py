@@ -1,7 +1,7 @@
-"""Slicer's view of REACTKD: the module, its panel, its logic, its test in the application; all else is in REACTKDLib.
+"""The module's classes for Slicer: module, panel, logic and test in the application; all else is in REACTKDLib.
 
-Slicer imports this file at every start, so it imports neither torch nor monai, nor anything that does; they load in a
-process of their own when a case is graded.
+Slicer imports this file at every start, so it does not import torch or monai, even indirectly; they are loaded in a
+separate process when a case is graded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RESOURCES = Path(__file__).resolve().parent / "Resources"
 
 
 class REACTKD(ScriptedLoadableModule):
-    """What Slicer lists: title, category, help."""
+    """The module's entry in Slicer: title, category, help."""
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
@@ -46,10 +46,10 @@ class REACTKD(ScriptedLoadableModule):
 
 
 def registerLayouts() -> None:
-    """Make the module's layouts known: a scene that was saved in one of them must not open with no views at all.
+    """Register the module's layouts, without which a scene that was saved in one of them would open without views.
 
-    Unless the module is on show, a scene that was saved while it was opens in the layout that the user had before, with
-    the user's own masks on show.
+    Unless the module is open, a scene that was saved while it was open is restored with the user's former layout and
+    own masks.
     """
     from REACTKDLib.scene.hiding import ANSWER, PROPOSAL, hide_only
     from REACTKDLib.scene.reading_layout import leave_layout, register_layouts
@@ -66,7 +66,7 @@ def registerLayouts() -> None:
 
 
 def registerSampleData() -> None:
-    """Offer the phantom patients in the module Sample Data, which is loaded by the time Slicer has started."""
+    """Register the phantom patients in the module Sample Data, which is loaded once Slicer has started."""
     from REACTKDLib.gui.sample_data import register
 
     register(RESOURCES)
@@ -75,7 +75,7 @@ def registerSampleData() -> None:
 class REACTKDWidget(ScriptedLoadableModuleWidget):
     """The panel; its sections are in REACTKDLib.gui, each with a .ui file of its own.
 
-    Where `setup` fails there is none, and Reload in the developer mode still makes another.
+    If `setup` fails there is no panel, and Reload in the developer mode still creates one.
     """
 
     frame: Any = None
@@ -90,29 +90,29 @@ class REACTKDWidget(ScriptedLoadableModuleWidget):
         self.frame.setMRMLScene(slicer.mrmlScene)
         self.logic = REACTKDLogic()
         self.panel = Panel(self.frame, RESOURCES, lambda: self.parent.isEntered)
-        if self.parent.isEntered:  # after a reload Slicer does not say it again
+        if self.parent.isEntered:  # Slicer does not call `enter` after a reload
             self.panel.enter()
 
     def enter(self) -> None:
-        """The user opens the module."""
+        """The user opened the module."""
         if self.panel is not None:
             self.panel.enter()
 
     def exit(self) -> None:
-        """The user opens another one."""
+        """The user opened another module."""
         if self.panel is not None:
             self.panel.exit()
 
     def cleanup(self) -> None:
-        """The application closes, or the module is loaded anew. A second time changes nothing."""
+        """The application closes, or the module is reloaded. May be called twice."""
         if self.panel is not None:
             self.panel.cleanup()
         if self.frame is not None:
-            self.frame.deleteLater()  # Slicer only hides what a reload leaves, and its selectors would follow the scene
+            self.frame.deleteLater()  # a reload only hides widgets
             self.frame = None
 
     def onReload(self) -> None:
-        """The developer's Reload button: forget the package too, not only this file."""
+        """Reload button of the developer mode: reload the whole package, not only this file."""
         import sys
 
         self.cleanup()
@@ -122,14 +122,14 @@ class REACTKDWidget(ScriptedLoadableModuleWidget):
 
 
 class REACTKDLogic(ScriptedLoadableModuleLogic):
-    """What scripts and other modules call, in Slicer's names; the work is done in REACTKDLib.scene and .core."""
+    """Interface for scripts and other modules, with Slicer's naming; REACTKDLib.scene and .core do the work."""
 
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleLogic.__init__(self, parent)
         self._graders: dict[tuple[Path, str], Any] = {}
 
     def ensurePackages(self) -> None:
-        """Install missing Python packages, after asking. Raises PackagesMissing when that is declined or fails."""
+        """Install missing Python packages, after asking. Raises PackagesMissing if that is declined or fails."""
         from REACTKDLib.gui.packages import ensure_packages
 
         ensure_packages()
@@ -156,10 +156,10 @@ class REACTKDLogic(ScriptedLoadableModuleLogic):
         bundleFolder: str | None = None,
         device: str = "auto",
     ) -> Any:
-        """Grade a case, write the results into the scene, and return the parameter node that leads to them.
+        """Grade a case, write the results into the scene, and return the parameter node that references them.
 
         Any one of the three volumes is enough. liverSegment, tumorSegments: IDs or names; None: recognized by
-        terminology, then by name. Raises: REACTKDLib.core.errors.ReactkdError, and then the scene is as it was.
+        terminology, then by name. Raises: REACTKDLib.core.errors.ReactkdError, the scene is then unchanged.
         """
         from REACTKDLib.scene.session import grade_in_scene
 
@@ -175,13 +175,13 @@ class REACTKDLogic(ScriptedLoadableModuleLogic):
         )
 
     def report(self, parameterNode: Any) -> Any:
-        """Return the GradeReport that `grade` left on its parameter node."""
+        """Return the GradeReport that `grade` stored in its parameter node."""
         from REACTKDLib.scene.parameter_node import read_report
 
         return read_report(parameterNode)
 
     def describe(self, parameterNode: Any) -> str:
-        """Return the answer in one line: the grade, the probability of each, and what the model may be used for."""
+        """Return the result in one line: the grade, all probabilities, and the intended use of the model."""
         report = self.report(parameterNode)
         if report.grade is None:
             return " ".join(finding.message for finding in report.findings)
@@ -193,7 +193,7 @@ class REACTKDTest(ScriptedLoadableModuleTest):
     """Run by the Reload and Test button, by ctest in a build of Slicer, and by the tests of this repository."""
 
     def setUp(self) -> None:
-        """Skip where packages are missing: a test installs nothing, on nobody's computer."""
+        """Skip if packages are missing: a test must not install anything."""
         from REACTKDLib.gui.packages import missing_packages
 
         slicer.mrmlScene.Clear(0)
@@ -211,7 +211,7 @@ class REACTKDTest(ScriptedLoadableModuleTest):
             test()
 
     def test_gradesAPhantom(self) -> None:
-        """A small digital phantom in the scene gets a grade, and its inputs stay as they were."""
+        """A small digital phantom in the scene gets a grade, and its inputs are unchanged."""
         nodes = self._phantom()
         volumes = list(nodes.volumes.values())
         before = [slicer.util.arrayFromVolume(node).copy() for node in volumes]
@@ -229,7 +229,7 @@ class REACTKDTest(ScriptedLoadableModuleTest):
         self.delayDisplay("Test passed")
 
     def test_panelGradesAPhantom(self) -> None:
-        """The panel recognizes the phantom, grades it at a click while the application goes on, and lets go of it."""
+        """The panel recognizes the phantom, grades it on a click without blocking, and releases it."""
         widget = slicer.util.getModuleWidget("REACTKD")
         if slicer.util.mainWindow():
             slicer.util.selectModule("REACTKD")
@@ -237,7 +237,7 @@ class REACTKDTest(ScriptedLoadableModuleTest):
             widget.parent.enter()
         nodes = self._phantom()
         grade, cancel, label, segmentation = (
-            slicer.util.findChild(widget.frame, name)  # after a reload, the parent holds the widgets before it as well
+            slicer.util.findChild(widget.frame, name)  # after a reload, the parent also contains the former widgets
             for name in ("gradeButton", "cancelButton", "gradeLabel", "segmentationSelector")
         )
         self._waitFor(lambda: segmentation.currentNode() is nodes.segmentation and grade.enabled, "its inputs", 30)
@@ -255,7 +255,7 @@ class REACTKDTest(ScriptedLoadableModuleTest):
         self.delayDisplay("Test passed")
 
     def _phantom(self) -> Any:
-        """Put a small digital phantom into the scene; return its nodes."""
+        """Add a small digital phantom to the scene; return its nodes."""
         from REACTKDLib.core.phantom import acquire, draw_patient
         from REACTKDLib.scene.case import nodes_from_case
 
@@ -265,7 +265,7 @@ class REACTKDTest(ScriptedLoadableModuleTest):
         )
 
     def _waitFor(self, condition: Any, what: str, seconds: float) -> None:
-        """Let the application go on until `condition()` holds; fail after so long."""
+        """Process events until `condition()` is true; fail after this time."""
         import time
 
         end = time.monotonic() + seconds
