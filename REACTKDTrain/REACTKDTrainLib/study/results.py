@@ -26,8 +26,8 @@ from REACTKDTrainLib.study.runs import Run, RunFiles
 
 LIMIT = "Bayes limit"
 OURS, RIVAL, SCORES = "react-kd", "kd", "react-kd-scores"
-#  comparisons on node vectors: the primary one first, then the secondary one; other methods of the study follow,
-# compared
+#: comparisons on node vectors: the primary one first, then the secondary one. Other methods of the study follow, each
+#: compared with logits
 PAIRS = ((OURS, RIVAL), (SCORES, RIVAL), (RIVAL, "none"), (OURS, "none"), (SCORES, "none"))
 
 
