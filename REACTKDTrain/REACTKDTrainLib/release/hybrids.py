@@ -33,8 +33,8 @@ CYCLE = (0, 1, 2, 1)
 #: numbers of phantom bodies that no student was trained on; their own lesions belong to no region
 BODIES_FROM = 700_000
 LEVEL = "liver level"
-#  changes to the image that are applied to real scans, and those also applied to phantoms, where they should cost
-# nothing
+#: changes to the image that are applied to real scans, and those also applied to phantoms, where they should cost
+#: nothing
 TRIED, ALSO_ON_PHANTOMS = (LEVEL, "noise"), (LEVEL,)
 
 
