@@ -23,9 +23,9 @@ from REACTKDTrainLib.data.truth import truth_of
 from REACTKDTrainLib.nodes.node_store import NodeCase, NodeRegions
 
 FORMAT = "reactkd-read-latents/1"
-#: latent variable -> R^2 of its prediction from the node vectors of its image: fitted on 2,237 lesions of 1,100 generated
-#: patients of the shared biology (numbers 2500-3599), measured on 618 lesions of 300 others; the better of ridge
-#: regression and boosting
+#: latent variable -> R^2 of its prediction from the node vectors of its image: fitted on 2,237 lesions of 1,100
+#: generated patients of the shared biology (numbers 2500-3599), measured on 618 lesions of 300 others; the better of
+#: ridge regression and boosting
 TOLD: Mapping[str, float] = {
     "contrast_hu": 0.98,
     "logit_necrosis": 0.53,
