@@ -45,7 +45,9 @@ class Grader:
     """Grades cases with one bundle, or with an ensemble of several.
 
     device: 'auto' (a GPU if there is one), 'cuda' or 'cpu'. If the GPU fails, the CPU is used instead and a finding
-    `device-fallback` reports it. runner: creates a `StudentRunner`. Raises: UsageError for any other device.
+    `device-fallback` reports it. runner: creates a `StudentRunner`.
+
+    Raises: UsageError for any other device.
     """
 
     def __init__(
