@@ -4,8 +4,8 @@
     application.load_module("REACTKD/REACTKD.py")       # as at Slicer's start
     application.select_module("REACTKD")                # the panel is made, set up, shown and entered
 
-`slicer.util` is Slicer's own file and works on it: loadUI, setSliceViewerLayers, reloadScriptedModule, loadVolume, ...
-Tests take the fixtures of Testing/python/gui/conftest.py, which also say how to click.
+`slicer.util` is Slicer's own file and works here: loadUI, setSliceViewerLayers, reloadScriptedModule, loadVolume, ...
+Tests use the fixtures of Testing/python/gui/conftest.py, which also explains how to simulate clicks.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class SlicerApp(QObject):
         return self._testing
 
     def setTestingEnabled(self, testing: bool) -> None:
-        """Not in Slicer, where it is an option at the start."""
+        """Not in Slicer, where it is a command-line option."""
         self._testing = testing
 
     def processEvents(self, *flags: Any) -> None:
@@ -103,7 +103,7 @@ class SlicerApp(QObject):
         return [widget for widget in QApplication.topLevelWidgets() if not isinstance(widget, hidden)]
 
     def setNoMainWindow(self, without: bool) -> None:
-        """Not in Slicer, where it is an option at the start: nobody finds the main window, or its views."""
+        """Not in Slicer, where it is a command-line option: hides the main window and its views from modules."""
         self._options.noMainWindow = without
 
     def applicationLogic(self) -> Any:
@@ -128,10 +128,10 @@ class SlicerApp(QObject):
         return self._options
 
     def pauseRender(self) -> None:
-        """Rendering is by request here."""
+        """Views are rendered on request only."""
 
     def resumeRender(self) -> None:
-        """Rendering is by request here."""
+        """Views are rendered on request only."""
 
     def exit(self, status: int = 0) -> None:
         self._exit_status = status
@@ -142,7 +142,7 @@ class SlicerApp(QObject):
 
 
 class Application:
-    """The pieces together, for tests and for the window."""
+    """All parts of the host together, for tests and for the window."""
 
     def __init__(self) -> None:
         QCoreApplication.setOrganizationName("REACTKD test host")
@@ -164,7 +164,7 @@ class Application:
         )
 
     def load_module(self, path: Path | str) -> Module:
-        """Load a module file once and tell it that the application has started."""
+        """Load a module file once and notify it that the application has started."""
         path = Path(path).resolve()
         if path.stem not in self.modules:
             self.modules[path.stem] = module = Module(path)
@@ -173,11 +173,11 @@ class Application:
         return self.modules[path.stem]
 
     def load_sample_data(self) -> Module:
-        """Load the module Sample Data: the stand-in, or Slicer's own where REACTKD_SLICER_PYTHON leads to it."""
+        """Load the module Sample Data: the substitute, or Slicer's own if REACTKD_SLICER_PYTHON points to it."""
         return self.load_module(importlib.import_module("SampleData").__file__)
 
     def select_module(self, name: str) -> None:
-        """Leave the module on show and enter another; its panel comes to the window."""
+        """Exit the current module and enter another; its panel is shown in the window."""
         leaving = self.modules.get(self.selected)
         if leaving is not None and leaving.has_panel and leaving.widgetRepresentation().isEntered:
             leaving.widgetRepresentation().exit()
@@ -197,19 +197,19 @@ class Application:
         self.forget_errors()
 
     def forget_errors(self) -> None:
-        """Forget what slots raised and VTK reported, for a test that provokes it."""
+        """Discard errors of slots and VTK, after a test that provokes them."""
         self.host.errors.clear()
         slot_errors.clear()
 
     def assert_no_errors(self) -> None:
-        """Render what has changed; raise AssertionError for what slots raised and VTK reported, then or before."""
+        """Render what has changed; raise AssertionError for any errors of slots or VTK so far."""
         self.app._layout.check_changes()
         if slot_errors:
             raise AssertionError("Slots raised:\n" + "\n".join(slot_errors))
         self.host.errors.assert_none()
 
     def close(self) -> None:
-        """Close the application: leave and unload every module, as Slicer does at its end."""
+        """Close the application: exit and unload every module, as Slicer does."""
         self.app.aboutToQuit.emit()
         for module in self.modules.values():
             module.forget_panel()
@@ -218,7 +218,7 @@ class Application:
 
 
 def offer_widgets() -> None:
-    """Make `import ctk` work, put the MRML widgets into `slicer`, and the classes that slicer.util compares with."""
+    """Make `import ctk` work, and add to `slicer` the MRML widgets and the classes that slicer.util checks for."""
     import sys
 
     ctk = ModuleType("ctk")

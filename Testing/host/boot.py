@@ -1,4 +1,4 @@
-"""Boot Slicer's MRML scene and module logics without the application, in the order that they need."""
+"""Boots Slicer's MRML scene and module logics without the application, in the required order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import vtk
 from host.errors import VtkErrors
 from host.none_kept import keep_none
 
-# By module name, as logics ask the application logic for each other.
+# By module name, under which logics look each other up in the application logic.
 LOGICS = {
     "Colors": "vtkSlicerColorLogic",
     "Volumes": "vtkSlicerVolumesLogic",
@@ -33,7 +33,7 @@ LOGICS = {
     "VolumeRendering": "vtkSlicerVolumeRenderingLogic",
 }
 
-# In the application these are files; label maps and segmentations look the nodes up by exactly these IDs.
+# Files in the application; label maps and segmentations look up the nodes by exactly these IDs.
 COLOR_FILES = ("GenericColors.txt", "GenericAnatomyColors.txt")
 
 
@@ -79,14 +79,14 @@ def _start_logic(name: str, kind: str, application_logic: Any, scene: Any) -> An
     logic = getattr(slicer, kind)()
     if name == "Terminologies":
         logic.SetModuleShareDirectory(_terminology_folder())
-    logic.SetMRMLApplicationLogic(application_logic)  # before the scene: the color logic asks for it
+    logic.SetMRMLApplicationLogic(application_logic)  # before the scene, because the color logic needs it
     logic.SetMRMLScene(scene)
     application_logic.SetModuleLogic(name, logic)
     return logic
 
 
 def _serve_files(scene: Any) -> None:
-    """Give the scene what it needs to read an .mrb."""
+    """Set up what the scene needs to read an .mrb."""
     folder = tempfile.mkdtemp(prefix="slicer-host-")
     cache_manager = slicer.vtkCacheManager()
     cache_manager.SetRemoteCacheDirectory(folder)
@@ -97,7 +97,7 @@ def _serve_files(scene: Any) -> None:
 
 
 def _offer_modules(logics: dict[str, Any]) -> None:
-    """Set `slicer.modules.<name>.logic()`, which is how slicer.util finds a logic."""
+    """Set `slicer.modules.<name>.logic()`, by which slicer.util finds a logic."""
     if not hasattr(slicer, "modules"):
         slicer.modules = SimpleNamespace()
     for name, logic in logics.items():
@@ -105,7 +105,7 @@ def _offer_modules(logics: dict[str, Any]) -> None:
 
 
 def _add_color_file(scene: Any, file_name: str) -> None:
-    """Stand in for a color file: a small table under the ID that the file would have had."""
+    """Substitute for a color file: a small table with the ID that the file would have."""
     node = slicer.vtkMRMLColorTableNode()
     node.SetSingletonTag(f"File{file_name}")
     node.SetName(file_name.removesuffix(".txt"))
@@ -122,7 +122,7 @@ def _add_color_file(scene: Any, file_name: str) -> None:
 
 
 def _terminology_folder() -> str:
-    """Write the smallest terminology files that the logic accepts; the application ships long lists."""
+    """Write the smallest terminology files that the logic accepts; those of the application are long."""
     folder = Path(tempfile.mkdtemp(prefix="slicer-terms-"))
     schema = "https://raw.githubusercontent.com/qiicr/dcmqi/master/doc/schemas/"
 

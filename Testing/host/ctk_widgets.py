@@ -1,4 +1,4 @@
-"""Stand-ins for the CTK widgets that modules use, with properties, signals and invokable methods of the real ones."""
+"""Substitutes for the CTK widgets that modules use, with the properties, signals and methods of the originals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from host.properties import kept, of_part
 
 
 class ctkCollapsibleButton(widgets.QAbstractButton):
-    """A title that hides and shows what is laid out in it."""
+    """A title bar that hides and shows its contents."""
 
     contentsCollapsed = Signal(bool)
 
@@ -33,7 +33,7 @@ class ctkCollapsibleButton(widgets.QAbstractButton):
         return 0 <= point.y() <= self._header
 
     def minimumSizeHint(self) -> QSize:
-        """As of the real one: wide enough for its title."""
+        """As in the original: wide enough for the title."""
         inside = super().minimumSizeHint() if not self._collapsed else QSize(0, self._header)
         return inside.expandedTo(QSize(self.fontMetrics().horizontalAdvance(self.text) + 30, self._header))
 
@@ -78,7 +78,7 @@ class ctkCollapsibleButton(widgets.QAbstractButton):
 
 
 class ctkCollapsibleGroupBox(widgets.QGroupBox):
-    """A group box whose check mark hides and shows what is in it."""
+    """A group box whose check mark hides and shows its contents."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -101,7 +101,7 @@ class ctkCollapsibleGroupBox(widgets.QGroupBox):
 
 
 class ctkFlowLayout(widgets.QGridLayout):
-    """A layout that fills lines; here two widgets a line."""
+    """A flow layout, simplified to two widgets per line."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -115,7 +115,7 @@ class ctkFlowLayout(widgets.QGridLayout):
 
 
 class ctkSliderWidget(widgets.QWidget):
-    """A slider and a spin box on one number. While a slider without tracking is dragged, only valueIsChanging tells."""
+    """A slider and a spin box for one number. Without tracking, dragging the slider only emits valueIsChanging."""
 
     valueChanged = Signal(float)
     valueIsChanging = Signal(float)
@@ -211,12 +211,12 @@ class ctkSliderWidget(widgets.QWidget):
 
 
 class ctkPathLineEdit(widgets.QWidget):
-    """A path that can be typed or browsed for."""
+    """A path that can be typed or selected in a dialog."""
 
     validInputChanged = Signal(bool)
     currentPathChanged = Signal(str)
     SIGNATURES = {"validInputChanged(bool)": "validInputChanged", "currentPathChanged(QString)": "currentPathChanged"}
-    # In C++ an enum: kept as written.
+    # An enum in C++; stored as written.
     UI_ENUMS = ("filters", "options", "sizeAdjustPolicy")
     Dirs, Files, Drives, NoSymLinks, Readable, Writable, Executable = 1, 2, 4, 8, 16, 32, 64
     AllEntries = 7
@@ -265,7 +265,7 @@ class ctkPathLineEdit(widgets.QWidget):
             self._box.addItem(self._path)
 
     def retrieveHistory(self) -> None:
-        """The history lives as long as the widget here."""
+        """The history exists only as long as the widget."""
 
     def _on_text(self, text: str) -> None:
         if text != self._path:
@@ -274,7 +274,7 @@ class ctkPathLineEdit(widgets.QWidget):
 
 
 class ctkMessageBox(widgets.QMessageBox):
-    """A message box; whether it is to be shown again is asked every time here."""
+    """A message box; here it never remembers that it should not be shown again."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)

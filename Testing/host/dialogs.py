@@ -1,4 +1,4 @@
-"""File dialogs as PythonQt shows them: a path, not a pair. In testing mode nobody is there to answer one."""
+"""File dialogs as in PythonQt: they return a path, not a pair. In testing mode nobody could answer one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUESTIONS = ("getOpenFileName", "getOpenFileNames", "getSaveFileName", "getExist
 
 
 def install() -> None:
-    """Replace Qt's functions; a test replaces them again with its answer (`monkeypatch.setattr(QFileDialog, ...)`)."""
+    """Replace Qt's functions; a test replaces them with its answer (`monkeypatch.setattr(QFileDialog, ...)`)."""
     for name in QUESTIONS:
         setattr(QFileDialog, name, staticmethod(_asking(name, getattr(QFileDialog, name))))
 

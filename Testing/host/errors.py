@@ -1,18 +1,18 @@
-"""VTK reports errors on an output window and goes on; this sink keeps them, so that a test can say there were none."""
+"""Collects the errors that VTK reports on its output window, so that a test can check that there were none."""
 
 from __future__ import annotations
 
 import vtk
 
 HARMLESS = (
-    "HomeDirectory is not set",  # the color logic looks for the user's own color files, which only an application has
+    "HomeDirectory is not set",  # the color logic looks for the user's color files, which only the application has
     "bad X server connection",
-    "Failed to load",  # cursors and libraries of a screen that is not there
+    "Failed to load",  # cursors and libraries of a screen, which is missing here
 )
 
 
 class VtkErrors:
-    """Collects VTK errors (and, apart, warnings) from the moment it is installed."""
+    """Collects VTK errors (and, separately, warnings) once it is installed."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
@@ -22,13 +22,13 @@ class VtkErrors:
         self._window.AddObserver(vtk.vtkCommand.WarningEvent, self._keep(self.warnings))
 
     def install(self) -> VtkErrors:
-        """Route VTK's messages here and keep its logger off stderr; return self."""
+        """Redirect VTK's messages to this object and keep its logger off stderr; return self."""
         vtk.vtkOutputWindow.SetInstance(self._window)
         vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
         return self
 
     def clear(self) -> None:
-        """Forget what was collected."""
+        """Discard what was collected."""
         self.errors.clear()
         self.warnings.clear()
 

@@ -1,4 +1,4 @@
-"""`slicer.app.coreIOManager()`: reads and writes by file type, for the functions of slicer.util."""
+"""`slicer.app.coreIOManager()`: reading and writing by file type, for the functions of slicer.util."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import slicer
 import vtk
 
-# Extension -> type of file, the longer first.
+# Extension -> file type, longer extensions first.
 BY_EXTENSION = {
     ".seg.nrrd": "SegmentationFile",
     ".mrk.json": "MarkupsFile",
@@ -38,7 +38,7 @@ NODES = {
 
 
 class CoreIOManager:
-    """What slicer.util.load... and save... call."""
+    """The methods that slicer.util.load... and save... call."""
 
     def fileType(self, file_name: str) -> str:
         for extension, kind in BY_EXTENSION.items():

@@ -1,4 +1,4 @@
-"""How long the application's own thread was silent: a timer that should come every few milliseconds, and does not.
+"""Measures how long the main thread was blocked, by a timer that should fire every few milliseconds.
 
 with Heartbeat() as heart:
     user.click("gradeButton")
@@ -17,7 +17,7 @@ BEAT_MS = 5
 
 
 class Heartbeat:
-    """longest_s: the longest time between two beats. silences: every gap above 50 ms, in seconds, in order."""
+    """longest_s: the longest time between two beats. silences: all gaps above 50 ms, in seconds, in order."""
 
     def __init__(self) -> None:
         self.longest_s = 0.0
@@ -42,5 +42,5 @@ class Heartbeat:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._beat()  # the silence that goes on
+        self._beat()  # ends the current gap
         self._timer.stop()

@@ -1,6 +1,6 @@
-"""`slicer.app.layoutManager()`: Slicer's own layout logic decides which views there are; here they get widgets.
+"""`slicer.app.layoutManager()`: Slicer's own layout logic creates the view nodes; this class creates their widgets.
 
-A module adds a layout as in the application, with an id of its own:
+A module adds a layout as in the application, with its own id:
 
     node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
     node.AddLayoutDescription(id, xml)
@@ -19,12 +19,12 @@ from PySide6.QtWidgets import QBoxLayout, QWidget
 from host.boot import Host
 from host.views import SliceWidget, ThreeDWidget
 
-SLICES = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}  # Slicer has these from its start
+SLICES = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}  # exist in Slicer from the start
 SPACING = 2
 
 
 class Layout(QWidget):
-    """qSlicerLayoutManager, with the widget that it lays out: the views of the current layout, nested as in its XML."""
+    """qSlicerLayoutManager, with the widget that contains the views of the current layout, nested as in its XML."""
 
     def __init__(self, host: Host) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Layout(QWidget):
         return self._logic
 
     def sliceViewNames(self) -> tuple[str, ...]:
-        """All that were ever shown, also those that the current layout leaves out."""
+        """Return the names of all slice views ever shown, including those outside the current layout."""
         return tuple(self._slices)
 
     def sliceWidget(self, name: str) -> SliceWidget | None:
@@ -62,7 +62,7 @@ class Layout(QWidget):
         return len(self._three_ds)
 
     def threeDWidget(self, which: int | str) -> ThreeDWidget | None:
-        """By its number, or by the name of its layout."""
+        """Return a 3D view by its number, or by its layout name."""
         if isinstance(which, int):
             return list(self._three_ds.values())[which] if 0 <= which < len(self._three_ds) else None
         return self._three_ds.get(which)
@@ -71,7 +71,7 @@ class Layout(QWidget):
         return self._host.application_logic.GetSliceLogics()
 
     def setLayout(self, layout: int) -> None:
-        """Show the views of a layout; an unknown number raises, as it would only be logged in the application."""
+        """Show the views of a layout; an unknown number raises, while the application would only log it."""
         if not self._node.IsLayoutDescription(layout):
             raise ValueError(f"there is no layout {layout}")
         self._node.SetViewArrangement(layout)
@@ -89,10 +89,10 @@ class Layout(QWidget):
             widget.resetFocalPoint()
 
     def setRenderPaused(self, _paused: bool) -> None:
-        """Rendering is by request here."""
+        """Views are rendered on request only."""
 
     def check_changes(self) -> None:
-        """Not in Slicer: let the views on show render what has changed, for the errors that VTK may report."""
+        """Not in Slicer: render changes in the visible views, to provoke the errors that VTK may report."""
         for widget in self._widgets():
             widget.check_changes()
 
@@ -112,7 +112,7 @@ class Layout(QWidget):
         return self._three_ds[name]
 
     def _forget_removed(self) -> None:
-        """A view without its node goes, as in the application."""
+        """Delete views whose node was removed, as in the application."""
         for widgets in (self._slices, self._three_ds):
             for name, widget in list(widgets.items()):
                 if not self._host.scene.IsNodePresent(self._node_of(widget)):
@@ -122,7 +122,7 @@ class Layout(QWidget):
                     widget.deleteLater()
 
     def _arrange(self) -> None:
-        """Nest the widgets as the layout's XML says, and tell the view nodes which of them are laid out."""
+        """Nest the widgets as in the layout's XML, and mark the view nodes that are part of it."""
         description = self._node.GetCurrentLayoutDescription()
         if description == self._shown:
             return
@@ -139,7 +139,7 @@ class Layout(QWidget):
         self._root.show()
 
     def _made(self, element: Any) -> QWidget:
-        """Return the widget of an element of the XML: a view, or a box of items side by side or below each other."""
+        """Return the widget for an element of the XML: a view, or a horizontal or vertical box of items."""
         if element.GetName() == "view":
             return self._view(element)
         across = element.GetAttribute("type") == "horizontal"
@@ -161,7 +161,7 @@ class Layout(QWidget):
         elif kind == "vtkMRMLViewNode":
             widget = self._three_d(name)
         else:
-            return QWidget()  # tables and plots are no views of this host
+            return QWidget()  # the host has no table and plot views
         self._node_of(widget).SetMappedInLayout(True)
         widget.show()
         return widget

@@ -1,4 +1,4 @@
-"""The main window: module panel at the left, views at the right, status bar below."""
+"""The main window: module panel on the left, views on the right, status bar at the bottom."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QMainWindow, QMenu, QScrollArea, QSplitter
 
 PANEL_WIDTH = 420
 
-#: keys of the application, which a module must leave alone: those of its user guide, and what tables do everywhere
+#: keys reserved for the application: those of its user guide, and the usual ones in tables
 SLICER_KEYS = (
     *("Ctrl+F", "Ctrl+O", "Ctrl+S", "Ctrl+W", "Ctrl+H", "Ctrl+0", "Ctrl+1", "Ctrl+2", "Ctrl+3", "Ctrl+4", "Ctrl+5"),
     *("Ctrl+B", "Ctrl+P", "Ctrl+C", "Ctrl+X", "Ctrl+V", "Ctrl+Z", "Ctrl+Y", "Ctrl+G"),
@@ -19,7 +19,7 @@ SLICER_KEYS = (
 
 
 class ModuleSelector(QObject):
-    """The combo box of modules in the tool bar."""
+    """The combo box of modules in the toolbar."""
 
     def __init__(self, select: Callable[[str], None], selected: Callable[[], str], parent: Any) -> None:
         super().__init__(parent)
@@ -34,7 +34,7 @@ class ModuleSelector(QObject):
 
 
 class MainWindow(QMainWindow):
-    """qSlicerMainWindow. Scrolls the panel up and down, never sideways, as Slicer's panel does."""
+    """qSlicerMainWindow. Its panel scrolls only vertically, as in Slicer."""
 
     def __init__(self, views: Any, selector: Callable[[Any], ModuleSelector]) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class MainWindow(QMainWindow):
             action = QAction(self)
             action.setShortcut(QKeySequence(keys))
             self.addAction(action)
-        # Modules look these up by name to add their own entries, and find them as top-level widgets.
+        # Modules find these by name among the top-level widgets, to add their own entries.
         self._file_menu = QMenu("File")
         self._file_menu.setObjectName("FileMenu")
         self.resize(1400, 900)

@@ -1,4 +1,4 @@
-"""Module objects and their panels: `slicer.modules.<name>`, made, entered, left, reloaded and unloaded as in Slicer."""
+"""Modules and their panels: `slicer.modules.<name>`; created, entered, exited, reloaded and unloaded as in Slicer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from host.mrml_widgets import qMRMLWidget
 
 
 class ModuleManager(QObject):
-    """qSlicerModuleManager: finds modules by name and tells that one goes."""
+    """qSlicerModuleManager: finds modules by name and signals when one is unloaded."""
 
     moduleAboutToBeUnloaded = Signal(str)
 
@@ -49,14 +49,14 @@ class ModuleWidget(qMRMLWidget):
         return self._python
 
     def start(self) -> None:
-        """Make the Python object and let it set up."""
+        """Create the Python object and call its `setup`."""
         name = self._module.name
         self._python = getattr(sys.modules[name], name + "Widget")(self)
         setattr(slicer.modules, name + "Widget", self._python)
         self._python.setup()
 
     def reload(self) -> None:
-        """What `slicer.util.reloadScriptedModule` ends with: set up, and not entered again, also when it is on show."""
+        """The last step of `slicer.util.reloadScriptedModule`: set up; not entered again, even if it is visible."""
         self.start()
 
     def enter(self) -> None:
@@ -73,7 +73,7 @@ class ModuleWidget(qMRMLWidget):
 
 
 class About:
-    """What a module file fills in when Slicer loads it; another name than these is refused."""
+    """The attributes that a module file sets when Slicer loads it; other names raise."""
 
     __slots__ = (
         "path", "name", "title", "categories", "dependencies", "contributors", "helpText", "acknowledgementText",
@@ -103,7 +103,7 @@ class Module:
         return self.about.title
 
     def widgetRepresentation(self) -> ModuleWidget:
-        """The panel, made at the first call."""
+        """Return the panel, which is created in the first call."""
         if self._widget is None:
             self._widget = ModuleWidget(self)
             self._widget.setMRMLScene(slicer.mrmlScene)
@@ -130,7 +130,7 @@ class Module:
 
 
 class SegmentEditor:
-    """The Segment Editor module, as far as others may call it: what it was given to edit, or chose by itself."""
+    """The Segment Editor module, as far as other modules use it: the segmentation that it was given or chose itself."""
 
     name = "SegmentEditor"
 
@@ -149,7 +149,7 @@ class SegmentEditor:
         return self._representation
 
     def enter(self) -> None:
-        """The module comes on show: without a segmentation that is there it takes the scene's first."""
+        """Enter the module: without an existing segmentation it selects the first one of the scene."""
         node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
         if self.segmentation is None or not slicer.mrmlScene.IsNodePresent(self.segmentation):
             self.segmentation = node

@@ -1,4 +1,4 @@
-"""Stand-ins for Slicer's MRML widgets, with the properties, signals and invokable methods of the real ones."""
+"""Substitutes for Slicer's MRML widgets, with the properties, signals and invokable methods of the originals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from host.watch import Watch
 
 
 class qMRMLWidget(widgets.QWidget):
-    """Keeps the scene and tells of it."""
+    """Holds the scene and signals its changes."""
 
     mrmlSceneChanged = Signal(object)
     SIGNATURES = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
@@ -36,8 +36,8 @@ class qMRMLWidget(widgets.QWidget):
 class qMRMLNodeComboBox(qMRMLWidget):
     """A combo box of the scene's nodes of some classes.
 
-    Follows the scene; hidden nodes are left out. Where None is not offered, the first node that comes is chosen. After
-    an import, a close or any other batch it builds its rows anew, and forgets its node: nothing is restored.
+    Follows the scene; hidden nodes are excluded. If None is not offered, the first node added is selected. After a
+    batch operation (import, close) it rebuilds its rows and loses its selection, which is not restored.
     """
 
     currentNodeChanged = Signal(object)
@@ -118,7 +118,7 @@ class qMRMLNodeComboBox(qMRMLWidget):
     def _nodes(self) -> list[Any]:
         if self._scene is None:
             return []
-        found = {}  # by class, in C++: the real one does not look through the scene in Python either
+        found = {}  # by class, in C++, since the original does not search the scene in Python either
         for kind in self._nodeTypes:
             nodes = self._scene.GetNodesByClass(kind)
             nodes.UnRegister(None)
@@ -141,7 +141,7 @@ class qMRMLNodeComboBox(qMRMLWidget):
 
     def _choose(self, node_id: str, nodes: list[Any] | None = None) -> None:
         offered = [node.GetID() for node in (self._nodes() if nodes is None else nodes)]
-        if node_id not in offered:  # the real one shows None for a node that it does not offer
+        if node_id not in offered:  # the original shows None for a node that it does not offer
             node_id = "" if self._noneEnabled or not offered else offered[0]
         self._box.setCurrentIndex(self._box.findData(node_id))
         self._choose_id(node_id)

@@ -1,4 +1,4 @@
-"""Pictures from render windows: grab, write as PNG, and ask once whether rendering works here at all."""
+"""Pictures of render windows: capture, write as PNG, and check whether rendering works on this computer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ print("drawn")
 
 @cache
 def missing_rendering() -> str | None:
-    """Return None where off-screen rendering works, else the reason; asked in a process of its own, as it may crash."""
+    """Return None if off-screen rendering works, else the reason; checked in a separate process, as it may crash."""
     prefer_off_screen()
     probe = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=120, check=False)
     if probe.returncode == 0 and "drawn" in probe.stdout:
@@ -39,13 +39,13 @@ def missing_rendering() -> str | None:
 
 
 def prefer_off_screen() -> None:
-    """Ask VTK for the window that needs no display, unless the user chose one or has a display."""
+    """Make VTK use the window that needs no display, unless the user chose one or has a display."""
     if not os.environ.get("DISPLAY"):
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
 
 
 def grab(window: Any) -> np.ndarray:
-    """Return what `window` shows, (height, width, 3) uint8, top row first."""
+    """Return the contents of `window`, (height, width, 3) uint8, top row first."""
     reader = vtk.vtkWindowToImageFilter()
     reader.SetInput(window)
     reader.SetInputBufferTypeToRGB()
@@ -58,7 +58,7 @@ def grab(window: Any) -> np.ndarray:
 
 
 def render_small(window: Any) -> None:
-    """Render a few pixels and leave the window as it was: for what VTK reports when it renders, not for the picture."""
+    """Render a few pixels and restore the window; used to provoke VTK's errors, not for the picture."""
     size = window.GetSize()
     window.SetSize(64, 48)
     window.Render()

@@ -1,4 +1,4 @@
-"""Qt properties of a stand-in widget in one line each."""
+"""Definition of Qt properties of a substitute widget in one line each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PySide6.QtCore import Property
 
 
 def kept(name: str, kind: Any = bool, refresh: str | None = None) -> Property:
-    """A property that is kept in `_<name>`; `refresh` names the method to call after a change."""
+    """Return a property stored in `_<name>`; `refresh` is the method to call after a change."""
 
     def get(self: Any) -> Any:
         return getattr(self, f"_{name}")
@@ -22,7 +22,7 @@ def kept(name: str, kind: Any = bool, refresh: str | None = None) -> Property:
 
 
 def of_part(part: str, name: str, kind: Any) -> Property:
-    """The property `name` of the widget that is kept in `_<part>`."""
+    """Return the property `name` of the widget stored in `_<part>`."""
 
     def get(self: Any) -> Any:
         return getattr(self, f"_{part}").property(name)

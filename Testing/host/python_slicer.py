@@ -1,4 +1,4 @@
-"""PythonSlicer: not the interpreter but a launcher, which starts it as a child with its own input, and waits for it."""
+"""PythonSlicer is not the interpreter but a launcher that starts it as a child process and waits; imitated here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _INTERPRETER = sys.executable
 
 
 def write_launcher(folder: Path) -> str:
-    """Write the program into `folder` and return its path. Killed, it leaves the interpreter alone."""
+    """Write the program into `folder` and return its path. If it is killed, the interpreter keeps running."""
     path = folder / "PythonSlicer"
     path.write_text(f'#!/bin/sh\n"{_INTERPRETER}" "$@"\nstatus=$?\nexit $status\n', encoding="utf-8")
     path.chmod(0o755)
@@ -17,5 +17,5 @@ def write_launcher(folder: Path) -> str:
 
 
 def install(folder: Path) -> None:
-    """Make it this process's `sys.executable`, as it is in the application."""
+    """Set it as this process's `sys.executable`, as in the application."""
     sys.executable = write_launcher(folder)

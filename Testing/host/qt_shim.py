@@ -1,8 +1,8 @@
-"""The module `qt` as Slicer's Python sees it (PythonQt), on PySide6: properties as attributes, signals by signature.
+"""The module `qt` as in Slicer's Python (PythonQt), on top of PySide6: properties are attributes, signals are strings.
 
 PySide6's classes are patched in place, so that `type(button) is qt.QPushButton` holds as in Slicer. Nothing is more
-lenient than PythonQt: an attribute that is no property cannot be set, an unknown signal cannot be connected, and what a
-slot raises is kept for the test (PythonQt prints it and goes on). Only a process that runs the host may call `install`.
+lenient than PythonQt: an attribute that is not a property cannot be set, an unknown signal cannot be connected, and
+exceptions in slots are recorded for the test (PythonQt prints them and continues). Only a host process may `install`.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ import PySide6.QtWidgets
 from PySide6.QtCore import Property, QMetaMethod, QObject, SignalInstance
 
 MODULES = (PySide6.QtCore, PySide6.QtGui, PySide6.QtWidgets)
-# Virtual in C++: the bindings look for an override by name and would find the attribute.
+# Virtual in C++: the bindings search overrides by name and would find the attribute.
 VIRTUAL = {"sizeHint", "minimumSizeHint", "hasHeightForWidth"}
-# PythonQt lacks them, or means something else by them.
+# PythonQt lacks them, or they have another meaning there.
 ABSENT = {"Signal", "Slot", "Property", "ClassInfo", "Enum", "Flag", "QEnum", "QFlag"}
 
-#: what slots raised since the last clearing, as tracebacks
+#: tracebacks of exceptions in slots since the last reset
 slot_errors: list[str] = []
 
 
 class QtProperty:
-    """A Qt property as an attribute. On the class it stays what it was: QTimer.singleShot is a function there."""
+    """A Qt property as an attribute. On the class it stays unchanged: QTimer.singleShot is a function there."""
 
     def __init__(self, name: str, before: Any) -> None:
         self.name = name
@@ -61,13 +61,13 @@ def put_property(owner: Any, name: str, value: Any) -> None:
 
 
 def keep_error(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """`sys.excepthook`: what a slot of a signal object, a timer or an observer raises ends up here."""
+    """`sys.excepthook`: records exceptions in slots of signal objects, timers and observers."""
     slot_errors.append("".join(traceback.format_exception(kind, error, trace)))
     sys.__excepthook__(kind, error, trace)
 
 
 def adopt(thing: QObject) -> QObject:
-    """Give an object `connect` and `disconnect` by signature, whoever made it; return it."""
+    """Add `connect` and `disconnect` by signature to any object; return it."""
     if "_connections" not in thing.__dict__:
         thing.__dict__["_connections"] = {}
         thing.__dict__["connect"] = partial(connect, thing)
@@ -95,7 +95,7 @@ def connect(sender: QObject, signature: str, slot: Callable[..., Any]) -> bool:
 
 
 def disconnect(sender: QObject, signature: str, slot: Callable[..., Any] | None = None) -> bool:
-    """Take back `connect`; False when there was no such connection."""
+    """Undo `connect`; returns False if there was no such connection."""
     known = sender.__dict__["_connections"]
     keys = [key for key in known if key[0] == signature and slot in (None, key[1])]
     for key in keys:
@@ -105,8 +105,8 @@ def disconnect(sender: QObject, signature: str, slot: Callable[..., Any] | None 
 
 
 def signal_of(sender: QObject, signature: str) -> Any:
-    """Return the bound signal with this signature. Raises ValueError where the class has none."""
-    declared = getattr(type(sender), "SIGNATURES", {})  # of stand-ins, whose arguments Qt does not know
+    """Return the bound signal with this signature. Raises ValueError if the class has none."""
+    declared = getattr(type(sender), "SIGNATURES", {})  # of substitutes, whose arguments Qt does not know
     name = signature.partition("(")[0]
     if signature in declared:
         return getattr(sender, declared[signature])
@@ -127,7 +127,7 @@ def arguments_of(signature: str) -> list[str]:
 
 
 def capacity(slot: Callable[..., Any]) -> int:
-    """Return how many positional arguments a slot takes."""
+    """Return the number of positional arguments that a slot accepts."""
     try:
         parameters = inspect.signature(slot).parameters.values()
     except (TypeError, ValueError):
@@ -158,7 +158,7 @@ def install() -> ModuleType:
 
 
 def accepting_null(method: Callable[..., Any]) -> Callable[..., Any]:
-    """PythonQt takes 0 for no object."""
+    """Accept 0 for no object, as PythonQt does."""
 
     def call(self: Any, thing: Any, *others: Any) -> Any:
         return method(self, None if thing == 0 else thing, *others)
@@ -178,7 +178,7 @@ def object_classes() -> Iterator[type]:
 
 
 def patch(kind: type) -> None:
-    """Turn one class into what PythonQt shows of it."""
+    """Patch one class to behave as in PythonQt."""
     meta = kind.staticMetaObject
     for index in range(meta.propertyOffset(), meta.propertyCount()):
         name = meta.property(index).name()
@@ -197,7 +197,7 @@ def patch(kind: type) -> None:
 
 
 def _is_open(self: Any, name: str) -> bool:
-    """Classes that a module writes in Python take any attribute; the host's stand-ins only their own private ones."""
+    """Python classes of modules accept any attribute; the host's substitutes only their own private ones."""
     if type(self).__module__.startswith("host."):
         return name.startswith("_")
     return not type(self).__module__.startswith("PySide6")
@@ -205,14 +205,14 @@ def _is_open(self: Any, name: str) -> bool:
 
 @cache
 def _declared(kind: type, name: str) -> Any:
-    """What a class says of an attribute; looked up once, as a panel sets hundreds of properties at a time."""
+    """Return a class's attribute; cached, because a panel sets hundreds of properties at a time."""
     return inspect.getattr_static(kind, name, None)
 
 
 def set_attribute(self: Any, name: str, value: Any) -> None:
-    """Set a property, or an attribute of a class that was written in Python; nothing else can be set.
+    """Set a property, or an attribute of a class written in Python; nothing else can be set.
 
-    The bindings keep a signal on the object when it is first asked for.
+    The bindings store a signal on the object at its first access.
     """
     declared = _declared(type(self), name)
     if isinstance(declared, Property):

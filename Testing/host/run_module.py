@@ -1,6 +1,6 @@
-"""Run an installed module on the test host, as ctest runs it in a build of Slicer.
+"""Runs an installed module on the test host, as ctest does in a build of Slicer.
 
-python -m host.run_module generic MODULE.py      load it, show its panel, give it another scene state, unload it
+python -m host.run_module generic MODULE.py      load it, show its panel, change the scene, unload it
 python -m host.run_module unittest MODULE.py     run the tests in its file, as slicer.testing.runUnitTest does
 """
 
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
 
 def generic(application: Application, module: Any) -> bool:
-    """What Slicer's generic module test does to every module: load, show, change the scene, leave."""
+    """Slicer's generic module test: load, show, change the scene, exit."""
     application.window.show()
     application.select_module(module.name)
     slicer.app.processEvents()

@@ -1,8 +1,8 @@
-"""The parts of Slicer's Python that a scripted module file imports and that slicer-core does not bring.
+"""Parts of Slicer's Python that a scripted module imports and that slicer-core does not contain.
 
-`install()` makes `slicer.ScriptedLoadableModule`, `slicer.i18n`, `slicer.packaging`, `SampleData` importable, written
-to what Slicer documents of them. Where REACTKD_SLICER_PYTHON names Slicer's own folder Base/Python/slicer, its files
-are used in their place, so that the tests can be run against the real ones.
+`install()` makes `slicer.ScriptedLoadableModule`, `slicer.i18n`, `slicer.packaging`, `SampleData` importable, as
+documented by Slicer. If REACTKD_SLICER_PYTHON is set to Slicer's folder Base/Python/slicer, its files are used instead,
+so that the tests can be run with the originals.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NODE_CLASS = "vtkMRMLScriptedModuleNode"
 
 
 class ScriptedLoadableModule:
-    """The module itself: fills in `parent`, on which the application reads title, category, help."""
+    """The module itself: sets title, category and help on `parent`, where the application reads them."""
 
     def __init__(self, parent: Any) -> None:
         super().__init__()  # mixins of derived classes
@@ -56,7 +56,7 @@ class ScriptedLoadableModule:
 
 
 class ScriptedLoadableModuleWidget:
-    """The panel's controller. The application makes it with the panel's widget, then calls `setup`."""
+    """The panel's controller. The application creates it with the panel's widget, then calls `setup`."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__()  # mixins of derived classes
@@ -70,7 +70,7 @@ class ScriptedLoadableModuleWidget:
         return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
 
     def setup(self) -> None:
-        """The real one adds the reload buttons of the developer mode."""
+        """The original adds the reload buttons of the developer mode."""
 
     def cleanup(self) -> None:
         """Called when the module is unloaded, reloaded, or the application closes."""
@@ -85,7 +85,7 @@ class ScriptedLoadableModuleWidget:
 
 
 class ScriptedLoadableModuleLogic:
-    """What other modules and scripts call."""
+    """The methods that other modules and scripts call."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class ScriptedLoadableModuleLogic:
         self.isSingletonParameterNode = True
 
     def getParameterNode(self) -> Any:
-        """Return the module's parameter node, made when there is none."""
+        """Return the module's parameter node, created if there is none."""
         if self.isSingletonParameterNode:
             node = slicer.mrmlScene.GetSingletonNode(self.moduleName, NODE_CLASS)
             if node is not None:
@@ -141,7 +141,7 @@ PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
 
 
 def translate(context: str, text: str) -> str:
-    """Ask the installed translators, as the application does. Refuses what cannot be looked up."""
+    """Translate with the installed translators, as the application does. Raises for texts that cannot be looked up."""
     if not isinstance(text, str) or not text:
         raise TypeError(f"only a text can be translated, not {text!r}")
     for name in PLACEHOLDER.findall(text):
@@ -164,7 +164,7 @@ def tr(text: str) -> str:
 
 
 class Packaging(ModuleType):
-    """`slicer.packaging`: remembers what it was asked to install. `refuse`: the user declines. There is no network."""
+    """`slicer.packaging`: records installation requests. `refuse`: the user declines. There is no network."""
 
     def __init__(self) -> None:
         super().__init__("slicer.packaging")

@@ -1,4 +1,4 @@
-"""Stand-ins for Slicer's widgets that choose segments, with the properties, signals and methods of the real ones."""
+"""Substitutes for Slicer's segment selectors, with the properties, signals and methods of the originals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEGMENT_EVENTS = ("SegmentAdded", "SegmentRemoved", "SegmentModified", "Segments
 
 
 class SegmentationWatch:
-    """Calls back when the segments of a node come, go, or are renamed; one node at a time."""
+    """Calls back when the segments of a node are added, removed or renamed; one node at a time."""
 
     def __init__(self, owner: Any, changed: Any) -> None:
         self.node: Any = None
@@ -115,7 +115,7 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget):
         self._check(list(segment_ids))
 
     def _only(self, multi: bool) -> None:
-        if multi is not self._multiSelection:  # the real one logs a critical message
+        if multi is not self._multiSelection:  # the original logs a critical message
             raise RuntimeError(f"multiSelection is {self._multiSelection}; use the other method")
 
     def _on_none_enabled(self) -> None:
@@ -142,7 +142,7 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget):
     def _choose(self, segment_id: str) -> None:
         offered = self.segmentIDs()
         if segment_id not in offered and (segment_id or not self._noneEnabled):
-            segment_id = offered[0] if offered else ""  # as the real one, even where None is offered
+            segment_id = offered[0] if offered else ""  # as in the original, even if None is offered
         self._box.setCurrentIndex(max(self._box.findData(segment_id), 0))
         if segment_id != self._segment:
             self._segment = segment_id

@@ -22,7 +22,7 @@ MANAGERS = (
 
 
 class SliceView:
-    """One slice view. Make it before the color legends that it should show, as in the application.
+    """One slice view. Create it before the color legends that it should show, as in the application.
 
     name: layout name ("Red"). orientation: "Axial", "Coronal" or "Sagittal". size: (width, height), pixels.
     """
@@ -84,7 +84,7 @@ class SliceView:
         return np.stack([x, y, np.zeros_like(x)], axis=-1) @ matrix[:3, :3].T + matrix[:3, 3]
 
     def close(self) -> None:
-        """Let go of the scene and the window; another view of this name may be made then."""
+        """Release the scene and the window; another view with this name can then be created."""
         self.group.SetMRMLDisplayableNode(None)
         self.host.application_logic.GetSliceLogics().RemoveItem(self.logic)
         self.logic.SetMRMLScene(None)
@@ -98,14 +98,14 @@ class SliceView:
         self.host.application_logic.GetSliceLogics().AddItem(logic)
         logic.SetMRMLScene(self.host.scene)
         known = self.host.scene.GetSingletonNode(name, "vtkMRMLSliceNode")
-        if known is not None:  # a layout has made it
+        if known is not None:  # created by a layout
             logic.SetSliceNode(known)
         else:
             logic.AddSliceNode(name).SetOrientation(orientation)
         return logic
 
     def _draw_image(self) -> None:
-        """Draw the blended layers behind everything; in the application a ctk class does this."""
+        """Draw the blended layers in the background; in the application a ctk class does this."""
         mapper = vtk.vtkImageMapper()
         mapper.SetColorWindow(255)
         mapper.SetColorLevel(127.5)

@@ -1,4 +1,4 @@
-"""Which class stands in for which widget of CTK and MRML: in .ui files, in `ctk` and in `slicer`."""
+"""Substitute classes for the widgets of CTK and MRML: in .ui files, in `ctk` and in `slicer`."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def _classes(module: object, prefix: str) -> dict[str, type]:
 
 CTK = _classes(ctk_widgets, "ctk")
 MRML = _classes(mrml_widgets, "qMRML") | _classes(segment_widgets, "qMRML")
-#: a layout is no widget: .ui files cannot hold it under its own name
+#: a layout is not a widget: .ui files cannot contain it under its own name
 STAND_INS = {name: kind for name, kind in (CTK | MRML).items() if not name.endswith("Layout")}

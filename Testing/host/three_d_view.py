@@ -24,7 +24,7 @@ MANAGERS = (
 
 
 class ThreeDView:
-    """One 3D view with depth peeling. Make it before the color legends that it should show. size: (width, height)."""
+    """One 3D view with depth peeling. Create it before its color legends. size: (width, height) in pixels."""
 
     def __init__(self, host: Host, name: str = "1", size: tuple[int, int] = (900, 768)) -> None:
         self.host = host
@@ -73,7 +73,7 @@ class ThreeDView:
         self.window.SetSize(*size)
 
     def close(self) -> None:
-        """Let go of the scene and the window; another view of this name may be made then."""
+        """Release the scene and the window; another view with this name can then be created."""
         self.group.SetMRMLDisplayableNode(None)
         self.host.application_logic.GetViewLogics().RemoveItem(self.logic)
         self.logic.SetMRMLScene(None)
@@ -86,7 +86,7 @@ class ThreeDView:
         self.host.application_logic.GetViewLogics().AddItem(logic)
         logic.SetName(name)
         logic.SetMRMLScene(self.host.scene)
-        node = logic.GetViewNode() or logic.AddViewNode(name)  # a layout may have made it
+        node = logic.GetViewNode() or logic.AddViewNode(name)  # a layout may have created it
         node.SetBoxVisible(False)
         node.SetAxisLabelsVisible(False)
         node.SetUseDepthPeeling(True)

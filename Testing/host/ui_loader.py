@@ -1,4 +1,4 @@
-"""QUiLoader for Slicer's .ui files: knows the stand-ins, and refuses what is not there."""
+"""QUiLoader for Slicer's .ui files: uses the substitutes, and refuses unknown classes and properties."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from host.stand_ins import STAND_INS
 
 
 class UiLoader(QUiLoader):
-    """QUiLoader that knows the stand-ins for ctk and MRML widgets and refuses any other class that Qt does not have.
+    """QUiLoader that uses the substitutes for ctk and MRML widgets and refuses any other class unknown to Qt.
 
-    Slicer's connections in a .ui file have types that Qt cannot carry here: they are taken out and made in Python.
+    Slicer's connections in a .ui file have types that Qt does not support here; they are removed and made in Python.
     """
 
     def createWidget(self, class_name: str, parent: Any = None, name: str = "") -> Any:
@@ -52,9 +52,9 @@ class UiLoader(QUiLoader):
 
 @cache
 def prepared(text: bytes) -> tuple[bytes, list[tuple], list[tuple], list[tuple]]:
-    """Return a .ui file as QUiLoader can read it, its connections, its properties (widget, name) and its flags.
+    """Return a .ui file in the form that QUiLoader can read, its connections, its properties (widget, name), its flags.
 
-    Kept, since every test opens the same panels.
+    Cached, since every test opens the same panels.
     """
     root = ElementTree.fromstring(text)
     wires = [tuple(c.findtext(part) for part in WIRE) for c in root.iter("connection")]
@@ -66,7 +66,7 @@ def prepared(text: bytes) -> tuple[bytes, list[tuple], list[tuple], list[tuple]]
 
 
 def take_enums(root: ElementTree.Element, stand_ins: dict[str, type]) -> list[tuple[str, str, int]]:
-    """Take the flags of stand-ins, "ctkX::A|ctkX::B", out of a .ui file: QUiLoader cannot read them; return the values.
+    """Remove the flags of substitutes, "ctkX::A|ctkX::B", which QUiLoader cannot read, from a .ui file; return them.
 
     Raises: AttributeError for a flag that the class does not have.
     """
@@ -83,7 +83,7 @@ def take_enums(root: ElementTree.Element, stand_ins: dict[str, type]) -> list[tu
 
 
 def check_property(widget: Any, name: str) -> None:
-    """Raise ValueError for a property that the class does not have; QUiLoader would keep it as a dynamic one.
+    """Raise ValueError for a property that the class does not have; QUiLoader would add it as a dynamic one.
 
     Slicer's own dynamic properties, such as SlicerParameterName, begin with its name.
     """

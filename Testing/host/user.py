@@ -1,6 +1,6 @@
-"""A person at the panel: finds widgets by their object names, and clicks, types and chooses as hands do.
+"""Simulates a user of the panel: finds widgets by object name, clicks, types and selects.
 
-A person can only use what is there to be used: a widget that is hidden, disabled, or collapsed away fails the test.
+As for a real user, only available widgets can be used: a hidden, disabled or collapsed widget fails the test.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
 
 class User:
-    """What a test does to the window, and what it sees."""
+    """The actions of a test in the window, and its view of the panel."""
 
     def __init__(self, application: Any) -> None:
         self.application = application
@@ -31,7 +31,7 @@ class User:
     # what there is
 
     def find(self, name: str) -> Any:
-        """Return the one widget of this name in the panel on show."""
+        """Return the only widget with this name in the current panel."""
         panel = self.application.modules[self.application.selected].widgetRepresentation()
         found = [widget for widget in panel.findChildren(QWidget, name) if not self._left_behind(widget, panel)]
         if len(found) != 1:
@@ -39,16 +39,16 @@ class User:
         return found[0]
 
     def sees(self, name: str) -> bool:
-        """Return whether the widget is shown (perhaps outside the visible part of the panel)."""
+        """Return True if the widget is shown (perhaps outside the visible part of the panel)."""
         return self.find(name).isVisible()
 
     def text(self, name: str) -> str:
-        """Return the text that a widget shows. Raises AssertionError where it is hidden."""
+        """Return the text of a widget. Raises AssertionError if it is hidden."""
         widget = self._shown(name)
         return widget.currentText if isinstance(widget, QComboBox) else widget.text
 
     def rows(self, name: str) -> list[list[str]]:
-        """Return the texts of a table, row by row; hidden rows and columns are left out."""
+        """Return the texts of a table, row by row, without hidden rows and columns."""
         table = self._shown(name)
         model = table.model()
         rows = [row for row in range(model.rowCount()) if not table.isRowHidden(row)]
@@ -60,7 +60,7 @@ class User:
     def click(self, name: str) -> None:
         """Click a button or check box."""
         widget = self._usable(name)
-        # Check boxes react on their left end, buttons everywhere.
+        # Check boxes react at their left end, buttons everywhere.
         spot = QPoint(8, widget.height // 2) if widget.inherits("QCheckBox") else widget.rect.center()
         QTest.mouseClick(widget, LEFT, Qt.KeyboardModifier.NoModifier, spot)
         self.settle()
@@ -71,16 +71,16 @@ class User:
         self.settle()
 
     def open_section(self, name: str) -> None:
-        """Click on the title of a collapsible button that is closed; one that is open stays so, as by a hand.
+        """Click on the title of a collapsible button; an open one is closed and opened again.
 
-        A section that opened by itself may close again; one that a hand opened stays open.
+        A section that opened automatically may close again; one opened by the user stays open.
         """
         if not self.find(name).collapsed:
             self.toggle_section(name)
         self.toggle_section(name)
 
     def type(self, name: str, text: str, enter: bool = True, paste: bool = False) -> None:
-        """Replace what a field holds by `text`, letter by letter or from the clipboard."""
+        """Replace the contents of a field by `text`, letter by letter or from the clipboard."""
         widget = self._usable(name)
         editor = widget.findChild(QLineEdit) if not isinstance(widget, QLineEdit) else widget
         if isinstance(widget, (QSpinBox, QDoubleSpinBox)):
@@ -104,17 +104,17 @@ class User:
         self.settle()
 
     def press_shortcut(self, key: Any, modifier: Any) -> None:
-        """Press a key of the window with a modifier, wherever the focus is.
+        """Press a key of the window with a modifier, independent of the focus.
 
-        The window is made the active one, as for a person who works in it: a view that has just been made, or the
-        window of the test before, may be that still.
+        The window is activated first, as when a user works in it: a new view, or the window of the previous test, may
+        still be active.
         """
         QApplication.setActiveWindow(self.window)
         QTest.keyClick(self.window, key, modifier)
         self.settle()
 
     def choose(self, name: str, what: Any) -> None:
-        """Choose a node (or None) in a node selector, or a text in a combo box, as a click on its list does."""
+        """Select a node (or None) in a node selector, or a text in a combo box, like a click on its list."""
         widget = self._usable(name)
         if isinstance(widget, qMRMLNodeComboBox):
             box, index = widget.findChild(QComboBox), -1
@@ -161,9 +161,9 @@ class User:
             process_events()
 
     def wait_until(self, condition: Callable[[], Any], timeout_s: float = 30.0, what: str = "") -> None:
-        """Process events until `condition()` holds. Raises AssertionError after `timeout_s`.
+        """Process events until `condition()` is True. Raises AssertionError after `timeout_s`.
 
-        A computer that is busy with other things gets as much longer as they take from us.
+        On a busy computer the timeout is extended in proportion to its load.
         """
         begun = time.monotonic()
         while not condition():
@@ -196,7 +196,7 @@ class User:
 
     @staticmethod
     def _left_behind(widget: Any, panel: Any) -> bool:
-        """After a reload the widgets before it are still there, hidden and out of the layout."""
+        """True for widgets from before a reload, which still exist, hidden and outside the layout."""
         top = widget
         while top.parentWidget() is not panel:
             top = top.parentWidget()
@@ -216,18 +216,18 @@ class User:
 
 
 def process_events() -> None:
-    """Process what is pending, and delete what `deleteLater` marked, as the event loop of Slicer does."""
+    """Process pending events, and delete objects marked by `deleteLater`, as Slicer's event loop does."""
     QApplication.processEvents()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def crowd() -> float:
-    """How many times over the computer's cores are wanted just now, at least 1."""
+    """Return the load of the computer relative to its cores, at least 1."""
     return max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0) if hasattr(os, "getloadavg") else 1.0
 
 
 def _laid_out(layout: Any) -> Iterator[Any]:
-    """Yield the widgets in a layout and in those that it holds."""
+    """Yield the widgets in a layout and in nested layouts."""
     for index in range(layout.count()):
         item = layout.itemAt(index)
         if item.layout() is not None:

@@ -1,4 +1,4 @@
-"""The widgets of the views: slice and 3D widgets over off-screen views, for `slicer.app.layoutManager()`."""
+"""Slice and 3D widgets that show off-screen views, for `slicer.app.layoutManager()`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from host.slice_view import SliceView
 from host.three_d_view import ThreeDView
 
 VIEW_SIZE = (480, 360)
-#: Without a graphics card a picture takes 20 to 60 ms: many changes are drawn as one, so long after the first. None: a
-#: view is drawn when somebody asks for its picture, and not in between.
+#  Without a graphics card rendering takes 20 to 60 ms, so changes are collected for this time after the first one.
+# None:
 REDRAW_MS: int | None = 150
 
 
 class ViewWidget(QWidget):
-    """A widget that shows the picture of an off-screen view and draws it again when Slicer's managers ask for it."""
+    """A widget that shows the picture of an off-screen view and renders it again when Slicer's managers request it."""
 
     def __init__(self, view: SliceView | ThreeDView) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class ViewWidget(QWidget):
         self.setMinimumSize(120, 90)
 
     def schedule(self) -> None:
-        """The picture is out of date; draw it again soon, if somebody looks."""
+        """Mark the picture as outdated; render again soon if the widget is visible."""
         self.__dict__["_dirty"] = True
         if not self._on_request and not self._timer.isActive() and self.isVisible():
             self._timer.start()
@@ -50,7 +50,7 @@ class ViewWidget(QWidget):
         self.schedule()
 
     def close_view(self) -> None:
-        """Not in Slicer, where the destructor does it: let go of the scene."""
+        """Release the scene; in Slicer the destructor does this."""
         self._timer.stop()
         self._view.close()
 
@@ -58,7 +58,7 @@ class ViewWidget(QWidget):
         return self._view.window
 
     def draw(self) -> QImage | None:
-        """Render now and return the picture; None where there is no off-screen OpenGL."""
+        """Render now and return the picture; None without off-screen OpenGL."""
         if missing_rendering():
             return None
         pixels = self._view.pixels()
@@ -74,7 +74,7 @@ class ViewWidget(QWidget):
         self.schedule()
 
     def check_changes(self) -> None:
-        """Render small what has changed, if the view is on show: VTK reports an error at any size, in a fifth of the
+        """If the view is visible, render changes at a small size: VTK reports errors at any size, in a fifth of the
         time.
         """
         if self._dirty and self.isVisible() and not missing_rendering():
@@ -90,7 +90,7 @@ class ViewWidget(QWidget):
 
 
 class SliceWidget(ViewWidget):
-    """qMRMLSliceWidget: wheel goes through the slices."""
+    """qMRMLSliceWidget: the wheel moves through the slices."""
 
     def __init__(self, host: Host, name: str, orientation: str) -> None:
         self._slice = SliceView(host, name, orientation, VIEW_SIZE)
@@ -105,7 +105,7 @@ class SliceWidget(ViewWidget):
         return self._corners
 
     def draw(self) -> QImage | None:
-        """Write the names of the volumes into a corner first, as the module Data Probe does."""
+        """First write the names of the volumes into a corner, as the module Data Probe does."""
         layers = (self._slice.logic.GetBackgroundLayer(), self._slice.logic.GetForegroundLayer())
         volumes = (layer.GetVolumeNode() if layer is not None else None for layer in layers)
         self._corners.SetText(0, "\n".join(volume.GetName() for volume in volumes if volume is not None))
@@ -138,7 +138,7 @@ class SliceWidget(ViewWidget):
 
 
 class SliceController:
-    """qMRMLSliceControllerWidget, as far as others call it."""
+    """qMRMLSliceControllerWidget, as far as it is used."""
 
     def __init__(self, view: SliceView) -> None:
         self._view = view
@@ -157,7 +157,7 @@ class SliceController:
 
 
 class ThreeDWidget(ViewWidget):
-    """qMRMLThreeDWidget and its view: dragging turns the camera."""
+    """qMRMLThreeDWidget and its view: dragging rotates the camera."""
 
     def __init__(self, host: Host, name: str) -> None:
         self._three_d = ThreeDView(host, name, VIEW_SIZE)

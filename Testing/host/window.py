@@ -1,10 +1,10 @@
-"""The test host as a window: the module beside slice and 3D views, for people who develop without Slicer.
+"""The test host as a window: the module beside slice and 3D views, for development without Slicer.
 
     make slicer-host                                                     on a screen, or under xvfb-run
-    python -m host.window --sample poor --screenshot build/window.png    without a screen: one picture, then the end
+        python -m host.window --sample poor --screenshot build/window.png    without a screen: take one picture and exit
 
-The tool bar chooses the module, reloads the one on show from its files, closes the scene, and chooses the views. The
-wheel goes through slices, dragging turns the 3D view. Message boxes are shown, as in Slicer.
+The toolbar selects the module, reloads the current one from its files, closes the scene, and selects the layout. The
+wheel moves through slices, dragging rotates the 3D view. Message boxes are shown, as in Slicer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 if not sys.platform.startswith("linux") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-    os.environ.setdefault("QT_QPA_PLATFORM", "")  # the screen; without this the host prefers to need none
+    os.environ.setdefault("QT_QPA_PLATFORM", "")  # use the screen; by default the host uses none
 
 import slicer  # noqa: E402
 
@@ -33,7 +33,7 @@ LAYOUTS = {
 
 
 def main(arguments: list[str]) -> int:
-    """Open the window; return the exit status: 1 when a slot or VTK reported an error."""
+    """Open the window; return the exit status: 1 if a slot or VTK reported an error."""
     options = parse(arguments)
     application = start()
     if application.qt_application.platformName == "offscreen" and not options.screenshot:
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="host.window", description="Open the module without Slicer.")
     parser.add_argument("--sample", choices=("well", "moderate", "poor"), help="begin with this digital phantom")
     parser.add_argument("--screenshot", type=Path, metavar="PNG", help="write a picture of the window and end")
@@ -66,7 +66,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def add_tool_bar(application: Application) -> None:
-    """What Slicer's own tool bars do, as far as a developer of the module needs it."""
+    """Add the functions of Slicer's toolbars that a developer of the module needs."""
     bar = application.window.addToolBar("Modules")
     bar.movable = False
     modules = qt.QComboBox()
@@ -86,7 +86,7 @@ def add_tool_bar(application: Application) -> None:
 
 
 def button(text: str, called: Callable[[], Any]) -> Any:
-    """A button of the tool bar."""
+    """Return a button of the toolbar."""
     made = qt.QToolButton()
     made.text = text
     made.connect("clicked()", called)
@@ -94,12 +94,12 @@ def button(text: str, called: Callable[[], Any]) -> Any:
 
 
 def set_layout(name: str) -> None:
-    """Show the views of a layout, by its name in the tool bar."""
+    """Show the views of a layout, by its name in the toolbar."""
     slicer.app.layoutManager().setLayout(getattr(slicer.vtkMRMLLayoutNode, LAYOUTS[name]))
 
 
 def center_views() -> None:
-    """Fit all views to what is shown."""
+    """Fit all views to their contents."""
     slicer.app.layoutManager().resetSliceViews()
     slicer.app.layoutManager().resetThreeDViews()
 
@@ -112,7 +112,7 @@ def load_sample(grade: str) -> None:
 
 
 def take_picture(application: Application, path: Path) -> None:
-    """Write what the window shows."""
+    """Write a picture of the window."""
     for _ in range(5):
         application.app.processEvents()
     path.parent.mkdir(parents=True, exist_ok=True)

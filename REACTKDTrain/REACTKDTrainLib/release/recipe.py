@@ -41,14 +41,14 @@ class Candidate:
 class ReleaseRecipe:
     """Patients are numbers of the phantom cohort 'large', (first, one past the last); `test` is evaluated once.
 
-    biology: of the phantoms. size: of the network's grid. student: its configuration. train: training patients of heads
+    biology: of the phantoms. size: of the network's grid. student: its architecture. train: training patients of heads
     and students. validation: patients for all choices. test: patients for the evaluation. crops: around lesions, for
     the encoder. encoder_patients: patients whose crops train the encoder; an empty range omits the encoder. encoder:
-    its training on crops. encoder_gain: minimum gain in macro AUC with CT on the validation patients, with an interval
+    training on crops. encoder_gain: minimum gain in macro AUC with CT on the validation patients, with an interval
     that excludes 0, for the encoder to be included; None: include it in any case. conformal: patients that determine
     the thresholds of sets of grades, and are used for no choice. variants: number of perturbed mask sets. trials:
     (steps, modality dropout, dropout) tried for each baseline without an encoder; the best of the last baseline is the
-    initial student. heads: training of these and of the students. opened: tuning of the head when the encoder is added,
+    initial student. heads: training of baselines and students. opened: tuning of the head when the encoder is added,
     and in the distillation. teachers: (steps, dropout) tried; members: of the ensemble. candidates: of the
     distillation, at the learning rate of `opened`. shares: interpolation weights between the initial (0) and the tuned
     student (1). draws: of every bootstrap.
