@@ -1,4 +1,4 @@
-"""Lists of cases: a folder, a CSV and a datalist make the same list, and what is wrong is said for each case."""
+"""Lists of cases: a folder, a CSV and a datalist give the same list, and faults are reported case by case."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CASES = ("a", "b")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Two cases as folders, and beside them the same two as a CSV and as a datalist."""
+    """Two cases as folders, and next to them the same two listed in a CSV and in a datalist."""
     root = tmp_path_factory.mktemp("cases") / "folder"
     for name in CASES:
         write_case(small_case(), root / name)
@@ -146,7 +146,7 @@ def test_bad_datalist(tmp_path, told, words):
     ],
 )  # fmt: skip
 def test_a_channel_is_the_image_that_its_name_says(tmp_path, channel, said):
-    """As names of nodes and files are read: "PET" alone does not say the tracer."""
+    """Read in the same way as names of nodes and files: "PET" alone does not name the tracer."""
     listing = {"modality": {"0": channel}, "training": [{"id": "a", "image": "x.nii.gz"}]}
     (tmp_path / "list.json").write_text(json.dumps(listing), encoding="utf-8")
     if said is None:
@@ -172,7 +172,7 @@ def test_file_names_are_safe_and_differ(folder, tmp_path):
 
 
 def test_masks_in_files_of_their_own(folder, tmp_path):
-    """As a datalist may have them: any value is the mask, and the tumors may lie on another grid."""
+    """Allowed in a datalist: any nonzero value belongs to the mask, and the tumor mask may have another grid."""
     case = small_case()
     matrix = case.reference.ijk_to_ras
     write_volume(Volume(case.liver.astype(np.uint8) * 5, matrix), tmp_path / "liver.nii.gz")

@@ -1,4 +1,4 @@
-"""A case from files: what comes in, what is said, what is refused."""
+"""Opening a case from files: what is read, what is reported, what is refused."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_masks_on_another_grid_are_resampled(folder, tmp_path):
 
 
 def test_label_map_of_public_data(folder, tmp_path):
-    """LiTS and the Decathlon: 1 liver without tumor, 2 tumor."""
+    """The labels of LiTS and the Decathlon: 1 liver without tumor, 2 tumor."""
     labels = CASE.liver.astype(np.uint8) + CASE.tumor
     write_volume(Volume(labels, CASE.reference.ijk_to_ras), tmp_path / "labels.nii.gz")
     case = open_case(folder / NAMES[Modality.CT], segmentation=tmp_path / "labels.nii.gz")
@@ -151,7 +151,7 @@ def test_refusals(folder, tmp_path):
         assert str(tmp_path) not in text and str(folder) not in text
 
 
-# Real images. The paper's question cannot be asked of them: none has a graded tumor.
+# Real images. None has a graded tumor, so they cannot test the grade itself.
 
 
 def test_totalseg_slab_has_a_cut_liver_and_no_grade():
@@ -171,7 +171,7 @@ def test_totalseg_masks_of_the_slab_on_the_whole_scan():
 
 
 def test_petct_of_the_thigh_pairs(tmp_path):
-    """No liver there: an ellipsoid of muscle stands for it, so that CT, PET and masks go the whole way."""
+    """These scans show no liver; an ellipsoid of muscle replaces it, so that CT, PET and masks pass every step."""
     data = real_data("sts001_petct")
     images = {"ct": data / "CT/nifti/image/image.nii.gz", "fdg": data / "PET/nifti/image/image.nii.gz"}
     ct = read_volume(images["ct"], Modality.CT)
@@ -187,7 +187,7 @@ def test_petct_of_the_thigh_pairs(tmp_path):
 
 
 def test_whole_body_petct_with_a_liver_by_threshold(tmp_path):
-    """CT and PET of ACRIN 042: the liver's FDG is where the liver is, at the SUV of about 2 that livers have."""
+    """CT and PET of ACRIN 042: the FDG uptake lies where the liver is, with an SUV of about 2, usual for a liver."""
     data = real_data("acrin_nsclc_042")
     liver, matrix = liver_by_threshold(read_volume(data / "CT.nii.gz", Modality.CT), slice(0, 45))
     write_masks(liver, np.zeros_like(liver), matrix, tmp_path / "s.seg.nrrd")
@@ -203,14 +203,14 @@ def test_whole_body_petct_with_a_liver_by_threshold(tmp_path):
     i, j, k = np.rint(index[:3]).astype(int)
     suv = 4.2111e-4 * pet.array[k, j, i]
     assert 1.5 < np.median(suv) < 2.5
-    assert np.percentile(suv, 5) > 0.8  # not air, fat or lung: the PET lies on the liver
+    assert np.percentile(suv, 5) > 0.8  # not air, fat or lung: the PET is aligned with the liver
 
 
 def test_lesions_beyond_the_file_of_the_liver_are_kept(folder, tmp_path):
-    """A liver saved cropped to its own box, or to any other, costs no voxel of the tumor."""
+    """A liver mask saved cropped, to its own bounding box or another one, loses no tumor voxel."""
     box = bounding_box(CASE.liver & ~CASE.tumor)
     first, last = np.argwhere(CASE.tumor)[[0, -1], 0]
-    through = slice(box[0].start, int(first + 0.75 * (last - first)))  # the upper lesion is half in, half out
+    through = slice(box[0].start, int(first + 0.75 * (last - first)))  # cuts through the upper lesion
     for cut in (box, (through, *box[1:])):
         case, findings = by_two_files(folder, tmp_path, CASE.liver[cut], Grid(CASE.liver.shape, PLACE).part(cut))
         assert np.array_equal(case.tumor, CASE.tumor)
@@ -235,7 +235,7 @@ def test_of_two_masks_one_that_lost_its_geometry_is_laid_on_the_other(folder, tm
 
 
 def by_two_files(folder, tmp_path, liver=CASE.liver, liver_grid=None, tumor=CASE.tumor, tumor_grid=None):
-    """The small case with its masks in two files, each on a grid of its own; and the codes of its findings."""
+    """The small case with its masks in two files, each on its own grid, and the codes of its findings."""
     whole, files = Grid(CASE.liver.shape, PLACE), (tmp_path / "liver.nii.gz", tmp_path / "tumor.nii.gz")
     for path, mask, grid in zip(files, (liver, tumor), (liver_grid or whole, tumor_grid or whole), strict=True):
         write_volume(Volume(mask.astype(np.uint8), grid.ijk_to_ras), path)
@@ -244,7 +244,7 @@ def by_two_files(folder, tmp_path, liver=CASE.liver, liver_grid=None, tumor=CASE
 
 
 def test_lesions_outside_the_image_are_told(tmp_path):
-    """A CT that ends before a lesion: whoever reads the grade learns that a part of the tumor was not looked at."""
+    """A CT that ends before a lesion does: the report must say that part of the tumor was not examined."""
     whole = np.argwhere(CASE.tumor)[:, 0]
     for start, tells in ((whole.min() + 3, True), (0, False)):
         part = Grid(CASE.liver.shape, PLACE).part((slice(int(start), 36), slice(0, 40), slice(0, 44)))
@@ -258,7 +258,7 @@ def test_lesions_outside_the_image_are_told(tmp_path):
 @pytest.mark.parametrize("name", ["Liver segment {n}", "Part"])
 @pytest.mark.parametrize("empty", [(), (3,), (2, 8)])
 def test_a_liver_of_parts_is_told_whatever_their_names_are(folder, tmp_path, name, empty):
-    """Of Couinaud's segments, known by their codes; a resected one holds no voxel."""
+    """The liver as Couinaud segments, recognized by their codes; a resected segment has no voxels."""
     codes_of_parts = [code for (scheme, code) in SEGMENT_OF_CODE if scheme == "SCT"]
     planes = np.array_split(np.flatnonzero(CASE.liver.any(axis=(1, 2))), 8)
     masks = []

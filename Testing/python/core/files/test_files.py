@@ -1,4 +1,4 @@
-"""Volumes to files and back, and files that must be refused."""
+"""Writing volumes to files and reading them back, and files that must be refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ shapes = st.tuples(*[st.integers(2, 7)] * 3)
 
 @pytest.fixture
 def plain_nifti(tmp_path):
-    """The bytes of a small valid CT as uncompressed NIfTI."""
+    """The bytes of a small, valid CT as uncompressed NIfTI."""
     rng = np.random.default_rng(1)
     volume = Volume(rng.normal(40, 60, (4, 5, 6)).astype(np.int16), np.diag([1.0, 1.5, 3.0, 1.0]), Unit.HU)
     return write_volume(volume, tmp_path / "plain.nii").read_bytes()
@@ -53,7 +53,7 @@ def test_round_trip_keeps_values_and_place(tmp_path, suffix, degrees, spacing, s
 
 
 def test_axes_of_a_file_are_those_of_slicer(tmp_path):
-    """ITK writes LPS; i to the left and j to the back, as scanners do, must come back as -R and -A."""
+    """ITK writes LPS: i to the left and j to the back, as on scanners, must be read as -R and -A."""
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(np.arange(24, dtype=np.int16).reshape(2, 3, 4))
@@ -73,7 +73,7 @@ def test_same_volume_gives_the_same_bytes(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
 def test_a_file_that_holds_another_voxel_is_not_taken_for_what_was_written(tmp_path, dtype):
-    """A disk that keeps the length of a file but not its content; such voxels are no error of any reader."""
+    """A disk that keeps the length of a file but not its content, whose voxels no reader would reject."""
     array = np.arange(60, dtype=dtype).reshape(3, 4, 5)
     if dtype == "float32":
         array[0, 0, :2] = np.nan, -0.0
@@ -106,7 +106,7 @@ def test_write_leaves_nothing_behind_when_it_fails(tmp_path):
     "name", ["a.NII.GZ", "a.Nii.gz", "a.nii.GZ", "a.NII", "a.Nii", "a.NRRD", "a.Nrrd", "a.MHA", "a.Mha"]
 )
 def test_a_suffix_in_capitals_is_written_alike(tmp_path, name):
-    """ITK knows a suffix in some cases of letters alone, and what it did not know was called a full disk."""
+    """ITK knows a suffix only in some spellings; an unknown one used to be reported as a full disk."""
     volume = small_case().reference
     path = write_volume(volume, tmp_path / name)
     assert path == tmp_path / name and [p.name for p in tmp_path.iterdir()] == [name]
@@ -223,7 +223,7 @@ def test_missing_file_and_folder(tmp_path):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_numbers(tmp_path, value, dtype, suffix):
-    """ITK reads NaN in NIfTI as 0, so it must be seen before."""
+    """ITK reads NaN in NIfTI as 0, so NaN must be detected before."""
     import SimpleITK as sitk
 
     array = np.full((4, 5, 6), 50, dtype=dtype)

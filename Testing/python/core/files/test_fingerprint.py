@@ -1,4 +1,4 @@
-"""When two files count as the same: all bytes of a usual file, blocks of a large one, unless the whole is asked for."""
+"""When two files count as the same: by all bytes, or by blocks of a large file unless the whole is requested."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LARGE = 40 << 20
 
 
 def file_of(path: Path, size: int, changed: dict[int, bytes] | None = None) -> Path:
-    """A file of zeros, with some bytes changed; large ones hold no block on the disk."""
+    """A file of zeros with some bytes changed; large files are sparse."""
     with open(path, "wb") as stream:
         stream.truncate(size)
         for place, value in (changed or {}).items():
@@ -26,14 +26,14 @@ def file_of(path: Path, size: int, changed: dict[int, bytes] | None = None) -> P
 @pytest.mark.parametrize("size", [10, 3 << 20])
 def test_every_byte_of_a_usual_file_counts(tmp_path: Path, size: int) -> None:
     same, again = file_of(tmp_path / "a", size), file_of(tmp_path / "b", size)
-    assert fingerprint_of([same]) == fingerprint_of([again])  # names play no part
+    assert fingerprint_of([same]) == fingerprint_of([again])  # file names do not matter
     for place in (0, size // 2, size - 1):
         assert fingerprint_of([file_of(tmp_path / "c", size, {place: b"x"})]) != fingerprint_of([same])
 
 
 def test_a_large_file_is_known_by_its_ends_and_size_and_wholly_where_that_is_asked(tmp_path: Path) -> None:
     one = file_of(tmp_path / "a", LARGE)
-    between = file_of(tmp_path / "b", LARGE, {(1 << 20) + 300_000: b"x"})  # behind the first block of 24
+    between = file_of(tmp_path / "b", LARGE, {(1 << 20) + 300_000: b"x"})  # after the first of 24 blocks
     assert fingerprint_of([one]) == fingerprint_of([between])
     assert fingerprint_of([one], whole=True) != fingerprint_of([between], whole=True)
     for changed in (
@@ -53,7 +53,7 @@ def test_words_and_the_order_of_files_count(tmp_path: Path) -> None:
 
 
 def test_a_series_given_by_one_file_is_known_by_all_files_that_may_hold_it(tmp_path: Path) -> None:
-    """A series is looked for below the folder of its file too: a slice that changes there is another series."""
+    """A series is also searched for below the folder of its file: a changed slice there makes it another series."""
     paths = write_series(tmp_path / "ct", np.zeros((3, 8, 8), np.int16))
     deeper = paths[0].parent / "rest" / paths[2].name
     deeper.parent.mkdir()

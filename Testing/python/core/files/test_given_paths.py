@@ -1,4 +1,4 @@
-"""A list may name anything; devices, pipes and whole disks are refused in a moment, and the other cases go on."""
+"""A list may name any path: devices, pipes and whole disks are refused at once, and the other cases continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers of MetaImage and NRRD that would crash, hang or mislead a library: read right, or one sentence."""
+"""MetaImage and NRRD headers that would crash, hang or mislead a library: read correctly, or refused."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ NRRD_KEYS = [line.split(": ")[0] for line in NRRD.splitlines()[1:]]
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_no_value_of_a_header_does_harm(tmp_path, value):
-    """`NDims = -1` and `ElementSpacing = 1e308` ended the process; each is a sentence, or reads the right voxels."""
+    """`NDims = -1` and `ElementSpacing = 1e308` once crashed the process; each value is refused or read correctly."""
     made = [meta(tmp_path, replaced(META, key, value), name=f"{n}.mha") for n, key in enumerate(META_KEYS)]
     made += [nrrd(tmp_path, replaced(NRRD, key, value), name=f"{n}.nrrd") for n, key in enumerate(NRRD_KEYS)]
     for path in made:
@@ -156,7 +156,7 @@ def test_millimeters_in_any_words_are_read(tmp_path, line):
 
 @pytest.mark.parametrize("unit", ["s", "SUV", "cm"])
 def test_the_unit_of_an_axis_that_is_none_of_space_is_no_unit_of_the_place(tmp_path, unit):
-    """Of an axis of values, or of time when it has one place and lies beyond space."""
+    """For an axis of values, or a time axis of length one."""
     four = replaced(replaced(NRRD, "dimension", "4"), "sizes", "6 5 4 1")
     four = replaced(four, "space directions", "(1,0,0) (0,2,0) (0,0,3) none")
     for kind in ("list", "time"):
@@ -212,7 +212,7 @@ def test_other_targets_are_sentences(tmp_path, target):
 
 @pytest.fixture
 def slices(tmp_path) -> Path:
-    """The voxels as a file for each slice."""
+    """The voxels in one file per slice."""
     for number, piece in enumerate(VOXELS, start=1):
         (tmp_path / f"s {number:03d}.raw").write_bytes(piece.tobytes())
     return tmp_path
@@ -244,7 +244,7 @@ def test_a_missing_or_extra_slice_is_refused(slices):
         read_raw(meta(slices, replaced(META, "ElementDataFile", "s %03d.raw 1 4 1"), b"", "a.mhd"))
 
 
-# -- what ITK reads right
+# -- what ITK reads correctly
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"])

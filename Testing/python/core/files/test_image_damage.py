@@ -1,4 +1,4 @@
-"""Damaged files: no flipped bit gives other voxels, a cut is called a cut, and nothing else is printed."""
+"""Damaged files: a flipped bit never gives other voxels, a truncated file is named as such, libraries print nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def voxel_file(path: Path) -> tuple[Path, int]:
-    """Where the voxels of a file are, and where they begin there."""
+    """The file that holds the voxels, and the offset at which they begin."""
     data = path.read_bytes()
     if path.suffix in (".mhd", ".nhdr"):
         beside = [p for p in path.parent.iterdir() if p.name.startswith(f"{path.stem}.") and "raw" in p.suffix + p.stem]
@@ -51,7 +51,7 @@ def voxel_file(path: Path) -> tuple[Path, int]:
 
 @pytest.fixture
 def copy(folder, tmp_path):
-    """Copy a file and its voxels, to be spoiled; returns (file, file of the voxels, their beginning)."""
+    """Copy a file and its voxels for damaging; return (file, file of the voxels, their offset)."""
 
     def make(name: str) -> tuple[Path, Path, int]:
         voxels, start = voxel_file(folder / name)
@@ -76,7 +76,7 @@ def test_no_flipped_bit_gives_other_voxels(folder, copy, name):
         except errors.NotAnImage as error:
             assert "damaged" in str(error)
             refused += 1
-    assert refused > 30  # some bits of a stream mean nothing, such as how far back a run of zeros is copied from
+    assert refused > 30  # some bits have no effect, such as the distance from which a run of zeros is copied
 
 
 @pytest.mark.parametrize("name", [*PACKED, *PLAIN])
@@ -110,7 +110,7 @@ def test_more_voxels_than_the_header_states(copy, name):
 
 
 def _resize(path: Path, voxels: Path, data: bytes, start: int) -> None:
-    """Write voxels of another compressed size, and that size into the header."""
+    """Write voxel data of another compressed size, and state that size in the header."""
     header = path.read_bytes()[:start] if path == voxels else path.read_bytes()
     lines = header.split(b"\n")
     new = [b"CompressedDataSize = %d" % (len(data) - start) if b"CompressedDataSize" in x else x for x in lines]
@@ -139,7 +139,7 @@ def test_a_missing_data_file_is_named(copy, capfd, name):
 
 @pytest.mark.parametrize("name", ["image.nii.gz", "image.nrrd"])
 def test_a_stream_of_several_members_is_one(folder, copy, name):
-    """As bgzip and pigz write them."""
+    """bgzip and pigz write such streams."""
     path, voxels, start = copy(name)
     start = 0 if name.endswith(".gz") else start
     data = voxels.read_bytes()

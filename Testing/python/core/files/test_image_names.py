@@ -1,4 +1,4 @@
-"""What a name says of an image, and what it leaves open."""
+"""What a file name says about an image, and what it leaves open."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Images and masks in memory that cannot be what they are given as: each is refused with a sentence, never a crash.
+"""Invalid images and masks in memory: each is refused with a sentence, never a crash.
 
-The voxels of an image that nibabel opened come from its file when they are first asked for, whatever has become of it.
+nibabel loads the voxels of an opened image when they are first used, when the file may already have changed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SUFFIXES = (".nii", ".nii.gz", ".img")
 
 
 def opened(folder, suffix, array=CT.array):
-    """An image of nibabel whose voxels are still in the file, and the file."""
+    """A nibabel image whose voxels are not loaded yet, and its file."""
     path = folder / f"ct{suffix}"
     kind = nibabel.Nifti1Pair if suffix == ".img" else nibabel.Nifti1Image
     nibabel.save(kind(np.asarray(array, np.int16).T, PLACE), path)
@@ -57,10 +57,10 @@ def test_an_opened_image_whose_file_is_damaged_is_refused_as_the_file_is(tmp_pat
     path.write_bytes(how(path.read_bytes()))
     with pytest.raises(NotAnImage, match="^The file of the CT is cut off or damaged") as told:
         read_case(image, liver=CASE.liver, tumor=CASE.tumor)
-    if suffix != ".img" and path.stat().st_size:  # an empty file has no header either, and is refused for that
+    if suffix != ".img" and path.stat().st_size:  # an empty file has no header, and is refused for that reason
         with pytest.raises(NotAnImage, match="damaged") as of_file:
             read_case(path, liver=CASE.liver, tumor=CASE.tumor)
-        # a broken stream may also go on for too long, which only the reader of files tells apart
+        # only the file reader can tell a broken stream that is too long from one that is too short
         assert how is broken or str(told.value) == str(of_file.value)
 
 
@@ -82,7 +82,7 @@ def test_masks_of_nibabel_are_read_as_carefully(tmp_path, suffix):
         read_case(CT, liver=image, tumor=CASE.tumor)
 
 
-#: dtype -> what no image and no mask is made of
+#: dtypes that no image and no mask can have
 NO_NUMBERS = {
     "complex": complex, "single complex": np.complex64, "text": str, "bytes": bytes, "dates": "M8[s]",
     "spans": "m8[s]", "objects": object,

@@ -1,4 +1,4 @@
-"""NIfTI files that state two sizes, two places or axes that lean: read as one of them and told, or refused."""
+"""NIfTI files with two voxel sizes, two positions or skewed axes: read as one of them with a finding, or refused."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_grade_of_two_sizes_is_that_of_the_sform(folder, grader, tmp_path, t
     assert report.grade == right.grade
     assert report.probabilities == pytest.approx(right.probabilities, abs=1e-5)
     assert liver_ml(case) == pytest.approx(liver_ml(CASE), rel=1e-5)
-    assert codes(report.findings).count("two-voxel-sizes") == 2  # of the CT, and of the segmentation
+    assert codes(report.findings).count("two-voxel-sizes") == 2  # for the CT, and for the segmentation
 
 
 @pytest.mark.parametrize("which", ["ct", "labels"])
@@ -101,7 +101,7 @@ def test_two_sizes_of_one_file_alone(tmp_path, which):
 
 
 def test_a_mask_on_the_mixed_grid_of_other_readers_is_laid_on_the_image(tmp_path):
-    """ITK and 3D Slicer place such a CT with pixdim's sizes along the sform's axes; masks drawn there are saved so."""
+    """ITK and 3D Slicer combine pixdim's sizes with the sform's axes for such a CT; masks drawn there do the same."""
     ct = nifti_with(CT, tmp_path / "ct.nii", pixdim_times=(0.9, 0.9, 1))
     mixed = CT.ijk_to_ras.copy()
     mixed[:3, :3] *= [0.9, 0.9, 1]
@@ -203,7 +203,7 @@ def test_a_pet_on_the_place_that_was_not_taken_is_refused(folder, tmp_path):
         open_case(ct, on_other, segmentation=folder / SEGMENTATION)
 
 
-# -- axes that lean
+# -- skewed axes
 
 
 @pytest.mark.parametrize("cosine", [1e-5, 1e-4, 3e-4, 6e-4, 9e-4])
@@ -240,7 +240,7 @@ def test_a_slightly_sheared_ct_keeps_its_masks(folder, tmp_path):
     assert np.array_equal(case.tumor, CASE.tumor) and liver_ml(case) == pytest.approx(liver_ml(CASE), rel=1e-5)
 
 
-# -- forms of the format
+# -- variants of the format
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -264,7 +264,7 @@ def test_the_content_tells_the_format_not_the_name(tmp_path, name, packed):
 
 
 def test_a_file_beside_of_almost_the_same_name_is_not_read_instead(tmp_path):
-    """ITK reads a.nii where a.nii.gz was asked for and both are there."""
+    """ITK reads a.nii instead of a.nii.gz when both exist."""
     write_volume(CT.with_array(CT.array * 0), tmp_path / "a.nii")
     assert np.array_equal(read_raw(write_volume(CT, tmp_path / "a.nii.gz")).array, CT.array)
 

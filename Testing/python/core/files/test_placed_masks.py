@@ -1,4 +1,4 @@
-"""Masks as a label map: values in the order of the segments, on the lattice of the first, never one cut by another."""
+"""Masks as a label map: values in the order of the segments, on the grid of the first, without overlap."""
 
 from __future__ import annotations
 

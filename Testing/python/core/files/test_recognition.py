@@ -1,4 +1,4 @@
-"""Which segments are taken for the liver and for tumors."""
+"""Which segments are recognized as liver and as tumor."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_tumor(name):
     assert recognize_name(name) == "tumor"
 
 
-# Beyond liver or tumor in another script, or with a sign that takes the tumor away or joins it to the liver.
+# Names with other scripts, or with a sign that subtracts the tumor or joins it to the liver.
 MORE = ("肾 tumor", "tumor почки", "신장 mass", "όγκος νεφρού mass", "Liver 血管", "tumør", "tu\u0336mor",
         "Liver − Tumor",
         "Liver ∖ Tumor", "¬tumor", "~tumor", "Liver - Tumor", "Liver – Tumor", "Liver \\ Tumor", "Liver\\Tumor",
@@ -62,7 +62,7 @@ def test_any_name_is_answered(name):
 )
 def test_a_letter_of_another_script_is_never_dropped(letter, pattern):
     bare = "".join(c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c))
-    if not bare.isascii():  # a Latin letter with a ring below is a Latin letter
+    if not bare.isascii():  # a Latin letter with a ring below is still a Latin letter
         assert recognize_name(pattern.format(letter)) is None
 
 
@@ -88,7 +88,7 @@ def test_tumors_as_people_write_them(name):
 @given(st.sampled_from(LIVER.split("|") + TUMOR.split("|")), st.sampled_from(["upper", "lower", "title"]))
 def test_case_and_separators_do_not_matter(name, change):
     plain = "".join(c if c.isalnum() else " " for c in name)
-    if not any(a.islower() and b.isupper() for a, b in zip(plain, plain[1:])):  # camel case lives from its capitals
+    if not any(a.islower() and b.isupper() for a, b in zip(plain, plain[1:])):  # camel case needs its capitals
         assert recognize_name(getattr(plain, change)().replace(" ", "_")) == recognize_name(name)
 
 
@@ -176,7 +176,7 @@ def test_all_parts_of_the_liver_are_the_liver_and_fewer_are_refused(names):
     assert choose(candidates, None, None) == Choice(tuple(range(1, len(names) + 1)), (len(names) + 1,))
     for left_out in names:
         fewer = [name for name in names if name != left_out]
-        if left_out == "Caudate lobe":  # either lobe may be drawn with it
+        if left_out == "Caudate lobe":  # the caudate lobe may be part of either lobe
             assert choose(named(*fewer, "HCC"), None, None).livers == (0, 1)
             continue
         with pytest.raises(NoLiver):

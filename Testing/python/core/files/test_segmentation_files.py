@@ -1,4 +1,4 @@
-"""Segmentations to files and back, with Slicer's own reader as the judge of what we write."""
+"""Writing segmentations to files and reading them back, with Slicer's own reader as the reference."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def masks():
 
 @pytest.fixture
 def scene():
-    """Slicer's scene, empty; also fails the test when VTK reported an error."""
+    """Slicer's scene, empty; also fails the test when VTK reports an error."""
     pytest.importorskip("slicer", reason="slicer-core is not installed")
     from host.boot import boot
 
@@ -47,7 +47,7 @@ def scene():
 def test_overlapping_segments_come_back(tmp_path, masks):
     read = read_segmentation(write_masks(*masks, MATRIX, tmp_path / "s.seg.nrrd"))
     assert [s.name for s in read.segments] == ["Liver", "Tumor"]
-    assert read.layers.shape[0] == 2  # the liver contains the tumor
+    assert read.layers.shape[0] == 2  # two layers, as the liver contains the tumor
     assert np.array_equal(read.mask([0]), masks[0])
     assert np.array_equal(read.mask([1]), masks[1])
     assert np.allclose(read.ijk_to_ras, MATRIX, atol=1e-12)
@@ -55,7 +55,7 @@ def test_overlapping_segments_come_back(tmp_path, masks):
 
 
 def many_masks(count):
-    """Masks (4, 12, 16) of one voxel each, the last overlapping the first."""
+    """Masks (4, 12, 16) of one voxel each, the last one overlapping the first."""
     masks = np.zeros((count, 4, 12, 16), dtype=bool)
     for number, mask in enumerate(masks):
         mask.flat[number] = True
@@ -164,7 +164,7 @@ def test_we_read_what_slicer_writes(tmp_path, masks, scene):
     from REACTKDLib.core.images.grid import Grid
     from REACTKDLib.core.images.regrid import mask_on_grid
 
-    for n, mask in enumerate(masks):  # Slicer crops the file to what is drawn
+    for n, mask in enumerate(masks):  # Slicer crops the file to the extent of the segments
         assert np.array_equal(mask_on_grid(read.mask([n]), read.ijk_to_ras, Grid(mask.shape, MATRIX)), mask)
 
 
@@ -212,7 +212,7 @@ def test_real_label_map():
 
 
 def older(path, masks, target, drop=r"Layer|LabelValue", frames=None):
-    """Rewrite a file as Slicer before 4.11 left it: a frame of 0 and 1 for each segment, fewer fields in the header."""
+    """Rewrite a file as Slicer before 4.11 wrote it: a 0/1 frame for each segment, fewer fields in the header."""
     head = path.read_bytes().split(b"\n\n")[0].decode()
     head = re.sub(rf"\nSegment\d+_({drop}):=[^\n]*", "", head)
     frames = list(masks) if frames is None else frames
@@ -284,7 +284,7 @@ def _voxels_in_slicer(node, number: int) -> int:
 
 
 def test_a_label_that_no_segment_describes_is_told(tmp_path, masks):
-    """As a script leaves it that draws the tumor into the voxels of a segmentation of the liver."""
+    """As left by a script that draws the tumor into the voxels of a liver segmentation."""
     liver, tumor = masks
     path = write_masks(liver & ~tumor, tumor, MATRIX, tmp_path / "s.seg.nrrd")
     path.write_bytes(re.sub(rb"Segment1_[A-Za-z]+:=[^\n]*\n", b"", path.read_bytes()))

@@ -1,4 +1,4 @@
-"""The unit of a PET's values, in NRRD's own field, in the texts of the program that wrote it, or in both."""
+"""The unit of PET values: from NRRD's own field, from text of the program that wrote the file, or from both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from REACTKDLib.core.files.volumes import read_raw, read_volume
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
 
-PET = np.abs(np.random.default_rng(0).normal(3, 1, (6, 7, 8))).astype("<f4")  # SUV, by its values
+PET = np.abs(np.random.default_rng(0).normal(3, 1, (6, 7, 8))).astype("<f4")  # SUV, judged by its values
 HEADER = """NRRD0005
 type: float
 dimension: 3

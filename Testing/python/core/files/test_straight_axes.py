@@ -1,4 +1,4 @@
-"""Axes that lean: NRRD and MetaImage hold them, NIfTI cannot, and no grid of a case may have them."""
+"""Skewed axes: NRRD and MetaImage can store them, NIfTI cannot, and no image of a case may have them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.small_cases import rotation, small_case
 
 CASE = small_case()
 CT = CASE.reference
-TILTED = sheared(CT.ijk_to_ras, 0.27)  # a gantry of 15 degrees
+TILTED = sheared(CT.ijk_to_ras, 0.27)  # a gantry tilt of 15 degrees
 ROUNDED = (1e-7, 1e-5, 1e-4, 4e-4, 8e-4, 9.9e-4)
 LEANING = (1.1e-3, 2e-3, 2e-2, 0.27)
 
@@ -113,7 +113,7 @@ def test_images_in_memory_are_refused_alike(folder):
 
 
 def leaning_pet(folder, tmp_path):
-    """The arguments of a case whose PET leans, as one that was registered by an affine transform."""
+    """The arguments of a case with a skewed PET, as after an affine registration."""
     pet = CASE.volumes[Modality.FDG]
     file = write_volume(Volume(pet.array, sheared(pet.ijk_to_ras, 0.05)), tmp_path / "pet.nrrd")
     return ["--ct", str(folder / "CT.nii.gz"), "--fdg", str(file), "--segmentation", str(folder / SEGMENTATION)]

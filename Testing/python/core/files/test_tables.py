@@ -1,4 +1,4 @@
-"""Tables of spreadsheets are read in one way, whoever wrote them; ours run nowhere, and give back what went in."""
+"""Spreadsheet tables are read in one way, whatever wrote them; ours contain no active formulas and round-trip."""
 
 from __future__ import annotations
 

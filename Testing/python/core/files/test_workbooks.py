@@ -1,4 +1,4 @@
-"""A workbook is read as the table that it shows, and refused where it could be two."""
+"""A workbook is read as the table that it shows, and refused where it is ambiguous."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_cells_are_read_as_they_are_shown(tmp_path):
 
 
 def test_a_cell_beyond_the_last_name_has_moved(tmp_path):
-    """As in a CSV, decision 0049; the line is the one that the spreadsheet shows."""
+    """As in a CSV (decision 0049); the line number is the one that the spreadsheet shows."""
     rows = [["case", "ct", "segmentation"], ["a", "a.nii", "a.nrrd"], [], ["b", None, "b.nii", "b.nrrd"]]
     with pytest.raises(UsageError, match="Line 4 of the worklist has more cells than there are named columns"):
         read_table(write(tmp_path / "t.xlsx", one=rows), "the worklist", ("case",))

@@ -1,6 +1,6 @@
-"""Acquisition numbers of a series: scans on each other are told apart, whatever single slices lie beside them.
+"""Acquisition numbers of a series: overlapping scans are told apart, even with extra single slices in the series.
 
-And series that are one scan though their numbers differ: numbered by the slice, by the rotation, by the step.
+A single scan stays whole where its numbers differ: numbered by slice, by rotation or by table step.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STEP = 5.0
 
 
 def write(folder, slices):
-    """A series of (acquisition number, place in mm, brightness), in this order of instances."""
+    """Write a series from (acquisition number, position in mm, brightness), with instance numbers in this order."""
     slices = list(slices)
     planes = np.stack([tissue(1, seed=n)[0] + np.int16(extra) for n, (_, _, extra) in enumerate(slices)])
 

@@ -1,4 +1,4 @@
-"""Planes on a grid: right positions from rounded ones, gaps counted, and what is no grid known as what it is."""
+"""Fitting a grid to slice positions: rounded ones are restored, gaps counted, and other layouts named."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_rounded_positions_lie_on_the_grid_they_were_rounded_from(step, n, start
     line = fitted(rounded(start, step, index, places))
     assert line.even and line.lacking == 0 and np.array_equal(line.index, index)
     found = line.start + line.step * index
-    assert np.abs(found - (start + step * index)).max() <= 0.1  # each slice within a rounding of where it was
+    assert np.abs(found - (start + step * index)).max() <= 0.1  # each slice within the rounding error of its position
     assert abs(line.step - step) * (n - 1) <= 0.12
 
 
@@ -64,7 +64,7 @@ def test_lacking_slices_are_counted_where_they_lack(step, n, start, places, data
 @pytest.mark.parametrize("step", [0.5, 0.7, 0.8, 1.5])
 @pytest.mark.parametrize("lost", [{1}, {95}, {1, 2, 95}])
 def test_a_slice_alone_beyond_a_gap_may_be_rounded_the_other_way(step, lost, places):
-    """Of -0.95, -0.15, 0.65, ... every one lies between two tenths."""
+    """Positions -0.95, -0.15, 0.65, ... all lie halfway between two tenths."""
     index = np.array([k for k in range(97) if k not in lost])
     line = fitted(rounded(-0.95, step, index, places))
     assert line.even and np.array_equal(line.index, index)
@@ -81,7 +81,7 @@ def test_one_wide_gap_is_counted_right_from_rounded_steps(step, n, start, width,
 @QUICK
 @given(step=steps, n=st.integers(2, 40), start=starts, width=st.integers(1, 400), places=digits)
 def test_a_wider_gap_is_counted_right_by_the_step_that_is_stated(step, n, start, width, places):
-    """Two lesions far apart: a step that is known from rounded positions alone would drift between them."""
+    """Two lesions far apart: a step estimated from rounded positions alone would drift across the gap."""
     index = np.concatenate([np.arange(n), n + width + np.arange(n)])
     line = fitted(rounded(start, step, index, places), step)
     assert line.even and line.lacking == width
@@ -118,7 +118,7 @@ turns = st.floats(-40, 40)
 
 
 def turned(degrees: tuple[float, float]) -> np.ndarray:
-    """(3, 3) axes of an oblique series as columns: row, column, normal."""
+    """Axes of an oblique series as the columns of a (3, 3) matrix: row, column, normal."""
     from support.small_cases import rotation
 
     return rotation((*degrees, 0.0))
@@ -152,7 +152,7 @@ def test_a_shift_sideways_is_told_where_it_is(step, n, where, shift, places, deg
 def test_a_tilted_gantry_is_told_as_that(step, n, degrees, places):
     tilt = np.tan(np.deg2rad(degrees))
     positions = np.outer(step * np.arange(n), [0, tilt, 1])
-    assume(positions[-1, 1] > 0.4)  # less, over the whole stack, is rounding
+    assume(positions[-1, 1] > 0.4)  # a smaller shift over the whole stack counts as rounding
     with pytest.raises(SkewedAxes, match="tilted gantry"):
         check_planes(planes_through(np.round(positions, max(places, 2)), [0, 0, 1]), "the CT")
 

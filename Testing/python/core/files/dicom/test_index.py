@@ -1,4 +1,4 @@
-"""The index of a folder: any layout, ten thousand files in little memory, progress that can cancel."""
+"""The index of a folder: any layout, ten thousand files in little memory, progress reports that can cancel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILES, SERIES = 10_000, 50
 
 
 def write_many(folder: Path, files: int) -> None:
-    """Small CT slices in 50 series and folders, by patching one file's bytes."""
+    """Write small CT slices in 50 series and folders, by patching the bytes of one file."""
     (template,) = write_series(folder / "template", np.zeros((1, 4, 4), np.int16))
     dataset = pydicom.dcmread(template)
     dataset.SOPInstanceUID, dataset.SeriesInstanceUID = "1.2.3.1000000", "1.2.4.10"
@@ -40,7 +40,7 @@ def write_many(folder: Path, files: int) -> None:
 @pytest.mark.slow
 def test_ten_thousand_files_in_bounded_memory_with_progress(tmp_path):
     write_many(tmp_path, FILES)
-    index_folder(tmp_path / "00")  # what pydicom imports and caches is not the index's memory
+    index_folder(tmp_path / "00")  # so that the imports and caches of pydicom are not counted
     process, told, resident = psutil.Process(), [], []
 
     def tell(fraction: float, text: str) -> None:
@@ -50,7 +50,7 @@ def test_ten_thousand_files_in_bounded_memory_with_progress(tmp_path):
     index = index_folder(tmp_path, tell)
     assert (len(index.series), index.files, index.passed_over) == (SERIES, FILES, 0)
     assert all(len(series.slices) == FILES // SERIES for series in index.series)
-    assert max(resident) - resident[0] < 30_000_000  # 10,000 headers with their elements would be over 200 MB
+    assert max(resident) - resident[0] < 30_000_000  # 10,000 headers with all their elements would take over 200 MB
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0 and len(told) > FILES // 100
     assert told[-2][1].endswith(f"of {FILES} files")

@@ -1,6 +1,6 @@
-"""A PET has one SUV, whether its folder was given or another program loaded it from the same files.
+"""A PET has one SUV factor, whether its folder is given or another program loaded it from the same files.
 
-Of the images after the first only some elements are read there; the tests watch what is asked of them.
+Only some elements are read from the images after the first; the tests record which ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROLE = ROLES[Modality.FDG]
 
 
 class Watched:
-    """A header that remembers which elements it was asked for."""
+    """A header that records which elements were read."""
 
     def __init__(self, dataset):
         self.dataset, self.asked = dataset, set()

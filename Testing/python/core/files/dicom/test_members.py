@@ -1,4 +1,4 @@
-"""Images that are no slices of their series: left out and told, wherever they lie; slices are never lost so."""
+"""Images that are not slices of their series are left out and reported, wherever they lie; no slice is lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def stored(seed: int = 0, count: int = SLICES) -> np.ndarray:
 
 
 def another(dataset, *, size: int = 8) -> pydicom.Dataset:
-    """A copy under the same SeriesInstanceUID, of another size."""
+    """A copy with the same SeriesInstanceUID and another size."""
     image = copy.deepcopy(dataset)
     image.Rows = image.Columns = size
     image.PixelData = np.full((size, size), 7, "<i2").tobytes()
@@ -46,7 +46,7 @@ def scout(dataset) -> pydicom.Dataset:
 
 
 def quiet_scout(dataset) -> pydicom.Dataset:
-    """A scout that does not say so, of the slices' own size."""
+    """A localizer that is not marked as one, of the same size as the slices."""
     image = renamed(copy.deepcopy(dataset))
     image.ImageOrientationPatient, image.ImagePositionPatient = [0, 1, 0, 0, 0, -1], [0, -50, 300]
     return image
@@ -76,14 +76,14 @@ def unplaced(dataset) -> pydicom.Dataset:
 
 
 def monitor(dataset) -> pydicom.Dataset:
-    """The slice in which the bolus is awaited: axial, within the stack, with larger pixels."""
+    """A bolus tracking slice: axial, within the stack, with larger pixels."""
     image = renamed(copy.deepcopy(dataset))
     image.PixelSpacing, image.ImagePositionPatient = [2.0, 2.0], [-10, -12, 107.0]
     return image
 
 
 def raw_data(dataset) -> pydicom.Dataset:
-    """What scanners keep beside their images, under the images' own modality."""
+    """A raw data object, which scanners store next to the images with the same modality."""
     image = dose_page(dataset)
     image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = "1.3.12.2.1107.5.9.1"
     del image.Rows, image.Columns, image.PixelData
@@ -122,7 +122,7 @@ def test_several_foreign_images_are_counted_by_kind(tmp_path):
 
 
 def test_slices_that_were_all_stored_as_captures_are_a_volume_still(tmp_path):
-    """Converters write whole scans as Secondary Capture, with places and rescale values; here beside one CT image."""
+    """Converters write whole scans as Secondary Capture, with positions and rescale values; here with one CT image."""
 
     def edit(dataset, k):
         if k != 3:
@@ -132,7 +132,7 @@ def test_slices_that_were_all_stored_as_captures_are_a_volume_still(tmp_path):
     assert np.array_equal(read_dicom_volume(tmp_path, Modality.CT)[0].array, stored())
 
 
-ELSEWHERE = sorted(set(FOREIGN) - {"monitor"})  # that one may lie where the stack would go on
+ELSEWHERE = sorted(set(FOREIGN) - {"monitor"})  # a monitor slice may lie where the stack would continue
 
 
 @settings(max_examples=8, deadline=None)

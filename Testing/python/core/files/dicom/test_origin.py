@@ -1,4 +1,4 @@
-"""Files of one case by their headers: other patients refused, other places and series told, missing words silent."""
+"""Headers of one case: other patients are refused, other positions or series reported, missing values ignored."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ CODES = {
 
 @pytest.fixture
 def files(tmp_path):
-    """Write CT, PET and SEG of one patient, each header after an edit of its own; returns the arguments of a case."""
+    """Write CT, PET and SEG of one patient, each header edited by its own function; return the arguments of a case."""
 
     def make(ct=None, fdg=None, seg=None):
         d, h, w = np.indices((12, 24, 28))
@@ -143,7 +143,7 @@ def per_slice(change):
 
 
 def told(case) -> dict[str, str]:
-    """What is said of where the files come from."""
+    """The warnings about where the files come from, by code."""
     return {f.code: f.message for f in case.findings if f.code in CODES and f.severity == "warning"}
 
 
@@ -186,7 +186,7 @@ def test_a_file_without_a_header_is_compared_with_nothing(files, tmp_path):
     given = files(ct=setting(PatientID="4711"))
     volume, _ = read_dicom_volume(given["ct"], Modality.CT)
     write_volume(volume, tmp_path / "CT.nii.gz")
-    # the SEG was drawn on the CT's DICOM series, which is no longer known: nothing to say
+    # the SEG refers to the CT's DICOM series, which a NIfTI file does not name: nothing to report
     with pytest.raises(PatientMismatch, match="The FDG PET and the segmentation"):
         open_case(**{**given, "ct": tmp_path / "CT.nii.gz"})
     assert told(open_case(tmp_path / "CT.nii.gz", segmentation=given["segmentation"])) == {}

@@ -1,4 +1,4 @@
-"""What a CT's values mean and how they are packed: read right, or a sentence that names the quantity or the package."""
+"""Meaning and compression of CT values: read correctly, or refused with the quantity or the missing package named."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PADDING = -3024
 
 
 def body(shape=(4, 48, 40)) -> np.ndarray:
-    """Tissue, air and padding around it, in HU."""
+    """Tissue with air and padding around it, in HU."""
     values = np.random.default_rng(0).normal(40, 60, shape).round().astype(np.int16)
     values[:, :8], values[:, :, :4] = -1000, PADDING
     return values
 
 
 def write(folder, signed=True, **options):
-    """Signed values in HU as stored, or unsigned ones with an intercept of -3024."""
+    """Write signed values stored as HU, or unsigned ones with an intercept of -3024."""
 
     def edit(dataset, _k):
         dataset.PixelRepresentation = int(signed)
@@ -50,7 +50,7 @@ def by_pydicom(path, syntax) -> None:
 
 
 def by_gdcm(path, compressor) -> None:
-    """JPEG lossless, or JPEG 2000, by GDCM in SimpleITK; then under the series' own UID again."""
+    """Compress as JPEG lossless or JPEG 2000 by GDCM in SimpleITK, and restore the UIDs of the series."""
     import SimpleITK as sitk
 
     image, uid = sitk.ReadImage(str(path)), pydicom.dcmread(path).SeriesInstanceUID
@@ -79,7 +79,7 @@ PACKED = {
 
 @pytest.fixture(params=["as installed", "without its packages"])
 def decoders(request):
-    """pydicom as it is in 3D Slicer: without the packages that decode for it."""
+    """pydicom as installed, and as in 3D Slicer: without its decoder packages."""
     decoders = [pydicom.pixels.get_decoder(getattr(pydicom.uid, name)) for name in PACKED if name != "RLELossless"]
     taken = [dict(decoder._available) for decoder in decoders]
     for decoder in decoders if request.param != "as installed" else ():
@@ -108,7 +108,7 @@ MISSING = {
 
 
 def stated_as(dataset, syntax) -> None:
-    """State a compression whose decoder is not installed; what is in the pixels does not matter for that."""
+    """State a transfer syntax whose decoder is not installed; the pixel data itself does not matter."""
     dataset.PixelData = encapsulate([b"\xff\x4f\xff\x51" + bytes(60)] * int(dataset.get("NumberOfFrames", 1)))
     dataset["PixelData"].is_undefined_length = True
     dataset["PixelData"].VR = "OB"
@@ -203,7 +203,7 @@ def test_any_rescale_type_is_hounsfield_open_or_refused(kind, frames):
         assert bool(findings) == (told == "HU_MOD")
 
 
-# -- objects that are no image
+# -- objects that are not images
 
 
 def other_object(path, ct, modality, sop_class):

@@ -1,4 +1,4 @@
-"""Slope and intercept of every slice: never guessed, never absurd, and of one kind in a series."""
+"""Rescale slope and intercept of every slice: never guessed, always plausible, and consistent within a series."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from support.dicom_files import pet_tags, write_series
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom warns of the values that are tried
+pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom warns about the values tested here
 SLICES = 5
 
 
@@ -97,7 +97,7 @@ def test_an_intercept_of_a_pet_beyond_every_scale(tmp_path, intercept):
 
 
 def test_a_ct_with_rescale_values_of_its_own_for_each_slice_is_right(tmp_path):
-    """As converters write it that use the whole range of 16 bits for each slice."""
+    """Some converters use the whole 16-bit range for each slice."""
 
     def edit(dataset, k):
         slope = 0.05 + 0.01 * k
@@ -125,7 +125,7 @@ def test_a_slope_that_cannot_be_true_in_one_slice_of_a_pet(tmp_path, slope, k):
 
 
 def test_a_ct_whose_slices_are_stored_in_two_ways_is_right(tmp_path):
-    """Half of the slices stored as HU, half 1,024 above with the intercept that says so."""
+    """Half of the slices are stored as HU, the others 1,024 higher with the matching intercept."""
 
     def edit(dataset, k):
         if k >= 3:

@@ -1,4 +1,4 @@
-"""Positions rounded in the header, in CT, multi-frame CT and SEG: one rule, and every mask on its slice."""
+"""Positions rounded in the header, in CT, multi-frame CT and SEG: one rule, and every mask on its own slice."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def rounding(places: int):
 
 
 def liver_and_mass(count: int = SLICES) -> dict[str, np.ndarray]:
-    """Another voxel marks each slice, so that a mask that is one slice off is seen."""
+    """A different voxel marks each slice, so that a mask shifted by one slice is noticed."""
     d, h, w = np.indices((count, 12, 14))
     liver = (h > 3) & (d > 1) & (d < count - 2)
     return {
@@ -187,7 +187,7 @@ def test_the_same_slice_rounded_twice_is_a_double(tmp_path):
 
 
 def multiframe(folder: Path, change=None, **options) -> Path:
-    """A legacy converted enhanced CT of the series. change(dataset): before it is written."""
+    """A legacy converted enhanced CT of the series. change(dataset): applied before it is written."""
     sources = []
     for path in write_series(folder / "slices", tissue() + 1024, intercept=-1024, patient="A^B", **options):
         sources.append(pydicom.dcmread(path))

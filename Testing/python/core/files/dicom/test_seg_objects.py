@@ -1,4 +1,4 @@
-"""Several SEG objects in one folder: together where they do not clash, else a choice; never the first in silence."""
+"""Several SEG objects in one folder: merged where they do not conflict, else the user chooses; never just the first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ct(tmp_path_factory):
 
 @pytest.fixture
 def write(ct, tmp_path):
-    """write(one, two, ...): a folder with an object of each dict of masks, which may hold `edit` and `on` (images)."""
+    """write(one, two, ...): a folder with one SEG per dict of masks; a dict may also hold `edit` and `on` (images)."""
 
     def make(*objects, series="one", to="segs"):
         for number, masks in enumerate(objects, start=1):
@@ -118,7 +118,7 @@ def test_versions_are_a_choice_with_names(ct, write, clash, series):
 
 
 def test_which_structures_clash_is_the_question_of_the_task(write):
-    """Two renal masses are two versions where kidneys are asked about; two livers beside them are not."""
+    """Two renal masses conflict in a kidney task; two livers next to them do not."""
     masses = ({"Kidney": LIVER, "Renal mass": MASS}, {"oncocytoma": np.roll(MASS, 3, 2)})
     livers = ({"Kidney": LIVER, "Liver": VEIN}, {"Renal mass": MASS, "Whole liver": VEIN})
     with pytest.raises(AmbiguousSeries, match="of the same structures"):

@@ -1,4 +1,4 @@
-"""DICOM SEG: in the right place whatever its axes, overlaps and LABELMAP whole, labels mapped; real files."""
+"""DICOM SEG: correct position for any axes, overlapping and LABELMAP segments complete, labels mapped; real files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHAPE, SPACING = (12, 24, 28), (2.0, 2.5, 3.0)
 
 
 def scan(folder, **options):
-    """A CT with liver and two lesions, one of them reaching over the liver's rim: paths, and masks by segment label."""
+    """A CT with liver and two lesions, one extending beyond the liver: paths, and masks by segment label."""
     d, h, w = np.indices(SHAPE)
     liver = ((d - 6) / 4.5) ** 2 + ((h - 12) / 9) ** 2 + ((w - 13) / 11) ** 2 < 1
     lesion = ((d - 5) ** 2 + (h - 10) ** 2 + (w - 9) ** 2 < 9) | ((d - 8) ** 2 + (h - 14) ** 2 + (w - 22) ** 2 < 8)
@@ -159,7 +159,7 @@ def test_liver_dcm_is_in_the_right_place_on_its_ct():
     liver, tumor, more = graded_masks(data / "ct-3slice", data / "liver.dcm")
     assert findings == [] and more == [] and liver.shape == (3, 512, 512) and not tumor.any()
     assert int(liver.sum()) == 107_098
-    # 20,000 mm2 and more of liver in each of three neighboring slices, of soft tissue, on the patient's right
+    # at least 20,000 mm2 of liver in each of three adjacent slices, with soft tissue HU, on the patient's right
     assert (liver.sum(axis=(1, 2)) > 30_000).all()
     inside = volume.array[liver]
     assert 20 < np.median(inside) < 120 and ((inside > -50) & (inside < 250)).mean() > 0.93

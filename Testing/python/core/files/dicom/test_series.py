@@ -1,4 +1,4 @@
-"""CT and PET series: spatial order, slopes of single slices, gaps, doubles, stacked phases, and real series."""
+"""CT and PET series: spatial order, per-slice slopes, gaps, duplicates, stacked phases, and real series."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from support.real_data import hcc_tace_048, real_data
 
 
 def body(seed: int = 0, shape: tuple[int, int, int] = (6, 10, 12)) -> np.ndarray:
-    """Air, fat, and soft tissue in HU, another value in every plane."""
+    """Air, fat and soft tissue in HU, with a different value in every plane."""
     values = np.random.default_rng(seed).normal(40, 25, shape)
     values[:, :2] = -1000
     values[:, 2:4] = -90
@@ -150,7 +150,7 @@ def test_stacked_phases_are_told_apart(tmp_path, how):
         read_dicom_volume(tmp_path, Modality.CT)
     phases = split_phases(index_folder(tmp_path).series[0], "the CT")
     assert [len(phase) for phase in phases] == [6, 6]
-    for file, truth in (("1-002.dcm", first), ("1-009.dcm", second)):  # a file names its phase
+    for file, truth in (("1-002.dcm", first), ("1-009.dcm", second)):  # a file selects its phase
         assert np.array_equal(read_dicom_volume(tmp_path / file, Modality.CT)[0].array, truth)
 
 
@@ -346,7 +346,7 @@ def test_a_multi_frame_ct_is_the_same_as_its_slices():
 
 
 def multiframe_file(folder, name="one.dcm", change=lambda dataset: None):
-    """A copy of the real multi-frame CT, changed."""
+    """A modified copy of the real multi-frame CT."""
     (path,) = (real_data("dicom_seg") / "24x38x3" / "multiframe").iterdir()
     dataset = pydicom.dcmread(path)
     change(dataset)
@@ -366,7 +366,7 @@ def test_two_multi_frame_files_are_not_one_volume(tmp_path):
 
 
 def test_frames_that_make_no_single_volume_are_refused(tmp_path):
-    """As where a file holds two phases: two frames of one place."""
+    """A file with two phases has two frames at one position."""
 
     def doubled(dataset):
         first, second = dataset.PerFrameFunctionalGroupsSequence[:2]
@@ -438,7 +438,7 @@ def without(content: bytes, tags: list[str]) -> bytes:
 
 @pytest.fixture(params=["as installed", "without a decoder in pydicom"])
 def decoders(request):
-    """pydicom's decoders of JPEG 2000 taken out, so that ITK has to do it."""
+    """pydicom's JPEG 2000 decoders are removed, so that ITK has to decode."""
     decoder = pydicom.pixels.get_decoder(pydicom.uid.JPEG2000Lossless)
     taken = dict(decoder._available)
     if request.param != "as installed":
@@ -459,7 +459,7 @@ def test_losslessly_compressed_pixels(tmp_path, decoders):
 
 
 def pack(path: Path, target: Path) -> None:
-    """Write a slice with JPEG 2000 lossless pixels, by ITK."""
+    """Write a slice with lossless JPEG 2000 pixels, by ITK."""
     import SimpleITK as sitk
 
     image = sitk.ReadImage(str(path))

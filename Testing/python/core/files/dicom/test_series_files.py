@@ -1,4 +1,4 @@
-"""Files of a series that cannot be read, lack, or have no preamble: told with their number, refused, or read."""
+"""Files of a series that are unreadable, missing or without preamble: reported with their number, refused, or read."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_slice_whose_pixels_are_cut_off_is_refused_as_that(tmp_path, tag):
 
 
 def test_counts_are_those_of_the_series_and_not_of_a_phase(tmp_path):
-    """Two phases of 8 slices in a series that states 16 images: nothing lacks in either."""
+    """Two phases of 8 slices in a series that states 16 images: no slice is missing from either."""
 
     def edit(number, first):
         def change(dataset, k):
@@ -195,7 +195,7 @@ def test_compressed_pixels_without_a_transfer_syntax_are_refused(tmp_path):
         dataset.file_meta.TransferSyntaxUID = pydicom.uid.RLELossless
         dataset.save_as(path)
         content = path.read_bytes()
-        path.write_bytes(content[content.index(b"\x08\x00\x08\x00CS") :])  # from the first element on
+        path.write_bytes(content[content.index(b"\x08\x00\x08\x00CS") :])  # from the first element of the dataset on
     with pytest.raises(NotAnImage, match="compressed pixels and does not say how"):
         read_dicom_volume(tmp_path, Modality.CT)
 

@@ -1,4 +1,4 @@
-"""SUVbw by the QIBA rules: golden vectors of three vendors, values worked by hand, and refusals with their reasons."""
+"""SUVbw by the QIBA rules: golden vectors of three vendors, values worked out by hand, refusals with their reasons."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GOLDEN = {
 
 
 def dataset_of(vector: dict) -> Dataset:
-    """One image's header from a vector's JSON: the radiopharmaceutical in its sequence, Philips' in its group."""
+    """The header of one image from a vector's JSON: radiopharmaceutical in its sequence, Philips' private group."""
     dataset, info = Dataset(), Dataset()
     for keyword, value in vector.items():
         if keyword == "PhilipsPETPrivateGroup":
@@ -77,7 +77,7 @@ def test_an_hour_of_carbon_is_not_an_hour_of_fluorine():
     factor = suv_factor(header(nuclide=C11, drug=None, half_life=half_life))
     assert factor == pytest.approx(70_000 / (350e6 * 2 ** (-3600 / half_life)))
     one_minute_later = suv_factor(header(nuclide=C11, drug=None, half_life=half_life, SeriesTime="100100"))
-    # the series is later than the earliest acquisition, so that acquisition counts
+    # the series time is after the earliest acquisition, so the acquisition time counts
     assert one_minute_later == pytest.approx(factor)
     earlier = suv_factor(header(nuclide=C11, drug=None, half_life=half_life, SeriesTime="095900"))
     assert earlier / factor == pytest.approx(2 ** (-60 / half_life)) == pytest.approx(1 / 1.0346, rel=1e-3)
@@ -110,7 +110,7 @@ def test_injection_by_date_and_time_alone():
 def test_a_date_of_injection_without_a_time_is_not_midnight(stamp):
     with pytest.raises(SuvRefused, match="time of injection is missing"):
         suv_factor(header(RadiopharmaceuticalStartTime="", RadiopharmaceuticalStartDateTime=stamp, SeriesTime="013000"))
-    assert suv_factor(header(RadiopharmaceuticalStartDateTime=stamp)) == pytest.approx(AN_HOUR)  # the clock is stated
+    assert suv_factor(header(RadiopharmaceuticalStartDateTime=stamp)) == pytest.approx(AN_HOUR)  # start time is stated
 
 
 def test_a_datetime_shifted_by_de_identification_gives_way_to_the_clock():
@@ -170,11 +170,11 @@ def test_a_dose_in_another_unit_gives_no_suv_and_in_becquerel_the_right_one(dose
             suv_factor(told)
 
 
-ZONES = st.sampled_from([-34200, -18000, 0, 3600, 7200, 20700, 46800])  # s from UTC, also by half and quarter hours
+ZONES = st.sampled_from([-34200, -18000, 0, 3600, 7200, 20700, 46800])  # UTC offset in s, with half and quarter hours
 
 
 def clock(seconds: float) -> str:
-    """A date-time `seconds` after 2020-01-02 00:00."""
+    """A date-time `seconds` after midnight of 2020-01-02."""
     return (datetime(2020, 1, 2) + timedelta(seconds=seconds)).strftime("%Y%m%d%H%M%S")
 
 
@@ -211,7 +211,7 @@ def test_the_clock_time_and_a_datetime_on_another_clock_agree():
 
 
 def injections(*changes: dict) -> dict:
-    """Tags with one item for each of `changes`."""
+    """Tags with one sequence item for each of `changes`."""
     (first,) = pet_tags()["RadiopharmaceuticalInformationSequence"]
     sequence = []
     for change in changes:
@@ -299,7 +299,7 @@ def test_times(text, seconds):
 def test_dates():
     assert day_of_date("20200301") - day_of_date("2020.02.28") == 2
     assert day_of_date("20210229") is None
-    assert seconds_of_datetime("20200101") is None  # a day, and no time of it
+    assert seconds_of_datetime("20200101") is None  # a date without a time
     assert seconds_of_datetime("2020010112") % 86400 == 43200
 
 
@@ -315,7 +315,7 @@ def test_any_header_gives_a_positive_factor_or_a_reason(
     units, correction, weight, dose, half_life, start, series, acquisition
 ):
     class Odd(dict):
-        """Values as a broken header decodes them."""
+        """Values as pydicom decodes them from a broken header."""
 
     info = Odd(
         RadionuclideTotalDose=dose, RadionuclideHalfLife=half_life, RadiopharmaceuticalStartTime=start,

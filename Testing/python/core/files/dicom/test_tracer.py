@@ -1,4 +1,4 @@
-"""The tracer: by code, then half-life, then text; contradictions and other tracers are never taken for FDG."""
+"""The tracer: by code, then half-life, then text; contradictory or other tracers are never read as FDG."""
 
 from __future__ import annotations
 
