@@ -1,4 +1,4 @@
-"""Several models as one: mean probabilities, what each member said, and explanations that still add up."""
+"""Ensembles: mean probabilities, the predictions of each member, and explanations that still add up."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from support.small_cases import small_case
 from support.small_models import PREPARATION, metadata_for, random_student
 
 SCHEMA = jsonschema.Draft202012Validator(report_schema())
-#: normalized in other ways, as the models of different folds are
+#: different normalization per member, as in the models of different folds
 CENTERS = (100.0, 107.0, 118.0)
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Three models of one training, in a folder of an ensemble."""
+    """Three models of one training, in the folder of an ensemble."""
     folder = tmp_path_factory.mktemp("ensemble") / "ensemble"
     for seed, center in enumerate(CENTERS):
         student = random_student(seed)
@@ -55,7 +55,7 @@ def alone(folders, case):
 
 
 def values(reports, key, name=None):
-    """(members, regions) of a value of the regions."""
+    """The values of `key` as an array (members, regions)."""
     found = [[row.value(key) for row in report.regions] for report in reports]
     return np.array([[v if name is None else v[name] for v in rows] for rows in found])
 

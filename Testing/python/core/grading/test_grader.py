@@ -1,4 +1,4 @@
-"""Grading: the same answer however a case is stored, no encoder at a mask edit, and plain words where there is none."""
+"""Grading: independent of how a case is stored, no encoder run after a mask edit, and clear words where it fails."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def codes(result: GradeResult) -> list[str]:
 
 
 def checked(result: GradeResult) -> GradeResult:
-    """Return the result after the checks that every result must pass."""
+    """Run the checks that every result must pass, and return the result."""
     report = result.report
     assert [error.message for error in SCHEMA.iter_errors(report.to_dict())] == []
     if report.grade is None:
@@ -90,7 +90,7 @@ def test_all_48_storage_orders_and_a_rigid_transform_give_one_answer(case, seed)
 
 
 def test_the_answer_does_depend_on_the_images(case, grader):
-    """Without this the test above could pass with a model that looks at nothing."""
+    """Without this test, the one above could pass with a model that ignores its inputs."""
     expected = logits(grader.open(case).grade())
     for modality in Modality:
         volume = case.volumes[modality]
@@ -121,7 +121,7 @@ def test_a_repeat_is_bit_equal(case, grader):
 
 @pytest.mark.parametrize("subset", SUBSETS, ids=lambda s: "+".join(m.value for m in s))
 def test_every_subset_of_modalities(grader, subset):
-    """Without a CT the masks lie on the grid of the first PET."""
+    """Without a CT, the masks lie on the grid of the first PET."""
     result = checked(grader.open(small_case(modalities=subset)).grade())
     assert result.report.inputs == tuple(m.value for m in subset)
     assert result.voxel_map.shape == small_case(modalities=subset).reference.shape
@@ -133,7 +133,7 @@ def test_leaving_out_a_modality_is_as_if_it_had_not_been_given(case, grader):
     for subset in SUBSETS:
         result = checked(session.grade(leave_out=[m for m in Modality if m not in subset]))
         assert result.report.inputs == tuple(m.value for m in subset)
-        if Modality.CT in subset:  # else the reference grid, and with it the network's, would be another
+        if Modality.CT in subset:  # else the reference grid, and with it the network's grid, would differ
             alone = grader.open(replace(case, volumes={m: case.volumes[m] for m in subset}))
             calls += len(subset)
             assert np.allclose(logits(result), logits(alone.grade()), atol=1e-5)
@@ -266,11 +266,11 @@ def test_an_edit_needs_no_encoder_and_equals_a_fresh_run(case, grader, name):
 
 
 def test_a_chain_of_edits_equals_a_fresh_run_at_each_of_them(grader):
-    """What is remembered of lesions serves the next edit only where nothing that it depends on has changed."""
+    """Values cached for lesions are reused at the next edit only if nothing that they depend on has changed."""
     case = small_case(TWO_LESIONS)
     session, chain = grader.open(case), [{}, *edits(case).values(), {}, *reversed(list(edits(case).values())), {}]
     hole = case.liver.copy()
-    hole[:, case.liver.shape[1] // 2 - 2 : case.liver.shape[1] // 2] = False  # parenchyma beside the lesions goes
+    hole[:, case.liver.shape[1] // 2 - 2 : case.liver.shape[1] // 2] = False  # removes parenchyma near the lesions
     for n, edit in enumerate([*chain, {"liver": hole | case.tumor}, *chain]):
         out = [Modality.CT] if n % 3 == 1 else []
         edited = session.grade(**edit, leave_out=out)
@@ -289,13 +289,13 @@ def test_an_edit_beyond_the_field_reads_the_images_again(case):
     calls = session.encoder_calls
     first = session.grade()
     result = checked(session.grade(liver=case.liver, tumor=case.tumor))
-    assert np.array_equal(first.voxel_map.array, expected)  # still the first field's
+    assert np.array_equal(first.voxel_map.array, expected)  # still the map of the first field
     assert session.encoder_calls == calls + 3 and "field-moved" in codes(result)
     assert np.allclose(logits(result), logits(grader.open(case).grade()), atol=1e-5)
 
 
 def test_a_liver_beyond_what_was_encoded_is_encoded_again(case):
-    """Larger on all sides alike: the network's grid stays, but its maps were kept only around the liver as it was."""
+    """It grows equally on all sides: the network's grid stays, but its feature maps covered only the smaller liver."""
     grader = Grader(small_bundle(1), "cpu")
     inner = tuple(slice((b.start + b.stop) // 2 - 3, (b.start + b.stop + 1) // 2 + 3) for b in bounding_box(case.liver))
     liver, tumor = np.zeros_like(case.liver), np.zeros_like(case.tumor)
@@ -363,7 +363,7 @@ def test_muting_equals_the_deletion_effect_in_the_report(case, grader):
 
 
 def test_deletion_by_formula_is_the_student_without_that_node(case, bundle, grader):
-    """Recomputed by the network's own head on the embeddings that are left."""
+    """The network's own head recomputes the logits from the remaining embeddings."""
     session = grader.open(case)
     votes = session.grade().votes
     *_, placement = session._placed
@@ -371,7 +371,7 @@ def test_deletion_by_formula_is_the_student_without_that_node(case, bundle, grad
     nodes = runner.pool(*session._features(session._field, tuple(Modality)), placement)
     h = student.decide(nodes, torch.tensor(placement.topology)).embeddings
     for node in range(len(h)):
-        left = torch.cat([h[:node], h[node + 1 :]])  # differences to the parenchyma stay in the embeddings
+        left = torch.cat([h[:node], h[node + 1 :]])  # the embeddings keep their differences to the parenchyma
         assert np.allclose(votes.logits_without_each()[node], student.head(left).logits.numpy(), atol=1e-5)
 
 
@@ -404,7 +404,7 @@ def test_cancel_stops_between_layers(case, bundle, after):
     with pytest.raises(Canceled):
         Grader(bundle, "cpu").open(case, is_canceled=is_canceled)
     assert len(asked) == after + 1
-    assert checked(Grader(bundle, "cpu").open(case).grade()).report.grade  # nothing is left behind in the student
+    assert checked(Grader(bundle, "cpu").open(case).grade()).report.grade  # canceling leaves the student usable
 
 
 def test_findings_of_the_case_are_passed_on(case, grader):
@@ -418,7 +418,7 @@ def test_unknown_device(bundle):
 
 
 class Broken(StudentRunner):
-    """Stands for a GPU that fails at one step of the work: fault injection, since a real GPU cannot be made to."""
+    """A runner that simulates a GPU failing at one step; a real GPU cannot be made to fail on demand."""
 
     def __init__(self, student: Student, device: str, where: str, error: Exception):
         self.where, self.error = where if device == "cuda" else None, error
@@ -445,7 +445,7 @@ class Broken(StudentRunner):
         return result
 
     def pool(self, *args):
-        if self.decided:  # pooling after the decision is the voxel map's
+        if self.decided:  # pooling after the decision belongs to the voxel map
             self.fail_at("map")
         return super().pool(*args)
 
@@ -509,7 +509,7 @@ def test_a_bundle_with_sets_of_grades_promises_coverage_for_the_images_that_it_w
     report = session.grade().report
     assert report.grades == ("well", "moderate", "poor") and report.grades_coverage == 0.9
     assert GradeReport.from_dict(report.to_dict()).grades == report.grades
-    assert session.grade(mute=[1]).report.grades is None  # nothing was measured with regions taken out
+    assert session.grade(mute=[1]).report.grades is None  # grade sets were not calibrated for muted regions
     ct = replace(case, volumes={Modality.CT: case.volumes[Modality.CT]})
     assert Grader(small_bundle(1, info={"grade_sets": sets}), "cpu").open(ct).grade().report.grades == (
         Grader(small_bundle(1), "cpu").open(ct).grade().report.grade,

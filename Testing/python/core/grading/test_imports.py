@@ -1,4 +1,4 @@
-"""What a first grade waits for: only what inference needs is imported."""
+"""Imports before the first grade: only what inference needs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ assert grader.open(small_case()).grade().report.grade
 late = [name for name in set(sys.modules) - warm if name.partition(".")[0] in ("scipy", "torch", "REACTKDLib")]
 print(" ".join(sorted(late)) + ";" + " ".join(sorted(sys.modules)))
 """
-# each takes longer than the grading of a small case
+# importing any of these takes longer than grading a small case
 NOT_NEEDED = ("scipy.signal", "scipy.stats", "scipy.optimize", "skimage", "monai", "SimpleITK", "sklearn", "matplotlib")
 
 
 def test_a_grade_imports_nothing_that_it_does_not_need():
-    """In a process of its own, five seconds: here other tests have imported everything."""
+    """Runs in its own process (five seconds), as the other tests have imported everything here."""
     folders = os.pathsep.join(str(ROOT / name) for name in ("REACTKD", "Testing"))
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], env={**os.environ, "PYTHONPATH": folders}, capture_output=True, text=True

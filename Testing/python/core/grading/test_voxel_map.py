@@ -1,4 +1,4 @@
-"""The voxel map: true to its formula, on the reference geometry, inside the regions, light on memory, sane."""
+"""The voxel map: matches its formula, on the reference grid, inside the regions, low memory, passes sanity checks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_it_lies_on_the_reference_inside_the_regions(case, grader):
 
 
 def test_the_gradient_in_two_steps_is_the_gradient(case):
-    """Against plain autograd through pooling and head at once, on the whole grid, for every cached map."""
+    """Compared with plain autograd through pooling and head at once, on the whole grid, for every cached map."""
     student, prepared = random_student(1), PREPARATION(case)
     runner, grid = StudentRunner(student), prepared.grid
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
@@ -77,13 +77,13 @@ def test_the_gradient_in_two_steps_is_the_gradient(case):
         total += (part if step == 1 else F.interpolate(part, scale_factor=step, mode="trilinear"))[0, 0]
     expected = smooth(total, 1.0).clamp_min(0).numpy()
     found = gradient_map(runner, kept, fused, placement, 2)
-    inner = tuple(slice(4, -4) for _ in range(3))  # interpolation at the box's edge sees nothing of what lies beyond
+    inner = tuple(slice(4, -4) for _ in range(3))  # at the box's edge, interpolation lacks the values outside
     assert expected.max() > 0
     assert np.allclose(found[inner], expected[placement.box][inner], atol=1e-3 * expected.max())
 
 
 def test_every_way_of_storing_the_case_gives_the_same_map(case, grader):
-    """Evidence per ml is the same; its display scale, a percentile over voxels, may move to the next voxel."""
+    """Evidence per ml is unchanged; the display scale, a percentile over voxels, may shift to a neighboring voxel."""
     first = grader.open(case).grade()
     rng = np.random.default_rng(0)
     for order, flips in list(storage_variants())[::5]:
@@ -91,14 +91,14 @@ def test_every_way_of_storing_the_case_gives_the_same_map(case, grader):
         result = grader.open(moved).grade()
         found, expected = result.voxel_map.array, restored(first.voxel_map.array, order, flips)
         assert abs(result.voxel_map_scale / first.voxel_map_scale - 1) < 0.02
-        below = (found < 1) & (expected < 1)  # what passes the scale is cut off
+        below = (found < 1) & (expected < 1)  # values above the scale are clipped
         evidence = found[below] * result.voxel_map_scale / first.voxel_map_scale
         assert np.allclose(evidence, expected[below], atol=2e-3)
         assert np.array_equal(result.voxel_map.ijk_to_ras, moved.reference.ijk_to_ras)
 
 
 def test_interpolation_to_the_reference_keeps_a_linear_field(case):
-    """A field that is linear in patient space comes back exactly, wherever the grid surrounds the voxel."""
+    """A field that is linear in patient space is restored exactly wherever grid points surround the voxel."""
     grid, _ = PREPARATION.grid_for(case)
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     slope = np.array([0.02, -0.03, 0.05])
@@ -110,7 +110,7 @@ def test_interpolation_to_the_reference_keeps_a_linear_field(case):
 
 
 def test_the_mass_of_a_point_stays_where_it_is(case):
-    """One bright grid voxel in a lesion comes out around its own place in the patient."""
+    """One bright grid voxel in a lesion keeps its position in the patient."""
     grid, _ = PREPARATION.grid_for(case)
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     place = np.array(regions.lesions[0].centroid_ras)
@@ -124,7 +124,7 @@ def test_the_mass_of_a_point_stays_where_it_is(case):
 
 
 def test_random_weights_change_the_map(case, grader):
-    """Sanity check of Adebayo et al. 2018: a map that ignores the weights explains nothing."""
+    """Sanity check of Adebayo et al. 2018: a map that does not depend on the weights explains nothing."""
     first = grader.open(case).grade().voxel_map.array[case.liver]
     for seed in (11, 12, 13):
         other = Grader(small_bundle(seed), "cpu").open(case).grade().voxel_map.array[case.liver]
@@ -148,7 +148,7 @@ def test_a_modality_left_out_leaves_the_map(case, grader):
 
 
 def test_a_muted_lesion_has_no_evidence_of_its_own():
-    """With the only lesion muted and no differences to the parenchyma, nothing deep inside it can matter."""
+    """With the only lesion muted and no differences to the parenchyma, no voxel deep inside it can matter."""
     from scipy.ndimage import binary_erosion
 
     case = small_case([((0.0, 0.0, 0.0), 34.0)])
@@ -171,5 +171,5 @@ def test_peak_memory_stays_below_twice_a_forward(case, change):
         other = Grader(session.bundle, "cpu").open(case)
         other.grade()
 
-    # The map's own tensors come on top of the kept maps, which are part of a forward's.
+    # The map's own tensors are added to the kept feature maps, which are part of a forward pass's memory.
     assert 0 < peak_bytes(lambda: result.voxel_map) < peak_bytes(forward)

@@ -1,4 +1,4 @@
-"""What a case knows of its own masks."""
+"""What a case computes from its own masks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_rim_thinner_than_the_steps_is_found():
     liver, tumor = np.zeros((2, 110, 110, 110), dtype=bool)
     liver[2:102, 2:102, 2:102] = True
     tumor[2:102, 2:102, 2:102] = True
-    tumor[2:102, 2:102, 101] = False  # the last plane: no step of four comes to it
+    tumor[2:102, 2:102, 101] = False  # the last plane, which a search in steps of four misses
     places = parenchyma_places(ct_case(liver, tumor))
     assert len(places) == 100 * 100 and (places[:, 2] == 101).all()
 

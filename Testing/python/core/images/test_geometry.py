@@ -33,7 +33,7 @@ def test_linear_weights_keep_constants_and_straight_lines(parameters):
     inside = w.any(axis=1)
     assert np.allclose(w[inside].sum(axis=1), 1, atol=1e-5)
     assert (w >= 0).all()
-    if source_mm >= target_mm and n > 1:  # plain interpolation: exact on a straight line between the outer centers
+    if source_mm >= target_mm and n > 1:  # interpolation: exact for a linear function between the outer centers
         target = first + np.arange(m) * target_mm
         between = inside & (target >= 0) & (target <= (n - 1) * source_mm)
         assert np.allclose((w @ (np.arange(n) * source_mm))[between], target[between], atol=1e-3)
@@ -77,7 +77,7 @@ def field(ras):
 @pytest.mark.parametrize("degrees", [(0, 0, 0), (20, -10, 35)])
 @pytest.mark.parametrize("spacing", [(4.0, 4.1, 5.0), (1.2, 1.3, 1.1)])
 def test_sampling_is_right_in_the_world(degrees, spacing):
-    """A linear field: exact inside, wherever the volume lies and however it is turned."""
+    """A linear field is sampled exactly inside the volume, whatever its position and rotation."""
     shape = tuple(int(120 / s) for s in spacing[::-1])
     matrix = np.eye(4)
     matrix[:3, :3] = rotation(degrees) * spacing
@@ -105,7 +105,7 @@ def test_turned_and_aligned_sampling_agree():
     slightly[:3, :3] = rotation((0.05, 0, 0))
     a, _ = sample_volume(volume, grid, 0)
     b, _ = sample_volume(Volume(volume.array, slightly @ matrix), grid, 0)
-    assert np.abs(a - b).max() < 0.15  # the turn moves points by a few hundredths of a voxel
+    assert np.abs(a - b).max() < 0.15  # the rotation moves points by a few hundredths of a voxel
     assert np.abs(a - b).mean() < 0.02
 
 

@@ -1,4 +1,4 @@
-"""Which arrays are taken for a CT in Hounsfield units."""
+"""Which arrays are accepted as a CT in Hounsfield units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RNG = np.random.default_rng(3)
 
 
 def body(noise: float = 12.0) -> np.ndarray:
-    """Air, fat, soft tissue and bone, as in any CT of the abdomen."""
+    """Air, fat, soft tissue and bone, as in any abdominal CT."""
     array = np.full((20, 40, 40), -1000.0)
     array[:, 6:34, 6:34] = -100
     array[:, 9:31, 9:31] = 60

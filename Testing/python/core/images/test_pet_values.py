@@ -1,4 +1,4 @@
-"""Which arrays are taken for a PET, and in which unit."""
+"""Which arrays are accepted as a PET, and in which unit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks on another grid: in the right place, and no lesion lost."""
+"""Resampling masks to another grid: in the right position, and no lesion lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_mask_lands_where_it_was_drawn(degrees, spacing, shift):
     target = Grid((30, 34, 26), placed((30, 34, 26), spacing, CENTER + shift, rotation(degrees)))
     out = mask_on_grid(ellipsoid(source), source.ijk_to_ras, target)
     truth = ellipsoid(target)
-    inner, outer = ellipsoid(target, 20.5), ellipsoid(target, 23.5)  # half a source voxel's diagonal either way
+    inner, outer = ellipsoid(target, 20.5), ellipsoid(target, 23.5)  # half a source voxel's diagonal on either side
     assert not (inner & ~out).any()
     assert not (out & ~outer).any()
     assert truth.any()
@@ -72,13 +72,13 @@ def test_share_and_nothing_in_common():
 
 def test_lost_geometry():
     assert has_no_geometry(np.eye(4))
-    assert has_no_geometry(np.diag([-1.0, -1.0, 1.0, 1.0]))  # as it comes from LPS
+    assert has_no_geometry(np.diag([-1.0, -1.0, 1.0, 1.0]))  # as converted from LPS
     assert not has_no_geometry(np.diag([1.0, 1.0, 2.0, 1.0]))
 
 
 @pytest.mark.parametrize("axis", [(1, 1, 1), (1, 1, -1), (1, -1, 1), (0, 0, 1), (1, 0, 0)])
 def test_a_grid_that_is_turned_a_little_is_another_lattice(axis):
-    """About any diagonal: the corner on it stays where it was, all others move by millimeters."""
+    """Rotated about any diagonal: the corner on the axis stays in place, all others move by millimeters."""
     shape, axis = (128, 128, 128), np.array(axis) / np.linalg.norm(axis)
     turn = Rotation.from_rotvec(np.deg2rad(0.8) * axis).as_matrix()
     matrix, turned = np.eye(4), np.eye(4)

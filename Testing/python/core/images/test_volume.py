@@ -1,4 +1,4 @@
-"""What a `Volume` refuses: places that are none, and voxels that no grade can be read from."""
+"""What a `Volume` refuses: invalid geometry, and voxels that cannot be graded."""
 
 from __future__ import annotations
 

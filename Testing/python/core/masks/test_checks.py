@@ -1,4 +1,4 @@
-"""What is said about a case, and where."""
+"""The findings about a case, and the conditions for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from REACTKDLib.core.phantom.acquire import acquire
 from REACTKDLib.core.phantom.patient import draw_patient
 from support.small_cases import small_case
 
-# A small case is a coarse one; these are said of all of them.
+# A small case has coarse voxels; these findings apply to all of them.
 ALWAYS = {"coarse-pixels"}
 
 
@@ -60,7 +60,7 @@ def test_findings_are_json_and_sentences(phantom):
 def test_no_lesion():
     case = checked(small_case(lesions=()))
     assert [finding.code for finding in foresee(case)] == ["no-lesion"]
-    assert "no-lesion" not in codes(case)  # the grader says it
+    assert "no-lesion" not in codes(case)  # that finding is the grader's
     assert foresee(checked(small_case())) == ()
 
 
@@ -176,9 +176,9 @@ def test_edit_renews_what_depends_on_masks():
 
 
 def test_an_edit_renews_what_images_say_under_the_masks():
-    """Whatever was said of a mask in the wrong place goes when it is put right, and is said when it is moved there."""
+    """Findings about a misplaced mask disappear when it is corrected, and appear when a mask is moved there."""
     case = small_case()
-    elsewhere = np.roll(case.liver, 12, axis=2)  # three quarters of it beside the organ
+    elsewhere = np.roll(case.liver, 12, axis=2)  # three quarters of it outside the organ
     air = np.where(case.liver, case.reference.array, -900.0).astype(np.float32)
     matrix = case.volumes[Modality.FDG].ijk_to_ras.copy()
     matrix[0, 3] += 45
@@ -210,5 +210,5 @@ def test_an_edit_renews_the_doubt_about_tracers():
 
 
 def told(case: Case) -> list[str]:
-    """What is said of a case, whatever the order."""
+    """The finding messages of a case, sorted."""
     return sorted(str(finding.message) for finding in case.findings)

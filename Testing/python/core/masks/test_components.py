@@ -1,4 +1,4 @@
-"""Connected parts of a mask: those of one search of the whole, however the search is cut."""
+"""Connected components of a mask: the same as from one search of the whole mask, however the search is divided."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The longest axial diameter: shapes of known size, in any storage order, on oblique and anisotropic grids."""
+"""The longest axial diameter: known shapes, in any storage order, on oblique and anisotropic grids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.small_cases import placed, restored, rotation, storage_variants, wo
 
 
 def ball(radius: float, spacing=(1.0, 1.0, 2.5), turned=(0, 0, 0), squeeze=(1, 1, 1)) -> tuple[np.ndarray, np.ndarray]:
-    """An ellipsoid around (7, 8, 9): its half axes are the radius times `squeeze`, along R, A, S."""
+    """An ellipsoid around (7, 8, 9) whose half axes are the radius times `squeeze`, along R, A, S."""
     shape = tuple(int(2 * radius * max(squeeze) / s) + 6 for s in spacing[::-1])
     matrix = placed(shape, spacing, np.array([7.2, 8.1, 9.3]), rotation(turned))
     return (((world(shape, matrix) - [7, 8, 9]) / np.array(squeeze)) ** 2).sum(-1) <= radius**2, matrix
@@ -38,9 +38,9 @@ def test_hand_worked():
     assert longest_axial_diameter(mask, matrix) == 3.0  # one voxel, 2 x 3 mm
     mask[1, 2, 2:6] = True
     assert longest_axial_diameter(mask, matrix) == 8.0  # four in a row along i
-    mask[1, 2:5, 2:6] = True  # 4 x 3 voxels: three columns and three rows apart
+    mask[1, 2:5, 2:6] = True  # 4 x 3 voxels: centers three columns and three rows apart at most
     assert longest_axial_diameter(mask, matrix) == pytest.approx(np.hypot(6.0, 9.0))
-    mask[2, 0, 0] = True  # of another slice: no line runs through two
+    mask[2, 0, 0] = True  # in another slice: a diameter lies within one slice
     assert longest_axial_diameter(mask, matrix) == pytest.approx(np.hypot(6.0, 9.0))
 
 
@@ -62,7 +62,7 @@ def test_every_way_to_store_an_image_gives_one_diameter():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([(0.7, 0.9, 3.0), (1.0, 1.0, 1.0)]))
 def test_no_line_was_missed(seed, spacing):
-    """Against every pair of borders, one voxel's four sides each."""
+    """Compared with all pairs of boundary points, four edge midpoints for each voxel."""
     rng = np.random.default_rng(seed)
     mask = rng.random((2, 7, 8)) < rng.choice([0.1, 0.4, 0.9])
     matrix = np.diag([*spacing, 1.0])

@@ -1,4 +1,4 @@
-"""Each fix mends what its finding says, and nothing else."""
+"""Each fix corrects what its finding reports, and nothing else."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_finding_without_a_fix():
 
 def test_lesions_are_split_by_corners_that_touch_and_largest_first():
     mask = np.zeros(SHAPE, bool)
-    mask[2, 2, 2] = mask[3, 3, 3] = True  # one lesion: they touch by a corner
+    mask[2, 2, 2] = mask[3, 3, 3] = True  # one lesion: they touch at a corner
     mask[10:14, 10:14, 10:14] = True
     parts = split_lesions(mask)
     assert [int(part.sum()) for part in parts] == [64, 2]

@@ -1,4 +1,4 @@
-"""The stated rules for cleaning masks, one by one."""
+"""The documented rules for cleaning masks, one by one."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_what_is_remembered_of_a_liver_changes_nothing():
     tumor = ball((10, 12, 18), 2) & LIVER
     in_the_speck = tumor.copy()
     in_the_speck[1, 1, 1] = True
-    moved = np.roll(holed, 1, axis=2)  # the same voxels in another place: findings say another one
+    moved = np.roll(holed, 1, axis=2)  # the same voxels shifted: its findings state another position
     pairs = [(liver, tumor) for liver in (LIVER, holed, LIVER, speck, holed, moved)]
     for liver, drawn in (*pairs, (speck, in_the_speck), (moved, tumor & moved), (speck, tumor)):
         fresh = clean_masks(liver, drawn, MATRIX, keep_specks=True)

@@ -1,4 +1,4 @@
-"""Necks: lesions that touch are found and parted where they meet, single ones are left alone; with rates over seeds."""
+"""Necks: touching lesions are found and split where they meet, single ones stay whole; with rates over many seeds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lesion(center, radius: float, margin: float, seed: int) -> Lesion:
 
 
 def drawn(*lesions: Lesion) -> list[np.ndarray]:
-    """Each lesion's mask on one grid around them."""
+    """The mask of each lesion on one grid that covers all of them."""
     low = np.min([one.bounds()[0] for one in lesions], axis=0) - 4
     high = np.max([one.bounds()[1] for one in lesions], axis=0) + 4
     x, y, z = (np.arange(a, b, s) for a, b, s in zip(low, high, SPACING[::-1]))
@@ -31,7 +31,7 @@ def drawn(*lesions: Lesion) -> list[np.ndarray]:
 
 
 def margin_of(rng: np.random.Generator) -> float:
-    """As irregular as the phantom's lesions are."""
+    """A random margin irregularity, distributed as in the phantom's lesions."""
     return float(np.exp(rng.normal(np.log(rng.choice([0.07, 0.09, 0.12])), 0.45)))
 
 
@@ -43,7 +43,7 @@ def single(seed: int) -> np.ndarray:
 
 
 def pair(seed: int, overlap: float) -> tuple[np.ndarray, np.ndarray]:
-    """Two lesions in any direction, as much nearer than their radii as a share of the smaller one; they touch."""
+    """Two touching lesions in a random direction; `overlap` is their overlap as a fraction of the smaller radius."""
     rng = np.random.default_rng(seed + 1000)
     radii, margins = rng.uniform(8, 16, 2), (margin_of(rng), margin_of(rng))
     way = rng.normal(size=3)

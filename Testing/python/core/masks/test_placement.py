@@ -1,4 +1,4 @@
-"""Placing regions on a box of the grid loses nothing of what the whole grid would hold."""
+"""Placing regions on a box of the grid loses nothing compared with the whole grid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def placed(request):
 
 
 def share_inside(regions, placement) -> np.ndarray:
-    """Of each region, the share of its volume that the placement holds."""
+    """The fraction of each region's volume that the placement covers."""
     cell_ml = float(np.prod(placement.grid.spacing)) / 1000
     volumes = np.array([region.volume_ml for region in regions.regions])
     return np.where(volumes > 0, placement.occupancy.sum(axis=(1, 2, 3)) * cell_ml / np.maximum(volumes, 1e-9), 1.0)
@@ -74,7 +74,7 @@ def test_what_lies_beyond_the_field_is_left_out():
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     grid, _ = PREPARATION.grid_for(case)
     moved = type(grid)(grid.shape, grid.ijk_to_ras.copy())
-    moved.ijk_to_ras[:3, 3] += moved.ijk_to_ras[:3, 0] * 16  # half the field, along i
+    moved.ijk_to_ras[:3, 3] += moved.ijk_to_ras[:3, 0] * 16  # half the field of view, along i
     assert share_inside(regions, place_regions(regions, moved)).min() < 0.6
     moved.ijk_to_ras[:3, 3] += moved.ijk_to_ras[:3, 0] * 60
     far = place_regions(regions, moved)

@@ -1,4 +1,4 @@
-"""Regions, shells and topology: hand-worked masks and conserved volume."""
+"""Regions, shells and topology: masks worked out by hand, and conserved volume."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_every_lesion_is_kept_largest_first():
 @given(seed=st.integers(0, 2**32 - 1), share=st.sampled_from((0.0, 0.02, 0.3, 1.0)))
 @settings(max_examples=40, deadline=None)
 def test_the_box_of_all_regions_is_that_of_their_labels(seed, share):
-    """It is looked up in the regions, since to search the labels of a large CT takes a tenth of a second."""
+    """The box is taken from the regions, as searching the labels of a large CT takes a tenth of a second."""
     rng = np.random.default_rng(seed)
     liver, tumor = np.zeros((7, 8, 9), dtype=bool), np.zeros((7, 8, 9), dtype=bool)
     start, size = rng.integers(0, 4, 3), rng.integers(1, 5, 3)
@@ -91,7 +91,7 @@ def ball(radius, spacing=(1.0, 1.0, 1.0)):
 
 
 def test_shells_of_a_ball():
-    """Shell volumes of a ball of radius 16 mm against the closed form, and their sum against the lesion."""
+    """Shell volumes of a ball of radius 16 mm match the closed form and add up to the lesion."""
     tumor = ball(16.0, (0.5, 0.5, 0.5))
     matrix = np.diag([0.5, 0.5, 0.5, 1.0])
     regions = RegionSet.from_masks(np.ones(tumor.shape, dtype=bool), tumor, matrix)
@@ -100,10 +100,10 @@ def test_shells_of_a_ball():
     whole = 4 / 3 * np.pi
     edges = {"0-2.5 mm": (13.5, 16), "2.5-5 mm": (11, 13.5), "5-10 mm": (6, 11), "below 10 mm": (0, 6)}
     for name, (low, high) in edges.items():
-        assert np.isclose(volumes[name], whole * (high**3 - low**3), rtol=0.2), name  # depth comes in steps of a voxel
+        assert np.isclose(volumes[name], whole * (high**3 - low**3), rtol=0.2), name  # depth is quantized to voxels
     assert np.isclose(sum(volumes[n] for n in edges), tumor.sum() / 8)
     assert np.isclose(volumes["outer third"], tumor.sum() / 24, rtol=0.06)
-    assert np.isclose(volumes["outside 0-5 mm"], whole * (20**3 - 16**3), rtol=0.25)  # the box cuts it
+    assert np.isclose(volumes["outside 0-5 mm"], whole * (20**3 - 16**3), rtol=0.25)  # the box truncates it
 
 
 def test_depth_is_in_mm_on_thick_slices():
@@ -121,7 +121,7 @@ def test_margin_of_ball_and_bumpy_ball(spacing):
     cosine = grids[0] / distance
     bumpy = margin_irregularity(distance <= 18 * (1 + 0.15 * (3 * cosine**2 - 1) / 2 * np.sqrt(5)), np.array(spacing))
     assert smooth < 0.035
-    assert 0.10 < bumpy < 0.20  # the second Legendre polynomial has a mean square of 1/5: rms 0.15
+    assert 0.10 < bumpy < 0.20  # the second Legendre polynomial has a mean square of 1/5, so the rms is 0.15
 
 
 def test_topology_by_hand():

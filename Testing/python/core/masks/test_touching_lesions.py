@@ -1,4 +1,4 @@
-"""Lesions that touch: separate segments stay two regions; without them, or with parts of a lesion, nothing changes."""
+"""Touching lesions: separate segments stay two regions; without them, or with parts of one lesion, nothing changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def placed(*masks: np.ndarray) -> list:
 
 
 def touching_halves(shape=(8, 10, 12)) -> tuple[np.ndarray, np.ndarray]:
-    """Two blocks side by side."""
+    """Two adjacent blocks."""
     left, right = np.zeros(shape, bool), np.zeros(shape, bool)
     left[2:6, 2:8, 2:6] = True
     right[2:6, 2:8, 6:9] = True
@@ -36,7 +36,7 @@ def touching_halves(shape=(8, 10, 12)) -> tuple[np.ndarray, np.ndarray]:
 
 
 def split(tumor: np.ndarray, lesions: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, int]:
-    """What `separate` finds, on the grid of the masks, and how many."""
+    """The parts that `separate` finds, on the grid of the masks, and their number."""
     whole = components_of(tumor)
     found = separate(whole, lesions[whole.box], voxel_ml)
     parts = np.zeros(tumor.shape, dtype=int)
@@ -57,7 +57,7 @@ def test_two_segments_that_touch_are_two_regions():
 def test_what_has_no_name_of_a_lesion_joins_what_it_touches():
     left, right = touching_halves()
     necrosis = np.zeros(left.shape, bool)
-    necrosis[3, 4, 8:11] = True  # touches the right one alone
+    necrosis[3, 4, 8:11] = True  # touches only the right one
     lesions = lesion_map(placed(left, right), left.shape)
     parts, count = split(left | right | necrosis, lesions, 0.01)
     assert count == 2 and len(np.unique(parts[right | necrosis])) == 1
@@ -87,7 +87,7 @@ def test_of_two_that_overlap_a_little_the_first_keeps_the_voxels():
 def test_a_crumb_that_the_cut_leaves_stays_with_its_neighbor():
     left, right = touching_halves()
     crumb = np.zeros(left.shape, bool)
-    crumb[3, 3, 9] = True  # drawn in the left one's segment, touches the right one alone
+    crumb[3, 3, 9] = True  # drawn in the segment of the left one, touches only the right one
     lesions = lesion_map(placed(left | crumb, right), left.shape)
     for voxel_ml, expected in ((0.01, 2), (0.06, 3)):
         assert split(lesions > 0, lesions, voxel_ml)[1] == expected
@@ -96,7 +96,7 @@ def test_a_crumb_that_the_cut_leaves_stays_with_its_neighbor():
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6))
 def test_lesions_that_do_not_touch_are_numbered_as_without(seed):
-    """Where no two segments touch, the map of lesions changes nothing, whatever the voxels are."""
+    """Where no two segments touch, the lesion map changes nothing, whatever the voxels are."""
     rng = np.random.default_rng(seed)
     tumor = rng.random((6, 12, 14)) < 0.06
     parts, count = label(tumor, structure=FULL)
@@ -113,7 +113,7 @@ def test_lesions_that_do_not_touch_are_numbered_as_without(seed):
 def test_every_voxel_belongs_to_one_lesion_and_lesions_to_one_owner(seed):
     rng = np.random.default_rng(seed)
     tumor, lesions = rng.random((5, 9, 10)) < 0.5, rng.integers(1, 4, (5, 9, 10))
-    parts, count = split(tumor, lesions, 1.0)  # voxels of 1 ml: no crumbs
+    parts, count = split(tumor, lesions, 1.0)  # voxels of 1 ml: no part is too small to be a lesion
     assert np.array_equal(parts > 0, tumor) and set(np.unique(parts)) - {0} == set(range(1, count + 1))
     for n in range(1, count + 1):
         assert len(np.unique(lesions[parts == n])) == 1 and label(parts == n, structure=FULL)[1] == 1
@@ -153,7 +153,7 @@ def test_the_code_of_a_necrosis_is_a_part_whatever_its_name():
 
 
 def two_drawn() -> tuple:
-    """A case whose two lesions touch, and the mask of each."""
+    """A case with two touching lesions, and the mask of each."""
     case = small_case(lesions=(((10.0, 0.0, 0.0), 15.0), ((-17.0, 0.0, 0.0), 14.0)))
     at = world(case.reference.shape, case.reference.ijk_to_ras) - np.array([10.0, -5.0, 20.0])
     second = case.tumor & (at[..., 0] < -3.5)

@@ -1,4 +1,4 @@
-"""Uptake of regions: values that were worked out by hand, and nothing claimed where nothing is known."""
+"""Uptake of regions: values worked out by hand, and no value where it cannot be known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHAPE = (20, 24, 28)
 
 
 def case_with(unit: Unit, shift_mm: float = 0.0) -> Case:
-    """A liver of 2 with one lesion of 3 that has a voxel of 8, read by a PET on the same grid, moved along R."""
+    """A liver of uptake 2 with a lesion of 3 containing one voxel of 8; the PET has the CT's grid, shifted along R."""
     liver, tumor = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
     liver[4:16, 4:20, 4:24] = True
     tumor[8:11, 8:11, 8:11] = True
@@ -33,7 +33,7 @@ def case_with(unit: Unit, shift_mm: float = 0.0) -> Case:
 
 
 def sphere_case(ct_mm=(1.0, 1.0, 2.5), pet_mm=(3.0, 3.0, 4.0), turned=(0, 0, 0), turned_pet=(0, 0, 0)) -> Case:
-    """A liver of SUV 2 with a ball of 30 mm radius, SUV 5, and in it an inner ball of 12 mm, SUV 10; PET of its own."""
+    """A liver of SUV 2 with a ball (radius 30 mm, SUV 5) and an inner ball (12 mm, SUV 10); PET on its own grid."""
     ct_shape, pet_shape = (40, 90, 90), (30, 36, 36)
     center = np.array([3.0, -4.0, 5.0])
     ct_matrix = placed(ct_shape, ct_mm, center, rotation(turned))
@@ -87,7 +87,7 @@ def test_a_sphere_of_known_uptake(geometry):
 
 
 def test_the_peak_of_one_hot_voxel_is_its_share_of_the_sphere():
-    """A voxel of 4 x 4 x 4 mm lies whole in the sphere, whose other voxels are 1."""
+    """A hot voxel of 4 x 4 x 4 mm lies entirely within the sphere; all other voxels are 1."""
     case = sphere_case(pet_mm=(4.0, 4.0, 4.0))
     pet = case.volumes[Modality.FDG]
     array = np.ones(pet.shape, np.float32)
@@ -102,7 +102,7 @@ def test_the_sphere_has_one_milliliter(spacing):
     weights = sphere_weights(np.diag([*spacing, 1.0]))
     assert weights.sum() == pytest.approx(1) and np.allclose(weights, weights[::-1, ::-1, ::-1])
     middle = tuple(n // 2 for n in weights.shape)
-    if max(spacing) <= 4.0:  # wholly inside, so its share is its volume
+    if max(spacing) <= 4.0:  # entirely inside, so its weight is its volume
         assert weights[middle] == pytest.approx(np.prod(spacing) / 1000, rel=0.01)
     turned = np.eye(4)
     turned[:3, :3] = rotation((10, 20, 30)) * np.array(spacing)
@@ -131,7 +131,7 @@ def test_storage_and_place_do_not_matter():
 
 
 def test_the_liver_is_measured_away_from_lesions():
-    """A halo of 100 within 3 mm of the lesion, as spill-over makes it, does not raise the liver."""
+    """A halo of 100 within 3 mm of the lesion, as spill-over causes, does not raise the liver's uptake."""
     case = sphere_case(ct_mm=(1.0, 1.0, 1.0), pet_mm=(1.0, 1.0, 1.0))
     pet = case.volumes[Modality.FDG]
     at = np.linalg.norm(world(pet.shape, pet.ijk_to_ras) - [3.0, -4.0, 5.0], axis=-1)

@@ -1,4 +1,4 @@
-"""The shared biology: its exact posterior is Bayes' rule, its limits are those it was designed for."""
+"""The shared biology: its exact posterior agrees with Bayes' rule and reaches the limits it was designed for."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from REACTKDLib.core.phantom.latents import PREVALENCE
 from REACTKDLib.core.phantom.patient import draw_grade_and_latents
 from REACTKDLib.core.phantom.posterior import deciding_posterior, evidence_of, grade_posterior, lesion_table
 
-#: what is seen, what is left out, macro AUC, accuracy: found when the biology was designed, by 40,000 draws, but for
-#: the accuracy of FDG (0.718 then) and the AUC of contrast and necrosis (0.732), which 400,000 draws put here
+#: modalities, latents left out, macro AUC, accuracy: computed from 40,000 draws when the biology was designed, except
+#: the accuracy of FDG (0.718 then) and the AUC of contrast and necrosis (0.732), recomputed from 400,000 draws
 LIMITS = [
     (("ct",), (), 0.838, 0.676),
     (("fdg",), (), 0.875, 0.722),
@@ -33,7 +33,7 @@ LIMITS = [
 
 
 def population(n: int, seed: int, h: float = 0.6):
-    """Grades (n,), t (n, 6) and latents (n, 6) of many patients at once, NaN beyond their lesions."""
+    """Grades (n,), t (n, 6) and latents (n, 6) of many patients at once; NaN where a patient has fewer lesions."""
     rng = np.random.default_rng(seed)
     count = 1 + rng.choice(6, size=n, p=count_probabilities())
     t = sqrt(1 - h * h) * rng.normal(size=(n, 1)) + h * rng.normal(size=(n, 6))
@@ -56,7 +56,7 @@ def few():
 def test_limits_are_those_of_the_design(few, seen, without, auc, accuracy):
     grade, _, latents = few
     found = measured(grade, latents, seen, without)
-    assert abs(found[0] - auc) < 0.011  # three standard errors of 12,000
+    assert abs(found[0] - auc) < 0.011  # three standard errors for 12,000 cases
     assert accuracy is None or abs(found[1] - accuracy) < 0.013
 
 
@@ -73,12 +73,12 @@ def test_limits_by_many_draws():
     ("seen", "share"), [(("ct",), 0.61), (("fdg", "acetate"), 0.68), (("ct", "fdg", "acetate"), 0.72)]
 )
 def test_deciding_lesion_is_named_as_often_as_can_be(few, seen, share):
-    """In livers with several lesions, where chance is 41 %; and the posterior says how often it is right."""
+    """In livers with several lesions, where chance is 41 %; the posterior also predicts how often it is right."""
     _, t, latents = (values[:1600] if isinstance(values, np.ndarray) else values for values in few)
     several = np.isfinite(t).sum(axis=1) > 1
     p = deciding_posterior(evidence_of({k: v[:1600][several] for k, v in latents.items()}, seen))
     right = p.argmax(axis=1) == np.nanargmax(t[several], axis=1)
-    assert abs(right.mean() - share) < 0.044  # three standard errors of about 1,070
+    assert abs(right.mean() - share) < 0.044  # three standard errors for about 1,070 cases
     assert abs(p.max(axis=1).mean() - right.mean()) < 0.044
     chance = (1 / np.isfinite(t[several]).sum(axis=1)).mean()
     assert abs(chance - 0.41) < 0.015
@@ -93,7 +93,7 @@ def test_thresholds_are_quartiles_of_the_worst_lesion(h):
 @pytest.mark.parametrize("cohort", ["hospital", "external"])
 @pytest.mark.parametrize("h", [0.6, 0.0])
 def test_posterior_is_bayes_rule(cohort, h):
-    """Two lesions, by brute force: patients drawn from the prior, weighted by the likelihood of the data."""
+    """Two lesions by brute force: patients drawn from the prior, weighted by the likelihood of the data."""
     rng = np.random.default_rng(7)
     shown = {"capsule_hu": np.array([[2.0, 16.0]]), "ln_fdg_ratio": np.array([[0.7, 0.5]])}
     without = set(SHOWN) - set(shown)
@@ -117,7 +117,7 @@ def test_posterior_is_bayes_rule(cohort, h):
 
 @pytest.mark.parametrize("h", [0.1, 0.15, 0.2, 0.6, 1.0])
 def test_quadrature_is_exact_to_1e_4_for_every_heterogeneity(h):
-    """Against sums over steps of m and t (0.01) that are finer than anything the integrands hold."""
+    """Compared with sums over m and t in steps of 0.01, finer than any structure of the integrands."""
     _, _, latents = population(150, 5, h)
     evidence = evidence_of(latents, ("ct", "fdg", "acetate"))
     w, several = evidence.precision, np.flatnonzero(evidence.present.sum(axis=1) > 1)[:4]

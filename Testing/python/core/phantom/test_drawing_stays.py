@@ -1,8 +1,8 @@
-"""Phantoms stay as they were, however fast they are drawn: trainings and tables were made from them.
+"""Phantoms stay the same when drawing gets faster: trainings and tables were made from them.
 
-`stored_phantoms.json` holds ten: of the first edition as stored on 28 November 2026, before there was a second, and of
-the second before it was fast. With the NumPy of `requirements-dev.txt` and AVX2 they come back bit by bit; with other
-instructions and versions of NumPy to rounding.
+`stored_phantoms.json` holds ten: some of the first edition, stored on 28 November 2026 before the second existed, some
+of the second before it was sped up. With the NumPy of `requirements-dev.txt` and AVX2 they are reproduced bit by bit;
+with other instruction sets or NumPy versions up to rounding.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FILE = Path(__file__).with_name("stored_phantoms.json")
 STORED = json.loads(FILE.read_text(encoding="utf-8"))
 REQUIREMENTS = Path(__file__).parents[4] / "requirements-dev.txt"
 PINNED = REQUIREMENTS.read_text(encoding="utf-8").split("numpy==")[1].split(";")[0]
-#: how far a mark may lie from the stored one: a voxel in 10,000 rounds to another HU, one of a mask to its other side
+#: tolerance of each mark: one voxel in 10,000 may round to another HU, or one voxel of a mask may flip
 CLOSE = {"ct": 0.05, "fdg": 1e-4, "acetate": 1e-4, "liver": 0.01, "tumor": 0.01}
 
 
@@ -44,7 +44,7 @@ def test_seeds_give_the_cases_that_they_gave(stored):
 
 @cache
 def digests() -> list[str]:
-    """Of all stored phantoms, by a process with AVX2."""
+    """The digests of all stored phantoms, computed by a process with AVX2."""
     run = [sys.executable, "-m", "support.drawn_phantoms", str(FILE)]
     return json.loads(subprocess.run(run, env=avx2_environment(), check=True, capture_output=True, text=True).stdout)
 
@@ -57,7 +57,7 @@ def test_seeds_give_the_same_bits_with_the_same_instructions(number):
 
 
 def test_a_solid_in_pieces_is_the_solid():
-    """Boxes that share no voxel, in each the depth itself, outside them nothing above the limit."""
+    """The boxes are disjoint; inside each the depth is exact, outside all of them it is below the limit."""
     rng = np.random.default_rng(1)
     grid = Lattice.regular(np.array([-40.0, -36.0, -50.0]), np.full(3, 4.0), (26, 19, 21))
     x, y, z = grid.coordinates((slice(None),) * 3)

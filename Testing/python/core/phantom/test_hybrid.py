@@ -1,4 +1,4 @@
-"""Lesions drawn into a scan: what they are is known, and all else of the scan stays."""
+"""Lesions drawn into a scan: their truth is known, and the rest of the scan is unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from REACTKDLib.core.phantom.hybrid import draw_into
 
 @pytest.fixture(scope="module")
 def scan():
-    """A scan that knows nothing of what is drawn into it: oblique, with PETs on grids of their own, and lesions."""
+    """A scan made without the lesions to be drawn: oblique, PETs on their own grids, with lesions of its own."""
     return acquire(draw_patient(3), "small").case
 
 
@@ -26,7 +26,7 @@ def hybrid(scan):
 
 
 def places(case, truth) -> list[tuple[int, int, int]]:
-    """Index (k, j, i) of every drawn lesion's center."""
+    """The index (k, j, i) of each drawn lesion's center."""
     inverse = np.linalg.inv(case.reference.ijk_to_ras)
     return [tuple(np.rint((inverse @ [*x["center_ras_mm"], 1])[2::-1]).astype(int)) for x in truth["lesions"]]
 
@@ -43,7 +43,7 @@ def test_the_truth_is_that_of_the_drawn_lesions(scan, hybrid):
     assert len(known.lesions) == len(truth["lesions"])
     before = RegionSet.from_masks(scan.liver, scan.tumor, scan.reference.ijk_to_ras)
     both = RegionSet.from_masks(hybrid.case.liver, hybrid.case.tumor, scan.reference.ijk_to_ras)
-    assert len(both.lesions) == len(known.lesions) + len(before.lesions)  # none touches one that was there
+    assert len(both.lesions) == len(known.lesions) + len(before.lesions)  # no drawn lesion touches an existing one
     assert truth["lesions_before_ml"] == pytest.approx(scan.tumor.sum() * scan.reference.voxel_ml)
 
 
@@ -62,10 +62,10 @@ def test_the_rest_of_the_scan_stays_bit_by_bit(scan, hybrid):
 
 
 def test_lesions_show_their_latents(scan):
-    """Differences to the scan before, in a liver without lesions, so that neither its noise nor theirs counts."""
+    """Differences to the scan before drawing, in a liver without lesions, so that noise and other lesions cancel."""
     healthy = replace(scan, tumor=np.zeros_like(scan.tumor))
     pet = scan.volumes[Modality.FDG]
-    level = np.median(pet.array[pet.array > 0.75 * np.percentile(pet.array, 95)])  # about the liver's
+    level = np.median(pet.array[pet.array > 0.75 * np.percentile(pet.array, 95)])  # about the liver's uptake
     ct, fdg = [], []
     for seed in range(6):
         hybrid = draw_into(healthy, seed)
@@ -77,7 +77,7 @@ def test_lesions_show_their_latents(scan):
             change = hybrid.case.reference.array[near].astype(float) - scan.reference.array[near]
             necrosis = 1 / (1 + np.exp(-lesion["logit_necrosis"]))
             inner = lesion["contrast_hu"] - 0.35 * lesion["capsule_hu"] - 45 * (min(necrosis / 0.42, 1) - necrosis)
-            ct.append((change.mean(), inner))  # within the ring, where most of the necrosis lies
+            ct.append((change.mean(), inner))  # inside the capsule, where most of the necrosis lies
             inverse = np.linalg.inv(pet.ijk_to_ras)
             at = tuple(np.rint((inverse @ [*lesion["center_ras_mm"], 1])[2::-1]).astype(int))
             core = np.exp(lesion["ln_fdg_ratio"]) / (2 / 3 + np.exp(lesion["ln_fdg_rim"]) / 3)

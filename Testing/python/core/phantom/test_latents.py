@@ -1,4 +1,4 @@
-"""The Bayes posterior: it reproduces the published limits, and it is what Bayes' rule says."""
+"""The Bayes posterior: it reproduces the published limits and agrees with Bayes' rule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from REACTKDLib.core.phantom.latents import (
 CT, FDG, ACETATE = Modality.CT, Modality.FDG, Modality.ACETATE
 N = 200_000
 
-# what is seen, what is left out, AUC macro / well / moderate / poor, accuracy: what the densities were tuned for
+# modalities, latents left out, AUC macro / well / moderate / poor, accuracy: what the densities were tuned to reach
 LIMITS = [
     ((CT,), (), (0.841, 0.880, 0.741, 0.901), 0.682),
     ((FDG,), (), (0.863, 0.887, 0.775, 0.928), 0.711),
@@ -48,7 +48,7 @@ def population():
     count = np.zeros(N, dtype=int)
     for g, rate in enumerate((0.4, 1.0, 2.1)):
         rows = np.flatnonzero(grade == g)
-        while rows.size:  # cut at five by drawing again
+        while rows.size:  # truncated at five by redrawing
             count[rows] = rng.poisson(rate, rows.size)
             rows = rows[count[rows] > 5]
     return grade, latents | {"lesions": 1 + count}
@@ -79,7 +79,7 @@ def test_absent_modalities_say_nothing():
 
 
 def test_one_case_by_hand():
-    """Two latents moved off the middle of 'moderate' by known amounts, the rest left out."""
+    """Two latents shifted from the center of 'moderate' by known amounts, the rest left out."""
     names = set(DENSITIES) - {"ln_fdg_ratio"}
     latents = Latents(1, 0.32, *([0.0] * 8))
     p = posterior({k: np.asarray(v) for k, v in latents.to_dict().items()}, [FDG], without=(*names, "lesions"))

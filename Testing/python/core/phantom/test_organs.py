@@ -1,4 +1,4 @@
-"""The body of the second edition: organs where they belong, none in another, none that knows the grade."""
+"""The body of the second edition: organs in their places, without overlap, independent of the grade."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_liver_is_one_piece_with_vessels_inside(patient, organs):
 
 def test_the_aorta_is_20_to_25_mm_wide(organs):
     areas = organs["aorta"][40:100:10].reshape(6, -1).sum(axis=1) * 2.5**2
-    assert 17 < 2 * np.sqrt(np.median(areas) / np.pi) < 27  # of a level: its branches and the voxels add a little
+    assert 17 < 2 * np.sqrt(np.median(areas) / np.pi) < 27  # in one slice: branches and voxel size add a little
 
 
 def test_nothing_depends_on_the_grade():
@@ -127,7 +127,7 @@ def test_noise_has_the_protocols_size_and_width_and_slices_are_averaged():
     noise = scan_slices(np.zeros(lattice.shape, np.float32), lattice, protocol, np.random.default_rng(0))
     assert noise.std() == pytest.approx(12.0, rel=0.02)
     along = (noise[:, :, 1:] * noise[:, :, :-1]).mean() / noise.var()
-    gaussian = np.exp(-((0.8 / 0.75) ** 2) / 4)  # of noise that a Gaussian of 0.75 mm colored
+    gaussian = np.exp(-((0.8 / 0.75) ** 2) / 4)  # autocorrelation of noise smoothed by a Gaussian of 0.75 mm
     assert along == pytest.approx(gaussian, abs=0.05)
     assert abs((noise[1:] * noise[:-1]).mean()) / noise.var() < 0.02
     step = np.zeros(lattice.shape, np.float32)

@@ -1,4 +1,4 @@
-"""The phantom's images hold its latents, nothing leaks between them, and a seed means one patient bit for bit."""
+"""The phantom's images show its latents without leaks between them, and a seed gives one patient bit for bit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from REACTKDLib.core.phantom.fields import ct_field, pet_field
 from REACTKDLib.core.phantom.lattice import Lattice
 
 STEP_MM = 1.5
-#: for tests that look at the same patients, and change nothing of them
+#: for tests that only read the same patients
 drawn = cache(draw_patient)
 
 
@@ -52,8 +52,8 @@ def measured(lesion, patient):
 
 @pytest.fixture(scope="module", params=["shared", "independent"])
 def errors(request):
-    """Of main lesions, and in the shared biology of the others too, since each has latents of its own: the larger ones,
-    for a small one holds too few cells of its texture to read them off.
+    """Measurement errors of main lesions, and in the shared biology of all lesions, since each has its own latents.
+    Only larger ones: a small lesion contains too few texture cells to measure its latents.
     """
     rows = []
     for seed in range(36 if request.param == "shared" else 50):
@@ -61,14 +61,14 @@ def errors(request):
         for lesion in patient.lesions if request.param == "shared" else patient.lesions[:1]:
             if (
                 17 if request.param == "shared" else 14
-            ) < lesion.radius < 32 and lesion.necrosis < 0.2:  # room for living tumor between capsule and necrosis
+            ) < lesion.radius < 32 and lesion.necrosis < 0.2:  # room for viable tumor between capsule and necrosis
                 rows.append((measured(lesion, patient), lesion))
     assert len(rows) > 12
     return rows
 
 
-# stated errors: bias of the mean over lesions, and spread from lesion to lesion. A lesion of 30 mm holds few cells of
-# its own texture, so what is read off its capsule and its texture's amplitude is uncertain by that alone.
+# stated errors: bias of the mean over lesions, and spread between lesions. A lesion of 30 mm contains few texture
+# cells, which alone limits how precisely its capsule and texture amplitude can be measured.
 @pytest.mark.parametrize(
     ("name", "bias", "spread"),
     [
@@ -90,7 +90,7 @@ def test_latents_come_back(errors, name, bias, spread):
 
 
 def test_means_do_not_leak(errors):
-    """The error of the measured contrast does not depend on capsule, necrosis or texture: the mean was kept."""
+    """The error of the measured contrast does not depend on capsule, necrosis or texture: they preserve the mean."""
     error = np.array([row["contrast_hu"] for row, _ in errors])
     for name, unit in (("capsule_hu", 12.0), ("necrosis", 0.1), ("texture_hu", 3.0)):
         latent = np.array([getattr(lesion, name) for _, lesion in errors]) / unit
@@ -100,7 +100,7 @@ def test_means_do_not_leak(errors):
 
 @pytest.mark.parametrize("biology", ["shared", "independent"])
 def test_scanned_images_show_contrast_and_uptake(biology):
-    """Through scanners, noise and masks: mean HU and uptake ratios inside the masks, lesion by lesion."""
+    """With scanners, noise and masks: mean HU and uptake ratios inside the masks, lesion by lesion."""
     hu, uptake = [], []
     for seed in range(8):
         patient = drawn(seed, biology=biology)
@@ -133,7 +133,7 @@ def test_count_and_volumes_inside_the_masks():
         truth = sum(4 / 3 * np.pi * les.radius**3 for les in patient.lesions) / 1000
         assert abs(np.log(sum(r.volume_ml for r in regions.lesions) / truth)) < 0.35
         assert 950 < sum(r.volume_ml for r in regions.regions) < 2700  # a large lesion may add to the liver
-    assert right >= 18  # the few that touch count as one
+    assert right >= 18  # the few touching ones count as one
 
 
 def test_bit_equal_by_seed_and_different_between():
