@@ -1,4 +1,4 @@
-"""The front door: files, images of other libraries and arrays give the same case, and the same grade as `grade`."""
+"""The public API: files, images of other libraries and arrays give the same case, and the same grade as `grade`."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_the_import_loads_nothing_heavy():
 
 
 def test_a_report_is_a_table_and_a_figure(files, model, expected, tmp_path):
-    """The table holds what regions.csv holds, and the figure says what the panel says."""
+    """The table equals regions.csv, and the figure shows what the panel shows."""
     pandas = pytest.importorskip("pandas")
     expected.write_csv(tmp_path / "regions.csv")
     table, file = expected.regions.to_dataframe(), pandas.read_csv(tmp_path / "regions.csv")
@@ -182,7 +182,7 @@ def test_a_report_is_a_table_and_a_figure(files, model, expected, tmp_path):
 
 
 def test_a_list_is_read_case_by_case(files, model, expected, tmp_path):
-    """A CSV, a datalist, its entries and a DICOM folder give the cases that `read_case` gives, and faults in turn."""
+    """A CSV, a datalist, its entries and a DICOM folder give the same cases as `read_case`, and faults in order."""
     keys = {name: str(files[name]) for name in (*NAMES.values(), "segmentation")}
     entries = [{"id": "one", **keys, "grade": "poor", "patient": "p"}, {"id": "two", **keys, "ct": "nowhere.nii.gz"}]
     (tmp_path / "cases.json").write_text(json.dumps({"training": entries}))
@@ -196,12 +196,12 @@ def test_a_list_is_read_case_by_case(files, model, expected, tmp_path):
         assert [name for name, _error in faults] == ["two"] and isinstance(faults[0][1], ReactkdError)
     with pytest.raises(ReactkdError, match="CT"):
         list(read_cases(entries[::-1]))
-    with pytest.raises(UsageError, match="segmentaton"):  # other keys are passed over; a name misspelled is not
+    with pytest.raises(UsageError, match="segmentaton"):  # unknown keys are ignored; a misspelled one is an error
         read_cases([{"ct": "a", "segmentaton": "b"}])
 
 
 def test_a_list_is_read_by_the_words_of_its_task(tmp_path):
-    """The segments that a column named after the organ chooses, and mask files under the names of the task."""
+    """Segments selected by a column named after the organ, and mask files named after the task's organ and lesion."""
     ct, whole, mass = draw(3, -20.0)
     left = whole & (np.arange(whole.shape[2]) < whole.shape[2] // 2)
     write_volume(ct, tmp_path / "ct.nii.gz")

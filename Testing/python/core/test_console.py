@@ -1,4 +1,4 @@
-"""What a command line that is not understood says: which word, what was probably meant, and where to read more."""
+"""The message for a misunderstood command line: the wrong word, the likely intended one, and where to read more."""
 
 from __future__ import annotations
 

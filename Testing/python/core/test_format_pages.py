@@ -1,4 +1,4 @@
-"""The pages of formats say what files hold: by schemas, by the names that readers know, and by a real report."""
+"""The pages about file formats agree with the schemas, the names that readers accept, and a real report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXTS = {path.name: path.read_text(encoding="utf-8") for path in format_pages.PA
 
 
 def names_in(page: str, heading: str) -> list[str]:
-    """What stands between backticks in the first column of the table under a heading."""
+    """The names in backticks in the first column of the table under a heading."""
     part = TEXTS[page].partition(f"## {heading}\n")[2].partition("\n## ")[0]
     cells = [line.split(" | ")[0] for line in part.splitlines() if line.startswith("| `")]
     return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
@@ -56,7 +56,7 @@ def test_a_key_that_is_not_in_the_table_is_added():
 def test_every_key_of_a_report_is_on_the_page(report):
     schema = json.loads(format_pages.SCHEMAS["report.md"].read_text(encoding="utf-8"))
     stated = {re.sub(r"\.\*", "", key.place) for key in format_pages.keys(schema)}
-    parts = r"\.(well|moderate|poor|fdg|acetate)\b"  # a map of classes or images is written out once, or by a star
+    parts = r"\.(well|moderate|poor|fdg|acetate)\b"  # maps by class or image are documented for one key or as a star
     found = {re.sub(parts, "", place) for place in places_in(report.to_dict())}
     assert len(found) > 40 and found - stated == set()
 

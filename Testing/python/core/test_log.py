@@ -1,4 +1,4 @@
-"""The log: where it lies, that it tells nothing of the data, and that it never becomes a fault of its own."""
+"""The log: its location, that it contains no patient data, and that logging never causes an error."""
 
 from __future__ import annotations
 

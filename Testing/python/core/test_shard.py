@@ -1,4 +1,4 @@
-"""Parts of a job array: together every item once, and nothing that is not one of N is taken for a part."""
+"""Parts of a job array: together they cover every item once, and an invalid part number is refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A task file says what is asked of which organ: read strictly, and all that speaks of an organ follows it."""
+"""A task file defines the question and the organ: it is read strictly, and every text about the organ follows it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CODED = {"code": {"value": "1", "scheme": "SCT", "meaning": "Mass"}}
 
 
 def kidney(**changes: Any) -> dict[str, Any]:
-    """The file of the second task, changed; a change to None takes the key out."""
+    """The file of the second task with changes; a change to None removes the key."""
     data = {**json.loads(TASK_FILE.read_text(encoding="utf-8")), **changes}
     return {key: value for key, value in data.items() if value is not None}
 
@@ -50,13 +50,13 @@ def test_tasks_are_written_as_they_are_read():
         data = json.loads(json.dumps(task.to_dict()))
         jsonschema.validate(data, SCHEMA)
         assert Task.from_dict(data) == task
-    assert Task.from_dict(HCC_GRADE.to_dict()) is HCC_GRADE  # with its texts for translators
+    assert Task.from_dict(HCC_GRADE.to_dict()) is HCC_GRADE  # including its texts for translators
     jsonschema.validate(kidney(), SCHEMA)
     assert KIDNEY.lesion.many == "masses" and KIDNEY.organ.one == "a kidney" and KIDNEY.modalities == ("ct",)
 
 
 def test_long_names_keep_codes_of_their_own():
-    """16 characters is what DICOM has for the value of a code; a report tells the classes apart by it alone."""
+    """DICOM allows 16 characters for a code value, and a report distinguishes the classes only by their codes."""
     names = [f"histologic grade group {n}" for n in range(1, 101)]
     task = with_classes(*names)
     values = [one.code.value for one in task.classes]
@@ -165,7 +165,7 @@ def test_a_name_of_several_words_is_one_word():
 
 def test_segments_are_chosen_by_the_codes_of_the_task():
     assert recognize_code(("SCT", "64033007"), task=KIDNEY).kind == "liver"
-    assert recognize_code(("SCT", "10200004"), task=KIDNEY).kind is None  # a liver is something else now
+    assert recognize_code(("SCT", "10200004"), task=KIDNEY).kind is None  # here the liver is another structure
     assert recognize_code(("SCT", "4147007"), ("SCT", "64033007"), KIDNEY).kind == "tumor"
     assert recognize_code(("SCT", "4147007"), ("SCT", "10200004"), KIDNEY).kind is None
     assert terminology_codes(terminology_entry("tumor", KIDNEY)) == (("SCT", "4147007"), ("SCT", "64033007"))
@@ -180,7 +180,7 @@ def test_segments_are_chosen_by_the_codes_of_the_task():
     with pytest.raises(NoLiver, match=r"\(--liver NAME or LABEL"):
         choose(candidates[:1], None, None)
     parts = [Candidate(str(n), f"segment {n}") for n in range(1, 9)]
-    with pytest.raises(NoLiver):  # only a liver is drawn in Couinaud's segments
+    with pytest.raises(NoLiver):  # only the liver is divided into Couinaud's segments
         choose(parts, None, None, KIDNEY)
 
 
@@ -223,7 +223,7 @@ def test_a_model_knows_its_task_and_refuses_a_case_of_another():
     ct, organ, mass = draw(3, 60.0)
     with pytest.raises(TaskMismatch, match="read for the task 'hcc-grade' where the model answers 'kidney-mass'"):
         Grader(bundle).open(checked(Case("case", {Modality.CT: ct}, organ, mass)))
-    older = small_bundle(info={"organ": "Spleen", "lesion": "Cyst"})  # as models of before could name another organ
+    older = small_bundle(info={"organ": "Spleen", "lesion": "Cyst"})  # older models could name another organ
     assert older.task.organ.name == "spleen" and older.task.organ.volume_ml is None
     found = Grader(older).open(checked(Case("case", {Modality.CT: ct}, organ, np.zeros_like(mass)))).grade().report
     assert "No cyst is marked in the spleen, so no grade is given." in [f.message for f in found.findings]

@@ -1,4 +1,4 @@
-"""Texts that carry what they were made from, through messages and files, and errors and findings that hold them."""
+"""Translatable texts keep their template and values through messages and files, and so do errors and findings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_text_is_its_english_and_passes_through_messages_whole(name: str, coun
     kept = text_from(json.loads(json.dumps(packed(text))), str.__str__(text))
     for same in (sent, kept, pickle.loads(pickle.dumps(text))):
         assert same == text and same.values["part1"].values["lesions"].template == inner.template
-    assert json.loads(json.dumps({"message": text})) == {"message": str.__str__(text)}  # a file holds English alone
+    assert json.loads(json.dumps({"message": text})) == {"message": str.__str__(text)}  # files hold English only
 
 
 def test_an_error_says_its_template_with_its_values() -> None:
@@ -35,7 +35,7 @@ def test_an_error_says_its_template_with_its_values() -> None:
     assert (error.code, error.template) == ("no-liver", "The {organ} mask is empty; draw the {organ}.")
     assert error.values == {"organ": "liver"} and error.message.context == "core.test_text"
     assert str(NotPet(_("{role} is flat."), role=ROLES[Modality.CT])) == "The CT is flat."
-    assert str(NotPet(_("{name} is flat."), name="model.pt")) == "model.pt is flat."  # a name is not changed
+    assert str(NotPet(_("{name} is flat."), name="model.pt")) == "model.pt is flat."  # a name is not translated
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
     plain = ReactkdError("It {is} plain.")
     assert (str(plain), plain.template, plain.values) == ("It {is} plain.", "It {is} plain.", {})

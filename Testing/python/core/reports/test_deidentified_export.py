@@ -1,7 +1,7 @@
-"""Results as DICOM of series as de-identification leaves them: each tag deleted or emptied, in all images or in one.
+"""DICOM export for series as de-identification leaves them: each tag deleted or emptied, in all images or in one.
 
-The standard lets patient and study be unknown but not be left out (type 2), and wants the UIDs (type 1); what was
-written is read back by pydicom's plain elements.
+The standard lets patient and study attributes be empty but not absent (type 2), and requires the UIDs (type 1); the
+output is read back by plain pydicom elements.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def report() -> GradeReport:
 
 
 def exported(folder, edit, modality=Modality.CT):
-    """SEG and SR of a de-identified series whose images were edited."""
+    """SEG and SR of a de-identified series after `edit` changed its images."""
     kind = {"modality": "CT"} if modality is Modality.CT else {"modality": "PT"}
     tags = {} if modality is Modality.CT else pet_tags()
     tags |= {"PatientIdentityRemoved": "YES", "SpecificCharacterSet": "ISO_IR 100", "KVP": 100, "StudyID": "S1"}
@@ -58,7 +58,7 @@ def exported(folder, edit, modality=Modality.CT):
 
 
 def without(keyword, how, only=None):
-    """An edit of the images (or of image `only`) that deletes or empties a tag."""
+    """An edit of all images, or of image `only`, that deletes or empties a tag."""
 
     def edit(dataset, k):
         if only in (None, k) and keyword in dataset:
@@ -71,7 +71,7 @@ def without(keyword, how, only=None):
 
 
 def check_valid(seg, sr, folder):
-    """What the standard wants of both is there: type 1 with a value, type 2 at least empty; and the regions are."""
+    """Check what the standard requires of SEG and SR: type 1 has a value, type 2 is at least empty; and the regions."""
     for dataset in (seg, sr):
         assert all(keyword in dataset for keyword in (*UNKNOWN, "Manufacturer", "SeriesNumber", "InstanceNumber"))
         wanted = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality", "ContentDate")
@@ -154,7 +154,7 @@ KOREAN = "Hong^Gildong=\u6d2a^\u5409\u6d1e=\ud64d^\uae38\ub3d9"
         (["", "nonsense"], "Mueller^Eva", "ISO_IR 192"),
     ],
 )
-@pytest.mark.filterwarnings("ignore")  # pydicom's on what is not as it should be, which is what is tried here
+@pytest.mark.filterwarnings("ignore")  # pydicom warns about the invalid values tested here
 def test_a_name_is_written_in_characters_that_hold_it(tmp_path, sets, name, written):
     def edit(dataset, k):
         dataset.SpecificCharacterSet, dataset.PatientName = sets, name

@@ -1,4 +1,4 @@
-"""The page of one case: whole, closed against the network, escaped, and true to the report."""
+"""The HTML page of one case: complete, without network access, escaped, and consistent with the report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VOID = {"meta", "img", "link", "br"}
 
 
 class Reader(HTMLParser):
-    """Keeps tags with their attributes and the text, and checks that every tag is closed in turn."""
+    """Collects tags with their attributes and the text, and checks that tags are closed in the right order."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def test_the_answer_is_on_the_page(report):
     assert 'For tests: <not> "clinical" & so on' in words
     assert "\u221212" in words and "+31" in words and "0" * 64 in words
     assert "65 % for poor: 38 without any region, Lesion 2 +31, Lesion 3 \u221212, Lesion 1 +5" in words
-    # the region that decided most comes first
+    # the region with the largest effect comes first
     words = words[words.index("Share ") :]
     assert words.index("Lesion 2") < words.index("Lesion 3") < words.index("Lesion 1") < words.index("Parenchyma")
 
@@ -112,7 +112,7 @@ def test_texts_from_outside_are_escaped(report):
     page = Reader(report_page(told, extras))
     assert "script" not in {tag for tag, _ in page.tags}
     # case (twice), use, grade, image, reader (name, grade, comment), bar, caption, shares (twice), region, column,
-    # finding, notes: all as text
+    # finding, notes: all escaped as text
     assert page.text.count(evil) >= 16
 
 

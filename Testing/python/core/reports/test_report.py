@@ -1,4 +1,4 @@
-"""The report: its published schema, its round trip, its sums, its table, and writes that are whole or absent."""
+"""The report: its published schema, round trip, sums, table, and files written completely or not at all."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_report_has_exactly_the_designed_keys():
 
 
 def with_shares(report: GradeReport) -> GradeReport:
-    """The report with what the shares add to it."""
+    """The report with its shares added."""
     by_grade = {"well": -0.1, "moderate": 0.2, "poor": -0.1}
     others = {"share": 0.2, "share_by_grade": by_grade, "share_error": None}
     rows = tuple(replace(row, others=others) for row in report.regions)

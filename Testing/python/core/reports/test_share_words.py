@@ -1,4 +1,4 @@
-"""The sentences about shares: numbers that add up, names, which grade a region speaks against, who says the same."""
+"""The sentences about shares: numbers that add up, names, the grade a region speaks against, regions that agree."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def a_report(grade: str, start: dict[str, float], shares: dict[str, dict[str, fl
 
 
 def toward(grade: str, points: float, **others: float) -> dict[str, float]:
-    """Shares of a region: `points` for a grade, from the other two as given, else from both alike."""
+    """Shares of a region: `points` for one grade, taken from the other two as given, by default equally."""
     rest = [name for name in ("well", "moderate", "poor") if name != grade]
     return {grade: points / 100} | {name: others.get(name, -points / 2) / 100 for name in rest}
 

@@ -1,4 +1,4 @@
-"""A damaged review: what is readable is kept, what is not is set aside beside it, and saving always works."""
+"""A damaged review file: readable parts are kept, others are moved to a file next to it, and saving always works."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def path(tmp_path) -> Path:
 
 
 def file_with(**cases: str) -> bytes:
-    """A review as this program writes it, with the cases' JSON as given."""
+    """A review file as the program writes it, with the given JSON for each case."""
     lines = ",\n".join(f"{json.dumps(name)}: {text}" for name, text in cases.items())
     return f'{{"schema": "reactkd-review/1", "revision": 7, "writer": "x", "cases": {{\n{lines}\n}}}}\n'.encode()
 
 
 def case(**parts: str) -> str:
-    """A case of good parts, with those given in their place."""
+    """A valid case with the given parts replaced."""
     texts = {name: json.dumps(value) for name, value in GOOD.items()} | parts
     return "{" + ", ".join(f'"{name}": {text}' for name, text in texts.items()) + "}"
 

@@ -1,4 +1,4 @@
-"""Several readers of one list: each sees the own marks, none undoes another's, and names never lead to one folder."""
+"""Several readers of one list: each sees their own marks, none overwrites another's, and names never share a folder."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_answer_to_masks_of_ones_own_is_ones_own(path, answer):
     assert anna.of("a").answer["grade"] == "poor" and bert.of("a").answer["grade"] == "well"
     bert.update("a", answer={**answer, "grade": "moderate"})
     assert Review(path).of("a").answer["grade"] == "poor" and bert.of("a").answer["grade"] == "moderate"
-    # an old file holds the answer to the unnamed reader's masks, which is nobody else's
+    # an old file holds the answer to the unnamed reader's masks, which belongs to no other reader
     Review(path).update("b", answer=answer, masks={"file": "list.csv.reactkd.masks/b.seg.nrrd"})
     anna.refresh()
     assert anna.of("b").answer is None and Review(path).of("b").answer["grade"] == "poor"
@@ -128,11 +128,11 @@ def test_what_does_not_hold_is_on_record_also_where_the_disk_failed_meanwhile(pa
 NAMES = st.sampled_from([UNNAMED, "Anna", "anna", "Bert"])
 CHANGES = st.lists(
     st.tuples(
-        st.integers(0, 3),  # window
+        st.integers(0, 3),  # index of the window
         st.sampled_from(["case 1", "case 2"]),
         st.sampled_from(["reader", "comment", "reviewed"]),
         st.integers(0, 9),  # the value, 0 for none
-        st.booleans(),  # the window looks at the file before
+        st.booleans(),  # the window reloads the file first
     ),
     max_size=12,
 )
@@ -159,7 +159,7 @@ def test_whatever_readers_and_windows_do_nothing_is_lost(tmp_path_factory, names
         assert (found is None) == (value == 0), "the last word of each reader holds"
         assert found is None or {**found, "at": 0} == {**MADE[part](value), "at": 0}
     known = {(case, name, part) for case, name, part in last}
-    for case, record in again.cases.items():  # and nobody is given a mark that he has not set
+    for case, record in again.cases.items():  # and no reader has a mark that they did not set
         for name in ("Anna", "anna", "Bert", UNNAMED):
             for part in MADE:
                 assert (case, name, part) in known or record.part(part, name) is None
@@ -187,7 +187,7 @@ def test_readers_in_processes_of_their_own_lose_nothing(path):
 
 
 def test_a_file_from_before_readers_had_names(path):
-    """It is read whole, its marks are the unnamed reader's, and its corrected masks too."""
+    """The whole file is read; its marks and corrected masks belong to the unnamed reader."""
     masks = {"file": "list.csv.reactkd.masks/a.seg.nrrd", "liver": [], "tumor": [], "at": AT}
     old = {"state": "reviewed", "answer": None, "failure": None, "reader": {"grade": "well", "at": AT}}
     old |= {"reviewed": {"at": AT}, "masks": masks, "superseded": []}

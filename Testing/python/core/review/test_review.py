@@ -1,4 +1,4 @@
-"""The review of a list: saved after each change, resumed, shared by two windows, never lost to a fault of the disk."""
+"""The review of a list: saved after each change, resumed, shared by two windows, and kept through disk errors."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_two_windows_on_the_same_mark_say_so_and_lose_neither(path):
     assert told["reader"]["grade"] == "poor"
     assert [entry["value"]["grade"] for entry in told["superseded"]] == ["well"]
     assert any("reader's grade of case 'a'" in notice for notice in second.take_notices())
-    # one who has seen the other's mark may change it without a word
+    # a reader who has seen the other's mark may change it without a notice
     second.take_notices()
     second.update("a", reader={"grade": "moderate"})
     assert len(on_disk(path)["cases"]["a"]["superseded"]) == 1 and second.take_notices() == []
@@ -141,7 +141,7 @@ def test_windows_in_processes_of_their_own_lose_nothing(path):
 
 
 def test_killed_while_writing(path):
-    """Whatever the moment, the file is whole."""
+    """Whenever the process is killed, the file is complete."""
     program = (
         "import sys; from pathlib import Path; from REACTKDLib.core.review.review import Review\n"
         "review = Review(Path(sys.argv[1])); print(flush=True)\n"
@@ -170,7 +170,7 @@ with locked(Path(sys.argv[1])):
 
 
 def test_a_lock_ends_with_its_holder(path):
-    """As long as the other program lives the user interface waits a moment; killed, it is in nobody's way."""
+    """The user interface waits only briefly for a program that holds the lock; a killed one no longer blocks it."""
     review = Review(path)
     environment = {**os.environ, "PYTHONPATH": PATH}
     command = [sys.executable, "-c", HOLDER, str(path)]
@@ -267,7 +267,7 @@ def test_a_file_that_cannot_be_read_for_a_while_is_not_written_over(path):
     mine, other = Review(path), Review(path)
     other.update("theirs", reviewed={})
     away = path.rename(path.with_name("away"))
-    os.mkfifo(path)  # no file that can be read, as on a share that is not there
+    os.mkfifo(path)  # stands in for an unreadable file, as on a disconnected share
     assert not mine.update("mine", reviewed={}) and mine.problem == NOT_SAVED
     assert stat.S_ISFIFO(path.stat().st_mode)
     away.replace(path)

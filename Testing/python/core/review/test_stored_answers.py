@@ -1,4 +1,4 @@
-"""Answers kept beside a list, believed where the review tells of the same; the order in which a list is read."""
+"""Answers stored next to a list, used only if the review refers to the same answer; and the order of a list."""
 
 from __future__ import annotations
 

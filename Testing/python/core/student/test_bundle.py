@@ -1,4 +1,4 @@
-"""A model folder is checked before it is believed."""
+"""A model folder is verified before it is used."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def folder(tmp_path) -> Path:
 
 
 def change_metadata(folder: Path, change, hashed: bool = True) -> None:
-    """Change the description. hashed: make its hash agree, as somebody with bad intentions would."""
+    """Change the metadata. hashed: update its hash too, as an attacker would."""
     data = json.loads((folder / METADATA).read_text())
     change(data)
     if hashed and HASH in data.get("reactkd", {}):
@@ -56,7 +56,7 @@ def change_metadata(folder: Path, change, hashed: bool = True) -> None:
 
 
 def replace_weights(folder: Path, content: bytes) -> None:
-    """Put other bytes in place and make the hash agree, as somebody with bad intentions would."""
+    """Replace the bytes of the weights file and update the hash, as an attacker would."""
     (folder / WEIGHTS).write_bytes(content)
     sha = hashlib.sha256(content).hexdigest()
     change_metadata(folder, lambda d: d["reactkd"].update(sha256=sha))
@@ -116,7 +116,7 @@ def test_a_missing_file_is_named(folder, part):
 
 
 def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
-    """As on a share whose permissions are another's; whoever runs tests as root may read everything."""
+    """As on a share with another user's permissions; the superuser may read everything."""
 
     def refused(path):
         raise PermissionError(13, "Permission denied", str(path))
@@ -161,7 +161,7 @@ def test_one_changed_bit_is_seen(folder):
 
 
 class Trap:
-    """What a malicious weights file holds: unpickling it would make a file."""
+    """A malicious object in a weights file: unpickling it would create a file."""
 
     def __init__(self, target: Path):
         self.target = target

@@ -1,4 +1,4 @@
-"""The description of a model is covered by a hash of its own, and no value of it is believed that cannot be right."""
+"""A model's metadata has its own hash, and impossible values are refused even if the hash agrees."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def changed(model: Path, original: str, change, hashed: bool = False) -> Path:
 
 
 def both(reverse):
-    """Permute the classes in both places, as nothing but the hash can tell."""
+    """Permute the class names in both places, so that only the hash can reveal it."""
 
     def change(data: dict) -> None:
         names = data["reactkd"]["classes"] = reverse(data["reactkd"]["classes"])
@@ -92,7 +92,7 @@ def test_no_flipped_bit_is_read_as_another_description(model, original, seed) ->
     except ReactkdError:
         return
     same = json.loads(original)
-    # white space, or the name of the hash itself: then it is an older description, which is said
+    # only white space changed, or the key of the hash: then it counts as older, unverified metadata
     assert loaded.metadata == same or not loaded.verified
 
 

@@ -1,4 +1,4 @@
-"""Weights whose hashes agree and that still are no student's: other names, other kinds, numbers that overflow."""
+"""Weights whose hashes agree but that do not fit the student: other names, other dtypes, values that overflow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def folder(tmp_path) -> Path:
 
 
 def replace_weights(folder: Path, state: dict) -> None:
-    """Save other tensors and make both hashes agree."""
+    """Save other tensors and update both hashes."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     (folder / WEIGHTS).write_bytes(buffer.getvalue())
@@ -79,7 +79,7 @@ def test_weights_of_another_precision_are_taken(folder, kind):
     "head.classify.weight",
 ])  # fmt: skip
 def test_weights_so_large_that_they_overflow_never_give_a_grade_of_nan(folder, name):
-    """Each is finite, so it loads; where sums overflow, a grade would be the first class with NaN as probability."""
+    """Each value is finite, so loading succeeds; overflowing sums would give the first class with probability NaN."""
     state = random_student(4).state_dict()
     state[name] = torch.full_like(state[name], 3e38)
     replace_weights(folder, state)

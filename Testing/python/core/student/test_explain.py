@@ -1,4 +1,4 @@
-"""Contributions, deletion in closed form, muting, edges, the rule for 'not sure'."""
+"""Contributions, deletion in closed form, muting, edge cases, the rule for 'not sure'."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from REACTKDLib.core.student.explain import UncertaintyRule, Votes, cosine_edges
 
 
 def draw(seed: int, nodes: int, classes: int = 3, spread: float = 2.0) -> tuple[Votes, np.ndarray]:
-    """Return votes and the attention logits (null first) that they came from."""
+    """Return votes and the attention logits (null node first) that they were computed from."""
     rng = np.random.default_rng(seed)
     u = spread * rng.normal(size=nodes + 1)
     a, scores = softmax(u), 3 * rng.normal(size=(nodes + 1, classes))
@@ -19,7 +19,7 @@ def draw(seed: int, nodes: int, classes: int = 3, spread: float = 2.0) -> tuple[
 
 
 def recomputed(votes: Votes, u: np.ndarray, without: list[int]) -> np.ndarray:
-    """Logits by a softmax over what is left, from the attention logits: nothing of the closed form is used."""
+    """Logits recomputed by a softmax over the remaining nodes, independently of the closed form."""
     keep = [0] + [n + 1 for n in range(len(votes.weights)) if n not in without]
     scores = np.vstack([votes.null / votes.null_weight, votes.scores])
     return votes.bias + softmax(u[keep]) @ scores[keep]
@@ -64,7 +64,7 @@ def test_deletion_effect_has_the_sign_of_support_and_the_size_of_the_change():
     effects = votes.deletion_effect(best)
     for node, effect in enumerate(effects):
         assert effect == pytest.approx(p[best] - softmax(recomputed(votes, u, [node]))[best], abs=1e-9)
-    # A constant added to every score changes all contributions and no probability.
+    # A constant added to every score changes all contributions but no probability.
     same = Votes(votes.weights, votes.scores + 7, votes.bias, votes.null + 7 * votes.null_weight, votes.null_weight)
     assert np.allclose(same.deletion_effect(best), effects, atol=1e-9)
 
@@ -73,7 +73,7 @@ def test_a_weightless_node_has_no_effect_and_weight_alone_is_none():
     votes, _ = draw(2, 3)
     idle = votes.muted([1])
     assert idle.deletion_effect(0)[1] == 0
-    # Large weight, score equal to what the rest says: no effect (why weight is not shown as importance).
+    # Large weight, but the score equals that of the other nodes: no effect (why weights are not shown as importance).
     rest = votes.muted([0])
     scores = votes.scores.copy()
     scores[0] = rest.logits - rest.bias

@@ -1,4 +1,4 @@
-"""Preparation: the grid follows the liver, not the file; values are in a liver window and scale-free."""
+"""Preparation: the grid follows the liver, not the file; CT values use a liver window, PET values are scale-free."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_ct_is_clipped_as_the_preparation_states():
     usual, wide = Preparation(), Preparation(ct_clip_hu=(-1000.0, 400.0))
     narrow, all_of_it = (p(case).images[Modality.CT] * p.ct_scale_hu + p.ct_center_hu for p in (usual, wide))
     assert narrow.min() >= -160.01 and all_of_it.min() < -500
-    assert "ct_clip_hu" not in usual.to_metadata()  # descriptions and caches of before stay as they are
+    assert "ct_clip_hu" not in usual.to_metadata()  # existing metadata and caches stay valid
     assert Preparation.from_metadata(wide.to_metadata()) == wide != usual
     for clip in ((0.0, -1.0), (0.0,), 5.0, (-5000.0, 0.0)):
         with pytest.raises(ValueError, match="ct_clip_hu"):

@@ -1,4 +1,4 @@
-"""The shape of a lesion's mask in its node vector: volume and margin, from the mask alone, on its own grid."""
+"""The shape features of a lesion in its node vector: volume and margin, from the mask alone, on its own grid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPACING = np.diag([1.0, 1.0, 1.0, 1.0])
 
 
 def regions(spiky: bool = False) -> RegionSet:
-    """A liver with a ball of radius 8, or one of the same volume whose radius swings by a fifth, and a small ball."""
+    """A liver with a small ball and a ball of radius 8; spiky: the radius of the large one varies by a fifth."""
     z, y, x = np.indices((40, 40, 80), dtype=float) - np.array([20, 20, 20])[:, None, None, None]
     radius = np.sqrt(x * x + y * y + z * z)
     swing = 1 + (0.2 * np.cos(3 * np.arctan2(y, x)) if spiky else 0.0)
@@ -40,9 +40,9 @@ def test_volume_and_margin_of_each_lesion_and_nothing_of_the_parenchyma() -> Non
     assert smooth.shape == (3, 2) and not smooth[0].any()
     assert np.allclose(
         smooth[1:, 0], np.log([4 / 3 * np.pi * r**3 / 1000 for r in (8, 4)]), atol=0.08
-    )  # a ball of 1 mm voxels
+    )  # balls of 1 mm voxels
     assert smooth[1, 1] == pytest.approx(np.log(0.02), abs=0.4)
-    # a swing of 0.2 in longitude alone has the rms 0.2 / sqrt 2 on the surface
+    # a variation of 0.2 along the longitude has an rms of 0.2 / sqrt 2
     assert spiky[1, 1] == pytest.approx(np.log(0.2 / np.sqrt(2)), abs=0.25)
     assert spiky[2] == pytest.approx(smooth[2])
 

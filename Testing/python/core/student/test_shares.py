@@ -1,4 +1,4 @@
-"""Shapley shares: against all orders, by hand, for equal and idle nodes, and drawn orders against all sets."""
+"""Shapley shares: compared with all orderings, worked out by hand, for equal and idle nodes, sampled against exact."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from REACTKDLib.core.student.shares import redundant_nodes, shares_of
 
 
 def draw(seed: int, nodes: int, classes: int = 3) -> Votes:
-    """Votes with a softmax over the null node and `nodes`."""
+    """Random votes with a softmax over the null node and `nodes`."""
     rng = np.random.default_rng(seed)
     a, scores = softmax(1.5 * rng.normal(size=nodes + 1)), 3 * rng.normal(size=(nodes + 1, classes))
     return Votes(a[1:], scores[1:], rng.normal(size=classes), a[0] * scores[0], float(a[0]))
 
 
 def alike(a: list[float], scores: list[list[float]], bias: list[float]) -> Votes:
-    """Votes from unnormalized weights and scores, the null node first."""
+    """Votes from unnormalized weights and scores, null node first."""
     a = np.array(a) / sum(a)
     scores = np.array(scores, dtype=float)
     return Votes(a[1:], scores[1:], np.array(bias, dtype=float), a[0] * scores[0], float(a[0]))
 
 
 def value(votes: Votes, members: tuple[int, ...]) -> np.ndarray:
-    """v of a set, as the paper of the head says it: a softmax over what takes part, nothing of `shares` is used."""
+    """The value v of a set of nodes by its definition, a softmax over the set's members, independently of `shares`."""
     weights = np.array([votes.null_weight, *votes.weights[list(members)]])
     scores = np.vstack([votes.null / votes.null_weight, votes.scores[list(members)]])
     return softmax(votes.bias + weights / weights.sum() @ scores)
 
 
 def by_all_orders(votes: Votes) -> np.ndarray:
-    """(m, K): what each node adds when it comes, averaged over all orders."""
+    """(m, K): what each node adds when it joins, averaged over all orderings."""
     m = len(votes.weights)
     orders = list(permutations(range(m)))
     gained = np.zeros_like(votes.scores)
@@ -92,10 +92,10 @@ def test_equal_nodes_share_alike_and_idle_ones_get_nothing(seed, nodes, data):
 
 
 def test_a_node_that_says_in_every_set_what_is_said_gets_nothing():
-    """Scores that differ by a constant over the classes are the same to a softmax, whatever the weights."""
+    """Scores that differ by a constant over the classes do not change a softmax, whatever the weights."""
     votes = alike([1, 2, 3], [[1, 0, 2], [5, 4, 6], [0, -1, 1]], [0.3, 0, 0])
     assert np.abs(shares_of(votes).values).max() < 1e-12
-    # A node that says what all together say is not idle: alone it moves the answer. Deletion gives it nothing.
+    # A node that agrees with the sum of the others is not idle: alone it changes the answer. Its deletion effect is 0.
     votes = draw(1, 3)
     rest = votes.muted([0])
     scores = votes.scores.copy()
@@ -112,7 +112,7 @@ def test_drawn_orders_meet_all_sets_within_their_stated_error(nodes, monkeypatch
         drawn = shares_of(draw(seed, nodes))
         with monkeypatch.context() as patch:
             patch.setattr(module, "MOST_EXACT", nodes)
-            exact = shares_of(draw(seed, nodes))  # other votes of the same numbers: nothing is remembered
+            exact = shares_of(draw(seed, nodes))  # a new object with the same numbers: nothing is cached
         assert drawn.errors is not None and exact.errors is None
         assert 0 < drawn.errors.max() < 0.01, "a percentage point at most"
         beyond.append((np.abs(drawn.values - exact.values) / drawn.errors).ravel())
@@ -134,19 +134,19 @@ def test_a_null_node_without_weight_says_nothing():
 
 
 def test_two_lesions_that_say_the_same_are_found():
-    """Leaving out either changes little; each has half of what is explained, and alone gives the answer."""
+    """Leaving out either one changes little; each gets half of what is explained and alone gives the answer."""
     votes = alike([1, 1, 9, 9], [[0, 0, 0], [0, 0.5, 0], [0, 0, 4], [0, 0, 4]], [0.3, 0.4, 0])
     share, effect = shares_of(votes).values[:, 2], votes.deletion_effect(2)
     assert share[1] == share[2] > 0.25 and effect[1] < 0.03
     assert redundant_nodes([votes], 2) == (1, 2)
     assert redundant_nodes([votes.muted([1])], 2) == (), "one lesion has no equal"
-    # Both are needed: none alone outweighs what the liver says.
+    # Both are needed: neither alone outweighs the liver.
     votes = alike([1, 9, 5, 5], [[0, 0, 0], [0, 2.5, 0], [0, 0, 6], [0, 0, 6]], [0, 0, 0])
     assert votes.logits.argmax() == 2 and redundant_nodes([votes], 2) == ()
 
 
 def test_lesions_that_nobody_needs_do_not_give_the_answer():
-    """Without both of them the liver says the same, so that of neither is to be said that it alone gives it."""
+    """Without both, the liver gives the same answer, so neither is reported as giving it alone."""
     votes = alike([1, 1, 9, 9], [[0, 0, 0], [0, 0, 0.5], [0, 0, 4], [0, 0, 4]], [0.3, 0.4, 0.3])
     share, effect = shares_of(votes).values[:, 2], votes.deletion_effect(2)
     assert min(share[1:]) > 0.2 and max(abs(effect[1:])) < 0.03
@@ -154,7 +154,7 @@ def test_lesions_that_nobody_needs_do_not_give_the_answer():
 
 
 def test_the_demo_case_has_two_lesions_that_say_the_same_and_a_shape_too_soft_to_say_it_alone():
-    """Null node, parenchyma, two lesions, number and shape; of the demo, rounded."""
+    """Null node, parenchyma, two lesions, number and shape: rounded values of the demo case."""
     scores = [[-0.8, -1, -2], [5.9, 8, -18.9], [-10.2, 4, 8.1], [-7.1, 3, 6.6], [-2.7, 0.7, 2.6]]
     votes = alike([0.041, 0.01, 0.454, 0.373, 0.122], scores, [-0.1, 0.19, -0.02])
     share, effect = shares_of(votes).values[:, 2], votes.deletion_effect(2)
@@ -165,7 +165,7 @@ def test_the_demo_case_has_two_lesions_that_say_the_same_and_a_shape_too_soft_to
 
 
 def test_the_case_for_which_shares_were_made():
-    """Of the phantom "poor": 77 and 9 ml. Leaving out explains 4 of 94 points, shares all that the regions add."""
+    """The phantom "poor", lesions of 77 and 9 ml: deletion explains 4 of 94 points, shares explain all of them."""
     scores = [[0.4, 0.2, -0.8], [5.9, 7.8, -18.6], [-7.1, 3.4, 6.6], [-6.9, 2.5, 6.2], [-4.7, 1, 4.8]]
     votes = alike([0.047, 0.012, 0.371, 0.394, 0.176], scores, [-0.15, 0.14, -0.07])
     found = shares_of(votes)

@@ -1,4 +1,4 @@
-"""The student: bands, crops against whole volumes, additive head, deletion, absent modalities, the paper's variant."""
+"""The student: bands, crops against whole volumes, additive head, deletion, missing modalities, the paper's variant."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def student():
 
 
 def awake(model: Student) -> Student:
-    """Give the residual blocks' zero-started convolutions weights, so that they take part."""
+    """Give the zero-initialized convolutions of the residual blocks random weights, so that they have an effect."""
     with torch.no_grad():
         for name, p in model.named_parameters():
             if "convs.1" in name:
@@ -52,10 +52,10 @@ def test_bands_add_up():
 
 
 def test_features_of_a_crop_equal_those_of_the_whole_volume(student):
-    """Where the crop holds the receptive field, at every level; so nothing pools over the whole input."""
+    """Holds at every level where the crop covers the receptive field, so no layer pools over the whole input."""
     torch.manual_seed(1)
     whole = torch.randn(1, 1, 104, 104, 104)
-    low, size = 8, 88  # multiples of four keep the strided grids in step
+    low, size = 8, 88  # multiples of four keep the strided grids aligned
     cut = slice(low, low + size)
     with torch.inference_mode():
         a = student.encode({"ct": whole}).levels["ct"]
@@ -68,11 +68,11 @@ def test_features_of_a_crop_equal_those_of_the_whole_volume(student):
         inner = slice(edge, size // step - edge)
         difference = (a[n][:, near, near, near] - b[n]).abs()
         assert difference[:, inner, inner, inner].max() < 1e-4 * a[n].abs().max(), f"level {n}"
-        assert difference.max() > 1e-3  # outside the reach the border shows, so the test could fail
+        assert difference.max() > 1e-3  # beyond that margin the border matters, so the test can fail
 
 
 def test_maps_of_a_box_are_those_of_the_whole(student):
-    """And of what is larger than the reach of the convolutions, only a part is computed."""
+    """If the input exceeds the receptive field of the convolutions, only a part is computed."""
     torch.manual_seed(2)
     image, box = torch.randn(1, 1, 72, 64, 52), (slice(28, 40), slice(0, 24), slice(32, 52))
     with torch.no_grad():
@@ -98,7 +98,7 @@ def test_variogram_of_noise_and_of_a_smooth_field():
     assert torch.allclose(variogram(noise, ones), torch.full((len(LAGS),), np.log(2.0)), atol=0.05)
     fine, coarse = (smooth(noise, s) for s in (0.8, 2.5))
     rise = [float(variogram(f / f.std(), ones)[-1] - variogram(f / f.std(), ones)[0]) for f in (fine, coarse)]
-    assert rise[1] > rise[0] + 1  # a longer texture keeps near voxels alike
+    assert rise[1] > rise[0] + 1  # with coarser texture, neighboring voxels are more alike
 
 
 def test_weighted_quantiles_by_hand():
@@ -117,12 +117,12 @@ def test_shell_profile_sees_a_ring():
     ring = (radius > 8).float() * occupancy
     profile = shell_profile(ring, ring, occupancy, shells)
     assert profile[1] > 0.4 > profile[2]
-    assert abs(profile[4]) < 0.1  # shells are relative to the inside
-    assert profile[6] > 0.2 and profile[7] == 0  # the ring lifts the mean; nothing is necrotic
+    assert abs(profile[4]) < 0.1  # shells are relative to the interior
+    assert profile[6] > 0.2 and profile[7] == 0  # the rim raises the mean; nothing is necrotic
     assert torch.isfinite(profile).all()
     dead = ring - 3 * (radius < 5).float()
     other = shell_profile(dead, dead, occupancy, shells)
-    assert torch.allclose(other[1], profile[1], atol=0.05)  # a necrosis does not change what the ring looks like
+    assert torch.allclose(other[1], profile[1], atol=0.05)  # a necrosis does not change the rim's value
     assert abs(other[7] - 1 / 8) < 0.03  # half the radius is an eighth of the volume
 
 
@@ -186,7 +186,7 @@ def test_cbam_by_hand():
     for p in gate.parameters():
         torch.nn.init.zeros_(p)
     x = torch.randn(1, 8, 4, 4, 4)
-    assert torch.allclose(gate(x), x / 4)  # both sigmoids at one half
+    assert torch.allclose(gate(x), x / 4)  # both sigmoids are one half
     with pytest.raises(ValueError, match="kernel"):
         CBAM3D(8, kernel=4)
 

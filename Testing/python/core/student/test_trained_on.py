@@ -1,4 +1,4 @@
-"""A model is asked only for what it saw in training, and its weights are held against its description part by part."""
+"""A model is only given inputs it saw in training, and its weights are checked against its metadata part by part."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def findings_of(bundle: Bundle, case, **options) -> dict[str, str]:
 
 
 def test_an_image_that_was_never_trained_on_is_left_out_with_a_remark():
-    """All three branches are there, with random weights: without a word the acetate would change the grade."""
+    """All three branches exist, with random weights: without the check, the acetate PET would change the grade."""
     case = small_case()
     seen, whole = small_bundle(1, {"trained_on": CT_AND_FDG}), small_bundle(1)
     assert "never trained on acetate" in findings_of(seen, case)["input-ignored"]
@@ -38,7 +38,7 @@ def test_an_image_that_was_never_trained_on_is_left_out_with_a_remark():
 
 
 def test_a_combination_that_was_never_seen_is_said():
-    """Modality dropout shows a model each part of a case; without it FDG alone was never seen."""
+    """Modality dropout trains a model on every subset of inputs; without it, FDG alone was never seen."""
     case = small_case()
     dropout, none = ({**CT_AND_FDG, "modality_dropout": rate} for rate in (0.3, 0.0))
     alone = {"leave_out": [Modality.CT]}
@@ -85,7 +85,7 @@ def test_a_description_that_cannot_be_is_refused(trained_on, said, tmp_path):
 
 def test_weights_that_do_not_fit_name_the_part(tmp_path):
     small, large = random_student(1), random_student(1, hidden=16)
-    large.config = small.config  # the description of one beside the weights of the other
+    large.config = small.config  # the metadata of one model with the weights of the other
     with pytest.raises(BundleMismatch, match=r"kind has the shape \(2, 16\) where .* asks for \(2, 12\)"):
         Bundle.save(tmp_path / "a", large, metadata_for(small))
     one, all_three = random_student(1, modalities=("ct",)), random_student(1)

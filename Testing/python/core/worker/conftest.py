@@ -1,4 +1,4 @@
-"""A case, a model that answers at once, and the way to a worker, for the tests of this folder."""
+"""A case, a small model and a dispatcher to a worker, for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.worker_runs import save_small_model
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory) -> Model:
-    """Random weights, on disk."""
+    """A model with random weights, on disk."""
     return save_small_model(tmp_path_factory.mktemp("model"))
 
 
@@ -27,7 +27,7 @@ def case() -> Case:
 
 @pytest.fixture(scope="module")
 def dispatcher() -> Iterator[JobDispatcher]:
-    """The way to a worker of the test file."""
+    """A dispatcher for the worker, shared by the tests of one file."""
     made = JobDispatcher()
     yield made
     made.close()

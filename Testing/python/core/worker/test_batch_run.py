@@ -1,4 +1,4 @@
-"""A batch over a list in a worker: every case leaves an answer or a reason, and a stop keeps what is done."""
+"""A batch over a list in a worker: every case gets an answer or a reason, and a stop keeps finished work."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_only_what_is_missing_unless_asked(cases, dispatcher, model):
     first = review.of("a").answer
     review.update("b", answer={**review.of("b").answer, "outdated": True})
     run = BatchRun(dispatcher, cases, review, plain_files, model)
-    assert run.total == 2  # the outdated one, and the one that failed
+    assert run.total == 2  # the outdated case and the failed one
     finish(run, dispatcher)
     assert not review.of("b").answer["outdated"] and review.of("a").answer == first
     run = BatchRun(dispatcher, cases, review, plain_files, model, again=True)
@@ -121,7 +121,7 @@ def test_stopped_within_a_second_and_gone_on_with(cases, dispatcher, model):
 
 
 def test_the_worker_dies_in_the_middle(cases, dispatcher, model):
-    """As when the memory runs out: that case says so, the others are graded."""
+    """As when memory runs out: that case fails with a reason, the others are graded."""
     import os
     import signal
 
@@ -147,7 +147,7 @@ def test_corrected_masks_are_graded(cases, dispatcher, model, tmp_path):
 
 @pytest.mark.parametrize("how", ["for the first time", "again"])
 def test_masks_that_are_saved_while_their_case_is_graded_are_graded(cases, dispatcher, model, tmp_path, how):
-    """The reader goes on meanwhile; an answer to the masks before would be kept as one to these."""
+    """The reader works on during grading; an answer for the old masks must not be stored for the new ones."""
     case, path = small_case(), tmp_path / "corrected.seg.nrrd"
     one = np.zeros_like(case.tumor)
     one[np.unravel_index(np.flatnonzero(case.tumor)[:1], one.shape)] = True
@@ -160,7 +160,7 @@ def test_masks_that_are_saved_while_their_case_is_graded_are_graded(cases, dispa
     assert run.doing == "a"
     client = dispatcher.client
     finish(run, dispatcher, lambda: client._running is not None)
-    time.sleep(0.2)  # it has read them by now
+    time.sleep(0.2)  # by now the worker has read the masks
     write_masks(case.liver, one, case.reference.ijk_to_ras, path)
     finish(run, dispatcher)
     assert review.of("a").answer["lesions"] == 1 and not review.of("a").answer["outdated"]
@@ -201,7 +201,7 @@ def test_a_case_that_fails_the_second_time_keeps_no_report_of_the_first(cases, d
 
 
 def test_a_named_readers_batch_leaves_what_others_have(cases, dispatcher, model):
-    """Graded on masks of the reader's own: the answer and the table for all, and for other readers, stay theirs."""
+    """Graded on the reader's own masks: the shared answer and table, and those of other readers, are unchanged."""
     review = Review(cases.review_file)
     finish(BatchRun(dispatcher, cases, review, plain_files, model), dispatcher)
     case, shared = cases.cases[0], [cases.results_folder / name for name in ("a.json", "results.csv")]
@@ -212,7 +212,7 @@ def test_a_named_readers_batch_leaves_what_others_have(cases, dispatcher, model)
     other.update(case.id, masks=masks)
     no_liver = lambda listed: replace(listed.job, liver=("Spleen",)) if listed is case else listed.job  # noqa: E731
     corrected = lambda listed: replace(listed.job, tumor=()) if listed is case else listed.job  # noqa: E731
-    for files, failed in ((corrected, 1), (no_liver, 2)):  # the broken case always
+    for files, failed in ((corrected, 1), (no_liver, 2)):  # the broken case fails each time
         run = BatchRun(dispatcher, cases, other, files, model, again=True)
         finish(run, dispatcher)
         assert run.state == "done" and run.failed == failed

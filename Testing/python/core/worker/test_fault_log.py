@@ -1,4 +1,4 @@
-"""A fault in the worker leaves its traceback in the worker's log, without the data that its text quotes."""
+"""An error in the worker leaves its traceback in the worker's log, without patient data from the message."""
 
 from __future__ import annotations
 

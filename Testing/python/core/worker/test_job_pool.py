@@ -1,4 +1,4 @@
-"""Work in several processes: each item done once, faults told, nothing left running, no processor asked twice."""
+"""A pool of processes: each item done once, errors reported, no process left running, no core assigned twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from REACTKDLib.core.job_pool import JobPool, WorkerLost
 
 
 class Sum:
-    """The sum up to a number, in which process, how often that was asked before; 13 cannot be summed, -1 ends it."""
+    """Return the sum below a number, the process and its number of calls; 13 raises an error, -1 ends the process."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -33,7 +33,7 @@ class Sum:
 
 
 class EndsOnce:
-    """Ten times a number; ends its process the first time that it is asked for 2."""
+    """Return ten times a number; the first call with 2 kills its process."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -79,7 +79,7 @@ def test_a_fault_is_raised_and_what_has_not_begun_is_canceled(workers: int, noth
     with pytest.raises(ValueError, match="no 13"), JobPool(Sum(), Engine(workers)) as pool:
         for number, _ in pool.results([20, 13, *range(30, 20_000)]):
             found.append(number)
-    assert len(found) < 15_000  # one process may do many while the other starts
+    assert len(found) < 15_000  # one process may finish many while the other starts
 
 
 def test_whoever_stops_asking_cancels_the_rest(nothing_left: None) -> None:
@@ -164,7 +164,7 @@ if __name__ == "__main__":
 def test_workers_go_when_the_run_is_killed(tmp_path: Path) -> None:
     import psutil
 
-    # as Slicer does on Cancel, which leaves a run no time to tell its workers
+    # Slicer does the same on Cancel, so the run has no time to stop its workers
     (tmp_path / "run.py").write_text(SLEEPS)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     run = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The worker behind a launcher that does not become it: ending one ends both, and a survivor harms no successor."""
+"""A worker behind a launcher that stays its parent: ending one ends both, and a survivor does not harm the next."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def client(tmp_path: Path) -> Iterator[WorkerClient]:
 
 
 def answers(client: WorkerClient, case) -> bool:
-    """Whether a job gets its answer: the checks, which need no network."""
+    """Whether a job returns its answer: the mask checks, which need no network."""
     return isinstance(wait(client, client.submit(jobs.CheckArrays(*hand_over(client, case)))), JobDone)
 
 
 def family(client: WorkerClient) -> list[psutil.Process]:
-    """The launcher and the interpreter that it started."""
+    """The launcher process and the interpreter that it started."""
     launcher = psutil.Process(client.process_id)
     both = [launcher, *launcher.children(recursive=True)]
     assert len(both) == 2, "the launcher became the interpreter, so this tests nothing"
@@ -77,7 +77,7 @@ def test_cancel_while_torch_loads_twice_then_grade(client, case, model, tmp_path
 
 
 def test_however_the_two_end_the_next_job_gets_its_answer_and_close_leaves_nobody_behind(client, case):
-    """The launcher is killed, which takes its interpreter with it; the interpreter alone; and as below."""
+    """The launcher is killed together with its interpreter, then the interpreter alone, then the cases below."""
     assert answers(client, case)
     both = family(client)
     os.kill(client.process_id, signal.SIGKILL)
@@ -97,11 +97,11 @@ def test_however_the_two_end_the_next_job_gets_its_answer_and_close_leaves_nobod
 
 
 def a_survivor_removes_its_own_folder_and_not_the_clients(client, case):
-    """As where the group cannot be ended: the interpreter sees its input close, while the client lives on."""
+    """Where the process group cannot be killed: the interpreter sees its input close while the client lives on."""
     both, folder = family(client), client.scratch.path
     (own,) = folder.glob("worker-*")
     client._process._popen.stdin.close()
-    # Nobody waits for a survivor, so it is given time; a busy computer needs more than seconds.
+    # No code waits for a survivor; on a busy machine it needs more than a few seconds.
     assert gone(both, client, 60.0) and folder.is_dir() and not own.exists()
     assert answers(client, case)
     assert client.scratch.path == folder
@@ -132,5 +132,5 @@ def test_only_the_folder_of_a_dead_owner_counts_as_abandoned(tmp_path):
     owned = ScratchFolder(tmp_path)
     (owned.path / "1.npy").touch()
     assert not remove_abandoned(owned.path) and (owned.path / "1.npy").exists()
-    owned._lock.close()  # as the system does when the owner dies
+    owned._lock.close()  # as the operating system does when the owner dies
     assert remove_abandoned(owned.path) and not owned.path.exists()

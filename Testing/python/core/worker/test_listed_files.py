@@ -1,4 +1,4 @@
-"""What the reading room asks of a worker: cases read to be shown, and masks saved, without waiting for either."""
+"""Jobs that the reading room gives a worker: cases read for display and masks saved, without blocking on either."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def segment_file(dispatcher: JobDispatcher, name: str, mask: np.ndarray, matrix:
 
 
 def test_segments_are_saved_as_drawn(dispatcher, tmp_path):
-    """Boxes of their own on one lattice, one overlapping, one empty, one outside the first's box."""
+    """Masks with their own boxes on one grid: one overlapping, one empty, one outside the box of the first."""
     matrix = small_case().reference.ijk_to_ras
 
     def at(kji):

@@ -1,4 +1,4 @@
-"""Segments that a worker makes of lesions: each with a name that no other has, and that of the report if it has one."""
+"""Segments that a worker creates for lesions: each with a unique name, the report's name where there is one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIVER[2:18, 2:28, 2:28] = True
 TUMOR = np.zeros_like(LIVER)
 TUMOR[5:9, 5:9, 5:9] = True
 TUMOR[12:15, 12:15, 12:15] = True
-for speck in ((5, 20, 20), (9, 20, 20), (13, 24, 6)):  # 0.008 ml: a report leaves them out unless they are kept
+for speck in ((5, 20, 20), (9, 20, 20), (13, 24, 6)):  # 0.008 ml: a report omits them unless specks are kept
     TUMOR[speck] = True
 
 

@@ -1,4 +1,4 @@
-"""Lines to the worker: what a client writes comes back as it was; anything else is refused in a sentence."""
+"""Messages to the worker: what a client writes is read back unchanged; anything else is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_file_that_was_damaged_or_removed_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_a_part_is_laid_out_in_small_steps(dtype: type) -> None:
-    """A window waits between two steps, so that no step may hold much more than its share of the voxels."""
+    """The user interface waits during a step, so no step may allocate much more than its share of the voxels."""
     rng, box, shape = np.random.default_rng(1), (slice(3, 43), slice(10, 110), slice(5, 105)), (50, 120, 130)
     part = rng.integers(0, 200, (40, 100, 100)).astype(dtype)
     whole = np.zeros(shape, dtype=dtype)
@@ -204,7 +204,7 @@ def test_an_array_beyond_the_end_of_the_file_is_not_taken(tmp_path: Path) -> Non
 
 
 def test_a_large_voxel_map_is_not_read_by_the_call_that_takes_it(tmp_path: Path) -> None:
-    """A window waits for that call: 80 MB took it up to 0.9 seconds."""
+    """The user interface waits for that call, which once took up to 0.9 seconds for 80 MB."""
     values = np.random.default_rng(2).random((60, 256, 256), dtype=np.float32)
     message = write_message(drawing_of(values), tmp_path, "1.npy")
     tracemalloc.start()

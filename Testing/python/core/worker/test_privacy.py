@@ -1,4 +1,4 @@
-"""Nothing of a patient is left in files, nothing is said to the network."""
+"""No patient data is left in files, and no network connection is made."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ sys.addaudithook(refuse)
 
 
 def watched(client: WorkerClient, ticket: int, found: list[str]):
-    """Wait for a job, and look into every file and name of the folder on the way."""
+    """Wait for a job, inspecting every file and name in the folder meanwhile."""
 
     def look(_event) -> bool:
         for path in client.scratch.path.rglob("*"):

@@ -1,4 +1,4 @@
-"""A training's folder, read while it grows, as its own writers leave it."""
+"""A training folder, read while training writes it, produced by the real writers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_only_new_rows_are_read(training: TrainingFolder) -> None:
     first = log.read()
     assert log.read() is first
     with open(path, "a", encoding="utf-8") as stream:
-        stream.write("1,3,0.5,0.00")  # a row that is being written
+        stream.write("1,3,0.5,0.00")  # a row that is still being written
     assert log.read() is first
     with open(path, "a", encoding="utf-8") as stream:
         stream.write("1,0.1,,\n")
@@ -82,7 +82,7 @@ def test_a_resumed_run_begins_its_log_anew(training: TrainingFolder) -> None:
     reader = RunReader(training.folder)
     training.step(0, "teacher", 6)
     assert len(reader.read().current.steps) == 6
-    training.step(0, "teacher", 4, first=2)  # the rows from step 2 on are dropped and run again
+    training.step(0, "teacher", 4, first=2)  # the rows from step 2 on are dropped and recomputed
     assert reader.read().current.steps == (1, 2, 3, 4, 5, 6)
 
 
@@ -100,7 +100,7 @@ def test_a_run_that_obeyed_is_stopped_and_not_silent(training: TrainingFolder) -
     stop.obey()
     training.age(SILENT_S + 60)
     assert RunReader(training.folder).read().state == "stopped"
-    stop.clear()  # as a resumed run does first of all
+    stop.clear()  # a resumed run does this first
     training.step(0, "teacher", 2)
     assert RunReader(training.folder).read().state == "training"
 

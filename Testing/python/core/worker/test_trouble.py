@@ -1,4 +1,4 @@
-"""A worker that is stopped, dies, talks nonsense, does not start or finds no room: one sentence, and it goes on."""
+"""A worker that is stopped, dies, sends garbage, does not start or has no space: one sentence, and work continues."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make(tmp_path) -> Iterator:
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory) -> Iterator[WorkerClient]:
-    """Whose work takes ten seconds and can be stopped; every test leaves it idle."""
+    """A client whose jobs take ten seconds and can be canceled; every test leaves it idle."""
     folder = tmp_path_factory.mktemp("patient")
     made = WorkerClient(scratch_parent=folder, runner="support.worker_runs:Patient")
     yield made
@@ -51,7 +51,7 @@ def patient(tmp_path_factory) -> Iterator[WorkerClient]:
 
 
 def script(path: Path, text: str) -> str:
-    """Write a program that stands for Python and return its path."""
+    """Write a shell script that stands in for Python, and return its path."""
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return str(path)
@@ -103,13 +103,13 @@ def test_reading_ahead_gives_way_and_comes_back(patient, case, model, tmp_path):
     assert isinstance(wait(client, warm, seen), JobDone) and time.monotonic() - started < 5.0  # not the ten seconds
     assert not any(isinstance(e, JobCanceled) for e in seen)
     again = wait(client, ahead, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
-    assert isinstance(again, JobProgress)  # from its beginning
+    assert isinstance(again, JobProgress)  # restarted from the beginning
     client.cancel(ahead)
     assert isinstance(wait(client, ahead), JobCanceled)
 
 
 def test_jobs_wait_for_their_turn(make, case, model, tmp_path):
-    """In one process, from its start to its end."""
+    """The steps below share one process from its start to its end."""
     write_case(case, tmp_path / "case")
     client = make()
     of_several_to_read_ahead_the_last_is_read(client, model, tmp_path)
@@ -118,7 +118,7 @@ def test_jobs_wait_for_their_turn(make, case, model, tmp_path):
 
 
 def reading_ahead_that_gave_way_is_done_in_the_end(client, model, tmp_path):
-    write_case(small_case(seed=1), tmp_path / "other")  # not the one that has just been read
+    write_case(small_case(seed=1), tmp_path / "other")  # not the case that was just read
     ahead, seen = client.submit(jobs.OpenFiles(files_in(tmp_path / "other"), model), background=True), []
     warm = client.submit(jobs.WarmUp(model))
     assert isinstance(wait(client, ahead, seen), JobDone)
@@ -167,7 +167,7 @@ def test_nonsense_is_not_believed(make, model, tmp_path, reply):
 def test_it_does_not_start(make, model, tmp_path, how):
     python = str(tmp_path / "absent") if how == "no such program" else script(tmp_path / "python", "exit 3")
     client = make(python=python)
-    for _ in range(2):  # and the second try is a try
+    for _ in range(2):  # the second attempt really tries again
         event = wait(client, client.submit(jobs.WarmUp(model)))
         assert isinstance(event, JobFailed) and event.code == "worker-not-started"
         one_sentence(event.message)
@@ -262,7 +262,7 @@ def test_the_folder_is_private_and_those_of_the_dead_are_removed(tmp_path):
     dead.mkdir()
     (dead / "in-use.lock").touch()
     (dead / "1.npy").write_bytes(b"voxels")
-    being_made = tmp_path / f"{PREFIX}new"  # by another process, which has not locked it yet
+    being_made = tmp_path / f"{PREFIX}new"  # created by another process that has not locked it yet
     being_made.mkdir()
     (tmp_path / "somebody-elses").mkdir()
     first = ScratchFolder(tmp_path)
@@ -299,4 +299,4 @@ def test_threads_are_bounded_and_a_choice_of_the_user_is_kept(monkeypatch):
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert interpreter.worker_environment()["OMP_NUM_THREADS"] == "3"
-    assert interpreter.worker_environment()["MKL_NUM_THREADS"] == "3"  # torch takes the larger word of the two
+    assert interpreter.worker_environment()["MKL_NUM_THREADS"] == "3"  # torch uses the larger of the two values

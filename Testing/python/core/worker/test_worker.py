@@ -1,4 +1,4 @@
-"""What a worker answers: the same as the same work done here, and no image is encoded twice."""
+"""A worker's answers equal those of the same work in this process, and no image is encoded twice."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_surfaces_lie_around_their_regions(client, model, case):
     for region in answer.regions.lesions:
         surface = drawn.surfaces[region.label]
         a, b, c = (surface.points[surface.triangles[:, n]].astype(float) for n in range(3))
-        assert (a * np.cross(b, c)).sum() / 6000 == pytest.approx(region.volume_ml, rel=0.2)  # ml; outward, so positive
+        assert (a * np.cross(b, c)).sum() / 6000 == pytest.approx(region.volume_ml, rel=0.2)  # ml; positive: outward
         outward = ((surface.points - np.array(region.centroid_ras)) * surface.normals).sum(axis=1)
         assert (outward > 0).mean() > 0.95
 
@@ -108,7 +108,7 @@ def test_surfaces_drawn_ahead_are_those_of_the_last_answer(client, model, case, 
 
 @pytest.mark.parametrize("gone", ["for others", "by another key", "corrected"])
 def test_nothing_is_kept_of_a_case_that_was_dropped(client, model, case, gone):
-    """An answer is as large as its images."""
+    """An answer is as large as its images, so it must be released."""
     names = (client.scratch.new_name() for _ in range(100))
     handler = JobHandler(client.scratch.path, lambda: next(names))
     handler.do(grade_job(client, case, model, "first"), no_progress, never_canceled)
@@ -118,7 +118,7 @@ def test_nothing_is_kept_of_a_case_that_was_dropped(client, model, case, gone):
     elif gone == "by another key":
         handler._grade_case("second", case, model, no_progress, never_canceled)
     else:
-        for number in range(2):  # files of other patients, which nobody draws
+        for number in range(2):  # other cases, which are not drawn
             ct = case.volumes[Modality.CT]
             read = replace(case, volumes={Modality.CT: replace(ct, array=ct.array + 1 + number)})
             handler._grade_case(f"other {number}", read, model, no_progress, never_canceled)
@@ -141,7 +141,7 @@ def test_the_same_images_are_not_encoded_again(client, model, case):
     again = do(client, grade_job(client, replace(case, id="other name"), model, "b"))
     assert again.encoder_calls == 0 and not again.read_anew and again.report.case == "other name"
     assert again.report.probabilities == first.report.probabilities
-    fails = wait(client, client.submit(jobs.Draw("a")))  # the images go by the new key now
+    fails = wait(client, client.submit(jobs.Draw("a")))  # the images are now held under the new key
     assert isinstance(fails, JobFailed) and fails.code == "case-not-open"
 
 
@@ -172,7 +172,7 @@ def test_two_cases_are_held_and_no_more(client, model):
         do(client, grade_job(client, one, model, f"held-{n}"))
     assert isinstance(wait(client, client.submit(jobs.WhatIf("held-0"))), JobFailed)
     do(client, jobs.WhatIf("held-1"))
-    do(client, grade_job(client, small_case(seed=9), model, "held-3"))  # the one that was asked for last stays
+    do(client, grade_job(client, small_case(seed=9), model, "held-3"))  # the case used last stays
     do(client, jobs.WhatIf("held-1"))
     assert isinstance(wait(client, client.submit(jobs.WhatIf("held-2"))), JobFailed)
 
@@ -192,7 +192,7 @@ def test_reading_ahead_leaves_a_case_that_is_held_to_its_owner(client, model, tm
     files = files_in(tmp_path / "shown")
     do(client, grade_job(client, open_job(files), model, "shown"))
     wait(client, client.submit(jobs.OpenFiles(files, model), background=True))
-    do(client, jobs.Draw("shown"))  # it is still open under its key, with its answer
+    do(client, jobs.Draw("shown"))  # still open under its key, with its answer
 
 
 def test_files_are_graded_without_a_scene(client, model, tmp_path):
@@ -218,7 +218,7 @@ def test_no_call_waits(client, model, case):
 
 
 def test_nothing_is_left_in_the_folder(client, model, case):
-    before = set(client.scratch.path.glob("*.npy"))  # another test hands over more than it uses
+    before = set(client.scratch.path.glob("*.npy"))  # another test may hand over more files than it uses
     do(client, grade_job(client, case, model))
     do(client, jobs.DrawSurfaces("a"))
     do(client, jobs.Draw("a"))
@@ -230,7 +230,7 @@ def test_a_split_of_chosen_segments_leaves_worker_and_case(client, model, case):
     process, matrix = client.process_id, case.reference.ijk_to_ras.tolist()
     job = jobs.SplitMask(hand_over(client, case)[1], list(case.liver.shape), matrix, ["tumor"])
     event = wait(client, client.submit(job))
-    assert isinstance(event, JobDone) or event.code == "usage"  # one lesion is not split
+    assert isinstance(event, JobDone) or event.code == "usage"  # a single lesion cannot be split
     do(client, jobs.WhatIf("a"))
     assert client.process_id == process
     names = [jobs.SegmentFile("empty", [0, 0, 0], "", "", [0, 0, 0], matrix)]
@@ -239,7 +239,7 @@ def test_a_split_of_chosen_segments_leaves_worker_and_case(client, model, case):
 
 
 def test_a_case_from_files_tells_each_finding_once(client, model, case, tmp_path):
-    """As the command line does: thick slices, a lesion of one voxel, and whatever else there is to tell."""
+    """The same findings as on the command line: thick slices, a lesion of one voxel, and any others."""
     volume = case.reference
     matrix = volume.ijk_to_ras.copy()
     matrix[:3, 2] *= 6.0 / np.linalg.norm(matrix[:3, 2])
@@ -248,7 +248,7 @@ def test_a_case_from_files_tells_each_finding_once(client, model, case, tmp_path
     thick = Case("thick", {Modality.CT: replace(volume, ijk_to_ras=matrix)}, case.liver, tumor)
     files = files_in(write_case(thick, tmp_path / "case"))
     here = Grader(Bundle.load(model.bundle), "cpu").open(open_job(files)).grade().report.findings
-    for key in ("x", "x"):  # read anew, then found among the held ones
+    for key in ("x", "x"):  # first read from files, then found among the cases held
         told = do(client, jobs.GradeFiles(key, files, model)).report.findings
         assert len(told) == len(set(told)) and {"thick-slices", "one-voxel-lesion"} <= {f.code for f in told}
         as_told = sorted(map(str, (finding.to_dict() for finding in told)))
@@ -282,7 +282,7 @@ def test_a_model_that_was_trained_again_in_its_folder_is_read_again(client, case
 
 
 def submitted(client: WorkerClient, job: jobs.Job) -> JobFailed:
-    """Wait for a job that fails."""
+    """Submit a job, and wait until it fails."""
     event = wait(client, client.submit(job))
     assert isinstance(event, JobFailed), event
     return event

@@ -1,4 +1,4 @@
-"""A disk that is full, really: a small file system in memory. What was there stays, nothing cut is taken for whole."""
+"""A real full disk (a small file system in memory): old files stay intact, and truncated ones are never accepted."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def clear(disk: Path) -> None:
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("before", [True, False], ids=["an earlier file", "none"])
 def test_no_room_at_any_size(disk, name, before):
-    """Room for 0, 1, 2 ... pages: refused, with the earlier file as it was; and whole as soon as there is room."""
+    """Space for 0, 1, 2 ... pages: refused with the earlier file intact, and complete as soon as there is space."""
     write, read = WRITERS[name]
     refused, path = 0, disk / name
     for pages in range(0, 40):
@@ -145,7 +145,7 @@ def test_results_are_all_or_none(disk):
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_limit_on_the_size_of_files(tmp_path, name):
-    """The other way in which writes end early: a limit of the user's. Found in a process of its own."""
+    """A user's file size limit also truncates writes. Runs in its own process."""
     write, read = WRITERS[name]
     path = tmp_path / name
     write(path, 1)
@@ -178,7 +178,7 @@ def test_no_permission(tmp_path, name):
 
 
 def test_what_the_disk_did_not_keep_is_found(tmp_path):
-    """A byte changes behind the writer's back."""
+    """Another program changes a byte while the file is written."""
     with pytest.raises(OSError, match="did not keep"), checked_stream(tmp_path / "x") as stream:
         stream.write(b"abcd" * 100)
         stream.flush()

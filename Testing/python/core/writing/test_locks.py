@@ -1,4 +1,4 @@
-"""Locks that the system holds: never two holders, none of the dead, and a second run is told whose folder it is."""
+"""Locks by the operating system: never two holders, none held by dead processes, and a second run names the first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from REACTKDLib.core.writing.run_lock import running_alone
 from support.killed import PATH
 from support.read_only import read_only
 
-#: counts rounds; two holders at once would lose one or find the other's mark
+#: increments a counter; two holders at once would lose an increment or find the other's mark
 ROUNDS = """
 import os, sys, time
 from pathlib import Path
@@ -54,7 +54,7 @@ def start(code: str, *arguments: object) -> subprocess.Popen:
 
 
 def test_never_two_holders(tmp_path):
-    """Programs with the package and without it exclude each other; none of 400 rounds is lost."""
+    """Processes with and without the filelock package exclude each other; none of 400 increments is lost."""
     target = tmp_path / "review.json"
     target.write_text("0")
     programs = [start(ROUNDS, target, 100, kind) for kind in ("filelock", "plain", "filelock", "plain")]

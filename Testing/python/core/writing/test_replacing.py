@@ -1,4 +1,4 @@
-"""Earlier results are replaced all or none, whenever the process is killed, and nothing of a dead one stays."""
+"""Earlier results are replaced all or none, whenever the process is killed, and no files of a dead run remain."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ NAMES = ("attention.nii.gz", "regions.csv", "regions.nii.gz", "report.json")
 
 
 def grade(output: Path, text: str) -> None:
-    """Leave results as `grade` does."""
+    """Write results as `grade` does."""
     with all_or_nothing(output) as folder:
         for name in NAMES:
             (folder / name).write_text(text)
 
 
 def save_bundle(target: Path, text: str) -> None:
-    """Leave a folder as `Bundle.save` does."""
+    """Write a model folder as `Bundle.save` does."""
     with written_beside(target) as beside:
         beside.mkdir()
         for name in ("metadata", "weights"):
@@ -42,7 +42,7 @@ def save_bundle(target: Path, text: str) -> None:
 
 @pytest.fixture(params=[True, False], ids=["exchanged", "moved one by one"])
 def whole(request, monkeypatch) -> bool:
-    """Whether the system can exchange folders."""
+    """Whether the file system can exchange two folders atomically."""
     if not request.param:
         for module in (replacing, staging):
             monkeypatch.setattr(module, "exchange", lambda one, other: False)
@@ -76,7 +76,7 @@ def test_killed_at_every_step_of_a_second_run(tmp_path, whole, mine):
         if whole and not mine:
             assert len(found) == len(NAMES), "exchanged folders are never incomplete"
         states.add(tuple(sorted(found)))
-        # Whoever comes next finds all of the old or all of the new, and nothing hidden.
+        # The next reader finds all of the old files or all of the new ones, and no hidden files.
         recover(output.parent)
         recover(output)
         after = contents(output)
@@ -124,7 +124,7 @@ def test_a_folder_replaced_while_killed_is_found_again(tmp_path, whole):
 
 
 def test_an_undo_that_fails_deletes_nothing(tmp_path, monkeypatch):
-    """Every pair of a rename that fails and one of the undo that fails too: the old results are all still there."""
+    """Every pair of a failing rename and a failing undo: all old results are still there."""
     real = os.rename
     for pair in product(range(1, 9), range(1, 5)):
         output = tmp_path / f"{pair}"
@@ -196,7 +196,7 @@ def test_names_are_unique_and_keep_the_suffix():
 
 
 def test_the_look_for_what_is_left_costs_little(tmp_path, monkeypatch):
-    """It is not repeated for each of thousands of files."""
+    """The search is not repeated for each of thousands of files."""
     looks = []
     real = replacing.recover
     monkeypatch.setattr(replacing, "recover", lambda home: looks.append(real(home)))
