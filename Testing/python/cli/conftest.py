@@ -1,4 +1,4 @@
-"""Cases and a model on disk, made once."""
+"""Cases and a model on disk, created once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def case_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def run_command():
-    """Run `python -m REACTKDLib` as a user does; returns the finished process with text output."""
+    """Run `python -m REACTKDLib` as a user does; return the finished process with its text output."""
 
     def run(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         import os
@@ -53,7 +53,7 @@ def run_command():
 
 @pytest.fixture
 def own_process():
-    """What a program may change in its own process is put back."""
+    """Restore what a program may change in its process."""
     path, handlers = list(sys.path), {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
     with warnings.catch_warnings():
         yield
@@ -64,7 +64,7 @@ def own_process():
 
 @pytest.fixture
 def call_command(own_process, capfd, monkeypatch):
-    """As `run_command`, here: for what is not about the process. Libraries that write by themselves are heard, too."""
+    """Like `run_command`, but in this process, for tests of behavior alone. Output of libraries is captured, too."""
 
     def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         if cwd is not None:
@@ -87,7 +87,7 @@ def train_module(own_process):
 
 @pytest.fixture
 def train(train_module, capsys):
-    """Call REACTKDTrain here, since loading its libraries takes seconds; returns (status, output, errors)."""
+    """Call REACTKDTrain in this process, as importing its libraries takes seconds; return (status, output, errors)."""
 
     def call(*arguments: str | Path) -> tuple[int, str, str]:
         try:

@@ -1,4 +1,4 @@
-"""Each bad input: its own code, one sentence on standard error that names the fault and the fix, status 2, no trace."""
+"""Each kind of bad input: its own code, one sentence on stderr naming the fault and the fix, status 2, no traceback."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def ct_values(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], No
 
 
 def tilted_ct(folder: Path) -> None:
-    """The format of a file is told by its content, so the name may stay."""
+    """The format of a file is detected by its content, so the name may stay."""
     leaning = Volume(CASE.reference.array, sheared(CASE.reference.ijk_to_ras, 0.27))
     write_volume(leaning, folder / "tilted.nrrd").replace(folder / CT)
 
@@ -97,7 +97,7 @@ def label_map(folder: Path) -> None:
 
 SINGULAR = ((252, "2h", [0, 1]), (280, "12f", [1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0]))
 DIMENSIONS = (40, "8h", [4, 44, 40, 18, 2, 1, 1, 1])
-# (what is done to a good case, more arguments, code, words of the sentence)
+# (change to a valid case, further arguments, code, words of the sentence)
 ROWS = {
     "no such file": (lambda f: (f / CT).unlink(), [], "file-missing", "no file at the path given for the CT"),
     "not an image": (lambda f: (f / CT).write_text("hello"), [], "not-an-image", "CT is not an image"),
@@ -132,7 +132,7 @@ ROWS = {
 
 @pytest.fixture
 def spoiled(request, case_folder, tmp_path) -> list[str]:
-    """The arguments of a good case with one thing spoiled."""
+    """The arguments of a valid case with one fault."""
     spoil, more, _, _ = ROWS[request.param]
     folder = tmp_path / "CANARY_NAME"
     shutil.copytree(case_folder, folder)
@@ -147,10 +147,10 @@ def spoiled(request, case_folder, tmp_path) -> list[str]:
 
 
 def one_sentence(text: str) -> str:
-    """Return the only line of standard error, checked to be a plain sentence."""
+    """Return the only line of standard error after checking that it is a plain sentence."""
     lines = text.splitlines()
     assert len(lines) == 1, text
-    assert lines[0][0].isupper() or lines[0][0] == "/"  # a model's folder may begin it
+    assert lines[0][0].isupper() or lines[0][0] == "/"  # it may begin with a path
     assert lines[0].endswith(".")
     assert "Traceback" not in text and "Error" not in text and len(lines[0]) < 400
     return lines[0]
@@ -169,7 +169,7 @@ def test_functions_raise_the_code(spoiled, row):
 def test_command_says_one_sentence_and_writes_nothing(spoiled, row, run_command, call_command, tmp_path, bundle_folder):
     before = sorted(tmp_path.rglob("*"))
     output = tmp_path / "new" / "results"
-    run = run_command if row == "cut off" else call_command  # in a process as well, which ends alike for all
+    run = run_command if row == "cut off" else call_command  # one row in a real process; all rows exit in the same way
     done = run("grade", *spoiled, "--bundle", bundle_folder, "--output", output, "--device", "cpu")
     assert done.returncode == FAILED
     assert done.stdout == ""
@@ -202,7 +202,7 @@ def pickled(folder: Path) -> None:
     path = folder / "configs" / "metadata.json"
     metadata = json.loads(path.read_text(encoding="utf-8"))
     metadata["reactkd"]["sha256"] = hashlib.sha256(data).hexdigest()
-    metadata["reactkd"][HASH] = description_hash(metadata)  # whoever means harm makes every hash agree
+    metadata["reactkd"][HASH] = description_hash(metadata)  # an attacker would update every hash
     path.write_text(json.dumps(metadata), encoding="utf-8")
 
 
@@ -253,7 +253,7 @@ def test_output_that_cannot_be_written(below, case_folder, bundle_folder, tmp_pa
     ids=" ".join,
 )
 def test_usage(arguments, run_command, call_command, tmp_path):
-    run = run_command if arguments[:1] in ([], ["batch"]) else call_command  # a batch is watched by a process
+    run = run_command if arguments[:1] in ([], ["batch"]) else call_command  # a batch starts a supervising process
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == FAILED
     one_sentence(done.stderr)
@@ -263,7 +263,7 @@ def test_usage(arguments, run_command, call_command, tmp_path):
 @pytest.mark.parametrize("program", [main, main_of_training])
 @pytest.mark.parametrize("arguments", [["--version"], ["frobnicate"]], ids=" ".join)
 def test_a_command_leaves_the_process_that_calls_it_as_it_was(program, arguments, own_process, capsys):
-    """A tutorial has `main` called in Slicer's Python console, and Slicer goes on."""
+    """A tutorial calls `main` in Slicer's Python console, and Slicer keeps running afterwards."""
     was = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}, list(warnings.filters)
     with contextlib.suppress(SystemExit):  # of --version
         assert program(arguments) == FAILED

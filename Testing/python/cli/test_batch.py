@@ -1,4 +1,4 @@
-"""`batch`: a row for every case, whatever happens to it."""
+"""`batch`: one row for every case, whether it succeeds or fails."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from support.small_cases import TWO_LESIONS, small_case
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory) -> Path:
-    """Three case folders: all inputs; CT only, without lesions; a CT that is no image."""
+    """Three case folders: all inputs; CT only, without lesions; a CT that is not an image."""
     root = tmp_path_factory.mktemp("cohort")
     write_case(small_case(), root / "A 1")
     write_case(small_case(lesions=(), modalities=[Modality.CT]), root / "B")
@@ -104,7 +104,7 @@ def test_a_fault_of_ours_ends_one_case_only(cohort, bundle_folder, tmp_path, mon
 
 
 def graded_now(worklist: Path, output: Path, bundle: Path, *more: str) -> set[str]:
-    """Run the batch, and return the cases whose results were written by it."""
+    """Run the batch, and return the cases whose results it wrote."""
     before = {path.parent.name: path.stat().st_ino for path in output.glob("*/report.json")}
     assert run(worklist, output, bundle, *more) == 0
     return {path.parent.name for path in output.glob("*/report.json") if path.stat().st_ino != before[path.parent.name]}
@@ -120,7 +120,7 @@ def test_a_batch_that_is_started_again_keeps_what_holds(cohort, bundle_folder, t
     )
     table = (output / RESULTS).read_bytes()
 
-    os.utime(listed / "A 1" / NAMES[Modality.CT])  # touched, and not changed
+    os.utime(listed / "A 1" / NAMES[Modality.CT])  # new modification time, same content
     assert graded_now(listed, output, bundle_folder) == set()
     kept = "0 of 3 cases graded, 2 kept from before (--again grades them too), 1 failed"
     assert capsys.readouterr().out.startswith(kept)
@@ -131,7 +131,7 @@ def test_a_batch_that_is_started_again_keeps_what_holds(cohort, bundle_folder, t
 
     (output / "B" / "regions.csv").unlink()
     assert graded_now(listed, output, bundle_folder) == {"B"}
-    shutil.copy(cohort / "A 1" / NAMES[Modality.CT], listed / "C" / NAMES[Modality.CT])  # mended
+    shutil.copy(cohort / "A 1" / NAMES[Modality.CT], listed / "C" / NAMES[Modality.CT])  # repaired
     assert run(listed, output, bundle_folder) == 0
     assert rows_of(output)["C"]["status"] == "graded"
 
@@ -147,12 +147,12 @@ def test_a_case_is_graded_again_when_anything_that_its_answer_depends_on_has_cha
         assert graded_now(listed, output, bundle_folder) == {"A 1"}, file
         assert graded_now(listed, output, bundle_folder) == set()
     assert graded_now(listed, output, bundle_folder, "--keep-specks") == {"A 1"}
-    model, other = Bundle.load(bundle_folder), tmp_path / "model"  # the same weights, another rule beside them
+    model, other = Bundle.load(bundle_folder), tmp_path / "model"  # the same weights with another metadata rule
     rule = {"uncertain": {"margin_below": 0.9}}
     Bundle.save(other, model.student, model.metadata | {"reactkd": {**model.info, **rule}})
     found = rows_of(output)["A 1"]["fingerprint"]
     assert run(listed, output, other) == 0 and rows_of(output)["A 1"]["fingerprint"] != found
-    report = json.loads((output / "A 1" / "report.json").read_text())  # somebody grades into the folder by hand
+    report = json.loads((output / "A 1" / "report.json").read_text())  # a manual grading run into the folder
     (output / "A 1" / "report.json").write_text(json.dumps(report | {"inputs": ["ct"]}))
     assert graded_now(listed, output, other) == {"A 1"}
 
@@ -192,7 +192,7 @@ def test_case_names_that_cannot_be_folders(cohort, bundle_folder, tmp_path):
 
 
 def test_a_rerun_keeps_the_rows_of_the_one_before(cohort, bundle_folder, tmp_path):
-    """Another worklist into the same folder: one table with every case, each row the newest of its case."""
+    """Another worklist into the same output folder: one table with every case, each row the newest for its case."""
     output = tmp_path / "out"
     assert run(cohort, output, bundle_folder) == 0
     before = rows_of(output)
@@ -256,7 +256,7 @@ def test_a_table_of_something_else_is_not_written_over(cohort, bundle_folder, tm
 
 
 def test_two_batches_on_one_folder(cohort, bundle_folder, tmp_path, capsys):
-    """The second is told whose folder it is and changes nothing; afterwards it succeeds."""
+    """The second one is refused, names the first and changes nothing; afterwards it succeeds."""
     output = tmp_path / "out"
     with running_alone(output / RESULTS, "a batch"):
         assert run(cohort, output, bundle_folder) == FAILED
@@ -269,7 +269,7 @@ def test_two_batches_on_one_folder(cohort, bundle_folder, tmp_path, capsys):
 
 
 def test_what_a_killed_batch_left_is_removed(cohort, bundle_folder, tmp_path):
-    """In a process of its own: a fork of this one would wait for threads that PyTorch has started here."""
+    """In a separate process: a fork of this one would wait for threads that PyTorch has started here."""
     output = tmp_path / "out"
     code = (
         "import os, signal, sys\n"

@@ -1,4 +1,4 @@
-"""A batch goes on behind a case that ends its process, and stops when it is told to, in a real process."""
+"""A batch continues after a case that crashes its process, and stops on a signal; in real processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.result_rows import rows_of
 from support.small_cases import small_case
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-# Python reads this file when it starts: it makes the reader of some cases end its process, as a library's fault does.
+# Python runs this file at startup: it crashes the process at certain cases, as a fault in a library would.
 CRASHING = """
 import os, sys, time
 from importlib.abc import MetaPathFinder
@@ -55,7 +55,7 @@ sys.meta_path.insert(0, After())
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory) -> Path:
-    """Four cases of CT alone."""
+    """Four cases with CT only."""
     root = tmp_path_factory.mktemp("cohort")
     for name in "ABCD":
         write_case(small_case(modalities=[Modality.CT]), root / name)
@@ -64,7 +64,7 @@ def cohort(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def start(tmp_path, bundle_folder):
-    """Start the batch of a folder with some cases that end its process; kills it at the end if it runs."""
+    """Start a batch in which some cases crash their process; a process still running at the end is killed."""
     (tmp_path / "hooks").mkdir()
     (tmp_path / "hooks" / "sitecustomize.py").write_text(CRASHING)
     (tmp_path / "temporary").mkdir()
@@ -87,7 +87,7 @@ def start(tmp_path, bundle_folder):
 
 
 def test_the_other_cases_are_graded(cohort, start, tmp_path):
-    """The first and the last case end their process; a header that once ended it is a row like any other."""
+    """The first and the last case crash their process; a header that used to crash it gives an ordinary failed row."""
     shutil.copytree(cohort, tmp_path / "in")
     (tmp_path / "in" / "B" / NAMES[Modality.CT]).unlink()
     (tmp_path / "in" / "B" / "CT.mha").write_text("ObjectType = Image\nNDims = -1\nElementDataFile = LOCAL\n")
@@ -112,7 +112,7 @@ def test_the_other_cases_are_graded(cohort, start, tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-@pytest.mark.slow  # the row is that of the test above, the sentence that of any batch without a grade
+@pytest.mark.slow  # the row is covered by the test above, the sentence by any batch without a grade
 def test_when_every_case_crashes_it_says_so(cohort, start, tmp_path):
     shutil.copytree(cohort / "A", tmp_path / "one" / "A")
     process = start(tmp_path / "one", "A", signal.SIGKILL)
@@ -137,9 +137,9 @@ def test_a_stop_ends_the_process_that_grades_too(cohort, start, tmp_path, number
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     children = psutil.Process(process.pid).children(recursive=True)
-    if number == signal.SIGINT:  # the terminal tells all
+    if number == signal.SIGINT:  # a terminal signals the whole process group
         for child in children:
-            with suppress(psutil.NoSuchProcess):  # one that has just ended hears nothing
+            with suppress(psutil.NoSuchProcess):  # it may just have ended
                 child.send_signal(number)
     process.send_signal(number)
     process.communicate(timeout=20)

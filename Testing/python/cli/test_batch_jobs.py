@@ -1,4 +1,4 @@
-"""A batch in several processes, in parts, and on a Dask cluster that loses a worker leaves the table of one process."""
+"""A batch in several processes, in shards, and on a Dask cluster that loses a worker gives the table of one process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from support.small_cases import small_case
 
 @pytest.fixture(scope="module")
 def worklist(tmp_path_factory) -> Path:
-    """Twelve cases of one file each, of which the fifth names a file that is not there."""
+    """Twelve cases of one file each; the fifth names a missing file."""
     root = tmp_path_factory.mktemp("cases")
     write_case(small_case(modalities=[Modality.CT]), root / "files")
     lines = [f"case {n:02},files/{NAMES[Modality.CT]},files/{SEGMENTATION}" for n in range(12)]

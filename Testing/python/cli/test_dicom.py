@@ -1,4 +1,4 @@
-"""`grade` and `check` on DICOM folders, as a user types it."""
+"""`grade` and `check` on DICOM folders, as a user runs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.small_cases import small_case
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The small case as an archive would hold it, with a patient's name in every file."""
+    """The small case as in a PACS archive, with a patient's name in every file."""
     root, case = tmp_path_factory.mktemp("dicom"), small_case()
     shared = {"patient": "Doe^Jane"}
     paths = []
@@ -72,7 +72,7 @@ def test_a_folder_of_images_that_are_no_dicom_asks_for_a_file_and_not_for_a_pack
     case_folder, capsys, monkeypatch, installed, spoiled
 ):
     if not installed:
-        monkeypatch.setitem(sys.modules, "pydicom", None)  # what an import finds where nothing is installed
+        monkeypatch.setitem(sys.modules, "pydicom", None)  # importing it then fails as if it were not installed
     files = {"--ct": NAMES[Modality.CT], "--fdg": NAMES[Modality.FDG], "--segmentation": SEGMENTATION}
     given = {**{option: case_folder / name for option, name in files.items()}, spoiled: case_folder}
     assert main(["check", *(str(word) for pair in given.items() for word in pair)]) == 2
@@ -89,7 +89,7 @@ def test_a_pet_folder_with_a_ct_is_one_sentence(folder, capsys):
 
 @pytest.mark.parametrize("package", ["pydicom", "highdicom"])
 def test_without_the_package_one_sentence_says_what_to_install(folder, capsys, monkeypatch, package):
-    monkeypatch.setitem(sys.modules, package, None)  # what an import finds where nothing is installed
+    monkeypatch.setitem(sys.modules, package, None)  # importing it then fails as if it were not installed
     assert main(["check", "--ct", str(folder / "ct"), "--segmentation", str(folder / "seg.dcm")]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and f"pip install {package}" in told

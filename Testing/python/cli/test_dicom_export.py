@@ -1,7 +1,7 @@
-"""Phantoms and results as DICOM: read back by pydicom's plain elements, by ITK and by DCMTK; identities refused.
+"""Phantoms and results as DICOM: read back by plain pydicom elements, ITK and DCMTK; patient identities are refused.
 
-The readers here share nothing with the writer: content items are walked as the standard lays them out, frames unpacked
-bit by bit.
+These readers share no code with the writer: content items are traversed as the standard defines them, and frames are
+unpacked bit by bit.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def patient(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def phantom_bundle(tmp_path_factory):
-    """A model with random weights that says of itself that it was trained on phantoms."""
+    """A model with random weights whose metadata says that it was trained on phantoms."""
     from REACTKDLib.core.student.bundle import Bundle
 
     folder = tmp_path_factory.mktemp("bundle") / "model"
@@ -94,7 +94,7 @@ def test_a_phantom_refuses_an_id_that_could_be_a_patients(name, tmp_path, capsys
 
 
 def items(node, depth=0):
-    """Walk the content tree: (depth, concept code, item)."""
+    """Traverse the content tree: (depth, concept code, item)."""
     for item in node.get("ContentSequence", ()):
         name = item.get("ConceptNameCodeSequence", [None])[0]
         yield depth, None if name is None else (name.CodingSchemeDesignator, name.CodeValue), item
@@ -102,7 +102,7 @@ def items(node, depth=0):
 
 
 def groups(document) -> dict[str, list]:
-    """Tracking identifier -> the items of its measurement group."""
+    """Map each tracking identifier to the items of its measurement group."""
     found = {}
     for _, name, item in items(document):
         if name == ("DCM", "125007"):
@@ -240,7 +240,7 @@ def test_the_standards_own_checker_finds_no_error(results, patient):
 
 @pytest.fixture
 def as_patient(patient, tmp_path):
-    """Copies the phantom under another identity; tags that are None are deleted."""
+    """Copy the phantom with another identity; tags that are None are deleted."""
 
     def copy(**tags):
         root = tmp_path / "patient"

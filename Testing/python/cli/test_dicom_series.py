@@ -1,4 +1,4 @@
-"""What archives hold under one SeriesInstanceUID, graded as a user types it: the phantom's own grade, or a sentence."""
+"""Mixed content under one SeriesInstanceUID, graded as by a user: the phantom's own grade, or a sentence."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def patient(tmp_path_factory) -> Path:
     """The digital patient of seed 11 as DICOM."""
     folder = tmp_path_factory.mktemp("patient") / "d"
     arguments = ["--grade", "moderate", "--seed", "11", "--size", "small", "--dicom", "--output", str(folder)]
-    arguments += ["--biology", "independent"]  # the edition of the numbers below
+    arguments += ["--biology", "independent"]  # the edition for the numbers above
     assert main(["phantom", *arguments]) == 0
     return folder
 
 
 @pytest.fixture
 def case(patient, tmp_path) -> Path:
-    """A copy whose files may be changed."""
+    """A copy whose files a test may change."""
     return Path(shutil.copytree(patient, tmp_path / "case"))
 
 

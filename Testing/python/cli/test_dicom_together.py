@@ -1,4 +1,4 @@
-"""Files of one case by their DICOM headers, from the command line to the table: a right grade, a warning, a refusal."""
+"""DICOM files of one case, checked by their headers, from command line to table: right grade, warning or refusal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from REACTKDLib.core.reports.report import GradeReport
 from support.dicom_files import uid_of
 from support.result_rows import rows_of
 
-# CT and FDG of the moderate phantom with the seed 11, in size small, by the shipped model
+# the moderate phantom of seed 11 in size small, CT and FDG, graded by the shipped model
 GRADE, SHARE = "moderate", 0.6683  # by student 2.2.0
 
 
@@ -32,7 +32,7 @@ def phantom(tmp_path_factory) -> Path:
 
 
 def segs(phantom: Path, folder: Path, *parts: tuple[str, ...], moved: int = 0) -> Path:
-    """A folder with an object for each of `parts`, all under one SeriesInstanceUID; the last tumor `moved` columns."""
+    """A folder with one SEG per entry of `parts`, all in one series; the last tumor is shifted by `moved` columns."""
     ct = [pydicom.dcmread(path) for path in sorted((phantom / "CT").glob("*.dcm"))]
     whole = hd.seg.segread(phantom / "segmentation.dcm")
     uids = [dataset.SOPInstanceUID for dataset in ct]
@@ -64,7 +64,7 @@ def changed(source: Path, folder: Path, **tags) -> Path:
 
 @pytest.fixture(scope="module")
 def cases(phantom, tmp_path_factory) -> Path:
-    """A worklist's folder: a folder for each case."""
+    """A worklist folder with one subfolder per case."""
     root = tmp_path_factory.mktemp("cases")
     stranger = {"PatientID": "PHANTOM-POOR-99", "PatientName": "Other^Phantom", "PatientSex": "F"}
     for name in ("parts", "versions", "frame", "patient"):

@@ -1,4 +1,4 @@
-"""Commands by the names of the last release run what they are now, with a hint; and every command has its help."""
+"""Commands under the names of the previous release still run, with a hint; and every command has its help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that fails leaves no report of an earlier run that could be taken for its own, and loses none."""
+"""A failed run leaves no earlier report that could be mistaken for its own, and loses none."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def graded(case_folder, bundle_folder, tmp_path) -> tuple[Path, list[str], dict[str, bytes]]:
-    """A folder with results and a file of the user's, how to grade into it, and what is in it."""
+    """A folder with results and a file of the user's, how to grade into it, and its contents."""
     shutil.copytree(case_folder, tmp_path / "case")
     arguments = [*case_arguments(tmp_path / "case", Modality.CT), "--bundle", str(bundle_folder)]
     arguments = ["grade", *arguments, "--output", str(tmp_path / "out")]
@@ -95,7 +95,7 @@ def test_a_full_disk_changes_nothing_and_says_whose_results_lie_there(graded, mo
 
 
 def module_write(folder: Path, full) -> None:
-    """As the first file of the results, on a disk without room."""
+    """Write the first result file on a disk without space."""
     from REACTKDLib.core.writing.atomic import written_beside
 
     with written_beside(folder / "report.json"):
@@ -121,7 +121,7 @@ def test_a_case_that_fails_in_a_second_batch_keeps_no_report(case_folder, bundle
 
 @pytest.mark.slow
 def test_a_case_that_ends_the_process_keeps_no_report(case_folder, bundle_folder, tmp_path, run_command):
-    """The process that is started next moves it."""
+    """The next process moves the old report."""
     for name in ("a", "b"):
         shutil.copytree(case_folder, tmp_path / "in" / name)
     arguments = ["batch", "--worklist", tmp_path / "in", "--output", tmp_path / "out", "--bundle", bundle_folder]
@@ -134,7 +134,7 @@ def test_a_case_that_ends_the_process_keeps_no_report(case_folder, bundle_folder
         "module.open_job = lambda job, *a, **k: os.abort() if job.case == 'a' else real(job, *a, **k)\n"
     )
     root = Path(__file__).resolve().parents[3] / "REACTKD"
-    arguments.append("--keep-specks")  # another option: the rows of before do not hold
+    arguments.append("--keep-specks")  # with another option, the earlier rows are not reused
     done = run_command(*arguments, PYTHONPATH=f"{tmp_path / 'hooks'}:{root}")
     assert done.returncode == 0, done.stderr
     a, b = read_table(tmp_path / "out" / RESULTS, "the table", ("case",)).rows

@@ -1,4 +1,4 @@
-"""A fault in grade, batch, check, a training and the commands beside it leaves its traceback in the log."""
+"""An error in grade, batch, check, training and the other commands leaves its traceback in the log."""
 
 from __future__ import annotations
 

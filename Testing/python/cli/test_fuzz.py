@@ -1,4 +1,4 @@
-"""The fuzz command: it finds crashes, hangs and exceptions, makes the same inputs again, and finds none today."""
+"""The fuzz command: it finds crashes, hangs and exceptions, reproduces inputs from seeds, and finds none today."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_reader_that_crashes_or_hangs_is_found_and_the_next_question_is_answer
 
 
 def test_a_reader_that_breaks_its_promise_fails_the_command(tmp_path: Path) -> None:
-    """An exception outside the hierarchy, voxels that are wrong, and words on the terminal."""
+    """An exception outside the hierarchy, wrong voxels, and output on the terminal."""
     breaker = tmp_path / "broken.py"
     breaker.write_text(
         "import os, sys\n"

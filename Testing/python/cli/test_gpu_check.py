@@ -1,4 +1,4 @@
-"""`make gpu-check`: it says so where there is no GPU, and its steps run on the CPU alone."""
+"""`make gpu-check`: it reports a missing GPU, and its steps run on the CPU alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`grade` and `check` on good cases."""
+"""`grade` and `check` on valid cases."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_grade_leaves_four_files_that_agree(case_folder, bundle_folder, tmp_path
 
 
 class Terminal(io.StringIO):
-    """A stream that keeps what a terminal would show."""
+    """A stream that records what a terminal would show."""
 
     def isatty(self) -> bool:
         return True
@@ -75,7 +75,7 @@ def test_the_bar_never_goes_back(case_folder, bundle_folder, tmp_path, monkeypat
     assert grade(case_folder, tmp_path / "out", bundle_folder) == 0
     bars = [bar.count("#") for bar in re.findall(r"\[([#.]+)\]", terminal.getvalue())]
     assert len(set(bars)) > 2 and bars == sorted(bars)
-    assert bars[-1] < progress.WIDTH  # what is full is done
+    assert bars[-1] < progress.WIDTH  # a full bar means finished
 
 
 def test_several_models_answer_together(case_folder, bundle_folder, tmp_path, capsys):
@@ -146,7 +146,7 @@ def test_folder_keeps_its_other_files(case_folder, bundle_folder, tmp_path):
 def test_names_in_paths_reach_nothing(bundle_folder, tmp_path, run_command):
     folder = write_case(small_case(), tmp_path / "CANARY^JANE")
     done = run_command("grade", *case_arguments(folder), "--bundle", bundle_folder, "--output", tmp_path / "r")
-    assert (done.returncode, done.stderr) == (0, "")  # no progress in a pipe
+    assert (done.returncode, done.stderr) == (0, "")  # no progress bar in a pipe
     assert done.stdout.startswith("Grade: ") and "CANARY" not in done.stdout
     import gzip
 
@@ -190,7 +190,7 @@ def test_help_and_version(run_command):
 
 
 def fine_case() -> Case:
-    """The small case, its CT alone, in voxels of half the height: 0.028 ml."""
+    """The small case with its CT alone, with voxels of half the height: 0.028 ml."""
     case = small_case(modalities=[Modality.CT])
     matrix = case.reference.ijk_to_ras.copy()
     matrix[:3, 2] /= 2

@@ -1,4 +1,4 @@
-"""MONAI's own commands run a model folder, without a network, and grade as `grade` does."""
+"""MONAI's own commands run a model folder without a network connection, and grade as `grade` does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 from support.result_rows import rows_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-#: `python -m monai.bundle` in a process that may not open a connection
+#: `python -m monai.bundle` in a process that cannot open network connections
 OFFLINE = """
 import runpy, socket, sys
 def refuse(*_):
@@ -36,7 +36,7 @@ def monai_bundle(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProce
 
 @pytest.fixture(scope="module")
 def answers(bundle_folder, case_folder, tmp_path_factory) -> Path:
-    """What `run` leaves of a case, one without acetate, and one whose CT is missing."""
+    """The output of `run` for a complete case, one without acetate, and one whose CT is missing."""
     folder = tmp_path_factory.mktemp("monai")
     files = {name: str(case_folder / f"{name.upper()}.nii.gz") for name in ("ct", "fdg", "acetate")}
     whole = {"id": "whole", **files, "segmentation": str(case_folder / "segmentation.seg.nrrd"), "grade": "poor"}

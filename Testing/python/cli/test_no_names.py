@@ -1,4 +1,4 @@
-"""A name of a patient in headers, paths, ids and lists reaches no model, cache, log, temporary file or report."""
+"""A patient's name in headers, paths, IDs and lists reaches no model, cache, log, temporary file or report."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from support.cohort_files import LIVER, MASS, abdomen, place, write
 from support.small_cases import small_case
 from support.small_training import QUICK, TRAIN_SCRIPT, write_config
 
-# Of a person, each planted in one place; the id that a user gives is the only one that may come back, as an id.
+# Names of a person, one for each location; only the ID that a user gives may be output, and only as an ID.
 ID, FOLDER, HEADER, LIST = "Canary^Given", "Canary^Folder", "Canary^Header", "Canary^List"
 CASES = 12
 
 
 def holding(canary: str, *folders: Path) -> list[str]:
-    """The files and folders whose name or content holds the canary, in any encoding that programs write."""
+    """The files and folders whose name or content contains the canary, in any encoding that programs write."""
     patterns = [canary.encode(code) for code in ("utf-8", "utf-16-le")] + [canary.replace("^", "-").encode()]
     found = []
     for path in (path for folder in folders for path in folder.rglob("*")):
@@ -34,7 +34,7 @@ def holding(canary: str, *folders: Path) -> list[str]:
 
 
 def said_in_header(path: Path, canary: str) -> None:
-    """Write the canary into the description, the intention and the file name of a NIfTI header."""
+    """Write the canary into description, intent name and file name of a NIfTI header."""
     import gzip
 
     data = bytearray(gzip.decompress(path.read_bytes()))
@@ -45,7 +45,7 @@ def said_in_header(path: Path, canary: str) -> None:
 
 @pytest.fixture
 def places(tmp_path) -> tuple[dict[str, str], list[Path]]:
-    """Environment of a process whose temporary files and logs can be looked into, and where these lie."""
+    """The environment of a process whose temporary files and logs can be inspected, and the folders that hold them."""
     folders = {name: tmp_path / name for name in ("temporary", "state")}
     for folder in folders.values():
         folder.mkdir()
@@ -118,12 +118,12 @@ def test_a_model_that_was_trained_holds_counts_alone(places, tmp_path) -> None:
     assert trained["cases"] == CASES and trained["skipped"] == 1 and "name" not in trained
     assert set(trained) == {"digital_phantom", "cases", "patients", "grades", "skipped"}
     assert f"{CASES} cases" in (out / "bundle" / "docs" / "README.md").read_text(encoding="utf-8")
-    # the run itself says by the ids that the user gave which case was left out
+    # the run's record names the left-out case by the ID that the user gave
     assert f"{ID} {CASES}" in (out / "run.json").read_text(encoding="utf-8")
 
 
 def cohort(folder: Path) -> Path:
-    """A list of readable cases and one without its CT, every one named for a patient."""
+    """A list of readable cases and one without its CT, each with a patient's name."""
     cases = []
     for n in range(CASES + 1):
         own = folder / f"{FOLDER} {n}"
@@ -142,5 +142,5 @@ def cohort(folder: Path) -> Path:
     return listed
 
 
-if sys.platform == "win32":  # the characters of a DICOM name that a file name may not have
+if sys.platform == "win32":  # characters that DICOM names have and file names may not
     ID, FOLDER, HEADER, LIST = (name.replace("^", "_") for name in (ID, FOLDER, HEADER, LIST))

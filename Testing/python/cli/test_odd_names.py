@@ -1,4 +1,4 @@
-"""Names of cases that a file system, a spreadsheet or a console takes otherwise than they are meant."""
+"""Case names that a file system, a spreadsheet or a console would interpret in an unintended way."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_check_writes_whole_json_whatever_the_console(run_command, case_folder, 
 
 
 class WindowsTerminal:
-    """A terminal of code page 1252 that raises, as Python's streams do."""
+    """A terminal with code page 1252 that raises encoding errors, as Python's streams do."""
 
     encoding = "cp1252"
 

@@ -1,4 +1,4 @@
-"""`phantom` and `prepare`: what they write, and where it lies."""
+"""`phantom` and `prepare`: the files that they write, and the geometry of these files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.small_cases import small_case
 
 @pytest.fixture(scope="module")
 def phantom_folder(tmp_path_factory):
-    """A small phantom on disk, as the command writes it."""
+    """A small phantom on disk, written by the command."""
     folder = tmp_path_factory.mktemp("phantom") / "p"
     assert main(["phantom", "--grade", "poor", "--seed", "11", "--size", "small", "--output", str(folder)]) == 0
     return folder
@@ -79,7 +79,7 @@ def test_same_seed_same_bytes(phantom_folder, tmp_path, capsys):
 
 
 def test_lesions_into_a_scan(phantom_folder, tmp_path, capsys):
-    """The scan is the phantom of the first test; its own lesions stay and are known to be there."""
+    """The scan is the phantom of the first test; its own lesions remain and are listed in the truth."""
     images = ["--on", str(phantom_folder / NAMES[Modality.CT]), "--fdg", str(phantom_folder / NAMES[Modality.FDG])]
     command = ["phantom", "--grade", "well", "--seed", "3", "--output", str(tmp_path / "out")]
     masks = ["--liver", str(phantom_folder / SEGMENTATION)]
@@ -123,7 +123,7 @@ def test_three_representations(case_folder, bundle_folder, tmp_path):
             crop = read_volume(tmp_path / "out" / f"{modality.value}_lesion_{n}.nii.gz")
             start = np.rint(np.linalg.inv(own.ijk_to_ras) @ crop.ijk_to_ras[:, 3])[:3].astype(int)[::-1]
             same = own.array[tuple(slice(a, a + n) for a, n in zip(start, crop.shape))]
-            assert np.array_equal(crop.array, same)  # raw values, in their own place
+            assert np.array_equal(crop.array, same)  # unchanged values at the right position
             index = np.linalg.inv(crop.ijk_to_ras) @ [*lesion.centroid_ras, 1]
             assert np.all(index[:3] > 0) and np.all(index[:3] < np.array(crop.shape[::-1]) - 1)
     for n, lesion in enumerate(regions.lesions, start=1):

@@ -1,4 +1,4 @@
-"""Every command and every line of Python in README runs, one after the other, as a newcomer types them."""
+"""Every shell command and Python line of the README runs, in order, as a new user would enter them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-#: installing has a test of its own
+#: installing has its own test
 INSTALLING = ("python3 -m venv ", "pip install ")
-#: what installing gives
+#: what the installation provides
 PROGRAMS = {"reactkd": "REACTKDLib", "reactkd-train": "REACTKDTrainLib"}
-#: trains three folds, which is minutes
+#: trains three folds, which takes minutes
 LONG = "reactkd-train train"
 
 
 def blocks(language: str) -> list[str]:
-    """The fenced parts of README in a language."""
+    """The fenced code blocks of the README in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 

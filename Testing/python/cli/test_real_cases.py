@@ -1,4 +1,4 @@
-"""`grade` on real images. None of them has a tumor in the liver, so no grade is claimed of any."""
+"""`grade` on real images. None has a liver tumor, so no particular grade is expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of the researcher's tutorial run as they stand on the page."""
+"""The commands of the researcher's tutorial run exactly as printed on the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = (REPOSITORY / "docs" / "tutorials" / "researcher.md").read_text(encoding=
 
 @pytest.mark.slow
 def test_the_commands_run_and_leave_what_the_page_says(tmp_path: Path) -> None:
-    """Two trainings of three folds: minutes."""
+    """Two trainings of three folds, which takes minutes."""
     roots = os.pathsep.join(str(REPOSITORY / name) for name in ("REACTKD", "REACTKDTrain"))
     printed = []
     for program, arguments in commands_in(PAGE):

@@ -1,4 +1,4 @@
-"""An output folder gets all or nothing, also when the work is stopped in the middle."""
+"""An output folder receives all files or none, also if the work is interrupted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def umask() -> int:
 
 @pytest.fixture
 def meanwhile(monkeypatch):
-    """meanwhile(folder, act): `act` is done once, as by another run, just before this one makes `folder`."""
+    """meanwhile(folder, act): call `act` once, as another run would, just before this run creates `folder`."""
 
     def before_making(folder, act):
         make, waiting = Path.mkdir, [act]
@@ -72,7 +72,7 @@ def test_a_parent_that_another_run_made_is_left_to_it(tmp_path, meanwhile):
 
 
 def test_a_parent_that_another_run_takes_away_again_is_made_anew(tmp_path, meanwhile):
-    """The other made it, failed, and left nothing."""
+    """The other run created it, failed, and removed it again."""
     target = tmp_path / "a" / "b" / "case"
     (tmp_path / "a").mkdir()
     meanwhile(tmp_path / "a" / "b", lambda: (tmp_path / "a").rmdir())
@@ -119,7 +119,7 @@ def test_nothing_is_left_on_error(tmp_path, error):
 
 
 def test_the_folder_where_one_stands_stays_the_same(tmp_path, monkeypatch):
-    """`--output .`: a shell in the folder sees the new results."""
+    """`--output .`: a shell whose working directory is the folder sees the new results."""
     output = tmp_path / "results"
     for text in ("old", "new"):
         with all_or_nothing(output) as stage:
@@ -154,7 +154,7 @@ def test_move_that_fails_half_way_is_undone(tmp_path, monkeypatch):
     target = tmp_path / "results"
     target.mkdir()
     (target / "a").write_text("old a")
-    (target / "mine").write_text("the user's")  # so that the folder is not exchanged as a whole
+    (target / "mine").write_text("the user's")  # an extra file prevents exchanging the folder as a whole
     real = os.rename
 
     def fails_on_b(source, destination):
@@ -172,7 +172,7 @@ def test_move_that_fails_half_way_is_undone(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 2)])
 def test_stopped_from_outside(number, status, case_folder, bundle_folder, tmp_path):
-    """The stop arrives while the case is graded: the exit status, one sentence, an empty place."""
+    """The signal arrives during grading: the right exit status, one sentence, no output folder."""
     script = (
         "import sys, time\n"
         "from REACTKDLib import __main__ as program\n"
@@ -198,7 +198,7 @@ def test_stopped_from_outside(number, status, case_folder, bundle_folder, tmp_pa
 
 
 class Screen:
-    """A stream that says whether it is a terminal."""
+    """A stream with a given answer to isatty()."""
 
     def __init__(self, terminal: bool):
         self.text, self._terminal = "", terminal
@@ -221,4 +221,4 @@ def test_progress_only_on_a_terminal():
             progress.say("3 cases")
     assert pipe.text == ""
     assert "#" * 30 in terminal.text and "writing" in terminal.text and "3 cases\n" in terminal.text
-    assert terminal.text.endswith("\r\x1b[K")  # the line is left clean
+    assert terminal.text.endswith("\r\x1b[K")  # the progress line is cleared

@@ -1,4 +1,4 @@
-"""What `grade` prints: grade, warnings and folder, on a terminal and in a pipe; or JSON."""
+"""The output of `grade`: grade, warnings and folder, on a terminal and in a pipe; or JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_person_reads_grade_warnings_and_folder():
 
 
 def test_a_person_reads_what_makes_the_answer():
-    """As numbers of the report say it, which add up to the answer without a rest."""
+    """The printed numbers are those of the report, and they add up exactly to the answer."""
     answer = report()
     lines = summary_lines(answer, Path("result"))
     assert lines[1] == share_line(answer) and " without any region, " in lines[1]

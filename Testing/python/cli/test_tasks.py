@@ -1,4 +1,4 @@
-"""Another task from end to end: kidney masses by CT alone, two classes, by the ordinary commands and one file."""
+"""Another task end to end: kidney masses by CT alone, two classes, with the ordinary commands and one task file."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from support.kidney_phantoms import KIDNEY, MASS_HU, TASK_FILE, with_classes, wr
 from support.result_rows import rows_of
 from support.small_training import QUICK
 
-#: of the built-in task; none of it may reach a reader of another one
+#: words of the built-in task; none may be shown for another task
 FOREIGN = ("liver", "tumor", "hepato", "well", "moderate", "poor")
 
 
 def train(folder: Path, cohort: Path, task: Path, *more: str) -> Path:
-    """One fold without teachers; returns the folder of the run."""
+    """Train one fold without teachers; return the folder of the run."""
     config = folder / "config.json"
     config.write_text(json.dumps({**QUICK, "data": {**QUICK["data"], "size": "tiny"}}))
     command = ["train", "--cohort", str(cohort), "--task", str(task), "--output", str(folder / "run"), "--folds", "2"]
@@ -68,7 +68,7 @@ def test_a_model_of_another_task_says_what_it_answers(run):
     record = json.loads((run / "run.json").read_text())
     assert record["task"]["name"] == "kidney-mass" and record["cohorts"]["cohort"]["grades"]["malignant"] == 6
     metrics = json.loads((run / "metrics.json").read_text())
-    assert list(metrics["auc"]) == ["benign", "malignant"] and metrics["macro_auc"] > 0.9  # fat is seen at once
+    assert list(metrics["auc"]) == ["benign", "malignant"] and metrics["macro_auc"] > 0.9  # fat is easy to recognize
     with open(run / "predictions.csv", newline="") as stream:
         assert csv.DictReader(stream).fieldnames == ["case", "fold", "grade", "benign", "malignant"]
 
@@ -84,7 +84,7 @@ def test_it_grades_in_the_shell_and_no_word_is_of_livers(run, files, tmp_path):
     assert report.task == KIDNEY and list(report.probabilities) == ["benign", "malignant"]
     other = write_case(tmp_path / "other", 501, MASS_HU["benign"])
     other = {key: str(tmp_path / "other" / name) for key, name in other.items()}
-    benign = grade(**other, model=run / "bundle", device="cpu")  # seconds of training rank, and have no threshold yet
+    benign = grade(**other, model=run / "bundle", device="cpu")  # brief training gives a ranking, not yet a threshold
     assert report.probabilities["malignant"] > benign.probabilities["malignant"]
     jsonschema.validate(json.loads(text), report_schema(KIDNEY.class_names, KIDNEY.modalities))
     said = grade(ct=files["ct"], segmentation=files["segmentation"], model=run / "bundle", device="cpu")
@@ -115,7 +115,7 @@ def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp
     found = evaluate(run / "bundle", cohort, device="cpu")
     assert found["n"] == 2 and set(found["grades"]) == {"benign", "malignant"}
     refused = call_command("batch", *words, tmp_path / "hcc")
-    assert refused.returncode == 2  # the shipped model asks for a liver
+    assert refused.returncode == 2  # the shipped model needs a liver
     reasons = [row["reason"] for row in rows_of(tmp_path / "hcc").values()]
     assert reasons and all("No segment is recognized as the liver" in reason for reason in reasons)
 

@@ -1,4 +1,4 @@
-"""REACTKDTrain as Slicer runs it, from beginning to end: progress, results, cancel, stop, resume, two processes."""
+"""REACTKDTrain as Slicer runs it, end to end: progress, results, cancel, stop, resume, two processes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ XML = TRAIN_SCRIPT.with_suffix(".xml")
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Path:
-    """Prepared cases, shared by the runs of this file."""
+    """A cache of prepared cases, shared by the runs of this file."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, cache):
-    """A run that nothing disturbed."""
+    """An uninterrupted run."""
     folder = tmp_path_factory.mktemp("finished")
     run = start(TRAIN_SCRIPT, parameters(folder, cache), folder).wait()
     assert run.status == "Completed", run.errors
@@ -40,7 +40,7 @@ def finished(tmp_path_factory, cache):
 
 
 def parameters(folder: Path, cache: Path, settings: dict | None = None, **changes: object) -> dict[str, object]:
-    """Of a short run in `folder`. settings: changes to its configuration file."""
+    """Parameters of a short run in `folder`. settings: changes to its configuration file."""
     told = {
         "cohort": COHORT,
         "output": str(folder / "out"),
@@ -126,7 +126,7 @@ def test_cancel_ends_it_within_a_second_and_the_resumed_run_ends_with_the_same_w
 def test_killed_at_a_random_step_of_every_stage_it_ends_with_the_same_weights(
     seed: int, finished, tmp_path: Path, cache: Path
 ) -> None:
-    """A real process, killed as by the kernel; each time the run is resumed and goes on to the next stage's kill."""
+    """A real process, killed with SIGKILL in each stage in turn and resumed each time."""
     rng = random.Random(seed)
     told = parameters(tmp_path, cache)
     for stage in ("teacher-heads", "teacher", "student-heads", "student"):
@@ -158,7 +158,7 @@ def test_doses_unlabeled_ct_and_an_external_cohort_join_one_run(tmp_path: Path, 
     run = start(TRAIN_SCRIPT, told, tmp_path).wait()
     assert run.status == "Completed" and run.errors == "", run.errors
     rows = list(csv.DictReader((tmp_path / "out/fold0/teacher/log.csv").read_text().splitlines()))
-    assert all(float(row["consistency"]) > 0 for row in rows)  # a dose changes what the branch says
+    assert all(float(row["consistency"]) > 0 for row in rows)  # reducing the dose changes the branch's prediction
     external = (tmp_path / "out/predictions_external.csv").read_text().splitlines()
     assert len(external) == 1 + 9
     assert json.loads((tmp_path / "out/metrics.json").read_text())["external"]["n"] == 9
@@ -177,9 +177,9 @@ def test_a_stop_file_ends_it_within_a_step_and_so_does_a_signal_after_resuming(t
     assert len(losses(log)) <= steps + 2
     again = start(TRAIN_SCRIPT, told | {"resume": True}, tmp_path)
     again.wait_for_stage("student,")
-    again.process.send_signal(signal.SIGTERM)  # what a cluster sends before it kills
+    again.process.send_signal(signal.SIGTERM)  # a cluster sends this before it kills
     ended_cleanly(again)
-    assert len(losses(log)) >= steps  # it went on where the one before had stopped
+    assert len(losses(log)) >= steps  # it continued where the stopped run had ended
 
 
 def ended_cleanly(run) -> None:
@@ -201,7 +201,7 @@ def test_teachers_first_and_the_student_later_is_the_same_as_both(finished, tmp_
 def test_two_processes_give_the_losses_of_one_and_write_once(finished, tmp_path: Path, cache: Path) -> None:
     told = parameters(tmp_path, tmp_path / "own-cache")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(TRAIN_SCRIPT)]
-    threads = {"OMP_NUM_THREADS": "1"}  # torchrun warns where it has to choose
+    threads = {"OMP_NUM_THREADS": "1"}  # otherwise torchrun chooses and prints a warning
     run = subprocess.run(
         [*command, *arguments_of(XML, told)], capture_output=True, text=True, timeout=600, env=os.environ | threads
     )

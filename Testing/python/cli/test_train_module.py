@@ -1,4 +1,4 @@
-"""REACTKDTrain as a module of Slicer: its description, its arguments, and where it finds its library."""
+"""REACTKDTrain as a Slicer module: its description, its arguments, and where it finds its library."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ INPUTS = [e for e in PARAMETERS if e.findtext("channel") != "output"]
 
 
 def command_line(arguments: list[str]):
-    """What the command `train` makes of its arguments."""
+    """The options that the command `train` parses from its arguments."""
     return build_parser("train").parse_args(["train", *arguments])
 
 
 def run_script(*arguments: str, script: Path = TRAIN_SCRIPT, **environment: str) -> subprocess.CompletedProcess[str]:
-    """As a user does: without the path of these tests."""
+    """Run it as a user does: without the tests' PYTHONPATH."""
     clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | environment
     return subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, env=clean)
 
@@ -68,7 +68,7 @@ def test_every_parameter_passes_slicers_parser(element: ElementTree.Element) -> 
     )
     assert set(element.attrib) <= ({"fileExtensions", "multiple"} if element.tag == "file" else set())
     for name in ("name", "longflag"):
-        assert re.fullmatch("[_a-zA-Z][_a-zA-Z0-9]*", element.findtext(name, "x"))  # its validVariable()
+        assert re.fullmatch("[_a-zA-Z][_a-zA-Z0-9]*", element.findtext(name, "x"))  # validVariable() in its parser
     assert element.findtext("label") and element.findtext("description").endswith(".")
 
 
@@ -86,14 +86,14 @@ def test_every_input_has_a_flag_and_a_default_that_fits(element: ElementTree.Ele
 
 
 def test_only_the_output_is_a_directory() -> None:
-    # Slicer's panel shows a directory as a button that always holds one: an optional folder must be a string
+    # Slicer's panel shows a directory as a button that is never empty: an optional folder must be a string
     assert [e.findtext("name") for e in INPUTS if e.tag == "directory"] == ["output"]
 
 
 def test_results_are_return_parameters() -> None:
     outputs = {e.findtext("name"): e for e in PARAMETERS if e not in INPUTS}
     assert set(outputs) == {"macroAUC", "accuracy", "bundle"}
-    # no flag and no index: that is how Slicer knows what to read from the file of return parameters
+    # Slicer reads parameters without flag and index from the file of return parameters
     assert all(e.find("longflag") is None and e.find("flag") is None and e.find("index") is None
                for e in outputs.values())  # fmt: skip
 
@@ -126,7 +126,7 @@ def test_defaults_of_the_xml_are_those_of_the_options(tmp_path: Path) -> None:
 
 
 def test_what_slicer_passes_arrives_in_the_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("REACTKDTrainLib.training.loggers.find_spec", lambda name: name)  # installed or not
+    monkeypatch.setattr("REACTKDTrainLib.training.loggers.find_spec", lambda name: name)  # whether installed or not
     said = {
         "cohort": "phantom:hospital", "unlabeled": "u", "external": "e", "output": str(tmp_path), "stage": "teacher",
         "method": "kd", "folds": 5, "fold": 2, "teacherEpochs": 3, "studentEpochs": 4, "teacherBatch": 6,
@@ -161,7 +161,7 @@ def test_a_misspelled_parameter_is_noticed() -> None:
         arguments_of(XML, {"teacherEpoch": 3})
 
 
-# -- the documentation, in which Slicer would not notice a misspelled parameter: it drops those without a word
+# -- the documentation: Slicer silently drops misspelled parameters
 
 PAGE = (REPOSITORY / "docs" / "how-to" / "training.md").read_text(encoding="utf-8")
 LISTS = (REPOSITORY / "docs" / "reference" / "formats" / "lists.md").read_text(encoding="utf-8")
@@ -222,7 +222,7 @@ def test_the_library_is_found_where_slicer_puts_it(commands: str, modules: str, 
     shutil.copytree(REPOSITORY / "REACTKD" / "REACTKDLib", tmp_path / modules / "REACTKDLib")
     beside = tmp_path / (commands if commands == "REACTKDTrain" else modules)
     shutil.copytree(REPOSITORY / "REACTKDTrain" / "REACTKDTrainLib", beside / "REACTKDTrainLib")
-    # a package that is missing is told by the library, so this sentence shows that it was found
+    # the library reports the missing package, so this sentence shows that the library was found
     run = run_without("torch", tmp_path, tmp_path / commands / "REACTKDTrain.py")
     assert run.stderr == how_to_install(["torch"]) + "\n"
 
@@ -243,7 +243,7 @@ def test_a_missing_package_is_named_before_anything_is_loaded(package: str, tmp_
 
 
 def run_without(package: str, folder: Path, script: Path = TRAIN_SCRIPT) -> subprocess.CompletedProcess[str]:
-    """In a Python where importing `package` fails as if it were not installed."""
+    """Run in a Python where importing `package` fails as if it were not installed."""
     (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
     return run_script("--cohort", COHORT, "--output", str(folder / "o"), script=script, PYTHONPATH=str(folder))
 
@@ -259,9 +259,9 @@ def test_the_documentation_installs_all_that_slicer_lacks() -> None:
 
 
 def test_every_package_that_a_training_imports_is_looked_for() -> None:
-    optional = {"openpyxl", "pydicom", "highdicom"}  # some cohorts, which say so themselves
-    optional |= {"tensorboard", "mlflow"}  # loggers, asked for by name
-    optional |= {"typing_extensions"}  # no package comes without it: torch and pydantic bring it
+    optional = {"openpyxl", "pydicom", "highdicom"}  # needed by some cohorts only, which report it themselves
+    optional |= {"tensorboard", "mlflow"}  # loggers, requested by name
+    optional |= {"typing_extensions"}  # always installed: torch and pydantic depend on it
     found = {}
     for path in (REPOSITORY / "REACTKDTrain" / "REACTKDTrainLib").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -302,7 +302,7 @@ def test_progress_fits_its_reader(capsys, monkeypatch: pytest.MonkeyPatch) -> No
         with commands.make_display(in_slicer) as on_progress:
             on_progress(0.25, "teacher")
         assert text in capsys.readouterr().out
-    monkeypatch.setenv("RANK", "1")  # of several processes the first tells
+    monkeypatch.setenv("RANK", "1")  # only the first of several processes prints
     with commands.make_display(True) as on_progress:
         on_progress(0.25, "teacher")
     assert capsys.readouterr().out == ""

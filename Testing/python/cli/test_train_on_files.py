@@ -1,4 +1,4 @@
-"""From a hospital's folder to a model: look at it, write the list, train on it, low doses and all."""
+"""From a hospital's folder to a model: inspect it, write the list, train on it, including reduced doses."""
 
 from __future__ import annotations
 

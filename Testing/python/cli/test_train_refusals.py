@@ -1,4 +1,4 @@
-"""What is wrong with a training is one plain sentence, before anything is written."""
+"""Each fault of a training is reported in one plain sentence, before anything is written."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def test_without_a_place_for_results_nothing_begins(train, tmp_path: Path) -> No
 
 
 def test_two_trainings_in_one_folder(train, tmp_path: Path) -> None:
-    """The second is refused with the process and age of the first, whether it resumes or not, and changes nothing."""
+    """The second is refused, names the first's process and age, resumed or not, and changes nothing."""
     output = tmp_path / "o"
     with running_alone(output / "run.json", "a training"):
-        (output / "STOP").touch()  # meant for the first
+        (output / "STOP").touch()  # for the first training
         before = sorted(output.iterdir())
         for more in ([], ["--resume"]):
             arguments = ["--cohort", COHORT, "--output", output, *more]
@@ -110,7 +110,7 @@ def test_a_configuration_that_is_not_there_is_named(train, tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """Twelve scans of one small case that differ in a voxel, as two patients have no scan in common; one is none."""
+    """Twelve scans of one small case, each different in one voxel, as patients share no scan; in "bad", one is none."""
     root = tmp_path_factory.mktemp("files")
     case = small_case()
     write_case(case, root / "good")
@@ -125,7 +125,7 @@ def files(tmp_path_factory) -> Path:
 
 
 def entries(grades: str, folder: str = "good") -> list[dict]:
-    """A case for each letter: w, m, p; all have the masks of one folder."""
+    """One case for each letter: w, m, p; all use the masks of one folder."""
     names = {"w": "well", "m": "moderate", "p": "poor"}
     return [
         {"id": f"{folder}{n}", "grade": names[g], "ct": f"{folder}/CT{n}.nii.gz",
@@ -167,7 +167,7 @@ def test_an_unreadable_case_is_named_and_left_out_only_when_asked(files: Path, t
     told = ["--cohort", path, "--output", tmp_path / "o", "--config", settings, "--folds", 2, "--fold", 0]
     told += ["--cache", tmp_path / "cache"]
     refused(train(*told), "Case bad0 cannot be read")
-    assert not (tmp_path / "o" / "run.json").exists()  # so that the corrected list may take the same folder
+    assert not (tmp_path / "o" / "run.json").exists()  # so that the corrected list may use the same folder
     status, text, errors = train(*told, "--skip-unreadable")
     assert (status, errors) == (0, "")
     record = json.loads((tmp_path / "o" / "run.json").read_text())
@@ -182,7 +182,7 @@ def test_an_unreadable_case_is_named_and_left_out_only_when_asked(files: Path, t
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> tuple[Path, dict[str, torch.Tensor]]:
-    """The cache and the weights of a run that had room."""
+    """The cache and the weights of a run with enough disk space."""
     folder = tmp_path_factory.mktemp("whole")
     run = with_room(None, folder, folder / "cache")
     assert (run.returncode, run.stderr) == (0, "")
@@ -190,7 +190,7 @@ def whole(tmp_path_factory) -> tuple[Path, dict[str, torch.Tensor]]:
 
 
 def with_room(room: int | None, folder: Path, cache: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """A run in a process that cannot write files beyond `room` bytes: such a write fails as on a full disk."""
+    """A run in a process that cannot write files larger than `room` bytes; such a write fails as on a full disk."""
     told = {"cohort": COHORT, "output": str(folder / "o"), "folds": 2, "fold": 0, "method": "none",
             "config": str(write_config(folder)), "cache": str(cache)}  # fmt: skip
 
@@ -206,7 +206,7 @@ def with_room(room: int | None, folder: Path, cache: Path, *more: str) -> subpro
 @pytest.mark.parametrize(
     ("what", "room", "sentence"),
     [
-        ("a prepared case", 60_000, "cannot be written"),  # run.json fits, a case does not
+        ("a prepared case", 60_000, "cannot be written"),  # run.json fits, a prepared case does not
         ("a checkpoint", 30_000, "The checkpoint best.pt could not be written (is the disk full?); make room and"),
     ],
 )
@@ -214,7 +214,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_resumes(what, room, sentence, w
     cache = whole[0] if what == "a checkpoint" else tmp_path / "cache"
     full = with_room(room, tmp_path, cache)
     refused((full.returncode, full.stdout, full.stderr), sentence)
-    assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # nothing half-written
+    assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # no partial file
     again = with_room(None, tmp_path, cache, "--resume")
     assert (again.returncode, again.stderr) == (0, "")
     weights = torch.load(tmp_path / "o/bundle/models/model.pt")
