@@ -1,4 +1,4 @@
-"""What holds for the tests of every level."""
+"""Configuration shared by the tests of every level."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let processes that a test starts import what the test imports, also where pytest is run by itself; and hear an
-    interrupt, which a shell's "&" has ignored by all that follows, as in the runner's second lane.
+    """Make the packages under test importable in subprocesses, also when pytest is run directly, and restore SIGINT.
+
+    A shell starts a background job ("&"), such as the runner's second lane, with SIGINT ignored.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     known = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     own = [str(REPOSITORY / name) for name in config.getini("pythonpath")]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*own, *known]))
-    os.environ["REACTKD_LOG_DIR"] = str(REPOSITORY / "build" / "logs")  # not the log of whoever runs the tests
+    os.environ["REACTKD_LOG_DIR"] = str(REPOSITORY / "build" / "logs")  # not the log of the user who runs the tests
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Spare the garbage collector what lives as long as the run: the tests and the libraries that they import.
+    """Exclude the long-lived objects, the tests and the libraries they import, from garbage collection.
 
-    Python would look through all of it again and again, for a fifth of the time of the collection and a twentieth of
-    that of the tests. What the tests make is collected as ever.
+    Python would scan them again and again, which costs a fifth of the collection time and a twentieth of the test time.
+    Objects that the tests create are collected as usual.
     """
     gc.disable()
     try:

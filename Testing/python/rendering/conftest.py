@@ -1,4 +1,4 @@
-"""Every test here draws off-screen; where that is not possible they are skipped, with the reason."""
+"""Every test here renders off-screen; where that is not possible, the tests are skipped with the reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def rendering() -> None:
-    """Skip without off-screen OpenGL: asked in a process of its own, since it may crash rather than fail."""
+    """Skip without off-screen OpenGL. The check runs in its own process, since it may crash rather than fail."""
     from host.pictures import missing_rendering
 
     reason = missing_rendering()
@@ -17,7 +17,7 @@ def rendering() -> None:
 
 @pytest.fixture
 def host():
-    """The booted host with an empty scene, in which VTK must not have reported an error."""
+    """The booted host with an empty scene; VTK must not have reported an error in it."""
     from host.boot import boot
 
     host = boot()

@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: a process of its own, files in, files out."""
+"""The demo as a new user runs it: in its own process, from files to files."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_own_files_are_graded_and_everything_is_left(patient, bundle, tmp_path):
 
 
 def slow(fault: str) -> object:
-    """Each process costs seconds: one that fails late stands for those that fail as late."""
+    """Mark a fault as slow, since each process takes seconds: another that fails just as late is always tested."""
     return pytest.param(fault, marks=pytest.mark.slow)
 
 

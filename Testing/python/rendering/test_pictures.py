@@ -1,4 +1,4 @@
-"""What a reader sees: the region that decided stands out, nothing is hidden, nothing is on the wrong side."""
+"""What a reader sees: the deciding region stands out, nothing is hidden, nothing is on the wrong side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.scene_cases import HandMadeGrader, make_case
 
 pytestmark = pytest.mark.rendering
 
-# Three lesions of different size in one axial plane, left to right in the picture: the largest is in the middle.
+# Three lesions of different sizes in one axial plane; left to right in the picture, the largest is in the middle.
 LESIONS = {(-5.0, 20.0, 45.0): 9.0, (-40.0, 10.0, 45.0): 14.0, (-75.0, 25.0, 45.0): 6.5}
 MINUS = {"largest": (0.30, 0.08, -0.10), "middle": (0.02, 0.25, -0.1), "smallest": (0.1, 0.05, 0.2)}
 EFFECTS = MINUS | {"smallest, against the grade": (0.1, 0.05, -0.2), "faint": (0.004, 0.012, -0.002)}
@@ -41,7 +41,7 @@ class Graded:
         self.views.write(folder, self.nodes, self.outputs, self.result, PHANTOM_NOTE)
 
     def labels_in(self, view) -> np.ndarray:
-        """The region label behind each pixel, by geometry alone, (height, width)."""
+        """The region label at each pixel, from geometry alone, (height, width)."""
         regions = self.result.regions
         ras = view.ras_of_pixels().reshape(-1, 3)
         inverse = np.linalg.inv(regions.ijk_to_ras)
@@ -75,12 +75,12 @@ def _assert_leader_stands_out(graded, name):
     assert leader in shown
     if name == "axial":
         assert shown == [1, 2, 3, 4]
-    # By its outline: the scale is one for every case, so a lesion with a small share has a faint color in any company.
+    # Measured at its outline: all cases share one color scale, so a lesion with a small share is always faint.
     color = {label: np.percentile(salience[binary_dilation(labels == label, iterations=2)], 98) for label in shown}
     others = [value for label, value in color.items() if label != leader]
     least = 120 if rows[leader - 2].importance > 0.1 else 25
     assert color[leader] > 1.3 * max(others) and color[leader] > least, color
-    # And nothing else in the picture, but the legend at its right, is as colorful as its outline.
+    # Nothing else in the picture, except the legend at the right, is as saturated as this outline.
     picture = salience.copy()
     picture[:, round(0.84 * picture.shape[1]) :] = 0
     outline = binary_dilation(labels == leader, iterations=4) & ~binary_erosion(labels == leader, iterations=4)
@@ -95,7 +95,7 @@ def test_patient_right_is_at_the_left(graded, tmp_path):
         assert ras[0, 0, 0] > ras[0, -1, 0]
     assert axial[0, 0, 1] > axial[-1, 0, 1]
     assert coronal[0, 0, 2] > coronal[-1, 0, 2]
-    # In the pixels as well: the middle lesion, at R = -5, is red; its center of color lies left of the liver's middle.
+    # Also in the pixels: the middle lesion, at R = -5, is red; its colored pixels lie left of the liver's center.
     pixels, labels = graded.views.axial.pixels(), graded.labels_in(graded.views.axial)
     colored = saturation(pixels) > 130
     colored[:, round(0.84 * colored.shape[1]) :] = False
@@ -111,7 +111,7 @@ def test_slices_go_through_the_leading_lesion(graded, tmp_path):
 
 
 def test_every_lesion_has_an_outline_that_differs_from_what_lies_under_it(graded, tmp_path):
-    """Also a lesion without any effect, whose color is a neutral white."""
+    """Including lesions with no effect, whose color is a neutral white."""
     graded.write(tmp_path)
     view, labels = graded.views.axial, graded.labels_in(graded.views.axial)
     drawn = view.pixels().astype(int)
@@ -125,7 +125,7 @@ def test_every_lesion_has_an_outline_that_differs_from_what_lies_under_it(graded
 
 @pytest.mark.parametrize("graded", [EFFECTS["faint"]], indirect=True)
 def test_outlines_can_be_seen_on_a_white_pet(graded, tmp_path):
-    """Also those of lesions without any effect, whose color is nearly white itself."""
+    """Including lesions with no effect, whose own color is nearly white."""
     view, pet = graded.views.axial, graded.nodes.volumes[Modality.FDG]
     scene, outputs = pet.GetScene(), graded.outputs
     display = pet.GetDisplayNode()
@@ -162,7 +162,7 @@ def test_outlines_can_be_seen_on_a_white_pet(graded, tmp_path):
 
 
 def test_no_ring_runs_around_a_lesion(graded, tmp_path):
-    """Outside a lesion and inside the liver nothing is drawn that reads like a capsule."""
+    """Nothing is drawn outside a lesion and inside the liver that could be mistaken for a capsule."""
     graded.write(tmp_path)
     view, labels = graded.views.axial, graded.labels_in(graded.views.axial)
     drawn = view.pixels().astype(int)
@@ -211,7 +211,7 @@ def test_heat_map_is_clear_where_it_is_zero(graded, tmp_path):
     labels = graded.labels_in(view)
     changed = np.abs(covered - bare).max(axis=-1) > 8
     beside = changed[:, : round(0.18 * changed.shape[1])]
-    assert beside.sum() > 3000  # the heat map's own legend, at the left
+    assert beside.sum() > 3000  # the heat map's own legend, on the left
     beside[:] = False
     near_lesion = binary_dilation(labels >= 2, iterations=12)
     assert changed[binary_erosion(labels == 3, iterations=8)].mean() > 0.9

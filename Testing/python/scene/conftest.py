@@ -30,13 +30,13 @@ def scene(host):
 
 @pytest.fixture(scope="session")
 def case():
-    """The hand-made case."""
+    """The synthetic case."""
     return make_case()
 
 
 @pytest.fixture
 def nodes(scene, case):
-    """The hand-made case as nodes."""
+    """The synthetic case as nodes."""
     from REACTKDLib.scene.case import nodes_from_case
 
     return nodes_from_case(scene, case)
@@ -44,7 +44,7 @@ def nodes(scene, case):
 
 @pytest.fixture(scope="session")
 def worker():
-    """The process that computes for all tests which are not about its start or its end."""
+    """The worker process shared by all tests that do not test its start or its end."""
     from support.kept_worker import KeptWorker
 
     kept = KeptWorker()
@@ -54,7 +54,7 @@ def worker():
 
 @pytest.fixture
 def dispatcher(worker):
-    """The way to it for one test; what the test has left running is stopped."""
+    """A job dispatcher to the shared worker, for one test; jobs that the test leaves running are stopped."""
     from REACTKDLib.core.worker.dispatcher import JobDispatcher
 
     made = JobDispatcher(worker)
@@ -72,13 +72,13 @@ def three_cases(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def listed(three_cases, tmp_path) -> Path:
-    """The three of them, for one test to write beside."""
+    """A copy of the three cases, so that the test can write next to them."""
     return Path(shutil.copytree(three_cases, tmp_path / "cases"))
 
 
 @pytest.fixture
 def start(scene, worker):
-    """A function that begins to read a list under a name. Each after the first has a process of its own."""
+    """A function that opens a list for a named reader. Each list after the first gets its own worker process."""
     from REACTKDLib.core.worker.dispatcher import JobDispatcher
     from REACTKDLib.scene.reading import Reading
 
@@ -97,7 +97,7 @@ def start(scene, worker):
 
 @pytest.fixture
 def fixer(scene, dispatcher):
-    """Proposes, accepts and undoes fixes of masks in the test's scene."""
+    """Proposes, accepts and undoes mask fixes in the test's scene."""
     from REACTKDLib.scene.mask_fixes import MaskFixer
 
     made = MaskFixer(scene, dispatcher)

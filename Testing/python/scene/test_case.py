@@ -1,4 +1,4 @@
-"""Nodes to a Case and back: exact, in every axis order; and what is refused, in one sentence."""
+"""Nodes to a Case and back: exact, for every axis order; invalid input is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_nodes_to_case_to_nodes_is_exact(scene, nodes):
     ids=lambda subset: "+".join(m.value for m in subset),
 )
 def test_any_subset_of_inputs(scene, case, present):
-    """Without a CT the masks lie on the grid of the first PET."""
+    """Without a CT, the masks lie on the grid of the first PET."""
     volumes = {m: case.volumes[m] for m in present}
     shape = next(iter(volumes.values())).shape
     masks = (case.liver, case.tumor) if Modality.CT in present else (np.ones(shape, bool), np.ones(shape, bool))
@@ -69,7 +69,7 @@ ORDERS = [(p, f) for p in itertools.permutations(range(3)) for f in itertools.pr
 def _reordered(volume: Volume, permutation: tuple[int, ...], flips: tuple[bool, ...]) -> Volume:
     """The same image with its axes permuted and flipped in storage."""
     array = volume.array.transpose(permutation)
-    columns = [volume.ijk_to_ras[:3, 2 - axis] for axis in permutation]  # of array axes, in their new order
+    columns = [volume.ijk_to_ras[:3, 2 - axis] for axis in permutation]  # of the array axes, in their new order
     origin = volume.ijk_to_ras[:3, 3].copy()
     for new, flip in enumerate(flips):
         if flip:
@@ -84,7 +84,7 @@ def _reordered(volume: Volume, permutation: tuple[int, ...], flips: tuple[bool, 
 
 @pytest.mark.parametrize(("permutation", "flips"), ORDERS)
 def test_48_axis_orders_under_a_shared_transform(scene, permutation, flips):
-    """However the images are stored, the case that leaves the scene holds the same voxels at the same places."""
+    """However the images are stored, the case read from the scene has the same voxels at the same positions."""
     case = make_case(shape=(14, 18, 22), spacing=(6.5, 7.0, 8.0))
     reference = case.reference
 
@@ -131,7 +131,7 @@ def test_units_come_from_the_nodes_or_from_the_values(scene, nodes, case):
 
 @pytest.mark.parametrize("lean", [0.0, 5e-4, 0.02])
 def test_leaning_axes_are_refused_in_the_scene_as_in_files(scene, case, tmp_path, lean):
-    """By whoever reads the nodes: the console, or the worker that the panel hands them to."""
+    """Non-orthogonal axes are refused both in the console and in the worker to which the panel hands the nodes."""
 
     def leaning(volume):
         matrix = volume.ijk_to_ras.copy()
@@ -196,6 +196,6 @@ def test_faults_have_their_own_errors_and_no_node_name(scene, nodes):
 
 
 def _scaled(node):
-    """A PET offered as CT, scaled as for a network."""
+    """A PET offered as CT, scaled to a maximum of 1 as for a network."""
     array = slicer.util.arrayFromVolume(node)
     return slicer.util.addVolumeFromArray((array / array.max()).astype(np.float32), name="DOE^JANE")

@@ -1,4 +1,4 @@
-"""Listed cases into the scene and out of it: as drawn, in slices of work, and never at the cost of somebody's nodes."""
+"""Listed cases are loaded into the scene and saved: as drawn, in short slices of work, sparing the user's nodes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def files_of(folder: Path, name: str, masks: Path | None = None) -> Job:
 
 
 def run(loader: CaseLoader, start, *arguments) -> str | None:
-    """Do it to the end; return the error that was told. No slice of work may be long."""
+    """Run `start` to completion and return the reported error. No slice of work may take long."""
     told, longest = [], 0.0
     start(*arguments, told.append)
     until = time.monotonic() + 60
@@ -60,7 +60,7 @@ def run(loader: CaseLoader, start, *arguments) -> str | None:
         loader.work()
         longest = max(longest, time.perf_counter() - before)
         time.sleep(0.005)
-    assert longest < 0.5  # measured far below; the machine of a test may be busy
+    assert longest < 0.5  # typically far less; the test machine may be busy
     return None if told[0] is None else str(told[0])
 
 
@@ -100,7 +100,7 @@ def test_the_next_takes_the_place_of_the_former_and_the_users_nodes_stay(loader,
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
     assert scene.IsNodePresent(own)
     loader.unload()
-    # the subject hierarchy and the layout's own nodes may come with the first case; inputs and results all go
+    # the subject hierarchy and the layout's own nodes may come with the first case; all inputs and results are removed
     for kind in ("Segmentation", "ScalarVolume", "Table", "ScriptedModule"):
         assert scene.GetNumberOfNodesByClass(f"vtkMRML{kind}Node") == 0
     assert scene.IsNodePresent(own) and scene.GetNumberOfNodes() <= before + 3

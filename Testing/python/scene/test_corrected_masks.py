@@ -1,4 +1,4 @@
-"""A review that was edited, or comes from elsewhere, leads no mask out of its own folder, nor to another case."""
+"""A review that was edited or comes from elsewhere never leads masks outside its folder, nor to another case."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OWN = "review.reactkd.masks"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """Two cases, and masks of somebody else with another tumor."""
+    """Two cases, and unrelated masks with a different tumor."""
     root = tmp_path_factory.mktemp("files")
     write_cases(root / "cases", "a", "b")
     write_case(listed_case(lesions={}), root / "elsewhere")
@@ -39,7 +39,7 @@ def record(listed: Path, file: str, case: str = "a") -> None:
 
 
 def every_file(listed: Path) -> dict[str, bytes]:
-    """All but what the reading room may write."""
+    """Every file, except those that reading a list may write."""
     root = listed.parent
     names = {path: str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     return {name: path.read_bytes() for path, name in names.items() if "reactkd" not in name}
@@ -117,7 +117,7 @@ def test_a_folder_that_is_a_link_is_not_written_into(start, listed, target):
 
 
 def test_a_link_is_not_followed_when_the_scene_closes(start, listed, tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where the masks go in place of it
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where the masks are saved instead
     os.symlink(listed.parent / "elsewhere", listed / OWN)
     before = every_file(listed)
     reading = start(listed)
@@ -128,7 +128,7 @@ def test_a_link_is_not_followed_when_the_scene_closes(start, listed, tmp_path, m
 
 
 def test_a_list_that_names_files_in_its_own_folder_keeps_them(start, listed):
-    """As after somebody put the corrected masks into the list."""
+    """As when the user has put the corrected masks into the list."""
     (listed / "list.csv.reactkd.masks").mkdir()
     own = shutil.copy(listed / "a" / "segmentation.seg.nrrd", listed / "list.csv.reactkd.masks" / "a.seg.nrrd")
     (listed / "list.csv").write_text(

@@ -1,4 +1,4 @@
-"""Nodes that were loaded from DICOM files of different patients, places or studies: refused or told, as from files."""
+"""Nodes loaded from DICOM files of different patients, positions or studies are refused or reported, as for files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOLD = {"different-patients", "patient-doubtful", "another-frame-of-reference", 
 
 
 class Database:
-    """What is used of ctkDICOMDatabase."""
+    """The part of ctkDICOMDatabase that is used."""
 
     def __init__(self):
         self.files: dict[str, str] = {}
@@ -42,7 +42,7 @@ class Database:
 
 @pytest.fixture
 def loaded(tmp_path, nodes, monkeypatch):
-    """Say of CT and PET nodes that they come from files with such headers; returns the arguments of a case."""
+    """Register CT and PET nodes as loaded from files with the given headers; return the arguments of a case."""
     database = Database()
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
 

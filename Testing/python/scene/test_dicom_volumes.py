@@ -1,7 +1,7 @@
-"""PET nodes as Slicer's DICOM reader and PETDICOMExtension leave them: SUV understood, and never made twice.
+"""PET nodes as Slicer's DICOM reader and PETDICOMExtension leave them: SUV is recognized and never computed twice.
 
 The nodes are filled as those two modules fill them (attributes, unit codes, order of the files); the files are real
-DICOM. Slicer's database is the one thing that is stood in for: a look-up from instance to file.
+DICOM. Only Slicer's database is replaced, by a look-up from instance to file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SUVBW = ("{SUVbw}g/ml", "UCUM", "Standardized Uptake Value body weight")
 
 
 class Database:
-    """What is used of ctkDICOMDatabase."""
+    """The part of ctkDICOMDatabase that is used."""
 
     def __init__(self, paths):
         self._files = {str(pydicom.dcmread(p, stop_before_pixels=True).SOPInstanceUID): str(p) for p in paths}
@@ -40,7 +40,7 @@ class Database:
 
 @pytest.fixture
 def pet(tmp_path, monkeypatch):
-    """Write a PET series, enter it into the database, and return its paths and values as stored x slope."""
+    """Write a PET series, enter it into the database, and return its paths and its values (stored value x slope)."""
 
     def make(**tags):
         stored = np.random.default_rng(0).integers(200, 9000, (24, 24, 24)).astype(np.int16)
@@ -73,7 +73,7 @@ def load(scene, paths, values, units=None, name="PET", backwards=False, scale=1.
 
 @pytest.fixture
 def graded(scene, nodes, case):
-    """The hand-made case with one PET node in place of its FDG: what a click on Grade would read."""
+    """The synthetic case with one PET node in place of its FDG: what a click on Grade would read."""
 
     def read(node, tracer="fdg") -> Case:
         return case_from_nodes(

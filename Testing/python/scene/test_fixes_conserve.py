@@ -1,4 +1,4 @@
-"""A fix changes the voxels that it says and no other, whatever layers the segments share, and undo puts them back."""
+"""A fix changes only the voxels it reports, whatever layers the segments share, and undo restores them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MATRIX = np.array([[-2.0, 0, 0, 15], [0, -2.0, 0, 20], [0, 0, 3.0, -10], [0, 0, 
 
 
 def random_masks(seed: int) -> dict[str, np.ndarray]:
-    """Liver with a hole and a speck, two tumor segments of several lesions, some outside, and a vessel."""
+    """Liver with a hole and a speck, two tumor segments with several lesions, some outside the liver, and a vessel."""
     rng = np.random.default_rng(seed)
     liver = np.zeros(SHAPE, bool)
     liver[3:13, 3:15, 4:17] = True
@@ -40,7 +40,7 @@ def random_masks(seed: int) -> dict[str, np.ndarray]:
 
 
 def segmentation_of(masks: dict[str, np.ndarray], layers: str) -> CaseNodes:
-    """Segments of `masks`: each in a layer of its own ("separate"), or none overlapping and all in one ("shared")."""
+    """Segments of `masks`: each in its own layer ("separate"), or non-overlapping in one layer ("shared")."""
     scene = slicer.mrmlScene
     reference = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
     slicer.util.updateVolumeFromArray(reference, np.zeros(SHAPE, np.int16))
@@ -76,7 +76,7 @@ def assert_same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:
 
 
 def after(before: dict[str, np.ndarray], edits, new: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """What the edits say that the segments are then."""
+    """The segments that should result from the edits."""
     expected, new_ids = {name: mask.copy() for name, mask in before.items()}, iter(new)
     for edit in edits:
         whole = np.zeros(SHAPE, bool)
@@ -91,7 +91,7 @@ def after(before: dict[str, np.ndarray], edits, new: tuple[str, ...]) -> dict[st
 
 
 def disjoint(masks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """No voxel in two segments, as in a label map: the later one has it."""
+    """Make masks disjoint, as in a label map: a voxel in several segments goes to the last one."""
     out, taken = {}, np.zeros(SHAPE, bool)
     for name in reversed(list(masks)):
         out[name], taken = masks[name] & ~taken, taken | masks[name]
@@ -160,7 +160,7 @@ def test_strokes_after_a_split_stay_when_it_is_undone(fixer, layers: str) -> Non
 
 
 def test_split_lesions_have_the_names_of_the_report(fixer) -> None:
-    """A label map, liver = 1 and tumor = 2, three lesions of 64, 27 and 8 voxels: the largest stays where it is."""
+    """A label map, liver = 1 and tumor = 2, three lesions of 64, 27 and 8 voxels: the largest keeps its segment."""
     liver, tumor = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
     liver[2:14, 2:16, 2:18] = True
     places = {"Lesion 3": np.s_[3:5, 3:5, 3:5], "Tumor": np.s_[8:12, 8:12, 3:7], "Lesion 2": np.s_[5:8, 5:8, 12:15]}

@@ -1,4 +1,4 @@
-"""An answer that is shown again knows whether masks and images are those that were graded."""
+"""A restored answer knows whether the current masks and images are those that were graded."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def controller(scene: Any, dispatcher: Any) -> Iterator[GradingController]:
 
 @pytest.fixture
 def graded(scene: Any, nodes: CaseNodes) -> CaseNodes:
-    """The hand-made case with an answer in the scene."""
+    """The synthetic case with an answer in the scene."""
     SceneSession(scene, nodes, HandMadeGrader()).grade()
     return nodes
 
@@ -61,7 +61,7 @@ def test_an_answer_shown_again_tells_of_an_edit_since_it_was_given(
 
 
 def test_masks_that_are_surfaces_alone_are_followed_too(controller: GradingController, nodes: CaseNodes) -> None:
-    """As loaded from a structure set: there is no label map whose change would tell."""
+    """As loaded from a DICOM structure set: there is no label map whose modification could be observed."""
     data = nodes.segmentation.GetSegmentation()
     data.CreateRepresentation("Closed surface")
     data.SetSourceRepresentationName("Closed surface")

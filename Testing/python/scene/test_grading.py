@@ -1,4 +1,4 @@
-"""The controller on a real scene with a real worker: what is shown, what is written, and what is left when it stops."""
+"""The controller on a real scene with a real worker: what is shown and written, and what remains when it stops."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def dispatcher() -> Iterator[JobDispatcher]:
 
 @pytest.fixture(scope="module")
 def small_model(tmp_path_factory) -> jobs.Model:
-    """A student so small that it answers at once; the shipped one is used where it must be caught at work."""
+    """A student small enough to answer at once; tests that must interrupt a running job use the shipped one."""
     return save_small_model(tmp_path_factory.mktemp("model"))
 
 
@@ -64,7 +64,7 @@ def controller(scene, dispatcher, small_model) -> Iterator[GradingController]:
 
 
 def start_computing(controller: GradingController, nodes: CaseNodes) -> None:
-    """Grade a case that the worker does not know yet, with the shipped model, and return while it computes."""
+    """Start grading, with the shipped model, a case that is new to the worker, and return while it computes."""
     voxels = slicer.util.arrayFromVolume(nodes.reference)
     voxels[0, 0, 0] = time.monotonic_ns() % 1000
     nodes.reference.Modified()
@@ -81,7 +81,7 @@ def graded(controller: GradingController, nodes: CaseNodes, **options: object) -
 
 
 def content_of(nodes: CaseNodes) -> list[bytes]:
-    """Every voxel of the inputs."""
+    """All voxels of the inputs."""
     images = [slicer.util.arrayFromVolume(node).tobytes() for node in nodes.volumes.values()]
     return images + [mask_of(nodes.segmentation, name, nodes.reference).tobytes() for name in ("Liver", "Tumor")]
 
@@ -122,7 +122,7 @@ def test_the_answer_is_that_of_the_same_case_from_a_console(controller, nodes):
 
 
 def test_after_a_canceled_regrade_nothing_is_told_of_the_masks_that_nobody_sees_graded(controller, nodes, case):
-    """The worker has the other masks by then; the answer on the screen is still the former one."""
+    """By then the worker has the edited masks, but the answer on the screen is still the previous one."""
     first = graded(controller, nodes).report
     key = controller.answer.key
     mute = [row.name for row in first.regions if row.kind == "tumor"][:1]
@@ -164,7 +164,7 @@ def test_a_mask_edit_is_noticed_and_graded_without_the_encoder(controller, nodes
     assert controller.answer.encoder_calls == 0 and not controller.answer.read_anew
     assert len(controller.report.regions) == len(first.regions) - 1
     assert controller.scene.GetNumberOfNodes() == count
-    again = graded(controller, nodes).report  # the button, after the pen: the same answer, and still no encoder
+    again = graded(controller, nodes).report  # the Grade button, after the edit: the same answer, still no encoder
     assert controller.answer.encoder_calls == 0
     assert again.probabilities == controller.report.probabilities
 
@@ -297,7 +297,7 @@ def test_a_pet_moved_by_hand_is_read_where_it_lies(controller, nodes):
     first = graded(controller, nodes).report
     move = linear_transform(controller.scene, rigid((0, 0, 8), (6, 0, 0)))
     nodes.volumes[Modality.FDG].SetAndObserveTransformNodeID(move.GetID())
-    controller.regrade()  # sees that an image has moved, and reads the case anew
+    controller.regrade()  # detects that an image has moved, and reads the case again
     run(controller)
     assert controller.answer.encoder_calls == 3 and controller.report.probabilities != first.probabilities
 
@@ -332,7 +332,7 @@ def test_a_saved_scene_shows_its_answer_without_grading(controller, nodes, case,
 
 
 def test_a_stored_answer_keeps_the_task_of_its_model(controller, nodes, case):
-    """By its names of lesions the segments are told apart when the case is opened again for a what-if."""
+    """The model's lesion names are used to recognize the segments when the case is reopened for a what-if."""
     node = parameter_node_for(controller.scene, nodes)
     write_inputs(node, nodes, choose_segments(nodes.segmentation), "stored")
     write_report(node, replace(make_result(case).report, task=KIDNEY))
@@ -349,16 +349,16 @@ def test_work_that_is_asked_for_while_other_work_runs_comes_after_it(controller,
     for _ in range(2):
         run(controller)
         controller.poll()
-    assert seen == ["first", "first"]  # the last wish counts: a new grade of what is on the screen
+    assert seen == ["first", "first"]  # the last request wins: a new grade of the case on the screen
 
 
 def test_a_worker_that_dies_is_told_in_one_sentence_and_comes_back(controller, nodes, dispatcher):
     graded(controller, nodes)
     os.kill(dispatcher.client.process_id, signal.SIGKILL)
-    controller.regrade()  # the case is lost with the process: it is read anew
+    controller.regrade()  # the case is lost with the process, so it is read again
     run(controller)
     assert controller.state in (RunState.IDLE, RunState.FAILED)
-    if controller.state is RunState.FAILED:  # the job had been sent already
+    if controller.state is RunState.FAILED:  # the job had already been sent
         assert controller.error_code == "worker-died" and controller.error.count(". ") == 0
         controller.regrade()
         run(controller)
@@ -381,7 +381,7 @@ def test_closed_while_running_nothing_is_left_of_it(scene, nodes):
 
 
 def test_no_poll_takes_long(controller, scene):
-    """The caller's own time in one call, on a case of some size; the goal is 100 ms of a full-size CT."""
+    """The caller's own time in one call, on a case of moderate size; the target is 100 ms for a full-size CT."""
     nodes = nodes_from_case(scene, make_case((60, 256, 256), (1.0, 1.0, 2.5)))
     controller.grade(nodes)
     longest = 0.0

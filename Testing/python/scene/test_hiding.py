@@ -1,4 +1,4 @@
-"""What the module hides for a while comes back with its last reason; what the user has hidden stays hidden."""
+"""What the module hides temporarily is shown again when the last reason is gone; what the user hides stays hidden."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from REACTKDLib.scene.hiding import ANSWER, OTHER_CASE, PROPOSAL, hide, hide_onl
 
 @pytest.fixture
 def display(nodes):
-    """Of the user's segmentation, which is on show."""
+    """The display node of the user's segmentation, which is visible."""
     display = nodes.segmentation.GetDisplayNode()
     assert display.GetVisibility()
     return display

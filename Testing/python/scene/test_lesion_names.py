@@ -1,4 +1,4 @@
-"""Names beside lesions: none covers another, and none leaves its place without need."""
+"""Lesion labels in the views: none covers another, and none is moved without need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixes are made on a copy: the user's segmentation stays byte-equal until one is accepted."""
+"""Fixes are made on a copy: the user's segmentation stays byte-identical until one is accepted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from support.worlds import linear_transform, matrix_of, rigid
 
 
 def bytes_of(segmentation) -> dict[str, bytes]:
-    """Every segment as it is stored."""
+    """The stored bytes of every segment."""
     data = segmentation.GetSegmentation()
     stored = {}
     for segment_id in data.GetSegmentIDs():
@@ -38,7 +38,7 @@ def voxels_of(segmentation, choice: SegmentChoice, reference) -> tuple[np.ndarra
 
 
 def with_stray_lesion(nodes: CaseNodes) -> tuple[np.ndarray, Finding]:
-    """Paint a lesion in a corner of the image, and return it with its finding."""
+    """Paint a lesion in a corner of the image; return it with its finding."""
     stray = np.zeros(mask_of(nodes.segmentation, "Tumor", nodes.reference).shape, bool)
     stray[1:4, 1:5, 1:6] = True
     paint(nodes.segmentation, "Tumor", stray, nodes.reference)
@@ -75,7 +75,7 @@ def test_proposed_accepted_undone(fixer, nodes):
 
 
 def nodes_in(scene) -> int:
-    """How many nodes there are, but for those that Slicer's function behind `mask_of` leaves."""
+    """Number of nodes, except those left by the Slicer function behind `mask_of`."""
     return scene.GetNumberOfNodes() - scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")
 
 
@@ -210,7 +210,7 @@ def test_lesions_of_another_organ_are_tagged_as_its_own(fixer, nodes):
 
 
 def test_every_tumor_segment_is_split(fixer, nodes):
-    """Two segments of tumors: one lesion in the first moves to a second segment beside another stray one."""
+    """Two tumor segments: one lesion of the first moves to the second segment, next to another stray lesion."""
     tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
     largest, *others = split_lesions(tumor)
     erase(nodes.segmentation, "Tumor", others[1], nodes.reference)

@@ -1,4 +1,4 @@
-"""Masks that were drawn on a larger image than the one that is graded: what lies outside is told, or refused."""
+"""Masks drawn on a larger image than the graded one: the part outside the image is reported, or refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from support.worker_runs import save_small_model
 
 CASE = make_case()
 PLACE = CASE.reference.ijk_to_ras
-#: of the CT that is left, from below, slices; and what is said of liver and tumor
+#: first CT slice that is kept, from below; and whether liver and tumor are reported
 CUTS = {
     "all there": (0, False, False),
     "a part of the liver outside": (int(np.argwhere(CASE.liver)[:, 0].min()) + 2, True, False),
@@ -35,7 +35,7 @@ CUTS = {
 
 @pytest.fixture(scope="module")
 def controller_of(tmp_path_factory):
-    """Makes a controller of a scene with a worker that stays."""
+    """Makes a controller for a scene, with a worker that is kept."""
     model, dispatcher, made = save_small_model(tmp_path_factory.mktemp("model")), JobDispatcher(), []
 
     def make(scene) -> GradingController:
@@ -49,7 +49,7 @@ def controller_of(tmp_path_factory):
 
 
 def cut_ct(start: int) -> Volume:
-    """The case's CT from slice `start` on."""
+    """The case's CT from slice `start` upwards."""
     depth, *rest = CASE.reference.shape
     part = Grid(CASE.reference.shape, PLACE).part((slice(start, depth), *(slice(0, n) for n in rest)))
     return Volume(np.ascontiguousarray(CASE.reference.array[start:]), part.ijk_to_ras, Unit.HU, "CT")
@@ -71,7 +71,7 @@ def graded(controller: GradingController, nodes: CaseNodes) -> GradingController
 
 @pytest.mark.parametrize("start, liver, tumor", CUTS.values(), ids=CUTS)
 def test_every_way_in_says_the_same(scene, nodes, controller_of, tmp_path, start, liver, tumor):
-    """Files, the console and the panel: the same sentences, with the same shares."""
+    """Files, the console and the panel report the same sentences, with the same fractions."""
     cut = on_a_cut_ct(scene, nodes, start)
     expected = told(read_case(cut, choose_segments(cut.segmentation)).findings)
     assert [("liver mask" in text, "tumor mask" in text) for text in expected] == [(True, False)] * liver + [
@@ -110,7 +110,7 @@ def test_an_edit_renews_it(scene, nodes, controller_of):
 
 
 def test_lesions_of_which_none_lies_in_the_image_are_refused(scene, nodes, controller_of):
-    """It would be graded as a liver without a lesion."""
+    """It would be graded as a liver without lesions."""
     top = int(np.argwhere(CASE.tumor)[:, 0].max()) + 2
     cut = on_a_cut_ct(scene, nodes, top)
     assert CASE.liver[top:].any()

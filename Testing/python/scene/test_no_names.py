@@ -1,4 +1,4 @@
-"""Names of nodes, which Slicer makes from the patient's name, reach no report that leaves the scene."""
+"""Node names, which Slicer builds from the patient's name, never appear in a report that leaves the scene."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results are nodes of their own, reused when a case is graded again; what the user made stays as it is."""
+"""Results are separate nodes, reused when a case is graded again; the user's nodes stay as they are."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _grade(scene, nodes, grader=None, **options):
 
 
 def _snapshot(node) -> tuple:
-    """Everything about an input node that could change: its XML without time stamps, and its bytes."""
+    """Everything about an input node that could change: its XML without modification times, and its bytes."""
     content: list = [node.GetName(), node.GetTransformNodeID(), node.GetNumberOfDisplayNodes()]
     if node.IsA("vtkMRMLVolumeNode"):
         content.append(slicer.util.arrayFromVolume(node).tobytes())
@@ -96,7 +96,7 @@ def _items(tree) -> list[int]:
 
 @pytest.mark.parametrize("moved", ["every output", "one output"])
 def test_a_folder_of_the_user_stays_when_its_outputs_are_removed(scene, nodes, moved):
-    """Ours goes, where it is empty then."""
+    """The module's own folder is removed, but only if it is empty by then."""
     parameter_node = _grade(scene, nodes)
     outputs = outputs_of(parameter_node)
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
@@ -106,7 +106,7 @@ def test_a_folder_of_the_user_stays_when_its_outputs_are_removed(scene, nodes, m
     for node in of_folder if moved == "every output" else [outputs.regions]:
         tree.SetItemParent(tree.GetItemByDataNode(node), mine)
     if moved == "every output":
-        _grade(scene, nodes)  # writes them where they are
+        _grade(scene, nodes)  # updates them where they are
     remove_outputs(scene, parameter_node)
     left = _items(tree)
     assert mine in left and tree.GetNumberOfItemChildren(mine) == 0
@@ -114,7 +114,7 @@ def test_a_folder_of_the_user_stays_when_its_outputs_are_removed(scene, nodes, m
 
 
 def test_a_folder_of_ours_is_known_in_a_loaded_scene(scene, nodes, tmp_path):
-    """Whatever the user called it."""
+    """Whatever name the user gave it."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     tree.SetItemName(folder_of(scene, outputs_of(_grade(scene, nodes)).regions), "renamed")
     save_scene(scene, tmp_path / "case.mrb")
@@ -139,7 +139,7 @@ def test_a_deleted_output_comes_back_alone(scene, nodes):
 
 @pytest.mark.parametrize("role", ["Regions", "HeatMap", "ColorScale", "GraphNodes", "GraphEdges", "LiverOutline"])
 def test_an_output_without_a_display_is_passed_over_and_gets_one_again(scene, nodes, role):
-    """As left by whoever deletes display nodes in the list of all nodes; setting one that is gone ends Slicer."""
+    """As when the user deletes display nodes in the module Data. Assigning a deleted one crashes Slicer."""
     first = _grade(scene, nodes)
     node = first.GetNodeReference(role)
     for display in [node.GetNthDisplayNode(n) for n in reversed(range(node.GetNumberOfDisplayNodes()))]:
@@ -173,7 +173,7 @@ def test_parameter_node_records_inputs_choices_and_report(scene, nodes):
 
 
 def test_a_report_that_cannot_be_read_is_none(scene, nodes):
-    """As of a later version, or edited by hand: the scene opens all the same, as one that was not graded."""
+    """Such as one written by a later version or edited by hand: the scene still opens, as if it had not been graded."""
     parameter_node = _grade(scene, nodes)
     later = parameter_node.GetParameter("Report").replace('"centroid_ras_mm"', '"center"')
     for text in ("{", "[]", "{}", '{"schema": "reactkd-grade-report/9"}', later):
@@ -214,7 +214,7 @@ def test_color_grows_with_the_size_of_the_effect():
     assert orange[0] > orange[2] and blue[2] > blue[0]
 
 
-# Machado, Oliveira and Fernandes 2009, severity 1: linear RGB as seen without one kind of cones.
+# Machado, Oliveira and Fernandes 2009, severity 1: linear RGB as seen with one cone type missing.
 BLINDNESS = {
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
     "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
@@ -235,7 +235,7 @@ def test_colors_are_told_apart_near_zero_and_by_the_color_blind(seen):
     for points in (1, 2, 5, 10, 20, 40):
         assert deltaE_ciede2000(lab(points), lab(-points)) > 15, points
         assert min(deltaE_ciede2000(lab(sign * points), lab(0)) for sign in (-1, 1)) > 5, points
-    for sign in (-1, 1):  # 5 and 20 and 40 points are three colors
+    for sign in (-1, 1):  # 5, 20 and 40 points are three distinct colors
         assert deltaE_ciede2000(lab(sign * 5), lab(sign * 20)) > 5 < deltaE_ciede2000(lab(sign * 20), lab(sign * 40))
 
 
@@ -357,12 +357,12 @@ def _redraw(segmentation, segment_id, mask, reference):
 
 @pytest.fixture(scope="module")
 def real_grader():
-    """The real grader, with random weights."""
+    """The real grader with random weights."""
     return Grader(small_bundle(), device="cpu")
 
 
 def test_real_grader_and_mask_edit_without_encoding(scene, nodes, case, real_grader):
-    """An edit in the scene equals a fresh run, and the encoder is not called for it."""
+    """Regrading after a mask edit in the scene equals a fresh run, without calling the encoder."""
     session = SceneSession(scene, nodes, real_grader)
     session.grade()
     calls = real_grader.bundle.student.encoder_calls
@@ -392,7 +392,7 @@ def test_the_scene_answers_as_core_does_under_a_shared_transform(scene, nodes, c
 
 @pytest.mark.parametrize("role", [Modality.FDG, Modality.ACETATE])
 def test_pet_moved_by_its_own_transform_changes_the_answer_as_its_matrix_would(scene, nodes, case, real_grader, role):
-    """A PET under its own linear transform is the same case as a PET whose matrix was moved."""
+    """A PET under its own linear transform is equivalent to a PET whose matrix was moved."""
     moved = rigid((0, 0, 10), (6, -4, 5))
     nodes.volumes[role].SetAndObserveTransformNodeID(linear_transform(scene, moved).GetID())
     read = case_from_nodes(**{m.value: n for m, n in nodes.volumes.items()}, segmentation=nodes.segmentation)
@@ -404,7 +404,7 @@ def test_pet_moved_by_its_own_transform_changes_the_answer_as_its_matrix_would(s
 
 @pytest.mark.parametrize("chosen", ["heat map as FDG", "regions as masks"])
 def test_a_result_is_no_input(scene, nodes, chosen):
-    """A map of its own numbers would be graded as a PET, and regions be written over by their own answer."""
+    """A heat map of the answer would be graded as a PET, and the regions would be overwritten by their own answer."""
     outputs = outputs_of(_grade(scene, nodes))
     volumes, masks = dict(nodes.volumes), nodes.segmentation
     if chosen == "heat map as FDG":

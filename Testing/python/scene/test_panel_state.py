@@ -1,4 +1,4 @@
-"""The panel's choices in the scene, what it recognizes there by itself, and what it says of the images."""
+"""The panel's choices in the scene, the inputs it recognizes by itself, and its findings about the images."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_choices_come_back_with_a_saved_scene(scene, nodes, tmp_path):
     state.set_view(view)
     save_scene(scene, tmp_path / "scene.mrb")
     scene.Clear(0)
-    PanelState.of(scene)  # the module is open, and has chosen nothing yet
+    PanelState.of(scene)  # the module is open, and nothing has been chosen yet
     load_scene(scene, tmp_path / "scene.mrb")
     again = PanelState.of(scene)
     assert {m.value: node.GetName() for m, node in again.volumes.items()} == {

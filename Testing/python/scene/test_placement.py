@@ -1,4 +1,4 @@
-"""A PET, and a mask, is put where it belongs in the frame of the CT, under any parent transforms on either side."""
+"""A PET or a mask is placed correctly in the frame of the CT, under any parent transforms on either side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.worlds import bending_transform, coordinate_volumes, linear_transfo
 
 CT_SHAPE, CT_SPACING = (30, 44, 50), (3.0, 3.1, 4.0)
 PET_SHAPE, PET_SPACING = (20, 26, 28), (4.1, 4.3, 5.0)
-# Turned, and shifted by 40 mm so that it lies partly outside the CT and leaves part of the CT without PET.
+# Rotated, and shifted by 40 mm so that it lies partly outside the CT and leaves part of the CT without PET.
 PET_MATRIX = rigid((8, -5, 25), (40, -12, 9)) @ oblique(PET_SPACING, PET_SHAPE, degrees=-7)
 
 
@@ -70,11 +70,11 @@ def test_pet_lies_where_it_is_in_the_world(scene, name):
 
 
 def _errors_mm(placed, ct_parents):
-    """Compare what the volumes say of their place with where they have been put, at voxels that lie inside the PET."""
+    """Compare the world coordinates stored in the voxels with where they were placed, at voxels inside the PET."""
     volume = placed[0]
     said = np.stack([v.array for v in placed], axis=-1)
-    kji = np.argwhere((said != 0).all(axis=-1))  # 0 is the filling outside
-    if len(kji) < np.prod(volume.shape):  # resampled: cells at the PET's edge mix with what lies outside
+    kji = np.argwhere((said != 0).all(axis=-1))  # 0 is the fill value outside
+    if len(kji) < np.prod(volume.shape):  # resampled: voxels at the PET's edge are interpolated with the fill value
         inside = kji[_away_from_filling(said, kji)]
         kji = inside
     kji = kji[:: max(1, len(kji) // 2000)]
@@ -116,7 +116,7 @@ def test_relation_is_its_own_inverse(scene):
 
 @pytest.mark.parametrize("name", ["no transform", "CT only", "PET only", "different, below a shared one", "PET bent"])
 def test_mask_on_another_geometry_lies_where_it_was_drawn(scene, name):
-    """A ball drawn on the PET's grid, read on the CT's grid: as good as a ball made of PET voxels can be."""
+    """A ball drawn on the PET grid, read on the CT grid, is as accurate as a ball of PET voxels can be."""
     ct_parents, seg_parents = _chains(scene)[name]
     ct_matrix = oblique(CT_SPACING, CT_SHAPE)
     ct = slicer.util.addVolumeFromArray(np.zeros(CT_SHAPE, np.int16), ijkToRAS=ct_matrix, name="CT")
@@ -151,7 +151,7 @@ def test_volume_is_a_view_that_cannot_be_written(scene, nodes):
 
 @pytest.mark.parametrize("shift", [(0, 0, 0), (2, -3, 4), (-9, 0, 1), (40, 0, 0)])
 def test_whole_voxel_shift_equals_resampling(scene, shift):
-    """The fast way for segments on the image's own grid gives what resampling gives, also cut or wholly outside."""
+    """The fast path for segments on the image's own grid equals resampling, also when cropped or fully outside."""
     from REACTKDLib.scene.frames import Relation
     from REACTKDLib.scene.reslice import reslice, shifted
 

@@ -1,4 +1,4 @@
-"""What a proposal changes is seen where it is, told apart without red and green, and leaves no trace in the end."""
+"""A proposed change is shown in place, distinguishable without red and green, and leaves no trace afterwards."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def slices(scene):
         node.JumpSliceByCentering(11.0, -7.0, 23.0)
     yield nodes
     for node in nodes:
-        scene.RemoveNode(node)  # singletons, which outlive the closing of the scene
+        scene.RemoveNode(node)  # singletons survive closing the scene
 
 
 def places_of(slices) -> list[tuple]:
@@ -104,7 +104,7 @@ def test_highlighted_where_it_changes_and_put_back(scene, fixer, nodes, slices, 
 @pytest.mark.parametrize("decide", ["accept", "reject"])
 @pytest.mark.parametrize("moved", ["to another place", "along", "aside", "turned", "resized"])
 def test_slices_that_were_moved_since_stay_where_they_are(scene, fixer, nodes, slices, moved, decide):
-    """Whoever has gone on is not taken back; a view of another size is not moved."""
+    """If the user has moved on, the slices are not moved back; a resized view is not moved."""
     tumor = mask_on(nodes.segmentation, ["Tumor"], nodes.reference)
     erase(nodes.segmentation, "Liver", tumor, nodes.reference)
     places, shown = places_of(slices), ProposedChanges(scene)

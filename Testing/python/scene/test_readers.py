@@ -1,4 +1,4 @@
-"""Several readers of one list in the scene: masks of their own, and a study that hides answers and takes the time."""
+"""Several readers of one list in the scene: each has their own masks, and a study hides answers and records times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLACES = {"Anna": (-20.0, 10.0, 50.0), "Bert": (-30.0, 0.0, 45.0), "": (-25.0, 2
 
 
 def drawn_by(reading: Reading) -> np.ndarray:
-    """Paint a ball where no other reader does; return the tumor."""
+    """Paint a ball at a location unique to the reader; return the tumor mask."""
     edit(reading, PLACES[reading.reader])
     return tumor(reading)
 
@@ -125,7 +125,7 @@ def test_a_study_from_the_first_grade_to_the_second(start, listed, clock):
     reading.show_answer()
     assert reading.message == GRADE_FIRST and reading.review.of(case).reviewed is None and uncovered == []
     reading.set_reader_grade(case, "moderate")
-    reading.go_on(1)  # left before the first grade stands, and taken up again
+    reading.go_on(1)  # left before the first grade is final, and resumed
     wait(reading)
     clock.now += 1000
     reading.go_on(-1)
@@ -140,7 +140,7 @@ def test_a_study_from_the_first_grade_to_the_second(start, listed, clock):
     clock.now += 5  # the model computes
     reading.record(a_report(case))
     clock.now += 6
-    for step in (1, -1):  # left and taken up again: the answer of before is shown at once
+    for step in (1, -1):  # left and resumed: the earlier answer is shown at once
         reading.go_on(step)
         wait(reading)
         clock.now += 1000 * (step == 1)

@@ -1,4 +1,4 @@
-"""Reading a list: going through it, correcting masks, marking, and coming back to all of it later."""
+"""Reading a list: stepping through it, correcting masks, marking cases, and resuming all of it later."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.reading_steps import a_report, edit, go, tumor, wait, write_cases
 
 @pytest.fixture
 def listed(listed) -> Path:
-    """Three small cases, the last of which cannot be opened."""
+    """Three small cases; the last one cannot be opened."""
     (listed / "c" / "CT.nii.gz").write_text("no image")
     return listed
 
@@ -94,7 +94,7 @@ def test_an_edited_case_is_saved_when_it_is_left_and_found_when_it_is_opened(sta
     go(again, 0)
     assert tumor(again).sum() == voxels
     assert {path: path.read_bytes() for path in before} == before
-    # and when the review is lost
+    # also when the review file is lost
     again.close()
     (listed / "review.reactkd.json").unlink()
     lost = start(listed)
@@ -115,7 +115,7 @@ def test_masks_that_cannot_be_saved_are_asked_about(start, listed):
     reading = start(listed)
     go(reading, 0)
     voxels = edit(reading)
-    (listed / "review.reactkd.masks").touch()  # a file where the folder would be
+    (listed / "review.reactkd.masks").touch()  # a file where the folder should be
     reading.go_to(1)
     wait(reading)
     assert "could not be saved" in reading.question.text and reading.busy
@@ -161,14 +161,14 @@ def test_edits_that_cannot_be_saved_at_the_end_are_kept_in_another_place(
     reading = start(listed)
     go(reading, 0)
     voxels = edit(reading)
-    (listed / "review.reactkd.masks").touch()  # a file where the folder would be
+    (listed / "review.reactkd.masks").touch()  # a file where the folder should be
     reading.before_scene_closes() if end == "scene" else reading.close()
     (kept,) = (tmp_path / "temporary").rglob("a.seg.nrrd")
     assert "'a' could not be saved" in reading.message and f"They are kept as {kept};" in reading.message
     assert "choose a folder" not in reading.message and reading.message in caplog.messages
     if os.name == "posix":
         assert kept.parent.stat().st_mode & 0o777 == 0o700, "nobody else on this computer reads it"
-    # As the sentence says: moved to where corrected masks are, it is found.
+    # As the message says: once moved to the folder of corrected masks, the file is found.
     scene.Clear(0)
     (listed / "review.reactkd.masks").unlink()
     (listed / "review.reactkd.masks").mkdir()
@@ -179,7 +179,7 @@ def test_edits_that_cannot_be_saved_at_the_end_are_kept_in_another_place(
 
 
 def test_where_rescued_masks_are_is_said_until_the_list_is_closed(start, listed, tmp_path, monkeypatch):
-    """Nobody could be asked when the scene closed, and whoever goes on has not read it yet."""
+    """The user cannot be asked while the scene closes, and a user who moves on has not read the message yet."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     reading = start(listed)
@@ -215,7 +215,7 @@ def test_it_is_said_when_there_is_no_other_place_either(start, listed, tmp_path,
 
 
 def until_the_worker_has_it(reading):
-    """Work until the loader waits for its worker: what is drawn from now on is not in what the worker was given."""
+    """Run the loader until it waits for its worker: later edits are not in the data sent to the worker."""
     end = time.monotonic() + 60
     while reading.loader._ticket is None:
         assert reading.loader.busy and time.monotonic() < end
@@ -239,7 +239,7 @@ def test_strokes_made_while_the_case_is_saved_are_saved_too(start, listed):
 def test_strokes_made_while_the_next_case_is_read_are_saved_also_where_it_cannot_be_opened(start, listed, index):
     reading = start(listed)
     go(reading, 0)
-    reading.loader.stop()  # what is read ahead would be there at once
+    reading.loader.stop()  # otherwise a case read ahead would be available at once
     reading.go_to(index)
     until_the_worker_has_it(reading)
     voxels = edit(reading)
@@ -270,7 +270,7 @@ def test_edits_that_are_given_up_are_not_asked_about_again(start, listed):
     reading = start(listed)
     go(reading, 0)
     edit(reading)
-    (listed / "review.reactkd.masks").touch()  # a file where the folder would be
+    (listed / "review.reactkd.masks").touch()  # a file where the folder should be
     reading.go_to(1)
     wait(reading)
     reading.loader.stop()
@@ -286,7 +286,7 @@ def test_edits_that_are_given_up_are_not_asked_about_again(start, listed):
 
 @pytest.fixture
 def at_the_end(start, listed):
-    """A list of two cases, the last of them open."""
+    """A list of two cases, with the last one open."""
     shutil.rmtree(listed / "c")
     reading = start(listed)
     go(reading, 1)
@@ -322,7 +322,7 @@ def test_a_finished_case_that_stays_open_is_saved(at_the_end, listed):
 
 
 def test_who_goes_on_while_a_finished_case_is_saved_goes_on_after_it(at_the_end, listed):
-    """A key that follows the mark at once was lost: the list waits for nobody's masks."""
+    """A key pressed right after the mark used to be lost while the masks were being saved."""
     reading = at_the_end
     edit(reading)
     reading.keep()
@@ -338,7 +338,7 @@ def test_who_goes_on_while_a_finished_case_is_saved_goes_on_after_it(at_the_end,
 def test_masks_of_a_case_that_stays_are_not_asked_about_when_they_cannot_be_saved(at_the_end, listed):
     reading = at_the_end
     voxels = edit(reading)
-    (listed / "review.reactkd.masks").touch()  # a file where the folder would be
+    (listed / "review.reactkd.masks").touch()  # a file where the folder should be
     reading.go_on(1)
     wait(reading)
     assert reading.question is None and reading.current.id == "b" and tumor(reading).sum() == voxels
@@ -468,7 +468,7 @@ def test_a_node_that_the_user_removed_is_no_edit(start, scene, listed):
 @pytest.mark.parametrize("end", ["the next case", "the list is closed", "the scene closes", "the program ends"])
 @pytest.mark.parametrize("removed", ["PET", "CT"])
 def test_edits_are_saved_although_an_image_was_removed(start, scene, listed, removed, end):
-    """Whoever takes a superfluous PET out of the scene has not given up what was drawn."""
+    """Removing a superfluous PET from the scene must not discard the user's edits."""
     reading = start(listed)
     go(reading, 0)
     voxels = edit(reading)

@@ -1,4 +1,4 @@
-"""The module's own views on the real MRML: what they show, and that the user's nodes are as they were."""
+"""The module's own views on the real MRML: what they show, and that the user's nodes stay unchanged."""
 
 from __future__ import annotations
 

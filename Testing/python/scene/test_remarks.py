@@ -1,4 +1,4 @@
-"""What the reader of a file had to say is told with every grade of its node, whoever read the file."""
+"""The file reader's remarks are reported with every grade of the node, whichever way the file was read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def scratch(tmp_path):
 
 
 def handed_over(nodes: CaseNodes, scratch: ScratchFolder):
-    """The case as the worker makes it of what the panel hands over."""
+    """The case that the worker builds from what the panel hands over."""
     images, masks = finished(hand_over_case(nodes, choose_segments(nodes.segmentation), scratch))
     job = from_message(to_message(CheckArrays(images, masks)))
     return case_from_files(scratch.path, job.images, job.masks, "a")

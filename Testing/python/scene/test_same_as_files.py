@@ -1,4 +1,4 @@
-"""The scene and the command line are two ways to one answer: the same files give the same case and the same logits."""
+"""The scene and the command line agree: the same files give the same case and the same logits."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_real_ct_with_a_label_map(scene):
 
 
 def test_real_pet_ct(scene, tmp_path):
-    """CT and PET of one patient on their own grids, with a liver drawn by threshold, a ball in it for a tumor."""
+    """CT and PET of one patient on their own grids, with a thresholded liver and a ball in it as the tumor."""
     from scipy.ndimage import binary_erosion, binary_opening, label
 
     data = real_data("acrin_nsclc_042")

@@ -1,4 +1,4 @@
-"""A graded scene saved as .mrb and loaded again is the same scene; files come in as nodes where they belong."""
+"""A graded scene saved as .mrb and loaded again is the same scene; files are loaded as nodes at the right place."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_files_become_the_case_that_was_written(scene, tmp_path):
         assert np.array_equal(read.volumes[modality].array, volume.array)
         corner = np.array([*np.array(volume.shape[::-1]) - 1, 1.0])
         apart = (read.volumes[modality].ijk_to_ras - volume.ijk_to_ras) @ corner
-        assert np.abs(apart).max() < 0.01  # mm: NIfTI keeps single precision
+        assert np.abs(apart).max() < 0.01  # mm: NIfTI stores single precision
         assert read.volumes[modality].unit == volume.unit
 
 

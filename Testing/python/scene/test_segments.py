@@ -1,4 +1,4 @@
-"""Which segments are taken for liver and tumor, and that reading them changes nothing."""
+"""Which segments are recognized as liver and tumor; reading them changes nothing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SPLEEN = _code("78961009", "Spleen")
         ([("a", LIVER), ("b", _code("86049000", "Neoplasm, Primary"))], SegmentChoice(("s0",), ("s1",))),
         ([("a", LIVER), ("b", _code("14799000", "Neoplasm, Secondary"))], SegmentChoice(("s0",), ("s1",))),
         ([("a", LIVER), ("b", _code("27925004", "Nodule"))], SegmentChoice(("s0",), ("s1",))),
-        # A code wins over a name; a mass of the kidney is no lesion of the liver.
+        # A code takes precedence over a name; a mass of the kidney is not a lesion of the liver.
         ([("Tumor", LIVER), ("Spleen", _code("4147007", "Mass"))], SegmentChoice(("s0",), ("s1",))),
         ([("Liver", SPLEEN), ("x", LIVER)], SegmentChoice(("s1",), ())),
         (
@@ -59,7 +59,7 @@ SPLEEN = _code("78961009", "Spleen")
             [("Liver", LIVER), ("m", _code("4147007", "Mass", ("10200004", "Liver")))],
             SegmentChoice(("s0",), ("s1",)),
         ),
-        # Every lesion counts, whichever way it is known.
+        # Every lesion counts, whether recognized by code or by name.
         (
             [("lesion 1", ""), ("liver", ""), ("x", _code("27925004", "Nodule")), ("HCC", "")],
             SegmentChoice(("s1",), ("s0", "s2", "s3")),
@@ -71,7 +71,7 @@ def test_recognition(scene, segments, expected):
 
 
 def test_the_user_decides_by_id_name_or_label(scene):
-    # The second segment is named like the first one's ID: an ID is meant before a name.
+    # The second segment is named like the first one's ID: IDs take precedence over names.
     node = _segmentation(scene, ("Organ", SPLEEN), ("s0", ""), ("Liver", LIVER), ("Odd", ""))
     assert choose_segments(node, "s0", ["Odd"]) == SegmentChoice(("s0",), ("s3",))
     assert choose_segments(node, "Organ", []) == SegmentChoice(("s0",), ())

@@ -1,4 +1,4 @@
-"""Lesions that touch, in the scene: one region until they are split, two with a segment each, and one again by undo."""
+"""Touching lesions in the scene: one region until they are split into a segment each, and one again after undo."""
 
 from __future__ import annotations
 

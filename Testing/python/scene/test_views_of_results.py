@@ -1,4 +1,4 @@
-"""How an answer is looked at: what colors stand for, the graph in 3D, surfaces, jumps, layers that come and go."""
+"""How an answer is displayed: color scales, the graph in 3D, surfaces, jumps, and layers that are shown and hidden."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def colors_of_weight(outputs, report) -> list[tuple[float, ...]]:
 
 
 def test_a_saved_report_is_enough_to_change_the_colors(graded):
-    """After a scene was loaded there is a report, and no result of a grader."""
+    """After a scene is loaded there is only the report, without the grader's result."""
     outputs, report = graded
     show_as(outputs, report.from_dict(report.to_dict()), ViewChoice(Overlay("contribution", "well"), opacity=0.9))
     assert outputs.regions.GetDisplayNode().GetOpacity2DFill() == pytest.approx(0.9)
@@ -220,14 +220,14 @@ def test_a_region_of_one_voxel_has_a_surface(scene):
 
 @pytest.fixture
 def slice_node(host, scene):
-    """A slice node with its logic, as a slice view has them."""
+    """A slice node with its logic, as in a slice view."""
     logic = slicer.vtkMRMLSliceLogic()
     logic.SetMRMLApplicationLogic(host.application_logic)
     logic.SetMRMLScene(scene)
     node = logic.AddSliceNode("Red")
     yield node
     logic.SetMRMLScene(None)
-    scene.RemoveNode(node)  # a singleton, which outlives the closing of the scene
+    scene.RemoveNode(node)  # a singleton survives closing the scene
 
 
 def test_a_jump_goes_through_the_transform_of_the_reference(scene, nodes, slice_node):
@@ -297,7 +297,7 @@ def test_without_a_grade_there_is_no_legend_and_one_choice(scene, nodes):
 
 
 def test_writing_in_steps_may_stop_anywhere(scene, nodes, case):
-    """The report is recorded last, so that a case that was left half-way is a case without an answer."""
+    """The report is written last, so a case that was interrupted half-way counts as one without an answer."""
     parameter_node = parameter_node_for(scene, nodes)
     result = make_result(case)
     steps = output_steps(scene, parameter_node, result, nodes.reference, "case")
