@@ -1,4 +1,4 @@
-"""The panel on the Slicer test host, used as a person uses it.
+"""The panel on the Slicer test host, operated as a user operates it.
 
 How to write a test:
 
@@ -10,8 +10,9 @@ How to write a test:
         user.screenshot("graded")                                         # build/screenshots/graded.png
 
 `application` is the host (window, module panels, `select_module`, `close`), `widget` the Python object of the entered
-panel, `user` the hands and eyes. After each test: no slot, timer, event handler or observer may have raised, and VTK
-may not have reported an error. A test that provokes one looks at it and calls `application.forget_errors()`.
+panel, `user` simulates the user (clicks, keys, visible texts). After each test, no slot, timer, event handler or
+observer may have raised, and VTK may not have reported an error. A test that provokes an error checks it and calls
+`application.forget_errors()`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 import pytest
 
-if find_spec("slicer") is not None:  # before a test imports the scene, whose texts would stay English without it
+if find_spec("slicer") is not None:  # before a test imports the scene, whose texts would otherwise stay in English
     from host.scripted_module import install
 
     install()
@@ -35,7 +36,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="session")
 def worker() -> Iterator[Any]:
-    """The grading process that the panels of all tests share; a panel after a reload starts its own."""
+    """The worker process shared by the panels of all tests; a reloaded panel starts its own."""
     from support.kept_worker import KeptWorker
 
     kept = KeptWorker()
@@ -45,23 +46,23 @@ def worker() -> Iterator[Any]:
 
 @pytest.fixture
 def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The running application with an empty scene and the module loaded, its window open."""
+    """The running application with an empty scene, the module loaded and the main window open."""
     from PySide6.QtCore import QSettings
 
     from host import views
     from host.application import start
 
     views.REDRAW_MS = (
-        None  # nobody watches: what a test looks at it draws itself, and all that changed is drawn at its end
+        None  # nobody is watching: a test renders what it checks, and everything modified is rendered at its end
     )
     running = start()
-    running.forget_errors()  # the scene is empty: the test before has closed it
+    running.forget_errors()  # the scene is empty: the previous test has closed it
     running.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")
     import REACTKDLib.gui.panel  # with all its parts, once for all tests
     from REACTKDLib.core.worker.dispatcher import JobDispatcher
 
     monkeypatch.setattr(REACTKDLib.gui.context, "JobDispatcher", lambda: JobDispatcher(worker))
-    QSettings().setValue("REACTKD/ReaderName", "")  # asked, and not given: opening a list asks nothing
+    QSettings().setValue("REACTKD/ReaderName", "")  # asked before, left empty: opening a list does not ask for a name
     running.window.show()
     loaded = _own_modules()
     yield running
@@ -75,7 +76,7 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def _take_back_reload(loaded: dict[str, Any]) -> None:
-    """A reload makes new modules, whose classes other tests do not know."""
+    """Undo a reload: it creates new modules, whose classes other tests do not know."""
     if all(sys.modules.get(name) is module for name, module in loaded.items()):
         return
     for name in _own_modules():
@@ -90,7 +91,7 @@ def _own_modules() -> dict[str, Any]:
 
 @pytest.fixture
 def panel(application: Any) -> Any:
-    """The panel's widget, entered: what Slicer calls the widget representation."""
+    """The panel's widget, entered (Slicer's widget representation of the module)."""
     application.select_module("REACTKD")
     return application.modules["REACTKD"].widgetRepresentation()
 
@@ -103,7 +104,7 @@ def widget(panel: Any) -> Any:
 
 @pytest.fixture
 def user(application: Any, panel: Any) -> Any:
-    """Hands and eyes."""
+    """The simulated user."""
     from host.user import User
 
     return User(application)
@@ -133,7 +134,7 @@ def phantom_nodes(scene: Any, phantom_case: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model with random weights that answers at once: for all that is not about the answer itself."""
+    """The folder of a model with random weights that answers at once, for tests that do not depend on its answer."""
     from support.small_models import write_small_model
 
     return write_small_model(tmp_path_factory.mktemp("model") / "small")
@@ -141,7 +142,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def nodes(user: Any, scene: Any, phantom_nodes: Any, small_model: Path) -> Any:
-    """The phantom, chosen by the panel itself, to be graded by the small model."""
+    """The phantom, chosen by the panel itself; the small model is selected."""
     from REACTKDLib.scene.panel_state import PanelState
     from support.panel_steps import wait_for_inputs
 
@@ -152,13 +153,13 @@ def nodes(user: Any, scene: Any, phantom_nodes: Any, small_model: Path) -> Any:
 
 @pytest.fixture
 def context(widget: Any) -> Any:
-    """What the sections of the panel share: to look at what no widget shows."""
+    """The context shared by the panel's sections, to check what no widget shows."""
     return widget.panel.context
 
 
 @pytest.fixture(scope="session")
 def phantom_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six small phantoms, a folder for each."""
+    """Six small phantoms, each in its own folder."""
     from support.case_files import write_case
     from support.panel_steps import CASES, small_phantom
 
@@ -170,5 +171,5 @@ def phantom_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(phantom_files: Path, tmp_path: Path) -> Path:
-    """The six of them, for one test to write beside."""
+    """A copy of the six phantoms, so that the test can write next to them."""
     return Path(shutil.copytree(phantom_files, tmp_path / "cohort"))

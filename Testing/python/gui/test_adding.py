@@ -1,7 +1,7 @@
-"""A value of the explanation is one file, a section of the panel one file and a line: done here in a copy of the tree.
+"""Adding an explanation value takes one file, adding a panel section one file and a line: done in a copy of the tree.
 
-The files that are added are those that the pages in docs/how-to show; the tests of each, which use the panel of the
-copy, stand below.
+The added files are those shown by the pages in docs/how-to; the tests of each, which use the panel of the copy, follow
+below.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def test_it_is_in_the_structured_report(report):
 
 
 NOTE_PANEL, TRY_PANEL = code_of("how-to/add_a_section.md")
-#: behind the panel of the page: how often it is asked, and cleaned up
+#: appended to the panel of the page: counts how often it is polled and cleaned up
 COUNTED = """
 
 class NotePanel(NotePanel):
@@ -207,13 +207,13 @@ def test_it_is_cleaned_up_and_comes_again(application, widget, user):
 
 
 def add_the_values(tree: Path) -> None:
-    """Two files."""
+    """Add the two files."""
     (tree / LIBRARY / "core/reports/values/weight_times_volume.py").write_text(WEIGHTED_VOLUME)
     (tree / LIBRARY / "core/reports/values/alone.py").write_text(ALONE)
 
 
 def add_the_sections(tree: Path) -> None:
-    """A file for each, a .ui file for one of them, and their lines in the list of sections."""
+    """Add a file for each section, a .ui file for one of them, and their lines in the list of sections."""
     (tree / LIBRARY / "gui/note_panel.py").write_text(NOTE_PANEL + COUNTED)
     (tree / LIBRARY / "gui/try_panel.py").write_text(TRY_PANEL)
     (tree / "REACTKD/Resources/UI/TryPanel.ui").write_text(TRY_UI)
@@ -231,7 +231,7 @@ ADDED = {"value": (add_the_values, VALUE_TESTS), "section": (add_the_sections, S
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """What pytest says of the tests in a copy of all that the panel needs, with everything added."""
+    """The output of pytest for the tests in a copy of everything the panel needs, with all additions made."""
     tree = tmp_path_factory.mktemp("adding") / "tree"
     for name in ("REACTKD", "Testing/host", "Testing/support"):
         shutil.copytree(REPOSITORY / name, tree / name, ignore=NOT_COPIED)

@@ -1,4 +1,4 @@
-"""What the panel shows belongs to the case, the masks and the model at hand, or says that it does not."""
+"""What the panel shows belongs to the current case, masks and model, or is marked as outdated."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ SELECTORS = {"ctSelector": Modality.CT, "fdgSelector": Modality.FDG, "acetateSel
 
 
 def start_and_cancel(user: Any) -> None:
-    """Press Grade, and Cancel before there is an answer."""
+    """Press Grade, then Cancel before there is an answer."""
     user.click("gradeButton")
     user.click("cancelButton")
     user.wait_until(lambda: user.find("gradeButton").enabled, what="the end")
 
 
 def choose_by_hand(user: Any, case: Any) -> None:
-    """Choose the images and the masks of a case one after another."""
+    """Select the images and the masks of a case one by one."""
     user.open_section("inputsSection")
     for name, modality in SELECTORS.items():
         user.choose(name, case.volumes[modality])
@@ -50,7 +50,7 @@ def choose_by_hand(user: Any, case: Any) -> None:
 
 
 def edit(user: Any, case: Any, context: Any) -> None:
-    """Paint a lesion into the parenchyma, and wait until the panel has seen it."""
+    """Paint a lesion into the parenchyma, and wait until the panel has noticed it."""
     place = context.report.regions[0].centroid_ras_mm
     paint(case.segmentation, "Tumor", ball(case.reference, place, 9.0), case.reference)
     user.wait_until(lambda: context.outdated, what="the edit to be seen")
@@ -58,7 +58,7 @@ def edit(user: Any, case: Any, context: Any) -> None:
 
 @pytest.fixture
 def second(scene: Any) -> Any:
-    """A function that loads another patient beside the case at hand."""
+    """A function that loads a second patient into the scene."""
     from REACTKDLib.scene.case import nodes_from_case
 
     return lambda: nodes_from_case(scene, small_phantom(9))
@@ -66,7 +66,7 @@ def second(scene: Any) -> Any:
 
 @pytest.fixture
 def listed(user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any) -> Any:
-    """The first of two cases of a list, open."""
+    """The first of two listed cases, opened."""
     for name in CASES[2:]:
         shutil.rmtree(folder / name)
     choose_model(user, small_model)
@@ -123,7 +123,7 @@ def test_an_answer_that_is_shown_again_is_compared_with_the_masks_that_were_grad
 def test_images_and_masks_that_change_make_the_answer_outdated_and_live_follows(
     user: Any, nodes: Any, context: Any, scene: Any, what: str
 ) -> None:
-    """Where they lie counts as much as what they hold."""
+    """Their position counts as much as their voxels."""
     node = {"a PET is moved": nodes.volumes[Modality.FDG], "the masks are moved": nodes.segmentation}.get(
         what, nodes.reference
     )
@@ -149,7 +149,7 @@ def test_images_and_masks_that_change_make_the_answer_outdated_and_live_follows(
 
 
 def test_the_answer_lies_where_its_images_lie(user: Any, nodes: Any, context: Any, scene: Any) -> None:
-    """A case that is moved as a whole keeps its answer, which moves along: regions, map, graph and names."""
+    """A case that is moved as a whole keeps its answer, which moves with it: regions, map, graph and names."""
 
     def name_in_3d() -> np.ndarray:
         names = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
@@ -221,11 +221,11 @@ def test_in_a_study_the_answer_stays_hidden_when_an_image_is_taken_out(
 
 
 def test_masks_that_are_taken_out_stay_out(user: Any, widget: Any, context: Any, listed: Any) -> None:
-    """Their node came a moment ago with the case: it is not filled in again as one that is missing yet."""
+    """Their node was loaded with the case a moment ago: it is not selected again as if it were still missing."""
     user.open_section("inputsSection")
     user.choose("segmentationSelector", None)
     timer = widget.panel.nodes_timer
-    timer.start()  # as when work has put off the look at what came until now
+    timer.start()  # as when other work has delayed the check for new nodes until now
     user.wait_until(lambda: not timer.active, what="the look at nodes that came")
     assert context.state.segmentation is None and user.sees("segmentationSelector")
 
@@ -233,7 +233,7 @@ def test_masks_that_are_taken_out_stay_out(user: Any, widget: Any, context: Any,
 def test_the_reader_marks_the_case_of_the_list_and_no_other_images(
     user: Any, context: Any, listed: Any, second: Any
 ) -> None:
-    """With an image taken out it is that case still; with images of another patient nothing can be said of it."""
+    """Without one image it is still that case; images of another patient cannot be marked as this case."""
     review = context.reading.review
     user.open_section("readerSection")
     QTest.keyClicks(user.find("commentEdit"), "seen twice")

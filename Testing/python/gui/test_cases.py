@@ -1,4 +1,4 @@
-"""A list is read by clicks and keys: graded, corrected, marked, left and taken up again."""
+"""A list is read with mouse and keyboard: graded, corrected, marked, closed and resumed."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ CASE, GRADE, CONFIDENCE, READER, DONE, CHECKS, IMAGES = range(7)
 
 
 def press(user: Any, key: Any) -> None:
-    """A key together with Ctrl, wherever the focus is."""
+    """Press a key together with Ctrl, wherever the focus is."""
     user.press_shortcut(key, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
 
 
 def volumes() -> int:
-    """How many volumes a person sees; the module's own views show hidden ones over the same voxels."""
+    """The number of volumes a user sees; the module's own views show hidden ones with the same voxels."""
     return sum(not node.GetHideFromEditors() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
 
 
 def held() -> list[str]:
-    """The names of the volumes, seen or hidden, that hold voxels."""
+    """The names of the volumes, visible or hidden, that hold voxels."""
     nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     return [node.GetName() for node in nodes if node.GetImageData() is not None]
 
@@ -43,7 +43,7 @@ def row(user: Any, number: int) -> list[str]:
 
 
 def says(user: Any, words: str) -> bool:
-    """Whether the line below the button says so; it appears a moment after the edit is known."""
+    """Whether the line below the button says so; it appears shortly after the edit is noticed."""
     return user.sees("stateLabel") and words in user.text("stateLabel")
 
 
@@ -64,7 +64,7 @@ def test_a_list_from_the_first_look_to_the_next_day(
     assert user.text("listLabel") == f"cohort: {count} cases, 0 reviewed."
     user.screenshot("cases-opened")
 
-    # Each is graded; the keys lead on.
+    # Each case is graded; the keys step to the next one.
     for number, name in enumerate(cases):
         press(user, Qt.Key.Key_N)
         at_hand(user, widget, name)
@@ -76,7 +76,7 @@ def test_a_list_from_the_first_look_to_the_next_day(
     assert user.text("casesMessageLabel") == "This is the last case of the list."
     assert volumes() == 4, "three images and the voxel map"
 
-    # Back to the second: its masks are corrected, and the grade follows.
+    # Back to the second case: its masks are corrected, and the grade is updated.
     user.click_cell("casesTable", 1, double=True)
     nodes = at_hand(user, widget, cases[1])
     grade(user)
@@ -92,7 +92,7 @@ def test_a_list_from_the_first_look_to_the_next_day(
     )
     shown = row(user, 1)
 
-    # The reader's own word, and done.
+    # The reader's own grade, then marked as reviewed.
     user.choose("readerComboBox", "Well")
     user.click("reviewedCheckBox")
     assert row(user, 1)[READER] == "Well" and row(user, 1)[DONE] == "yes"
@@ -152,7 +152,7 @@ def test_an_earlier_answer_is_seen_when_the_case_is_opened_again(
     assert len(user.rows("regionTable")) == len(report.regions)
     user.screenshot("stored-answer")
 
-    # Corrected without a new grade: the answer is marked, in this sitting and in the next.
+    # Corrected without a new grade: the answer is marked as outdated, in this session and in the next.
     correct(nodes)
     user.wait_until(lambda: says(user, "the masks changed"), 10, "the edit to be told")
     user.click("nextCaseButton")
@@ -169,7 +169,7 @@ def test_an_earlier_answer_is_seen_when_the_case_is_opened_again(
     grade(user)
     assert not user.sees("stateLabel") and "(old masks)" not in row(user, 0)[GRADE]
 
-    # Another answer than the review tells of is no answer of this case.
+    # A stored answer that differs from the one in the review is not used for this case.
     user.click("nextCaseButton")
     at_hand(user, widget, CASES[1])
     kept = next((folder / "review.reactkd.results").glob("*.json"))
@@ -213,7 +213,7 @@ def test_the_list_is_searched_and_sorted(user: Any, widget: Any, folder: Path, m
 
 
 def correct(nodes: Any) -> dict[str, np.ndarray]:
-    """Paint, erase, delete a lesion and add one, as the Segment Editor would; return what is drawn then."""
+    """Paint, erase, delete a lesion and add one, as the Segment Editor would; return the resulting masks."""
     from scipy.ndimage import label
 
     segmentation, reference = nodes.segmentation, nodes.reference
@@ -314,7 +314,7 @@ def test_a_long_list_is_shown_in_parts(user: Any, widget: Any, tmp_path: Path, m
 
 
 def test_the_results_of_a_case_leave_the_views_without_a_complaint(application: Any, scene: Any) -> None:
-    """VTK reports a legend that outlives its color table, and an item of the tree that outlives its node."""
+    """VTK reports a color legend that outlives its color table, and a subject hierarchy item that outlives its node."""
     from REACTKDLib.scene.case import nodes_from_case
     from REACTKDLib.scene.outputs import remove_outputs, write_outputs
     from REACTKDLib.scene.parameter_node import parameter_node_for
@@ -518,7 +518,7 @@ def test_a_list_in_a_folder_that_cannot_be_written(user: Any, widget: Any, folde
         assert "cannot be saved beside the list" in user.text("reviewProblemLabel")
         assert row(user, 0)[READER] == "Poor"
     user.screenshot("cases-read-only")
-    panel.timer.setInterval(100)  # it tries again ten times a second, not every two
+    panel.timer.setInterval(100)  # retries ten times a second instead of every two seconds
     user.wait_until(lambda: not user.sees("reviewProblemLabel"), 10, "the next try")
     told = json.loads((folder / "review.reactkd.json").read_text(encoding="utf-8"))
     assert told["cases"][CASES[0]]["reader"]["grade"] == "poor"

@@ -1,4 +1,4 @@
-"""CT and PET whose headers name different patients: refused, until the user says that he knows better."""
+"""CT and PET whose headers name different patients are refused until the user confirms the combination."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from support.panel_steps import GRADE_S, grade, small_phantom, wait_for_grade
 
 
 class Database:
-    """What is used of ctkDICOMDatabase."""
+    """The part of ctkDICOMDatabase that is used."""
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
 
     def fileForInstance(self, uid: str) -> str:
-        """Where a file lies."""
+        """The path of an instance's file."""
         return self.files.get(uid, "")
 
     def instanceValue(self, uid: str, tag: str) -> str:
-        """Nothing beside the files."""
+        """No values besides those in the files."""
         return ""
 
 
 @pytest.fixture
 def two_patients(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The case at hand, loaded from files of JANE and of JOHN."""
+    """The current case, loaded from files of JANE and of JOHN."""
     database = Database()
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     for modality, kind, patient in ((Modality.CT, "CT", "JANE_DOE"), (Modality.FDG, "PT", "JOHN_ROE")):

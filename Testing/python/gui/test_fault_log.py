@@ -1,4 +1,4 @@
-"""A fault in the panel, in a click or in a grading, leaves its traceback in the log."""
+"""An error in the panel, in a click or during grading, leaves its traceback in the log."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def test_of_a_grading(user: Any, nodes: Any, context: Any, logged: Any, monkeypa
 def test_of_a_callback(user: Any, widget: Any, logged: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(widget.panel, "_work", deque([fails]))
     user.wait_until(lambda: qt_shim.slot_errors, 5, "the fault in the timer")
-    widget.panel.timer.stop()  # or a slow computer fails once more at the end
+    widget.panel.timer.stop()  # otherwise a slow computer fails once more at the end
     qt_shim.slot_errors.clear()
     assert "gui/panel.py" in logged()

@@ -1,4 +1,4 @@
-"""A case is graded by clicks, follows its masks, and whatever goes wrong leaves a panel that works."""
+"""A case is graded by clicks and follows mask edits; whatever goes wrong, the panel keeps working."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from support.panel_steps import (
 
 
 def graded_nodes() -> set[str]:
-    """IDs of all nodes, but for the panel's own choices."""
+    """IDs of all nodes of the scene."""
     return {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
 
 
 def test_a_case_is_graded(user: Any, phantom_nodes: Any, context: Any) -> None:
-    """By the model that is shipped."""
+    """With the model that is shipped."""
     nodes = phantom_nodes
     wait_for_inputs(user, nodes)
     before = segments_as_bytes(nodes.segmentation)
@@ -96,7 +96,7 @@ def test_live_follows_the_pen_without_encoding_and_sees_a_new_segment(user: Any,
 def test_how_an_answer_is_shown_can_be_chosen_while_it_is_drawn(
     user: Any, nodes: Any, context: Any, widget: Any, monkeypatch: Any, again: bool, last: int
 ) -> None:
-    """At each step of the drawing; what was chosen last holds in the end."""
+    """At each step of the drawing; the last choice applies in the end."""
     monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)
     if again:
         grade(user)
@@ -151,7 +151,7 @@ def test_cancel_takes_less_than_a_second_and_then_another_module_is_entered_whil
 def test_an_answer_that_comes_while_another_module_is_on_show_moves_no_slice(
     user: Any, nodes: Any, context: Any, application: Any
 ) -> None:
-    """Somebody draws there by then."""
+    """By then the user may be drawing there."""
     user.click("gradeButton")
     application.select_module("SegmentEditor")
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
@@ -277,7 +277,7 @@ def test_the_worker_gets_ready_before_the_click(user: Any, widget: Any, nodes: A
 
 
 def test_several_models_answer_as_one(user: Any, nodes: Any, context: Any, small_model: Any, tmp_path: Any) -> None:
-    """The mean of the members, how far they lie apart, and nothing that a mean of probabilities does not have."""
+    """The mean of the members and their spread, and none of the values that a mean of probabilities does not have."""
     from REACTKDLib.core.student.ensemble import MEMBERS, write_ensemble
     from support.small_models import write_small_model
 

@@ -1,4 +1,4 @@
-"""The Slicer test host is as strict as promised: what would fail in Slicer, or only be printed there, fails here."""
+"""The Slicer test host is as strict as promised: what fails in Slicer, or is only printed there, fails here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Slicer does and a stand-in easily leaves out: each is done by the test host, too."""
+"""Slicer behavior that a stand-in easily omits: the test host reproduces each of these."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import slicer
 
 
 def test_a_node_selector_forgets_its_node_when_a_scene_is_added(application: Any, tmp_path: Path) -> None:
-    """Also when it is refused, and after any other batch; its states are over when it says so."""
+    """Also after a failed import and after any other batch; the scene states have ended when the selector signals."""
     scene, told = slicer.mrmlScene, []
     selector = slicer.qMRMLNodeComboBox()
     selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
@@ -135,7 +135,7 @@ def test_the_segment_editor_chooses_by_itself_when_it_is_entered(application: An
 
 
 def test_enums_are_used_as_the_ints_that_they_are_in_pythonqt() -> None:
-    """Nothing is asked of an enum that an int does not have, nor whether it is the same object."""
+    """No enum is used in a way that an int does not support, nor compared by identity."""
     gui = Path(__file__).resolve().parents[3] / "REACTKD" / "REACTKDLib" / "gui"
     found = [
         f"{path.name}:{line}" for path in sorted(gui.glob("*.py")) for line in beyond_ints(path.read_text("utf-8"))
@@ -148,7 +148,7 @@ def test_enums_are_used_as_the_ints_that_they_are_in_pythonqt() -> None:
 
 
 def beyond_ints(source: str) -> list[int]:
-    """Lines that ask for the value or name of something of qt, or compare with it by identity."""
+    """Lines that read `.value` or `.name` of something in qt, or compare with it by identity."""
 
     def of_qt(node: ast.expr) -> bool:
         return isinstance(node, ast.Attribute) and ast.unparse(node).startswith("qt.")
@@ -177,7 +177,7 @@ def test_a_module_adds_a_layout_whose_views_are_made_when_it_is_shown(applicatio
     assert mine.mrmlSliceNode().GetOrientation() == "Sagittal" and red.mrmlSliceNode().GetOrientation() == "Axial"
     assert [widget.isVisible() for widget in (mine, red, green, manager.threeDWidget(0))] == [True, True, False, False]
     assert [widget.mrmlSliceNode().IsMappedInLayout() for widget in (mine, red, green)] == [True, True, False]
-    for widget in (mine, red):  # linked: of one group, both linked, and the same orientation
+    for widget in (mine, red):  # linked: same view group, both with linked control, and the same orientation
         widget.mrmlSliceCompositeNode().SetLinkedControl(True)
         widget.mrmlSliceNode().SetOrientation("Axial")
     logic = mine.sliceLogic()

@@ -1,4 +1,4 @@
-"""A scene is added to the open one: the case at hand stays what it is, its answer whole, its grading at work."""
+"""A scene is added to the open one: the current case, its answer and its running grading stay as they are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SELECTORS = {"ctSelector": Modality.CT, "fdgSelector": Modality.FDG, "acetateSel
 
 @pytest.fixture
 def guest(scene: Any, nodes: Any, tmp_path: Path) -> str:
-    """A saved scene with another case: the same images, which come in as nodes of their own, and its choices."""
+    """A saved scene with another case: the same images, imported as separate nodes, and its own selections."""
     save_scene(scene, tmp_path / "guest.mrb")
     return str(tmp_path / "guest.mrb")
 
@@ -30,7 +30,7 @@ def add(path: str) -> None:
 
 
 def pause(user: Any) -> None:
-    """Let the panel hear of what came in: it waits for more, for less than this."""
+    """Wait until the panel has processed the imported nodes; it waits for further nodes, but for less than this."""
     end = time.monotonic() + 0.6
     user.wait_until(lambda: time.monotonic() > end, what="the clock")
 
@@ -53,7 +53,7 @@ def some_batch(_path: str) -> None:
 
 
 def at_hand(user: Any) -> dict[str, Any]:
-    """What the panel says of the case: its inputs, its answer, its state."""
+    """What the panel says about the case: its inputs, its answer, its state."""
     names = (*SELECTORS, "segmentationSelector")
     told = {name: user.find(name).currentNode() for name in names}
     told |= {name: user.text(name) for name in ("gradeLabel", "detailsLabel")}
@@ -67,7 +67,7 @@ def test_inputs_and_answer_stay_and_a_grading_goes_on(
     before, rows = at_hand(user), user.rows("regionTable")
     for happen in (nonsense, some_batch, add):
         happen(guest)
-        application.forget_errors()  # what VTK says of a file that is no scene
+        application.forget_errors()  # VTK's errors about a file that is not a scene
         pause(user)
         assert at_hand(user) == before and user.rows("regionTable") == rows, happen.__name__
         for name, modality in SELECTORS.items():
@@ -128,8 +128,8 @@ def test_the_case_stays_while_another_module_is_open(application: Any, user: Any
     assert user.find("ctSelector").currentNode() is nodes.volumes[Modality.CT]
 
 
-# The last of this file: after a scene was closed and took in a guest, this host files no later node in a hierarchy, and
-# VTK complains when such a scene is saved and added to another.
+# Last in this file: after a scene is closed and another is imported, this host puts later nodes into no hierarchy, and
+# VTK reports errors when such a scene is saved and added to another.
 def test_a_guest_with_an_answer_gives_it_to_no_other_case(user: Any, nodes: Any, tmp_path: Path) -> None:
     grade(user)
     save_scene(slicer.mrmlScene, tmp_path / "graded.mrb")

@@ -1,4 +1,4 @@
-"""Section Inputs: what is recognized, what a person corrects, what is said of each image, what is refused."""
+"""Section Inputs: what is recognized, what the user corrects, what is said about each image, and what is refused."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_shared_rigid_transform_is_fine_and_a_grid_transform_is_refused_with_t
 
 
 def grid_transform(scene: Any) -> Any:
-    """A transform node that bends space a little."""
+    """A transform node that deforms space slightly."""
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
 

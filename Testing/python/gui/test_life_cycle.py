@@ -1,4 +1,4 @@
-"""The module lives as Slicer's modules do: entered, left, reloaded, scene closed, application closed."""
+"""The module goes through a module's life cycle in Slicer: entered, left, reloaded, scene and application closed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_panel_that_could_not_be_set_up_is_left_and_reloaded(
 
 
 def test_a_panel_that_is_reloaded_on_show_is_entered(application: Any, user: Any, nodes: Any, widget: Any) -> None:
-    """Slicer's reload sets the panel up and does not say again that it is on show."""
+    """Slicer's reload sets the panel up but does not call enter() again for a visible panel."""
     widget.onReload()
     user.settle()
     assert user.find("segmentationSelector").currentNode() is nodes.segmentation
@@ -68,13 +68,13 @@ def test_a_panel_that_is_reloaded_on_show_is_entered(application: Any, user: Any
 
 @pytest.mark.slow
 def test_a_reload_leaves_nothing_of_the_panel_before_it(panel: Any, user: Any, nodes: Any) -> None:
-    """Developers reload many times: what stays would follow the scene, beside the panel that is seen."""
+    """Developers reload often: a leftover panel would go on observing the scene next to the visible one."""
     user.wait_until(lambda: panel.self().panel.context.nodes is not None, what="the case")
     panel.self().panel.context.grade()
     user.wait_until(lambda: not panel.self().panel.context.busy, 90, "the grade")
     before, alive = counts(), []
     for _ in range(3):
-        # By no name: PySide lets whatever was searched keep what it finds.
+        # Not looked up by name: in PySide, the searched object keeps a reference to what it found.
         shown = panel.self()
         parts = shown.panel.context, shown.panel.live, shown.panel.reading, *shown.panel.sections
         alive += map(weakref.ref, (shown, shown.panel, *parts))
@@ -84,7 +84,7 @@ def test_a_reload_leaves_nothing_of_the_panel_before_it(panel: Any, user: Any, n
         user.settle()
     after = counts()
     assert [type(one()).__name__ for one in alive if one() is not None] == []
-    # The first one's modules are kept, for the tests that follow.
+    # The modules loaded first are kept for the tests that follow.
     assert after == {**before, "copies of the package": before["copies of the package"] + 1}
 
 
@@ -116,14 +116,14 @@ def test_a_panel_that_is_reloaded_out_of_sight_waits(application: Any, user: Any
 
 
 def all_keys() -> dict[str, str]:
-    """The table of keys of the panel: action -> keys."""
+    """The panel's table of shortcuts: action -> keys."""
     from REACTKDLib.gui.keys import KEYS
 
     return KEYS
 
 
 def keys_of(user: Any) -> list[str]:
-    """The shortcuts that the main window has beside its own actions."""
+    """The shortcuts of the main window besides its own actions."""
     return [one.key.toString() for one in user.window.findChildren(QShortcut) if one.enabled]
 
 
@@ -140,7 +140,7 @@ def test_the_keys_are_free_and_told(application: Any, user: Any) -> None:
 
 
 def test_scene_close_and_a_second_case(user: Any, phantom_nodes: Any) -> None:
-    wait_for_inputs(user, phantom_nodes)  # which folds the section, on a busy computer while it is in use
+    wait_for_inputs(user, phantom_nodes)  # this collapses the section, on a busy computer possibly while it is in use
     user.open_section("inputsSection")
     user.choose("segmentationSelector", phantom_nodes.segmentation)
     slicer.mrmlScene.Clear(0)
@@ -148,7 +148,7 @@ def test_scene_close_and_a_second_case(user: Any, phantom_nodes: Any) -> None:
 
 
 def rest(user: Any, *timers: Any) -> None:
-    """Let time pass until these timers have fired."""
+    """Wait until these timers have fired."""
     for timer in timers:
         if not timer.active:
             timer.start()
@@ -161,7 +161,7 @@ def rest(user: Any, *timers: Any) -> None:
 def test_images_of_a_scene_that_takes_long_to_load_are_recognized_at_its_end(
     user: Any, scene: Any, widget: Any, context: Any, phantom_case: Any
 ) -> None:
-    """The timer for nodes that come fires while the scene is still being read; nothing is written into it meanwhile."""
+    """The timer for new nodes fires while the scene is still being read; nothing is written into it meanwhile."""
     scene.StartState(slicer.vtkMRMLScene.ImportState)
     nodes = nodes_from_case(scene, phantom_case)
     rest(user, widget.panel.nodes_timer)
@@ -199,7 +199,7 @@ def test_an_image_that_goes_with_many_other_nodes_is_no_input_any_more(
 def test_a_closed_scene_leaves_no_node_and_no_word_behind(
     application: Any, user: Any, scene: Any, context: Any, nodes: Any, module: str
 ) -> None:
-    """A case that is held here keeps all its voxels in memory."""
+    """A case still referenced here would keep all its voxels in memory."""
     context.set_message("The answer could not be kept.")
     application.select_module(module)
     scene.Clear(0)
@@ -212,7 +212,7 @@ def test_a_closed_scene_leaves_no_node_and_no_word_behind(
 def test_an_answer_that_is_deleted_in_another_module_takes_its_names_along(
     application: Any, user: Any, scene: Any, context: Any, nodes: Any
 ) -> None:
-    """They are in no list, so that nobody could take them away by hand."""
+    """The name nodes appear in no list, so the user could not delete them."""
 
     def names() -> list[Any]:
         found = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
@@ -232,10 +232,10 @@ def test_an_answer_that_is_deleted_in_another_module_takes_its_names_along(
 def test_regions_that_the_user_hides_take_their_names_and_outlines_along(
     application: Any, user: Any, context: Any, nodes: Any, module: str, hidden: str
 ) -> None:
-    """By the eye in the list of all data, say: names and outlines are in no list, so that no eye could hide them."""
+    """For example with the eye icon in the module Data: names and outlines are in no list that has such an icon."""
 
     def seen() -> list[Any]:
-        """What shows the first lesion: its name in each view, and its outline over a PET; the liver's goes along."""
+        """What shows the first lesion: its name in each view, and its outline over a PET, with the liver's."""
         marks = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
         named = [
             (node, [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())]) for node in marks
@@ -280,7 +280,7 @@ def test_leaving_and_closing(application: Any, user: Any, panel: Any) -> None:
 
 
 def test_the_modules_own_test_passes(application: Any) -> None:
-    """What ctest runs in a build of Slicer; the Reload and Test button calls runTest, which runs the same."""
+    """What ctest runs in a build of Slicer; the Reload and Test button calls runTest, which runs the same tests."""
     loaded = unittest.TestLoader().loadTestsFromTestCase(sys.modules["REACTKD"].REACTKDTest)
     result = unittest.TestResult()
     loaded.run(result)

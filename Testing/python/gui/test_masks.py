@@ -1,4 +1,4 @@
-"""Section Masks: faults are found, seen, and corrected on a copy that the user accepts, rejects, or takes back."""
+"""Section Masks: faults are found, shown, and corrected on a copy that the user accepts, rejects or undoes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STRAY = "lies outside the liver"
 
 @pytest.fixture
 def faulty(nodes: Any) -> Any:
-    """The phantom with a stray lesion far from the liver, and a hole in the liver."""
+    """The phantom with a stray lesion far from the liver and a hole in the liver."""
     liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
     free = ~(liver | mask_of(nodes.segmentation, "Tumor", nodes.reference))
     far = np.zeros_like(liver)
@@ -30,20 +30,20 @@ def faulty(nodes: Any) -> Any:
 
 
 def check(user: Any) -> None:
-    """Press the button and wait for the findings."""
+    """Press the check button and wait for the findings."""
     user.open_section("masksSection")
     user.click("checkButton")
     user.wait_until(lambda: user.find("checkButton").enabled, GRADE_S, "the check")
 
 
 def stray_row(user: Any) -> int:
-    """Which row tells of the stray lesion."""
+    """The row that reports the stray lesion."""
     rows = range(len(user.find("findingsWidget").children()) - 1)
     return next(row for row in rows if STRAY in user.text(f"findingLabel{row}"))
 
 
 def center_of_views() -> np.ndarray:
-    """Where the slices meet, mm RAS."""
+    """The intersection of the slices, mm RAS."""
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
     return slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS())[:3, 3]
 
@@ -62,13 +62,13 @@ def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any, wid
 
     from REACTKDLib.gui.findings import is_of_masks
 
-    # also when the list is made anew several times before Qt has removed the old rows
+    # also when the list is rebuilt several times before Qt has deleted the old rows
     section = next(part for part in widget.panel.sections if part.ui_file == "MasksPanel.ui")
     shown = tuple(finding for finding in section._findings() if is_of_masks(finding))
     for _ in range(3):
         section._list(shown)
     rows = [row for row in user.find("findingsWidget").children() if row.isWidgetType()]
-    assert len(rows) == len(shown) >= 1  # before any event was handled: nothing of the old ones is left
+    assert len(rows) == len(shown) >= 1  # before any event is processed, none of the old rows is left
     user.settle()
     places = sorted((row.geometry.top(), row.geometry.bottom()) for row in rows)
     assert all(bottom < top for (_, bottom), (top, _) in zip(places, places[1:]))
@@ -197,14 +197,14 @@ def test_a_proposal_that_is_ready_while_another_module_is_on_show_waits(
 
 
 def shown_segmentations() -> set[str]:
-    """Names of all segmentations that can be seen, but for outlines over a PET, which come and go with the views."""
+    """Names of all visible segmentations, except outlines over a PET, which come and go with the views."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     shown = {node.GetName() for node in nodes if node.GetDisplayNode() and node.GetDisplayNode().GetVisibility()}
     return {name for name in shown if "over a PET" not in name}
 
 
 def press(user: Any, key: Any) -> None:
-    """A key together with Alt, wherever the focus is."""
+    """Press a key together with Alt, wherever the focus is."""
     user.press_shortcut(key, Qt.KeyboardModifier.AltModifier)
 
 
@@ -247,7 +247,7 @@ def test_findings_and_proposals_are_judged_by_keys(user: Any, scene: Any, faulty
     assert np.allclose(center_of_views(), place)
     application.select_module("SegmentEditor")
     user.settle()
-    press(user, Qt.Key.Key_N)  # the keys are given back
+    press(user, Qt.Key.Key_N)  # the keys have been released
     assert np.allclose(center_of_views(), place)
 
 
@@ -288,7 +288,7 @@ def test_a_tumor_segment_is_split_into_lesions(user: Any, nodes: Any, context: A
 def test_what_was_drawn_or_chosen_while_a_fix_was_on_show_or_before_it_is_undone_stays_so(
     user: Any, nodes: Any, context: Any, by_hand: bool
 ) -> None:
-    """Or a lesion that was just drawn would be left out of the grade without a word."""
+    """Otherwise a lesion that was just drawn would be left out of the grade silently."""
 
     def names() -> list[str]:
         data = nodes.segmentation.GetSegmentation()
@@ -304,7 +304,7 @@ def test_what_was_drawn_or_chosen_while_a_fix_was_on_show_or_before_it_is_undone
         if by_hand:
             user.check("tumorList", name, on=True)
 
-    if by_hand:  # a segment that recognition would not take
+    if by_hand:  # a segment that would not be recognized automatically
         draw("Nothing known")
     user.open_section("masksSection")
     user.click("splitButton")

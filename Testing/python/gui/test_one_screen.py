@@ -1,4 +1,4 @@
-"""Verdict and reason on one screen: what is clean is a line, and what needs a look opens by itself."""
+"""Verdict and reason fit on one screen: clean findings take one line, and what needs attention opens by itself."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ REASON = ("regionTable", "regionDetailsLabel")
 
 @pytest.fixture
 def cohort(phantom_case: Any, tmp_path: Path) -> Path:
-    """Two cases, in a folder of their own."""
+    """Two cases in their own folder."""
     first = write_case(phantom_case, tmp_path / "cohort" / "case 1")
     shutil.copytree(first, tmp_path / "cohort" / "case 2")
     return tmp_path / "cohort"
 
 
 def lowest(user: Any, names: tuple[str, ...]) -> int:
-    """How far down from the top of the panel the widgets reach, in pixels; all must be on show."""
+    """The lowest bottom edge of the widgets, in pixels from the top of the panel; all must be visible."""
     panel = user.application.modules[user.application.selected].widgetRepresentation()
     assert all(user.sees(name) for name in names), names
     return max(user.find(name).mapTo(panel, QPoint(0, user.find(name).height)).y() for name in names)
 
 
 def assert_fits(user: Any, width: int) -> None:
-    """Of the list of cases all columns that are there are seen, the important ones always; the rest stands below."""
+    """Every shown column of the case list is fully visible, the important ones always; the rest is listed below."""
     table, below = user.find("casesTable"), user.text("signsLabel")
     seen = {
         table.horizontalHeaderItem(column).text(): table.columnWidth(column)
@@ -70,11 +70,11 @@ def test_verdict_grade_of_the_reader_and_table_without_scrolling(
     assert panel.minimumSizeHint().width() <= 300, "with a list open"
     for width in (300, 600, 420):
         application.window.set_panel_width(width)
-        user.settle()  # the list chooses its columns after the window has laid everything out
+        user.settle()  # the list chooses its columns after the window has finished its layout
         user.screenshot(f"one-screen-{width}")
         assert not user.find("regionTable").horizontalScrollBar().isVisible(), width
         assert_fits(user, width)
-    user.toggle_section("inputsSection")  # the small phantom's coarse pixels are a warning, which a hand puts away
+    user.toggle_section("inputsSection")  # opened by a warning about the phantom's coarse pixels
     assert lowest(user, (*VERDICT, *READER, *REASON)) <= 900, "with the list of cases open as well"
     assert user.find("inputsSection").text.startswith("Inputs") and user.find("masksSection").collapsed
     user.choose("readerComboBox", "Poor")

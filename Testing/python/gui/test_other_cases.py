@@ -1,4 +1,4 @@
-"""One case on show at a time: what another case has left in the views is hidden, and comes back with it."""
+"""One case is shown at a time: the results and masks of other cases are hidden, and shown again with their case."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from support.panel_steps import grade, segments_as_bytes, small_phantom, wait_fo
 
 
 def legends() -> list[Any]:
-    """All legends that are shown; that of a voxel map is seen where the map is a layer, which it is not here."""
+    """All visible legends, except the voxel map's, which is shown only where the map is a layer, as it is not here."""
     found = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
     return [node for node in found if node.GetVisibility() and node.GetTitleText() != "Voxel map"]
 
 
 def shown_segmentations() -> set[str]:
-    """IDs of all segmentations that can be seen; outlines over a PET come and go with the views."""
+    """IDs of all visible segmentations; outlines over a PET come and go with the views."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     nodes = [node for node in nodes if "over a PET" not in node.GetName()]
     return {n.GetID() for n in nodes if n.GetDisplayNode() is not None and n.GetDisplayNode().GetVisibility()}
@@ -27,7 +27,7 @@ def shown_segmentations() -> set[str]:
 
 @pytest.fixture
 def second(scene: Any, nodes: Any) -> Any:
-    """Another patient in the scene, beside `nodes`."""
+    """A second patient in the scene, besides `nodes`."""
     from REACTKDLib.scene.case import nodes_from_case
 
     return nodes_from_case(scene, small_phantom(2))
@@ -84,7 +84,7 @@ def test_a_case_that_was_not_graded_steps_aside_too_and_what_the_user_has_hidden
 def test_of_an_answer_that_was_deleted_in_part_the_rest_steps_aside_as_well(
     user: Any, nodes: Any, second: Any, context: Any, deleted: str
 ) -> None:
-    """The last patient's grade in the legend would be read as the next one's."""
+    """Otherwise the previous patient's grade in the legend would be taken for the next one's."""
     grade(user)
     context.set_view(graph=True)
     outputs = context.outputs
@@ -126,7 +126,7 @@ def test_the_voxel_map_of_the_last_patient_leaves_the_slices(user: Any, nodes: A
 def test_without_a_case_no_answer_is_drawn_and_it_comes_back_with_the_case(
     user: Any, nodes: Any, context: Any, taken: str, colors: str
 ) -> None:
-    """The panel shows no grade then, so colors and legend would be read as of whatever is looked at."""
+    """The panel then shows no grade, so colors and legend would be attributed to whatever is displayed."""
     from REACTKDLib.scene.overlay import Overlay
 
     grade(user)
@@ -151,7 +151,7 @@ def test_without_a_case_no_answer_is_drawn_and_it_comes_back_with_the_case(
 
 
 def drawn(outputs: Any) -> set[str]:
-    """What of an answer is to be seen: regions, graph, map and legends."""
+    """What is visible of an answer: regions, graph, map and legends."""
     shown = [outputs.regions, outputs.liver_outline, outputs.graph_nodes, outputs.graph_edges]
     found = {node.GetID() for node in shown if node.GetDisplayNode().GetVisibility()}
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
@@ -163,7 +163,7 @@ def drawn(outputs: Any) -> set[str]:
 def test_what_the_user_shows_of_another_case_stays_until_the_next_one(
     user: Any, nodes: Any, second: Any, context: Any
 ) -> None:
-    """To compare two studies: drawing in one must not hide the other again."""
+    """For comparing two studies: editing one must not hide the other again."""
     grade(user)
     regions = context.outputs.regions
     choose(user, context, second)

@@ -1,4 +1,4 @@
-"""A click on Grade where a package is missing: Slicer's installer asks, fails or is refused, and the panel says so."""
+"""A click on Grade with a package missing: Slicer's installer asks, fails or is declined, and the panel says so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import slicer
 
 @pytest.fixture
 def lacking(application: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """einops in a version that nobody has, so that it is missing, and Slicer outside its testing mode."""
+    """Require a version of einops that does not exist, so that it counts as missing, with Slicer's testing mode off."""
     from REACTKDLib.gui import packages
 
     path = tmp_path / "requirements.txt"

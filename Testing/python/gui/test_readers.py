@@ -1,4 +1,4 @@
-"""Several readers of one list, and a reader study, by clicks and keys."""
+"""Several readers of one list, and a reader study, operated with mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def folder(folder: Path) -> Path:
 
 
 def answer_dialog(text: str | None, seen: list[str]) -> None:
-    """Once the question for a name is on the screen, type a name and accept it, or cancel."""
+    """Once the dialog that asks for a name is open, type a name and accept it, or cancel."""
     timer = QTimer(QApplication.instance())
 
     def answer() -> None:
@@ -95,7 +95,7 @@ def test_two_readers_and_two_processes_on_one_list(
     QTest.keyClicks(user.find("commentEdit"), "capsule?")
     paint(nodes.segmentation, "Tumor", mask_of(nodes.segmentation, "Liver", nodes.reference), nodes.reference)
 
-    # The comment is kept at once when the case is left; another process marks meanwhile, as Bert and as Anna.
+    # The comment is saved as soon as the case is left; another process meanwhile marks the case, as Bert and as Anna.
     user.click("nextCaseButton")
     at_hand(user, widget, CASES[1])
     command = [sys.executable, "-c", OTHER_PROCESS, str(folder / "review.reactkd.json")]
@@ -106,7 +106,7 @@ def test_two_readers_and_two_processes_on_one_list(
     user.click("reviewedCheckBox")
     user.screenshot("readers-anna")
 
-    # Bert at the same screen: nothing of Anna's, but his own mark of the other process.
+    # Bert on the same screen: nothing of Anna's, only his own mark from the other process.
     answer_dialog("Bert", asked)
     user.click("changeReaderButton")
     at_hand(user, widget, CASES[1])
@@ -118,7 +118,7 @@ def test_two_readers_and_two_processes_on_one_list(
     tumor, liver = (mask_of(nodes.segmentation, name, nodes.reference) for name in ("Tumor", "Liver"))
     assert (tumor & liver).sum() < liver.sum(), "the masks of the list, not Anna's"
 
-    # Anna again; a canceled question changes nothing, and the settings hold the name.
+    # Anna again; canceling the dialog changes nothing, and the settings hold the name.
     answer_dialog("Anna", asked)
     user.click("changeReaderButton")
     answer_dialog(None, asked)
@@ -193,7 +193,7 @@ def test_a_study_hides_every_answer_until_the_grade_stands(
     assert record["aided"]["grade"] == "poor" and record["aided"]["shown"]["model"]["name"]
     assert user.text("studyLabel") == "1 of 2 cases graded without the answer, 1 finished with it."
 
-    # The end is asked for; then all answers are there.
+    # The panel asks for confirmation of the end; then all answers are shown.
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: False)
     user.click("studyCheckBox")
     assert widget.panel.reading.in_study and user.find("studyCheckBox").checked
@@ -216,6 +216,6 @@ def test_a_comment_typed_just_before_the_list_is_replaced_or_closed_is_kept(
         edit = user.find("commentEdit")
         edit.moveCursor(QTextCursor.MoveOperation.End)
         QTest.keyClicks(edit, typed)
-        user.click(close)  # before the hands have rested
+        user.click(close)  # before the delay that saves after typing
         user.wait_until(lambda: widget.panel.reading.index is None, 20, "the case to leave")
     assert cases_on_disk(folder)[CASES[0]]["comment"]["text"] == "capsule? small"

@@ -1,4 +1,4 @@
-"""The answer as files: a page with pictures, JSON, CSV."""
+"""The answer as files: an HTML page with pictures, JSON, CSV."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from REACTKDLib.scene.case import nodes_from_case
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import choose_model, grade, open_folder, small_phantom, wait_for_annotations, wait_for_inputs
 
-PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
+PATIENCE_S = 600  # grading takes a second or two; a busy machine may need far longer
 
 
 def save_as(monkeypatch: Any, path: Path) -> None:
-    """What the user chooses in the next dialogs."""
+    """The path that the user chooses in the next dialogs."""
     monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: str(path)))
 
 
 @pytest.fixture
 def graded(user: Any, phantom_nodes: Any, small_model: Path) -> Any:
-    """A graded phantom, and the section open."""
+    """A graded phantom, with the section open."""
     choose_model(user, small_model)
     wait_for_inputs(user, phantom_nodes)
     user.toggle_section("reportSection")
@@ -76,7 +76,7 @@ def saved_pictures(user: Any, path: Path, monkeypatch: Any) -> list[bytes]:
 
 
 def visible_texts() -> list[tuple[str, int]]:
-    """What each slice view has in its corner, and whether it is shown."""
+    """The corner annotations of each slice view, and whether they are shown."""
     manager = slicer.app.layoutManager()
     widgets = [widget for widget in map(manager.sliceWidget, manager.sliceViewNames()) if widget.isVisible()]
     corners = [widget.sliceView().cornerAnnotation() for widget in widgets]
@@ -85,8 +85,8 @@ def visible_texts() -> list[tuple[str, int]]:
 
 @pytest.mark.skipif(bool(missing_rendering()), reason="no off-screen OpenGL for the pictures")
 def test_no_picture_of_the_page_shows_a_name(user: Any, graded: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    """The pictures are the same, whatever the corners of the views and a legend of an image say."""
-    user.find("layoutCheckBox").click()  # the module's own views never say more than what image it is
+    """The pictures are the same whatever the corner annotations and an image's legend say."""
+    user.find("layoutCheckBox").click()  # the module's own views only ever say which image they show
     wait_for_annotations(user)
     ct = graded.volumes[Modality.CT]
     ct.SetName("CT")
@@ -98,7 +98,7 @@ def test_no_picture_of_the_page_shows_a_name(user: Any, graded: Any, tmp_path: P
     views = slicer.app.layoutManager()
     red = views.sliceWidget("Red").sliceView()
     assert saved_pictures(user, tmp_path / "named.html", monkeypatch) == neutral and len(neutral) == 4
-    red.draw()  # VTK lays the legends out
+    red.draw()  # VTK positions the legends
     shown = red.draw()
     assert saved_pictures(user, tmp_path / "again.html", monkeypatch) == neutral
     assert visible_texts() == [(ct.GetName(), 1)] * 3 and red.draw() == shown, "the views are as they were"
@@ -113,7 +113,7 @@ def test_a_file_is_replaced_only_where_the_user_was_asked(
     names = {"saveJsonButton": "p1.json", "saveCsvButton": "p1.csv", "saveMasksButton": "p1.seg.nrrd"}
     for button, name in names.items():
         (tmp_path / name).write_text("precious")
-        save_as(monkeypatch, tmp_path / "p1")  # Qt's dialog asks about this name, which is free
+        save_as(monkeypatch, tmp_path / "p1")  # Qt's dialog checks this name, which does not exist
         user.click(button)
         assert asked.pop() == f"Replace {name} in the folder {tmp_path.name}? What is there now is lost."
     user.settle()
@@ -121,7 +121,7 @@ def test_a_file_is_replaced_only_where_the_user_was_asked(
     agrees[0] = True
     user.click("saveJsonButton")
     assert user.text("reportLabel") == "Saved as p1.json." and "p1.json" in asked.pop()
-    save_as(monkeypatch, tmp_path / "p1.json")  # here the dialog has asked
+    save_as(monkeypatch, tmp_path / "p1.json")  # here the dialog has already asked
     user.click("saveJsonButton")
     save_as(monkeypatch, tmp_path / "p2")
     user.click("saveJsonButton")

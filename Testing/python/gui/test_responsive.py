@@ -1,8 +1,8 @@
-"""The interface is never silent for long while a case of full size is graded, edited, or opened from a long list.
+"""The interface never blocks for long while a full-size case is graded, edited, or opened from a long list.
 
-Measured as the processor time that the interface's thread takes between two ticks of a timer: what other programs of a
-busy computer do in between is not this module's silence. Views are hidden, since off-screen OpenGL draws on the
-processor what a graphics card draws in the application.
+Measured as the CPU time of the GUI thread between two ticks of a timer: delays caused by other programs on a busy
+computer do not count. The views are hidden, since off-screen OpenGL renders on the CPU what the application renders on
+a graphics card.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LIMIT_S = 0.1
 
 
 class Ticks:
-    """The longest time between two ticks, of the thread's own work and by the clock, and when in the work it was."""
+    """The longest time between two ticks, as CPU time of the thread and as wall time, and the step it occurred in."""
 
     def __init__(self, context: Any) -> None:
         import qt  # the host's
@@ -37,13 +37,13 @@ class Ticks:
         self._timer.connect("timeout()", self._tick)
 
     def start(self) -> None:
-        """Measure from now on; the garbage of earlier tests is not this module's."""
+        """Start measuring; collecting the garbage of earlier tests must not count."""
         gc.collect()
         self._last = time.thread_time(), time.monotonic()
         self._timer.start()
 
     def stop(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         self._timer.stop()
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class Ticks:
 
 @pytest.fixture
 def no_views(application: Any) -> Iterator[None]:
-    """The views are hidden; tests that come later see them again."""
+    """The views are hidden, and shown again for later tests."""
     application.app.layoutManager().hide()
     yield
     application.app.layoutManager().show()
@@ -69,7 +69,7 @@ def no_views(application: Any) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def full_case() -> Any:
-    """A phantom of the size that a hospital's CT has."""
+    """A phantom of the size of a hospital CT."""
     from REACTKDLib.core.phantom import acquire, draw_patient
 
     return acquire(draw_patient(seed=7, biology="independent")).case
@@ -92,7 +92,7 @@ def test_grading_and_following_an_edit(user: Any, scene: Any, full_case: Any, co
     graded = ticks.longest
     print(f"grading: {ticks}")
     place = first.regions[1].centroid_ras_mm
-    paint(nodes.segmentation, "Tumor", ball(nodes.reference, place, 12.0), nodes.reference)  # the pen's own time
+    paint(nodes.segmentation, "Tumor", ball(nodes.reference, place, 12.0), nodes.reference)  # the edit's own time
     ticks = Ticks(context)
     ticks.start()
     user.wait_until(lambda: context.report is not first and not context.busy, GRADE_S, "the grade to follow")
@@ -103,7 +103,7 @@ def test_grading_and_following_an_edit(user: Any, scene: Any, full_case: Any, co
 
 @pytest.fixture(scope="module")
 def long_list(full_case: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """200 cases of full size with three images and masks each; the files of all are those of the first."""
+    """200 full-size cases, each with three images and masks; all are hard links to the files of the first."""
     root = tmp_path_factory.mktemp("list")
     first = write_case(full_case, root / "case 000")
     for number in range(1, 200):
@@ -127,7 +127,7 @@ def test_a_list_of_200_cases_is_opened_and_gone_through(
         ticks.start()
         do()
         user.wait_until(until, GRADE_S, what)
-        end = time.monotonic() + rest_s  # what comes after it, such as the recognition of inputs, is felt as well
+        end = time.monotonic() + rest_s  # what follows, such as the recognition of inputs, delays the user as well
         user.wait_until(lambda: time.monotonic() > end)
         ticks.stop()
         longest[what] = ticks.longest

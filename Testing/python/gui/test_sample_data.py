@@ -1,4 +1,4 @@
-"""The phantom patients in the module Sample Data, by a click on their pictures."""
+"""The phantom patients in the module Sample Data, loaded by a click on their thumbnails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WELL = "Phantom: wellPushButton"
 
 @pytest.fixture
 def samples(application: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Hands in the module Sample Data; the network is out of reach."""
+    """A simulated user in the module Sample Data, without network access."""
     from host.user import User
 
     def no_network(*_: Any) -> None:
@@ -49,7 +49,7 @@ def test_a_click_makes_the_patient_here_and_shows_the_ct(samples: Any) -> None:
     assert names == ["Phantom well Acetate PET", "Phantom well CT", "Phantom well FDG PET"]
     ct, fdg, acetate = (slicer.util.getNode(f"Phantom well {name}") for name in ("CT", "FDG PET", "Acetate PET"))
     segmentation = slicer.util.getNode("Phantom well Segmentation")
-    case = case_from_nodes(ct, fdg, acetate, segmentation=segmentation)  # the segments say themselves what they are
+    case = case_from_nodes(ct, fdg, acetate, segmentation=segmentation)  # segments are recognized automatically
     assert case.liver.sum() > case.tumor.sum() > 0 and not case.findings
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
     assert red.GetBackgroundVolumeID() == ct.GetID()
@@ -94,7 +94,7 @@ def test_a_fault_says_so_and_leaves_the_scene(samples: Any, application: Any, mo
 
 @pytest.mark.slow
 def test_the_shipped_student_grades_each_sample_as_what_it_is(application: Any) -> None:
-    """The first three cases that a person opens are no surprises."""
+    """The first three cases that a new user opens are graded correctly."""
     from REACTKDLib.core.grading.grader import Grader
     from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
     from REACTKDLib.gui.sample_data import SAMPLES, _acquire

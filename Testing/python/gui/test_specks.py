@@ -1,4 +1,4 @@
-"""A stray voxel is told and left out of the grade, until the reader keeps it by a click."""
+"""A stray voxel is reported and left out of the grade, unless the reader keeps it by a click."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from support.edits import mask_of, paint
 from support.panel_steps import GRADE_S, grade, wait_for_inputs
 from support.small_cases import small_case
 
-SMALLER = np.diag([0.9, 0.9, 0.9, 1.0])  # so that a voxel of the CT has 0.041 ml, under the 0.05 ml of a lesion
+SMALLER = np.diag([0.9, 0.9, 0.9, 1.0])  # so that a voxel of the CT has 0.041 ml, below the 0.05 ml minimum of a lesion
 
 
 @pytest.fixture
 def fine_nodes(user: Any, scene: Any, small_model: Path) -> Any:
-    """A small case with voxels small enough to be specks, chosen by the panel itself."""
+    """A small case whose single voxels are small enough to be specks, chosen by the panel itself."""
     from REACTKDLib.scene.case import nodes_from_case
     from REACTKDLib.scene.panel_state import PanelState
 

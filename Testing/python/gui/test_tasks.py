@@ -1,4 +1,4 @@
-"""The panel grades for another task: a model of kidney masses makes the panel speak of kidneys and of two classes."""
+"""The panel grades another task: with a model of kidney masses it refers to kidneys and to two classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.small_models import metadata_for, random_student
 
 @pytest.fixture(scope="module")
 def kidney_model(tmp_path_factory: Any) -> Path:
-    """A model with random weights: what is tested here is how the panel speaks of its answer."""
+    """A model with random weights: these tests check the wording of the answer, not the answer."""
     folder = tmp_path_factory.mktemp("model") / "kidney"
     student = random_student(classes=2, modalities=("ct",))
     task = {"task": KIDNEY.to_dict(), "organ": KIDNEY.organ.title, "lesion": KIDNEY.lesion.title}

@@ -1,4 +1,4 @@
-"""Section Training: a run watched while it goes on, stopped, and its model taken, by hand."""
+"""Section Training: a run is watched in progress and stopped, and its model is selected, by the user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def training(tmp_path: Path) -> TrainingFolder:
 
 @pytest.fixture
 def section(user: Any, widget: Any) -> Iterator[Any]:
-    """The panel, with the section Training open. It looks ten times a second, not every two."""
+    """The panel with the section Training open. It polls ten times a second instead of every two seconds."""
     user.toggle_section("trainingSection")
     section = next(part for part in widget.panel.sections if part.ui_file == "TrainingPanel.ui")
     section._timer.setInterval(100)
@@ -150,7 +150,7 @@ def test_a_run_with_its_curve_fits_into_300_pixels(
     user.screenshot("training-300")
     assert application.modules["REACTKD"].widgetRepresentation().minimumSizeHint().width() <= 300
     curve = user.find("trainingCurveLabel")
-    assert curve.pixmap.deviceIndependentSize().width() <= curve.width + 1  # whole, not cut off
+    assert curve.pixmap.deviceIndependentSize().width() <= curve.width + 1  # whole, not clipped
 
 
 def test_a_run_that_obeyed_reads_as_stopped(section: Any, user: Any, training: TrainingFolder) -> None:

@@ -1,5 +1,5 @@
-"""Every text of the panel can be translated, also what the core says: seen by a made-up language in which no letter of
-English is left.
+"""Every text of the panel can be translated, including those from the core: checked with an artificial language that
+contains no English letters.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from support.made_up_language import made_up, write_translation
 from support.panel_steps import GRADE_S, choose_model, grade
 from support.training_folders import TrainingFolder
 
-#: no language's words: units, file kinds, and what a model is called
+#: not translated: units, file types, and names of models
 _UNITS = {"mm", "ml", "HU", "SUV", "CT", "FDG", "PET", "Ctrl", "Shift", "Alt"}  # and names of keys
 
 
@@ -52,7 +52,7 @@ def translation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def language(application: Any, translation: Path) -> Iterator[QTranslator]:
-    """The application in that language from before the panel is made."""
+    """The application in that language, set before the panel is created."""
     translator = QTranslator()
     assert translator.load(str(translation))
     QCoreApplication.installTranslator(translator)
@@ -61,7 +61,7 @@ def language(application: Any, translation: Path) -> Iterator[QTranslator]:
 
 
 def shown_texts(panel: QWidget) -> Iterator[tuple[str, str]]:
-    """Yield (where, text) of every text of a panel, and of its tool tips, whether it is on show now or not."""
+    """Yield (where, text) for every text and tool tip of a panel, whether currently visible or not."""
     for widget in panel.findChildren(QWidget):
         if type(widget.parent()).__name__.startswith("qMRMLNode"):
             continue  # the application's own, such as "None"
@@ -85,7 +85,7 @@ def shown_texts(panel: QWidget) -> Iterator[tuple[str, str]]:
 
 
 def english(panel: QWidget, names: set[str]) -> list[tuple[str, str]]:
-    """What is left in English. names: of data, which no one translates."""
+    """The texts left in English. names: names of data, which are not translated."""
     found = []
     for where, text in shown_texts(panel):
         bare = re.sub(r"<[^>]*>|&\w+;", " ", text)
@@ -121,7 +121,7 @@ def test_every_text_of_the_panel(
     assert english(panel, names) == []
     grade(user)
     model = context.report.model
-    names |= {model.name, model.version, sentence(model.clinical_use)}  # what a model says of itself is its own
+    names |= {model.name, model.version, sentence(model.clinical_use)}  # a model's own metadata is not translated
     assert english(panel, names) == []
     kind = "vtkMRMLColorLegendDisplayNode"
     legends = [scene.GetNthNodeByClass(n, kind).GetTitleText() for n in range(scene.GetNumberOfNodesByClass(kind))]
@@ -159,7 +159,7 @@ def _two_sentences() -> str:
     return joined([LAST, FIRST])
 
 
-#: what the core says, with what is data in backquotes, and how it comes to say it
+#: what the core says, with data in backquotes -> the code that makes it say so
 SAID: dict[str, Callable[[], str]] = {
     "The FDG PET holds no uptake: every voxel is zero or the same; give another file.": _no_uptake,
     "The file of the liver mask is cut off or damaged; copy or export it again.": lambda: str(
@@ -229,7 +229,7 @@ def test_lists_reports_and_trainings(
         user.click("nextCaseButton")
         user.wait_until(lambda: user.find("nextCaseButton").enabled, GRADE_S, "the case")
         if case == "case 1":
-            names |= {context.report.model.name}  # a case is opened with its answer, which names the model
+            names |= {context.report.model.name}  # opening a case shows its answer, which names the model
     assert "'case 2'" in user.text("casesMessageLabel")
     assert english(panel, names) == []
     training = TrainingFolder(tmp_path / "run")

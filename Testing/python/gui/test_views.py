@@ -1,4 +1,4 @@
-"""The layout for reading PET and CT: what it shows, by clicks and keys; nothing of the user's is left changed."""
+"""The layout for reading PET and CT: what it shows with mouse and keyboard; the user's own settings stay unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def manager() -> Any:
 
 
 def layers(name: str) -> tuple[str | None, str | None, float]:
-    """Names of background and foreground of a slice view, and the foreground's opacity."""
+    """Names of the background and foreground of a slice view, and the foreground opacity."""
     node = manager().sliceWidget(name).mrmlSliceCompositeNode()
     volumes = map(
         slicer.mrmlScene.GetNodeByID, (node.GetBackgroundVolumeID() or "", node.GetForegroundVolumeID() or "")
@@ -34,7 +34,7 @@ def layers(name: str) -> tuple[str | None, str | None, float]:
 
 
 def users_side(nodes: Any) -> dict[str, Any]:
-    """What the layout must leave as it is: views with their layers, volumes with their displays, to the last change."""
+    """What the layout must leave unchanged: views with their layers, volumes with their displays, including MTimes."""
     seen: dict[str, Any] = {"layout": manager().layout}
     for name in USERS:
         widget = manager().sliceWidget(name)
@@ -53,14 +53,14 @@ def users_side(nodes: Any) -> dict[str, Any]:
 
 
 def display_of(name: str) -> Any:
-    """The display of the last image laid into a slice view."""
+    """The display node of the last image shown in a slice view."""
     node = manager().sliceWidget(name).mrmlSliceCompositeNode()
     volume_id = node.GetForegroundVolumeID() or node.GetBackgroundVolumeID()
     return slicer.mrmlScene.GetNodeByID(volume_id).GetDisplayNode()
 
 
 def hidden_nodes() -> list[str]:
-    """Volumes, segmentations and markups that only the views of the module need."""
+    """Volumes, segmentations and markups that only the module's own views need."""
     kinds = ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode")
     nodes = [node for kind in kinds for node in slicer.util.getNodesByClass(kind)]
     return sorted(node.GetName() for node in nodes if node.GetHideFromEditors())
@@ -121,7 +121,7 @@ def test_the_images_by_buttons_and_keys_and_nothing_is_left_behind(
     assert manager().layout == DEFAULT and not user.find("layoutCheckBox").checked
     user.click("layoutCheckBox")
     assert manager().layout == THREE_ROWS
-    manager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)  # by the tool bar
+    manager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)  # as with the tool bar
     user.settle()
     assert not user.find("layoutCheckBox").checked and not user.find("rowsButton").checked
     manager().setLayout(DEFAULT)
@@ -198,7 +198,7 @@ def test_a_case_with_one_image_offers_that_alone(user: Any, nodes: Any, context:
     fdg = nodes.volumes[Modality.FDG]
     array = slicer.util.arrayFromVolume(fdg)
     voxels = np.array(array)
-    array[:] = voxels * 1.0  # an edit in place, as by a filter of another module
+    array[:] = voxels * 1.0  # an in-place edit, as by a filter of another module
     fdg.Modified()
     shown = slicer.mrmlScene.GetNodeByID(
         manager().sliceWidget(view_name(1, "Axial")).mrmlSliceCompositeNode().GetBackgroundVolumeID()
@@ -216,5 +216,5 @@ def test_the_layout_can_be_left_after_the_scene_was_closed(
     user.settle()
     assert not user.find("layoutCheckBox").checked
     user.open_section("inputsSection")
-    user.choose("acetateSelector", None)  # all is shown anew
+    user.choose("acetateSelector", None)  # everything is shown again
     assert manager().layout == DEFAULT

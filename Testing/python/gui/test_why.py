@@ -1,4 +1,4 @@
-"""Section Why: the regions that decided, where they are, how they are drawn, and what would be without some of them."""
+"""Section Why: the deciding regions, where they are, how they are drawn, and the answer without some of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def graded(user: Any, nodes: Any) -> Any:
 
 
 def drawn(context: Any) -> dict[str, Any]:
-    """What of the answer is to be seen, as the display nodes say it."""
+    """What is visible of the answer, according to the display nodes."""
     outputs = context.outputs
     display, data = outputs.regions.GetDisplayNode(), outputs.regions.GetSegmentation()
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.scale)
@@ -45,7 +45,7 @@ def drawn(context: Any) -> dict[str, Any]:
 
 
 def click_header(user: Any, column: int) -> None:
-    """Click the title of a column."""
+    """Click a column header."""
     header = user.find("regionTable").horizontalHeader()
     spot = QPoint(header.sectionViewportPosition(column) + 10, header.height // 2)
     QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, spot)
@@ -84,7 +84,7 @@ def test_the_table_is_the_report_and_sorting_takes_boxes_and_the_chosen_row_alon
     assert user.rows("regionTable")[-1][2] == ""
     click_header(user, 0)
     assert [row[0] for row in user.rows("regionTable")] == [region.name for region in report.regions]
-    for row in user.rows("regionTable"):  # 2.0 beside 1.2, not 2
+    for row in user.rows("regionTable"):  # 2.0 next to 1.2, not 2
         assert all(len(text.partition(".")[2]) == digits for text, digits in zip(row[1:3], (1, 1)) if text), row
 
     rows = [row[0] for row in user.rows("regionTable")]
@@ -106,10 +106,10 @@ def test_the_table_is_the_report_and_sorting_takes_boxes_and_the_chosen_row_alon
 def test_the_chosen_row_and_the_order_stay_when_the_case_is_graded_again(
     user: Any, graded: Any, context: Any, scene: Any
 ) -> None:
-    """Whoever corrects a mask looks at one region; another case begins anew."""
+    """A user who corrects a mask is looking at one region; another case starts afresh."""
     header, table = user.find("regionTable").horizontalHeader(), user.find("regionTable")
-    click_header(user, 2)  # milliliters, the largest first
-    click_header(user, 2)  # the smallest first
+    click_header(user, 2)  # milliliters, largest first
+    click_header(user, 2)  # smallest first
     names = [row[0] for row in user.rows("regionTable")]
     user.click_cell("regionTable", names.index("Lesion 2"), 1)
     assert "<b>Lesion 2</b>" in user.text("regionDetailsLabel")
@@ -131,7 +131,7 @@ def test_the_chosen_row_and_the_order_stay_when_the_case_is_graded_again(
 
 
 def paint_in_liver(case: Any, context: Any) -> None:
-    """Add some tumor where the parenchyma has its center."""
+    """Add some tumor at the center of the parenchyma."""
     place = context.report.regions[0].centroid_ras_mm
     paint(case.segmentation, "Tumor", ball(case.reference, place, 9.0), case.reference)
 
@@ -210,7 +210,7 @@ def test_the_users_segments_step_aside_and_come_back(application: Any, user: Any
     paint(nodes.segmentation, "Tumor", stray, nodes.reference)
     grade(user)
     assert not display.GetVisibility()
-    user.click("findingShowButton0")  # the lesion outside the liver is in no region of the answer
+    user.click("findingShowButton0")  # the lesion outside the liver belongs to no region of the answer
     assert display.GetVisibility()
     user.click_cell("regionTable", [row[0] for row in user.rows("regionTable")].index("Lesion 1"))
     assert not display.GetVisibility()
@@ -228,7 +228,7 @@ def test_the_users_segments_step_aside_and_come_back(application: Any, user: Any
 def test_the_legend_of_the_answer_steps_aside_while_masks_are_looked_at(
     application: Any, user: Any, nodes: Any, context: Any
 ) -> None:
-    """Beside the colors of segments it would be read as theirs."""
+    """Next to the segment colors it would be taken for their legend."""
     stray = np.zeros_like(mask_of(nodes.segmentation, "Tumor", nodes.reference))
     stray[2:5, 4:9, 4:9] = True
     paint(nodes.segmentation, "Tumor", stray, nodes.reference)
@@ -271,7 +271,7 @@ def test_what_is_left_out_of_an_answer_whose_image_was_deleted_is_refused_with_a
 
 
 def test_an_answer_to_other_boxes_than_those_that_are_clear_is_not_shown(user: Any, graded: Any, context: Any) -> None:
-    """As when the work for the second box was canceled."""
+    """As when the computation for the second box was canceled."""
     toggle_box(user, "regionTable", 1)
     user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "the first answer")
     shown = user.text("whatIfLabel")

@@ -1,4 +1,4 @@
-"""`make slicer-host` opens the module in a window; here without a screen, as one picture."""
+"""`make slicer-host` opens the module in a window; tested here off-screen, as one picture."""
 
 from __future__ import annotations
 
