@@ -1,4 +1,4 @@
-"""What the trainings of all tests share."""
+"""Fixtures shared by the training tests."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def drawn_once() -> Iterator[None]:
-    """Draws and scans each phantom once: a hundred patients make the cohorts of all tests, most of them many times.
+    """Draw and scan each phantom once: the cohorts of all tests consist of a hundred patients, most used many times.
 
-    Every test gets a case and a truth of its own; the voxels are shared and cannot be written to.
+    Every test gets its own case and its own truth; the voxels are shared and read-only.
     """
     from REACTKDTrainLib.cohorts import phantom
 

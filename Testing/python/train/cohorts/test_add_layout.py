@@ -1,4 +1,4 @@
-"""A layout of one's own is one file in `cohorts/layouts`, as a page shows it: done here in a copy of the tree."""
+"""Adding a custom layout takes one file in `cohorts/layouts`, as a how-to page shows: done in a copy of the tree."""
 
 from __future__ import annotations
 

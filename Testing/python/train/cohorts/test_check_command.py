@@ -1,4 +1,4 @@
-"""`python -m REACTKDTrainLib cohorts check`: what it says, and lists that training reads back as the same cases."""
+"""`python -m REACTKDTrainLib cohorts check`: its output, and that training reads its lists back as the same cases."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def hospital(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def lits(tmp_path_factory) -> Path:
-    """A good case, one with the geometry of its label lost, one without labels."""
+    """A valid case, one whose label has lost its geometry, one without labels."""
     root = tmp_path_factory.mktemp("lits")
     labels = LIVER.astype(np.uint8) + (LIVER & MASS)
     for number, place in ((3, matrix()), (48, matrix(240.0))):
@@ -70,7 +70,7 @@ def lits(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def tace(tmp_path_factory) -> Path:
-    """Two patients with two phases in one series, and one without segmentation."""
+    """Two patients with two phases in one series, and one without a segmentation."""
     root = tmp_path_factory.mktemp("tace")
     portal, aorta = (abs(H - 30) < 2) & (abs(W - 38) < 2), (abs(H - 36) < 2) & (abs(W - 40) < 2)
     for patient in ("HCC_001", "HCC_002", "HCC_003"):
@@ -118,7 +118,7 @@ def test_lits(lits, tmp_path, capsys):
     assert "lits-048: geometry-overruled" in out
     cohort = datalist_cohort(tmp_path / "l.json")
     assert [c.grade for c in cohort.cases] == [None, None]
-    for case in cohort.cases:  # 48 too: its mask was written again on the image's grid
+    for case in cohort.cases:  # 48 too: its mask was rewritten on the image's grid
         opened = case.load()
         assert np.array_equal(opened.tumor, LIVER & MASS) and np.array_equal(opened.liver, LIVER)
     assert [p.name for p in (tmp_path / "l-masks").iterdir()] == ["lits-048.nii.gz"]
@@ -173,7 +173,7 @@ def test_monai_reads_the_list(hospital, tmp_path):
 
 
 def test_case_folders_of_dicom_are_cases_with_all_their_images(tmp_path, capsys):
-    """As `phantom --dicom` leaves them: not HCC-TACE-Seg, though DICOM too."""
+    """As `phantom --dicom` writes them: not recognized as HCC-TACE-Seg, although also DICOM."""
     from REACTKDLib.__main__ import main as command_line
 
     for n, grade in enumerate(("well", "poor")):
@@ -243,7 +243,7 @@ def test_one_sentence(name, hospital, capsys):
     assert words in found and found.count("\n") == 1
 
 
-#: options of the layouts, as they are typed
+#: options of the layouts, as typed on the command line
 OPTIONS = {
     "pairs": ["--pairs", "joined"],
     "grade": ["--grade", "G2=moderate"],
@@ -268,7 +268,7 @@ def test_an_option_of_another_layout_is_refused(kind, option, request, tmp_path,
 
 
 def test_an_option_of_another_layout_is_refused_where_it_says_what_is_usual(hospital, capsys):
-    """It is no less meaningless there."""
+    """Even with its default value, the option has no meaning there."""
     assert main(["cohorts", "check", str(hospital), "--mixed", "exclude"]) == 2
     assert "The option --mixed is for a folder that holds DICOM with segmentations" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Splits: no patient on two sides, every grade everywhere, and a sentence where that cannot be."""
+"""Folds: no patient in two parts, every grade in every part, and a one-sentence refusal where that is impossible."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_split_is_told(cases: list[CohortCase], folds: int, sente
 
 @pytest.mark.parametrize(("folds", "seed"), [(0, 0), (-2, 0), (3, -1), (3, 2**32)])
 def test_numbers_that_are_no_folds_or_no_seed_are_a_sentence(folds: int, seed: int) -> None:
-    """As `--folds 0` and `--seed -1` of cohorts check give them."""
+    """As given by `--folds 0` and `--seed -1` of cohorts check."""
     with pytest.raises(UsageError, match="give 1 or more" if folds < 1 else "from 0 to 4294967295"):
         make_folds(cohort(), folds, seed)
 

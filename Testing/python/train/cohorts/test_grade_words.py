@@ -1,4 +1,4 @@
-"""Grades of lists in other words: one map for datalists, worklists, sheets and tables of true grades, or a refusal."""
+"""Grades in other words: one mapping for datalists, worklists, spreadsheets and reference tables, or a refusal."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_training_batch_and_the_panel_read_one_list(lists, name):
     [({"id": "a", "grade": "well"}, {"id": "a", "grade": "poor"}), ({"id": "\u00e9", "grade": 0}, {"id": "e\u0301"})],
 )
 def test_a_list_that_grades_one_case_twice_is_no_reference(first, second, tmp_path):
-    """The later part of a datalist was taken."""
+    """The entry in the later part of the datalist used to win."""
     path = tmp_path / "twice.json"
     path.write_text(json.dumps({"training": [first], "test": [second]}))
     with pytest.raises(UsageError, match="The list says two things of '.*'; correct it."):

@@ -1,4 +1,4 @@
-"""HCC-TACE-Seg: three layouts, quirky cases made after the real ones, phases, grades; the real sheet and series 048."""
+"""HCC-TACE-Seg: three layouts, cases with the quirks of real ones, phases, grades; the real sheet and series 048."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LAYOUTS = {
 
 
 def write_patient(root, patient, layout="retriever", phases=("venous",), seg=None, header=None, edit=None, **options):
-    """One patient: a series that holds `phases` one upon another, and its segmentation. Returns the CT's paths."""
+    """Write one patient: a series with the stacked `phases`, and its segmentation. Returns the paths of the CT."""
     place = lambda kind, uid: root / LAYOUTS[layout](patient, kind, uid)  # noqa: E731
     number = {"first_file": 1000 * int(patient[-3:])} if layout == "flat" else {}
     paths = []
@@ -231,7 +231,7 @@ def test_odd_sizes_and_segments_are_told(tmp_path):  # HCC_099, HCC_075
 
 
 def test_acquisitions_on_other_grids_in_one_series(tmp_path):  # HCC_001, 008, 010, 011
-    """The second acquisition has other slices, off the first one's; the segmentation a third grid."""
+    """The second acquisition has other slices, offset from the first one's; the segmentation has a third grid."""
     paths = write_patient(tmp_path, "HCC_001", phases=("arterial",), seg=False)
 
     def second(dataset, k):
@@ -315,7 +315,7 @@ def test_mixed_and_missing_grades_by_stated_options(tmp_path):
 
 
 def test_of_two_sheets_that_differ_none_is_chosen(tmp_path):
-    """The first one by name gave the grades, though the second be its correction."""
+    """The first sheet by name used to give the grades, even if the second was its correction."""
     write_patient(tmp_path, "HCC_001")
     write_sheet(tmp_path, {"HCC_001": "Poorly differentiated"})
     second = tmp_path / "HCC-TACE-Seg_clinical_data-V2.xlsx"
@@ -326,12 +326,12 @@ def test_of_two_sheets_that_differ_none_is_chosen(tmp_path):
     assert survey_hcc_tace(tmp_path, LayoutOptions(sheet=second)).cases[0].grade == 0
     (tmp_path / "copy").mkdir()
     first.rename(tmp_path / "copy" / first.name)
-    (tmp_path / "copy" / first.name).write_bytes(second.read_bytes())  # the same sheet twice is one
+    (tmp_path / "copy" / first.name).write_bytes(second.read_bytes())  # two copies of the same sheet count as one
     assert survey_hcc_tace(tmp_path).cases[0].grade == 0
 
 
 def test_patients_are_not_named_by_where_the_folder_lies(tmp_path):
-    """HCC_105 in the path of the whole data set was the patient of every case without such an id."""
+    """HCC_105 in the path of the data set used to become the patient of every case without an ID of its own."""
     root = tmp_path / "HCC_105_patients"
     for n, patient in enumerate(("A1", "B2")):
         paths = write_series(
@@ -397,7 +397,7 @@ def test_faults_of_the_sheet(tmp_path):
 
 
 def counts(rows) -> tuple[int, ...]:
-    """Patients of each grade."""
+    """Number of patients of each grade."""
     grades = [row.grade for row in rows]
     return tuple(grades.count(n) for n in range(3))
 
@@ -439,7 +439,7 @@ def test_the_real_hcc_048_is_joined_to_its_row_and_refused_as_ungraded():
 
 
 def test_a_patient_whose_earliest_segmentation_was_taken_is_not_left_out(tmp_path):
-    """Two visits, each with its scan and segmentation."""
+    """Two visits, each with its own scan and segmentation."""
     write_patient(tmp_path / "first", "HCC_004")
     write_patient(
         tmp_path / "second",

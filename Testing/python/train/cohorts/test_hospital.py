@@ -1,4 +1,4 @@
-"""The published layout: two tracers a patient, grades by folder, clinical sheet; and its public CT."""
+"""The published layout: two tracers per patient, grades by folder, clinical sheet; and its public CT."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def found(survey, case: str) -> dict[str, str]:
 
 @pytest.fixture
 def root(tmp_path):
-    """Patient a with both tracers, b with acetate alone, c with faults."""
+    """Patient a with both tracers, b with acetate only, c with faults."""
     pair(tmp_path, "0_well", "a", "FDG", 1)
     pair(tmp_path, "0_well", "a", "ACT", 2)
     pair(tmp_path, "1_moderately", "b", "ACT", 3)
@@ -98,7 +98,7 @@ def test_folders_that_name_no_grade_can_be_told(tmp_path):
 
 
 def test_numbers_from_1_to_3_are_not_those_from_0_to_2(tmp_path):
-    """Folders 1 and 2 were moderate and poor, while 3 alone was left out."""
+    """Folders 1 and 2 used to be read as moderate and poor, and only 3 was left out."""
     for name in ("1", "2", "3", "poor"):
         pair(tmp_path, name, f"p{name}", "FDG")
     survey = survey_hospital(tmp_path)
@@ -114,7 +114,7 @@ def test_numbers_from_1_to_3_are_not_those_from_0_to_2(tmp_path):
 
 
 def test_a_folder_of_a_patient_that_is_no_tracer_is_told(root):
-    """Its images would be missing without a word."""
+    """Otherwise its images would be missing silently."""
     images = root / "Dataset" / "0_well" / "a"
     (images / "ACT").rename(images / "act")
     survey = survey_hospital(root)
@@ -180,7 +180,7 @@ def test_the_public_ct_beside_the_hospital_is_said(root):
 
 
 def left_out(survey) -> set[str]:
-    """Who is listed as left out of the cohort that a training opens."""
+    """The patients listed as left out of the cohort that training opens."""
     return {case for case, _ in of_survey(survey).skipped}
 
 

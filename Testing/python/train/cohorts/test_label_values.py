@@ -1,4 +1,4 @@
-"""Which values of a label file are labels, the same for one file and for a file each of liver and tumor."""
+"""Which values of a label file are labels: the same for one combined file and for separate liver and tumor files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def saved(array: np.ndarray, path):
 
 
 def listed(folder, liver: np.ndarray, tumor: np.ndarray):
-    """A list of one case with a file each for liver and tumor."""
+    """A list of one case with separate files for liver and tumor."""
     saved(liver, folder / "l.nii.gz"), saved(tumor, folder / "t.nii.gz")
     images = {m.value: NAMES[m] for m in CASE.modalities}
     entry = {"id": "a", **images, "liver": "l.nii.gz", "tumor": "t.nii.gz", "grade": "poor"}

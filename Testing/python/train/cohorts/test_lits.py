@@ -1,4 +1,4 @@
-"""LiTS17 and MSD Task03_Liver: the rules of their known cases, on small files made after them."""
+"""LiTS17 and MSD Task03_Liver: the rules for their known problem cases, on small files that imitate them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.cohort_files import LIVER, MASS, abdomen, labels, place, turned, wr
 
 
 def pair(root, number, image=None, mask=None, where=None, where_mask=None, suffix=".nii"):
-    """Write one LiTS case; its masks are told by array, its places by matrix."""
+    """Write one LiTS case; image and mask are given as arrays, their geometry as matrices."""
     image, mask = abdomen(number) if image is None else image, labels() if mask is None else mask
     where = place() if where is None else where
     write(image, where, root / f"volume-{number}{suffix}")
@@ -128,7 +128,7 @@ def test_test_volumes_are_passed_over_and_said(tmp_path):
 
 @pytest.fixture
 def task03(tmp_path):
-    """MSD Task03_Liver as it unpacks on a Mac, with its own list."""
+    """MSD Task03_Liver as unpacked on a Mac, with its own list."""
     entries = []
     for number in (0, 4):
         write(abdomen(number), place(), tmp_path / "imagesTr" / f"liver_{number}.nii.gz")

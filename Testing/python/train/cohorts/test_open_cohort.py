@@ -1,4 +1,4 @@
-"""Opening cohorts: phantoms by number, datalists, worklists, folders; and what is wrong with them."""
+"""Opening cohorts: numbered phantoms, datalists, worklists, folders; and faults in them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_size_and_field_change_what_is_cached() -> None:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """Three case folders, one of a patient with two."""
+    """Three case folders; two belong to one patient."""
     root = tmp_path_factory.mktemp("files")
     for n, name in enumerate(("one", "two", "three")):
         write_case(small_case(seed=n), root / "cases" / name)
@@ -66,7 +66,7 @@ def test_a_datalist_gives_cases_that_open(files: Path) -> None:
     assert [(c.id, c.patient, c.grade, c.fold) for c in cohort.cases] == [
         ("one", "p", 0, 0), ("two", "p2", 2, 1), ("three", "three", None, None)]  # fmt: skip
     assert cohort.cases[0].modalities == ("ct", "fdg")
-    case = pickle.loads(pickle.dumps(cohort.cases[0].load))()  # as it travels to another process
+    case = pickle.loads(pickle.dumps(cohort.cases[0].load))()  # as it is sent to another process
     assert case.tumor.any() and len(case.volumes) == 2
 
 
@@ -96,7 +96,7 @@ def test_a_changed_file_is_another_case(files: Path) -> None:
 
 
 def test_what_a_list_says_of_the_same_files_makes_another_case(files: Path) -> None:
-    """A corrected list must not find what was prepared from the wrong one."""
+    """A corrected list must not reuse what was prepared from the wrong one."""
 
     def fingerprint(columns: str, cells: str) -> str:
         path = files / "said.csv"
@@ -110,7 +110,7 @@ def test_what_a_list_says_of_the_same_files_makes_another_case(files: Path) -> N
     found = [fingerprint(*one) for one in said]
     assert len(set(found)) == len(said)
     paths = [files / "cases" / "one" / name for name in ("CT.nii.gz", "FDG.nii.gz", "segmentation.seg.nrrd")]
-    assert found[0] == fingerprint_of([paths[0], paths[2]], "one")  # what earlier releases prepared serves on
+    assert found[0] == fingerprint_of([paths[0], paths[2]], "one")  # cases prepared by earlier releases stay valid
     assert found[1] == fingerprint_of(paths, "one")
 
 
@@ -160,4 +160,4 @@ def test_an_unreadable_case_is_named_and_skipped_only_if_asked(files: Path, tmp_
         without(cohort, failed, skip=False)
     kept = without(cohort, failed, skip=True)
     assert [c.id for c in kept.cases] == ["one"] and [name for name, _ in kept.skipped] == ["two", "three"]
-    assert len(list(tmp_path.iterdir())) == 1  # nothing half-made
+    assert len(list(tmp_path.iterdir())) == 1  # no partial output

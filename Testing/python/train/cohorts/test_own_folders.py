@@ -1,4 +1,4 @@
-"""Folders of somebody's own become a list that training, batch and the panel read; what is unclear is left out."""
+"""Custom folders become a list that training, batch and the panel read; ambiguous cases are left out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from support.small_cases import small_case
 
 @pytest.fixture
 def study(tmp_path) -> Path:
-    """Flat files of four patients; the third has two CTs, the fourth no masks; beside them a note, and a sheet."""
+    """Flat files of four patients; the third has two CTs, the fourth no masks; also a note and a spreadsheet."""
     write_case(small_case(), tmp_path / "source")
     folder = tmp_path / "study"
     (folder / "masks").mkdir(parents=True)
@@ -77,7 +77,7 @@ def test_own_folders_become_a_list_that_all_read(study, tmp_path, capsys):
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_an_accent_is_one_letter_however_a_file_system_and_a_sheet_write_it(form, tmp_path):
-    """macOS names files with the accent as a character of its own, and spreadsheets write one."""
+    """macOS stores an accent in a file name as a separate character; spreadsheets store one composed character."""
     other = {"NFC": "NFD", "NFD": "NFC"}[form]
     (tmp_path / "sheet.csv").write_text(unicodedata.normalize(other, "case,grade\nMüller,well\nROSE,poor\n"))
     cases = [unicodedata.normalize(form, "Müller"), "rose", "other"]
@@ -85,7 +85,7 @@ def test_an_accent_is_one_letter_however_a_file_system_and_a_sheet_write_it(form
 
 
 def test_cases_that_differ_in_capitals_alone_have_rows_of_their_own(tmp_path):
-    """The last of them once had the rows of both."""
+    """The last of them used to get the rows of both."""
     path = tmp_path / "sheet.csv"
     path.write_text("case,grade\np1,well\nP1,poor\n")
     assert OwnSheet(path, "grade").rows(["P1", "p1"]) == {"p1": (0, "", {}), "P1": (2, "", {})}
@@ -95,7 +95,7 @@ def test_cases_that_differ_in_capitals_alone_have_rows_of_their_own(tmp_path):
 
 
 def test_what_is_kept_of_a_case_is_not_said_of_another_case_of_its_patient(study, tmp_path):
-    """Two scans of one patient, at two ages; of the second nothing else is known."""
+    """Two scans of one patient, at two ages; the second has no other values."""
     (tmp_path / "visits.csv").write_text("scan,who,grade,age,weight\nP01,a,well,61,70\nP02,a,well,63,\n")
     sheet = ["--sheet", str(tmp_path / "visits.csv"), "--patient-column", "who", "--keep", "age", "weight"]
     written = tmp_path / "cases.json"
@@ -108,7 +108,7 @@ def test_what_is_kept_of_a_case_is_not_said_of_another_case_of_its_patient(study
 
 
 def test_a_path_and_a_sheet_that_name_two_patients_leave_the_case_out(tmp_path, capsys):
-    """Folds part patients: the sheet was taken, whatever the path said."""
+    """Folds separate patients; the sheet's patient used to be taken, whatever the path said."""
     write_case(small_case(), tmp_path / "source")
     for patient, case in (("007", "a"), ("B", "b")):
         (tmp_path / "study" / patient).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Grades and patients come from lists as people's programs write them, whole or not at all."""
+"""Grades and patients are read from lists as common programs write them, completely or not at all."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_clinical_sheets_are_read_alike(tmp_path):
 
 
 def test_names_on_a_windows_console(tmp_path):
-    """What is found is printed whole, though the console does not hold the letters of a name."""
+    """Findings are printed in full, even if the console cannot encode the characters of a name."""
     write_case(small_case(), tmp_path / "cases" / "王")
     write_case(small_case(), tmp_path / "cases" / "b")
     (tmp_path / "cases" / "王" / "CT.nii.gz").write_text("no image")

@@ -1,4 +1,4 @@
-"""Whatever is kept to do work once is made again when it is damaged, with the same values; nothing altered is read."""
+"""A damaged cache entry of any kind is recomputed with the same values; altered data is never read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cut(content: bytes) -> bytes:
 
 
 def flipped(content: bytes) -> bytes:
-    """Bits turned in the middle of the data, where only a checksum tells."""
+    """Flip bits in the middle of the data, where only a checksum detects it."""
     data = bytearray(content)
     for place in (len(data) // 3, len(data) // 2, 2 * len(data) // 3):
         data[place] ^= 64

@@ -1,4 +1,4 @@
-"""Prepared cases: what is kept is what a reader's case would give, found again by content, whole or absent."""
+"""Prepared cases: equal to what a reader's case would give, found again by content, stored completely or not at all."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_images_are_those_of_the_readers_preparation(case: CohortCase, tmp_path:
         have = prepared.images[modality.value].numpy()
         if modality.value == "ct":
             have = liver_window(have, 107.0, 25.0)
-        np.testing.assert_allclose(have, image[box], atol=6e-3)  # kept as float16: 0.125 HU is 0.005
+        np.testing.assert_allclose(have, image[box], atol=6e-3)  # stored as float16: 0.125 HU is 0.005
 
 
 def test_masks_are_those_of_the_readers_regions(case: CohortCase, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_lesion_is_the_same_from_its_box_and_from_the_whole_case(case: CohortC
 
 
 def test_bridges_are_where_two_distances_add_up_to_the_gap() -> None:
-    """Searched near pairs alone; the same as over the whole grid."""
+    """Searching only near pairs gives the same result as searching the whole grid."""
     rng, spacing, found = np.random.default_rng(5), np.array([2.5, 0.8, 0.9]), 0
     for _ in range(6):
         lesions = []
@@ -189,13 +189,13 @@ def test_a_border_moves_out_and_in() -> None:
     how = MaskPerturbation(border_mm=3, wander_mm=0, liver_mm=0, merge=0, drop=0)
     sizes = [Outlines(LIVER, tumor, ONE_MM, how).drawn(np.random.default_rng(n))[1].sum() for n in range(24)]
     assert min(sizes) < 0.75 * tumor.sum() < 1.33 * tumor.sum() < max(sizes)
-    assert min(sizes) >= 0.9 * 4 / 3 * np.pi * 4.5**3  # 3 mm in, and a voxel's rounding
+    assert min(sizes) >= 0.9 * 4 / 3 * np.pi * 4.5**3  # 3 mm inward, and one voxel of rounding
     assert max(sizes) <= 1.1 * 4 / 3 * np.pi * 11.5**3
 
 
 def test_near_lesions_become_one_and_far_ones_do_not() -> None:
     how = MaskPerturbation(border_mm=0, wander_mm=0, liver_mm=0, merge_mm=8, merge=1, drop=0)
-    near = balls(((20, 30, 24), 4), ((20, 30, 38), 4))  # 5 mm between them
+    near = balls(((20, 30, 24), 4), ((20, 30, 38), 4))  # 5 mm apart
     far = balls(((20, 30, 16), 3), ((20, 30, 44), 3))
     rng = np.random.default_rng(0)
     merged = Outlines(LIVER, near, ONE_MM, how).drawn(rng)[1]

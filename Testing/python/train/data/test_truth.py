@@ -1,4 +1,4 @@
-"""What is known of a phantom's lesions: by nodes, kept with its vectors, and what students regress of it."""
+"""Known latents of a phantom's lesions: by node, stored with its vectors, and what students regress of them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_a_node_is_what_the_one_lesion_it_covers_is():
     nodes = truth.of_nodes(5)
     assert nodes.shape == (5, 9) and list(COLUMNS["shared"]) == ["t", *SHOWN]
     assert torch.equal(nodes[1], torch.tensor([-1.0, *(-100.0 + n for n in range(8))]))
-    assert nodes[2, 0] == 0.5 and nodes[[0, 3, 4]].isnan().all()  # the parenchyma, a merged one, one that is none
+    assert nodes[2, 0] == 0.5 and nodes[[0, 3, 4]].isnan().all()  # parenchyma, a merged lesion, not a lesion
     assert truth.deciding_node == 3 and truth.known
-    assert Truth(patient(0.5, 0.7), torch.tensor([1, 0])).deciding_node == 0  # nothing covers it
+    assert Truth(patient(0.5, 0.7), torch.tensor([1, 0])).deciding_node == 0  # no node covers the deciding lesion
     assert not Truth(patient(0.5)).known and Truth(patient(0.5)).of_nodes(2).isnan().all()
     old = Truth(tuple(range(10)))
     assert old.of_nodes(3).tolist() == [list(range(10))] * 3 and old.deciding_node == 0
@@ -48,7 +48,7 @@ def test_a_node_is_what_the_one_lesion_it_covers_is():
 
 
 def test_units_need_two_to_be_measured_in():
-    """Of one the spread is not known: it was NaN, and so was all that was learned."""
+    """The spread of a single value is unknown: it used to be NaN, and so was everything learned from it."""
     for latents, what in (([patient(1.0)], "lesion"), ([patient()], "lesion"), ([tuple(range(10))], "patient")):
         with pytest.raises(UsageError, match=f"spread of the latents .* fewer than two {what}s; .*loss.auxiliary to 0"):
             units_of(latents)
@@ -71,7 +71,7 @@ def test_a_phantoms_lesions_are_found_in_its_masks_and_kept_with_its_vectors(tmp
     assert outside[0] == outside[2] == 0
     kept = NodeStore.without_encoder(tmp_path, "tiny", 1).get(case)
     assert kept.truth.lesion_nodes.tolist() == nodes.tolist() and kept.truth.latents == case.truth["shared"]
-    assert lesion_nodes_of(replace(opened), expert) is None  # another case, of which nobody knows
+    assert lesion_nodes_of(replace(opened), expert) is None  # another case, whose lesions are unknown
 
 
 def test_images_show_their_own_latents():
@@ -91,7 +91,7 @@ def readout_of(hidden: int = 1) -> LatentReadout:
 
 
 def test_the_squared_error_of_what_is_known_and_shown():
-    """Mean 0 and sd sqrt 2 of t: the first lesion is off by 2 - 1, the second's t is unknown, its contrast hidden."""
+    """t: mean 0, sd sqrt 2. The first lesion's error is 2 - 1; the second's t is unknown and its contrast is hidden."""
     readout = readout_of()
     h = torch.tensor([[2.0], [5.0]], requires_grad=True)
     wanted = torch.full((2, 9), float("nan"))
@@ -117,7 +117,7 @@ def test_on_views_lesions_learn_of_the_experts_that_they_overlap():
 
     h = [torch.tensor([[9.0], [3.0], [9.0]]), torch.tensor([[9.0]])]
     output = SimpleNamespace(embeddings=h)
-    # Acetate alone shows t and its own ratio, whose units are 100 times those of t and begin at 7: both are one unit.
+    # Acetate alone shows t and its own ratio, whose scale is 100 times that of t with mean 7: both errors are one unit.
     presence = {"ct": torch.zeros(2), "fdg": torch.zeros(2), "acetate": torch.ones(2)}
     loss = term(output, [view(1, 0), view()], presence)
     assert loss.item() == pytest.approx(0.5 * (3 - 1) ** 2)  # the second lesion overlaps none, the second case has none

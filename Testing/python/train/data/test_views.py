@@ -1,4 +1,4 @@
-"""Views: view 0 is the case, the others are warped alike in volumes and masks, the same bits every time."""
+"""Views: view 0 is the unchanged case; in the others, volumes and masks are warped alike, bit-identical every time."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_later_views_give_the_student_an_annotators_masks_and_the_teacher_the_ex
     assert [maker.variant(prepared, n) for n in range(5)] == [0, 1, 2, 1, 2]
     view = maker(prepared, 1)
     assert view.masks is prepared.masks[1] and view.expert is prepared.masks[0]
-    assert view.key == maker(prepared).key  # the teacher sees the same, and is asked once
+    assert view.key == maker(prepared).key  # the teacher's input is the same, so it is evaluated once
     assert ViewMaker(LiverWindow(), STILL, perturbed=False)(prepared, 1).masks is prepared.masks[0]
 
 
@@ -118,7 +118,7 @@ def test_a_field_is_warped_as_the_view_was_whatever_is_warped_with_it(prepared) 
     view = ViewMaker(LiverWindow(), MOVING)(prepared, 2)
     hu = warp_like(view.warp_seed, MOVING, prepared.images["ct"][None])[0]
     middle = tuple(slice(4, -4) for _ in range(3))  # outside, images repeat their edge and fields are 0
-    close = (hu[middle] - view.hu[middle]).abs() < 0.51  # views are kept in half precision
+    close = (hu[middle] - view.hu[middle]).abs() < 0.51  # views are stored in half precision
     assert close.float().mean() > 0.97
 
 
@@ -166,7 +166,7 @@ def test_the_window_has_the_scale_and_the_clip_of_the_preparation(prepared) -> N
 
 @pytest.fixture(scope="module")
 def dosed(tmp_path_factory):
-    """A phantom with its whole field of view, at a size of seconds, and its fields."""
+    """A phantom with its whole field of view, small enough to take seconds, and its noise fields."""
     folder = tmp_path_factory.mktemp("doses")
     case = phantom_case("unlabeled", 3, "tiny", whole_field=True, biology="independent")  # air without bowel gas
     store = PreparedStore(folder / "prepared", preparation_of("tiny"))
@@ -189,7 +189,7 @@ def test_the_dose_branch_sees_noise_that_grows_as_the_dose_falls(dosed) -> None:
 
 
 def test_what_the_window_clips_away_carries_no_noise(dosed) -> None:
-    """Air stays air, whatever the dose: as a scan at that dose would look, prepared in the same way."""
+    """Air stays air at any dose, as in a scan at that dose prepared in the same way."""
     folder, store, case = dosed
     view = ViewMaker(LiverWindow(), STILL)(store.get(case))
     source = DoseSource.of(folder, store, [case], LiverWindow(), STILL)
@@ -202,7 +202,7 @@ def test_what_the_window_clips_away_carries_no_noise(dosed) -> None:
 
 
 def test_the_dose_branch_sees_the_view_that_the_other_branches_see(dosed) -> None:
-    """With the constant that the augmentation added to the CT: air carries no noise, and a crop none at all."""
+    """Including the constant that augmentation added to the CT: air carries no noise, and a crop none at all."""
     folder, store, whole = dosed
     how = replace(STILL, level=0.5)
     crop = phantom_case("hospital", 3, "tiny")
@@ -245,7 +245,7 @@ def test_a_cropped_scan_is_refused_with_the_reason(tmp_path: Path) -> None:
 def test_a_cropped_scan_among_others_is_seen_at_its_own_dose(dosed) -> None:
     folder, store, whole = dosed
     crop = phantom_case("hospital", 3, "tiny")
-    for _ in range(2):  # the second time it is known already
+    for _ in range(2):  # the second time it is already cached
         prepare_fields_or_note(folder, store, crop)
     found = at_native_dose(folder, store, [whole, crop])
     assert list(found) == [crop.id] and "crop" in found[crop.id]

@@ -1,4 +1,4 @@
-"""A method of distillation is two files, its own, as a page shows it, and its test: done here in a copy of the tree."""
+"""Adding a distillation method takes two files, the method and its test, as a page shows: done in a copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The losses of the compared methods, by hand and against finite differences."""
+"""Losses of the compared methods, against hand-worked values and finite differences."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def line(*values: float) -> Tensor:
 # ---- by hand
 def test_attention_by_hand():
     level = torch.stack([torch.tensor([1.0, 2.0]), torch.tensor([7.0, 4.0])]).double().reshape(2, 1, 1, 2)
-    wanted = torch.tensor([25.0, 10.0], dtype=F64)  # mean over channels of squares
+    wanted = torch.tensor([25.0, 10.0], dtype=F64)  # mean of squares over channels
     torch.testing.assert_close(attention(level), wanted / wanted.norm())
-    # two maps with all their energy in different voxels are at right angles: |a - b|^2 = 2
+    # two maps with all their energy in different voxels are orthogonal: |a - b|^2 = 2
     assert float(attention_loss(line(3, 0), line(0, 5))) == pytest.approx(2)
-    assert float(attention_loss(line(3, 0), -2 * line(3, 0))) == pytest.approx(0, abs=1e-12)  # sign and scale are free
+    assert float(attention_loss(line(3, 0), -2 * line(3, 0))) == pytest.approx(0, abs=1e-12)  # sign, scale are ignored
 
 
 def test_channel_loss_by_hand():
-    # phi_T = (1/4, 3/4), phi_S = (1/2, 1/2): KL as in the test of logits; tau^2 stands before it, channels are averaged
+    # phi_T = (1/4, 3/4), phi_S = (1/2, 1/2): KL as in the test of logits; multiplied by tau^2, averaged over channels
     kl = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
     student, teacher = line(0, 0), line(0, math.log(3))
     assert float(channel_loss(student, teacher, 1.0)) == pytest.approx(kl)
@@ -70,7 +70,7 @@ def test_variation_by_hand():
     classes = torch.tensor([1, 1, 0])
     half = math.sqrt(0.5)
     torch.testing.assert_close(variation(level, classes), torch.tensor([half, half, 1.0], dtype=F64))
-    flat = torch.ones_like(level)  # no variation inside the classes: V = 1 everywhere
+    flat = torch.ones_like(level)  # no variation within the classes: V = 1 everywhere
     wanted = ((1 - half) ** 2 + 0) / 2  # the mean within each class, then over two classes
     assert float(variation_loss(level, flat, classes)) == pytest.approx(wanted)
 
@@ -83,7 +83,7 @@ def test_a_voxel_is_of_what_fills_most_of_it():
 def test_patches_are_means_of_cubes_and_their_graph_is_compared_with_the_losses_of_regions():
     level = torch.arange(8.0, dtype=F64).reshape(1, 2, 2, 2)
     torch.testing.assert_close(patches(level, 2), torch.tensor([[3.5]], dtype=F64))
-    # two patches, student at right angles, teacher parallel: edges differ by 1 in 2 of 4 entries, nodes by 0 and 2
+    # two patches, student's orthogonal, teacher's parallel: edges differ by 1 in 2 of 4 entries, nodes by 0 and 2
     student = torch.zeros(2, 1, 1, 8, dtype=F64)
     teacher = torch.zeros(2, 1, 1, 8, dtype=F64)
     student[0, ..., :4], student[1, ..., 4:] = 1, 1
@@ -92,7 +92,7 @@ def test_patches_are_means_of_cubes_and_their_graph_is_compared_with_the_losses_
 
 
 def test_filtered_features_by_hand():
-    # parenchyma in voxel 0, two lesions in voxels 1 and 2, taken together; differences 1 and (3 + 5) / 2
+    # parenchyma in voxel 0, two lesions in voxels 1 and 2, pooled; differences 1 and (3 + 5) / 2
     occupancy = torch.eye(3, dtype=F64).reshape(3, 1, 1, 3)
     assert float(filtered_loss(line(1, 3, 5), line(0, 0, 0), occupancy)) == pytest.approx(1 + 16, rel=1e-5)
 
@@ -108,10 +108,10 @@ def test_a_teacher_that_knows_the_case_weighs_more_and_one_that_is_absent_nothin
 def test_contrast_by_hand():
     anchor = torch.tensor([[1.0, 0.0]], dtype=F64)
     others = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=F64)
-    # the second of the others is the anchor's own patient and does not count: -log(e^10 / (e^10 + e^0))
+    # the second of the others is the anchor's own patient and is masked out: -log(e^10 / (e^10 + e^0))
     loss = contrast(anchor, anchor, others, torch.tensor([[True, False]]))
     assert float(loss) == pytest.approx(math.log1p(math.exp(-10)))
-    assert float(contrast(anchor, anchor, others, torch.tensor([[False, False]]))) == 0  # nobody to tell it from
+    assert float(contrast(anchor, anchor, others, torch.tensor([[False, False]]))) == 0  # no negatives
 
 
 def test_relations_by_hand():
@@ -150,7 +150,7 @@ def some_view(name: str, lesions: int, grade: int, seed: int) -> View:
 
 
 def batch() -> tuple[list[View], GraphOutput, GraphOutput]:
-    """Three cases with 2, 1 and 3 lesions; the last one's teacher has no PET."""
+    """Three cases with 2, 1 and 3 lesions; the teacher has no PET for the last one."""
     views = [some_view(name, n, g, s) for s, (name, n, g) in enumerate([("a", 2, 0), ("b", 1, 1), ("c", 3, 2)])]
     sizes = [len(v.masks) for v in views]
     student = GraphOutput(
@@ -187,11 +187,11 @@ def total(method, student: GraphOutput, teacher: GraphOutput, views: list[View])
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_gradients_agree_with_finite_differences(name):
-    """In all that the student says, along random directions, with memories that hold something."""
+    """For all outputs of the student, along random directions, with memory banks filled."""
     torch.manual_seed(3)
     views, student, teacher = batch()
     method = make_distiller(name, DistillationConfig(gw_mode="paper"), *WIDTHS).double()
-    total(method.train(), student, teacher, views)  # fills memories
+    total(method.train(), student, teacher, views)  # fills the memory banks
     method.eval()
     leaves = [student.logits, *student.nodes, *student.maps, *student.scores, *student.attention]
     for leaf in leaves:
@@ -233,7 +233,7 @@ def test_a_method_learns_through_its_own_parameters_and_repeats_itself(name):
 
 @pytest.mark.parametrize("name", ["crd", "cirkd", "mtcm-kd"])
 def test_what_a_method_remembers_is_part_of_its_state(name):
-    """A resumed training goes on with the same memory."""
+    """A resumed training continues with the same memory banks."""
     views, student, teacher = batch()
     torch.manual_seed(5)
     first = make_distiller(name, DistillationConfig(), *WIDTHS).double().train()
@@ -294,7 +294,7 @@ def test_the_command_line_module_names_every_method():
 
 # ---- many graphs at once
 def padded_plans(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Distances of student and teacher, padded, and the plans between them, of pairs of node vectors."""
+    """Padded distances of student and teacher, and the transport plans between them, for pairs of node vectors."""
     ours, theirs = Graphs.of([s for s, _ in pairs]), Graphs.of([t for _, t in pairs])
     costs = torch.cdist(ours.nodes, theirs.nodes).square()
     plans = semirelaxed_plans(ours.distances, theirs.distances, ours.rows, theirs.rows, costs)
@@ -337,7 +337,7 @@ def test_large_graphs_are_matched_better_than_by_one_start_from_features():
 
 @pytest.mark.parametrize("mode", ["semirelaxed", "paper"])
 def test_react_kd_adds_up_the_losses_of_each_case(mode):
-    """By hand from the losses of single graphs, whatever the sizes of graphs in the batch."""
+    """Against hand-worked losses of single graphs, whatever the sizes of the graphs in the batch."""
     views, student, teacher = batch()
     torch.manual_seed(3)
     config = DistillationConfig(gw_mode=mode)

@@ -1,4 +1,4 @@
-"""Losses of distillation by hand, by finite differences, and against brute force."""
+"""Distillation losses against hand-worked values, finite differences and brute force."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_logit_loss_by_hand():
     student, teacher = rows((0.0, 0.0)), rows((0.0, math.log(3)))
     wanted = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
     assert float(logit_loss(student, teacher, 1.0)) == pytest.approx(wanted, rel=1e-12)
-    # at temperature 2 the same softened probabilities come from twice the logits, and tau^2 = 4 stands before
+    # at temperature 2 the same softened probabilities come from doubled logits, and the loss is multiplied by tau^2 = 4
     assert float(logit_loss(student, 2 * teacher, 2.0)) == pytest.approx(4 * wanted, rel=1e-12)
 
 
@@ -52,7 +52,7 @@ def test_logit_loss_is_a_mean_over_cases_and_zero_for_equal_answers():
     a, b = graph(1, 0, 3), graph(1, 1, 3)
     both = logit_loss(torch.cat([a, b]), torch.cat([b, a]), 4.0)
     assert float(both) == pytest.approx(float(logit_loss(a, b, 4.0) + logit_loss(b, a, 4.0)) / 2, rel=1e-12)
-    assert float(logit_loss(a, a + 7, 4.0)) == pytest.approx(0, abs=1e-12)  # a constant does not change probabilities
+    assert float(logit_loss(a, a + 7, 4.0)) == pytest.approx(0, abs=1e-12)  # a constant leaves probabilities unchanged
     with pytest.raises(ValueError, match="temperature"):
         logit_loss(a, b, 0.0)
 
@@ -67,7 +67,7 @@ def test_edges_and_distances_by_hand():
 
 
 def test_node_loss_by_hand():
-    # directions at right angles are sqrt(2) apart, opposite ones 2, equal ones 0, whatever their lengths
+    # orthogonal directions are sqrt(2) apart, opposite ones 2, equal ones 0, whatever their lengths
     student, teacher = rows((5, 0), (1, 0), (0, 2)), rows((0, 1), (-3, 0), (0, 9))
     assert float(node_loss(student, teacher)) == pytest.approx((2 + 4 + 0) / 3, rel=1e-9)
 
@@ -76,7 +76,7 @@ def test_edge_loss_by_hand():
     # one pair, cosine 0 against 1: two of four entries differ by 1
     assert float(edge_loss(rows((1, 0), (0, 1)), rows((1, 0), (2, 0)))) == pytest.approx(0.5, rel=1e-9)
     turned = graph(4, 3) @ torch.linalg.qr(graph(5, 4))[0]
-    assert float(edge_loss(graph(4, 3), turned)) == pytest.approx(0, abs=1e-12)  # edges do not see a rotation
+    assert float(edge_loss(graph(4, 3), turned)) == pytest.approx(0, abs=1e-12)  # edges are invariant to rotation
 
 
 def test_a_node_of_zeros_has_finite_gradients():
@@ -142,7 +142,7 @@ def test_a_part_of_a_graph_costs_nothing_when_the_teachers_side_is_free(n, m):
     teacher = graph(m, m)
     part = teacher[torch.randperm(m, generator=torch.Generator().manual_seed(1))[:n]]
     assert float(gw_loss(part, teacher, "semirelaxed")) == pytest.approx(0, abs=1e-10)
-    assert float(gw_loss(part, teacher, "paper")) > 1e-3  # uniform marginals punish what the part lacks
+    assert float(gw_loss(part, teacher, "paper")) > 1e-3  # uniform marginals penalize the missing nodes
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -156,7 +156,7 @@ def test_gw_is_at_most_the_edge_loss_where_nodes_are_the_same(seed):
 
 @pytest.mark.parametrize(("n", "m"), [(2, 4), (3, 2), (4, 4), (5, 3)])
 def test_gw_with_a_free_teacher_is_at_most_the_edge_loss_of_every_assignment(n, m):
-    """Whatever regions the student's are matched with, so the term has work to do only beyond what edges say."""
+    """Whatever regions the student's are matched with, so the term only acts beyond what the edge term covers."""
     student, teacher = graph(n, 7), graph(m, 8)
     least = min(float(edge_loss(student, teacher[list(row)])) for row in product(range(m), repeat=n))
     assert 0 < float(gw_loss(student, teacher, "semirelaxed")) <= least + 1e-12
@@ -236,7 +236,7 @@ def test_a_batch_at_once_is_the_mean_over_its_cases(mode):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_corner_that_stays_is_where_descent_from_it_ends(seed):
-    """The shortcut of `_semirelaxed` changes no plan: POT's descent from such a corner returns it."""
+    """The shortcut of `_semirelaxed` changes no plan: POT's descent from such a vertex returns the same vertex."""
     import ot
 
     draw = np.random.default_rng(seed)

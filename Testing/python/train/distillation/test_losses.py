@@ -30,7 +30,7 @@ def test_gamma_zero_is_cross_entropy_and_gradients_are_right():
 @pytest.mark.parametrize("gamma", [0.0, 0.25, 0.5, 0.9, 1.0, 2.0])
 @pytest.mark.parametrize("surplus", [0.5, 10.0, 17.0, 30.0, 200.0])
 def test_an_answer_that_is_sure_has_a_slope_for_every_gamma(gamma: float, surplus: float) -> None:
-    """By hand, q = 1 - p: dL/dz of the true class is q^g (g p ln p - q); where p rounds to 1 it is no less than 0."""
+    """Analytically, q = 1 - p: dL/dz of the true class is q^g (g p ln p - q), also finite where p rounds to 1."""
     logits = torch.tensor([[surplus, 0.0, 0.0]], requires_grad=True)
     focal_loss(logits, torch.tensor([0]), gamma).backward()
     q = 2 * np.exp(-surplus) / (1 + 2 * np.exp(-surplus))

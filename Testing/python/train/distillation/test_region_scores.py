@@ -1,4 +1,4 @@
-"""Region scores: values worked out by hand, regions matched by overlap, gradients for the student alone."""
+"""Region scores: hand-worked values, regions matched by overlap, gradients for the student only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ONLY = DistillationConfig(graph=0.0, logits=0.0)
 
 
 def output(scores, attention) -> GraphOutput:
-    """One case of these regions; all else is nothing."""
+    """The output for one case with these regions; everything else is zero."""
     scores = torch.as_tensor(scores, dtype=torch.float64)
     attention = torch.as_tensor(attention, dtype=torch.float64)
     empty = torch.zeros(1, scores.shape[1], dtype=torch.float64)
@@ -48,13 +48,13 @@ def kl(p, q) -> float:
 
 
 def test_values_by_hand():
-    """At tau = 4 the teacher's lesions say (3/4, 1/4) and (1/2, 1/2), the student's the other way round."""
+    """At tau = 4 the teacher's lesions give (3/4, 1/4) and (1/2, 1/2), the student's the reverse."""
     steep, flat = [4 * log(3), 0.0], [0.0, 0.0]
     teacher = output([[9.0, 1.0], steep, flat], [log(2), log(1), log(1)])  # attention 1/2, 1/4, 1/4
     student = output([[0.0, 0.0], flat, steep], [0.0, 0.0, 0.0])  # 1/3 each
     found = terms(student, teacher, [0, 1, 2])
     p, q = (0.75, 0.25), (0.5, 0.5)
-    assert found["scores"].item() == pytest.approx(16 * (kl(p, q) + kl(q, p)) / 2)  # the parenchyma is left alone
+    assert found["scores"].item() == pytest.approx(16 * (kl(p, q) + kl(q, p)) / 2)  # the parenchyma is excluded
     assert found["attention"].item() == pytest.approx(kl((0.5, 0.25, 0.25), (1 / 3,) * 3))
     twice = terms(
         student, teacher, [0, 1, 2], config=DistillationConfig(graph=0.0, logits=0.0, scores=2.0, attention=0.0)
@@ -63,7 +63,7 @@ def test_values_by_hand():
 
 
 def test_lesions_are_matched_by_overlap_and_others_are_told_nothing():
-    """The student's three lesions: the expert's second, none of the expert's, and the expert's first."""
+    """The student's three lesions match the expert's second, no lesion, and the expert's first."""
     steep, flat, other = [4 * log(3), 0.0], [0.0, 0.0], [7.0, -7.0]
     teacher = output([flat, steep, flat], [log(2), 0.0, 0.0])
     student = output([flat, flat, other, steep], [0.0, 0.0, 5.0, 0.0])
@@ -143,7 +143,7 @@ def test_identical_networks_differ_by_nothing(table):
 
 
 def test_scores_and_attention_add_up_to_the_answer(table):
-    """What a teacher says of its regions is what its answer is made of, topology and null node apart."""
+    """The teacher's region scores and attention compose its answer, apart from topology and null node."""
     teacher = train_teacher(table, replace(QUICK, steps=2)).eval()
     said, head = teacher(table.batch()), teacher.heads["fused"]
     decision = head.forward_nodes(head.own(table.batch()))
@@ -168,7 +168,7 @@ def test_a_student_learns_the_regions_of_its_teacher_and_the_teacher_stays(table
     assert sum(t["scores"] for t in told[-20:]) < 0.5 * sum(t["scores"] for t in told[:20])
 
     def agreement(student: Student) -> float:
-        """How often student and teacher hold the same lesion for the worst, where they have several."""
+        """How often student and teacher agree on the worst lesion, in cases with several."""
         whole = {m: torch.ones(len(table)) for m in student.config.modalities}
         with torch.no_grad():
             said = graph_of(student.eval(), table.batch().for_student(student, whole))
@@ -198,7 +198,7 @@ def test_on_volumes_gradients_reach_the_student_alone(tmp_path):
     teacher = Teacher(TeacherConfig.small())
     student = Student(StudentConfig(filters=4, widths=(4, 8, 8), hidden=12))
     fit_student_scales(student, [data.light(n) for n in range(3)])
-    said = teacher(views)  # with gradients: the loss must stop them itself
+    said = teacher(views)  # with gradients: the loss itself must stop them
     assert [len(s) for s in said.scores] == [len(v.expert) for v in views] == [len(a) for a in said.attention]
     assert {b: len(s) for b, s in said.branch_scores.items()} == {"structure_function": 3, "dose": 3}
     output = student_forward(student, views, None, None, [[1], [], []])

@@ -1,4 +1,4 @@
-"""Teachers' answers: kept by content, never met by another weight or view."""
+"""Teacher outputs are cached by content and never reused for other weights or another view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Areas under weighted ROC curves: by hand, by pairs, and as scikit-learn has them."""
+"""Areas under weighted ROC curves: against hand-worked values, against pair counting and against scikit-learn."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SCORED = st.lists(
 
 
 def test_by_hand() -> None:
-    """Positives 3, 2; negatives 1, 2: of four pairs three are won and one is tied."""
+    """Positives 3, 2; negatives 1, 2: of four pairs, three are won and one is tied."""
     positive, score = np.array([True, True, False, False]), np.array([3.0, 2.0, 1.0, 2.0])
     assert weighted_aucs(positive, score, np.ones((1, 4))) == [3.5 / 4]
-    # The tied positive twice, the tied negative three times: of twelve, 1 + 3 + 2 are won and 6 are tied.
+    # The tied positive with weight 2, the tied negative with weight 3: of twelve, 1 + 3 + 2 are won and 6 are tied.
     assert weighted_aucs(positive, score, np.array([[1, 2, 1, 3]])) == [(1 + 3 + 2 + 6 / 2) / 12]
 
 

@@ -1,4 +1,4 @@
-"""Patients drawn within their grade, as weights."""
+"""The stratified bootstrap: patients are resampled within their grade, as weights."""
 
 from __future__ import annotations
 
@@ -103,6 +103,6 @@ def test_questions_and_places_are_drawn_anew_together():
     assert all((of_question[:, grades == g].sum(axis=1) == 3 * (grades == g).sum()).all() for g in range(3))
     alone = crossed_weights(grades, 1, draws=400, seed=1)
     assert np.array_equal(alone[:, 0], bootstrap_weights(grades, None, 400, 1))
-    assert np.array_equal(alone[:, 0] * 3, of_question)  # the same questions, wherever they are asked
+    assert np.array_equal(alone[:, 0] * 3, of_question)  # the same questions at every place
     with pytest.raises(UsageError, match="at least one of them"):
         crossed_weights(grades, 0)

@@ -1,4 +1,4 @@
-"""Bins, reliability curves, calibration error and what a Brier score is made of."""
+"""Bins, reliability curves, calibration error and the decomposition of the Brier score."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_reliability_by_hand() -> None:
 
 @pytest.mark.parametrize("bins", [2, 5, 10])
 def test_the_curve_is_that_of_scikit_learn_where_its_bins_are_the_same(bins: int) -> None:
-    """Quantiles of a multiple of `bins` cases fall between two cases, so both cut alike."""
+    """Quantiles of a multiple of `bins` cases fall between two cases, so both make the same bins."""
     grades, p = graded_predictions(20 * bins)
     observed, stated = calibration_curve(grades == 1, p[:, 1], n_bins=bins, strategy="quantile")
     found = reliability_curve(grades == 1, p[:, 1], bins)

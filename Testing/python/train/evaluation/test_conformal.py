@@ -1,4 +1,4 @@
-"""Split conformal sets of grades: the threshold by hand, and the promise kept in a simulation."""
+"""Split conformal prediction sets of grades: the threshold by hand, and the guaranteed coverage in a simulation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from REACTKDTrainLib.evaluation.conformal import least_probability, measured_set
 
 
 def answers(n: int, rng: np.random.Generator, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
-    """Grades, and probabilities of a model that is far from calibrated."""
+    """Probabilities of a poorly calibrated model, and true grades."""
     grade = rng.integers(3, size=n)
     logits = rng.normal(size=(n, 3))
     logits[np.arange(n), grade] += 1.0
@@ -20,7 +20,7 @@ def answers(n: int, rng: np.random.Generator, sharpness: float) -> tuple[np.ndar
 
 
 def test_the_threshold_is_the_score_whose_rank_the_finite_sample_asks_for():
-    """Nine cases, 80 %: the eighth smallest of the scores 1 - p, that is the second smallest p."""
+    """Nine cases, 80 %: the eighth smallest of the scores 1 - p, that is, the second smallest p."""
     p_true = np.array([0.9, 0.2, 0.8, 0.35, 0.7, 0.6, 0.5, 0.95, 0.4])
     p = np.stack([p_true, 1 - p_true], axis=1)
     assert least_probability(p, np.zeros(9, dtype=int), 0.8) == pytest.approx(0.35, abs=2e-6)
@@ -39,7 +39,7 @@ def test_sets_hold_the_likeliest_grade_and_those_that_are_likely_enough():
 
 @pytest.mark.parametrize("sharpness", [0.4, 3.0])
 def test_nine_of_ten_new_cases_are_covered_whatever_the_model_is(sharpness):
-    """The mean over many calibrations; each alone varies by the 200 cases that it has."""
+    """The mean over many calibrations; a single one varies, having only 200 cases."""
     rng = np.random.default_rng(0)
     found = []
     for _ in range(300):
@@ -52,7 +52,7 @@ def test_what_sets_are_worth_is_counted():
     p = np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25], [0.1, 0.1, 0.8], [0.5, 0.3, 0.2]])
     found = measured_sets(p, np.array([0, 1, 0, 2]), 0.3)
     assert found["coverage"]["mean"] == 0.5 and found["size"]["mean"] == 1.5 and found["alone"] == 0.5
-    # Wilson: (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n), where p -+ z s would pass 1 soon
+    # Wilson: (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n); p +- z s would soon exceed 1
     assert found["coverage"]["interval95"] == pytest.approx([0.1500, 0.8500], abs=1e-4)
     assert found["size"]["interval95"] == pytest.approx([1.5 - 1.96 * 0.25, 1.5 + 1.96 * 0.25], abs=1e-4)
 

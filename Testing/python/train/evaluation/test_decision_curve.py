@@ -1,4 +1,4 @@
-"""Net benefit: by hand, as the package dcurves has it, and what must hold of any curve."""
+"""Net benefit: against hand-worked values, against the package dcurves, and properties of every curve."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=2, max_si
 
 
 def test_by_hand() -> None:
-    """0.9 and 0.3 positive, 0.3 and 0.1 not. From 0.05 all are treated, from 0.3 on (0.3 too) three, from 0.5 one."""
+    """0.9, 0.3 positive; 0.3, 0.1 negative. At 0.05 all are treated, at 0.3 three (p >= t), at 0.31 and 0.5 one."""
     positive, p = np.array([1, 1, 0, 0]), np.array([0.9, 0.3, 0.3, 0.1])
     got = net_benefit(positive, p, [0.05, 0.3, 0.31, 0.5, 0.95])
     expected = [0.5 - 0.5 * 5 / 95, 0.5 - 0.25 * 3 / 7, 0.25, 0.25, 0.0]
@@ -36,8 +36,8 @@ def test_by_hand() -> None:
 @settings(deadline=None, max_examples=15)
 @given(ROWS)
 def test_as_dcurves_has_it(rows: list[tuple[bool, int]]) -> None:
-    """Probabilities on the thresholds themselves too: from t on is treated, in both."""
-    rows = [*rows, (True, 6), (False, 6)]  # dcurves divides by zero where one side is empty
+    """Also with probabilities equal to the thresholds: both treat from p = t on."""
+    rows = [*rows, (True, 6), (False, 6)]  # dcurves divides by zero if one class is empty
     positive, p = np.array([r[0] for r in rows]), np.array([r[1] for r in rows]) / 20
     thresholds = np.array([0.05, 0.1, 0.25, 0.33, 0.5, 0.75])
     table = dca(pd.DataFrame({"poor": positive.astype(int), "model": p}), "poor", ["model"], thresholds)

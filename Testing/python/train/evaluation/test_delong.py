@@ -1,4 +1,4 @@
-"""DeLong's variance and test: by hand, by their definition over pairs, and against the bootstrap."""
+"""DeLong's variance and test: against hand-worked values, against the definition over pairs, and the bootstrap."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.predictions import graded_predictions
 
 
 def over_pairs(positive: np.ndarray, scores: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """AUCs (k,) and covariance (k, k) as DeLong et al. (1988) write them: the kernel over all pairs."""
+    """AUCs (k,) and covariance (k, k) by the definition of DeLong et al. (1988): the kernel over all pairs."""
     kernel = np.stack([np.heaviside(np.subtract.outer(s[positive], s[~positive]), 0.5) for s in scores])
     v10, v01 = kernel.mean(axis=2), kernel.mean(axis=1)
     s10, s01 = np.atleast_2d(np.cov(v10)), np.atleast_2d(np.cov(v01))

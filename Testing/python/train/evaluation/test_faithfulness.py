@@ -1,4 +1,4 @@
-"""Deletion curves and rank correlations of explanations, over answers that are known in full."""
+"""Deletion curves and rank correlations of explanations, for answers that are known completely."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def additive(deleted: frozenset[int]) -> float:
 
 
 def some_votes(nodes: int, seed: int) -> Votes:
-    """A head's answer, as the shipped student gives it."""
+    """An answer of a head, in the form the shipped student gives it."""
     rng = np.random.default_rng(seed)
     weights = rng.dirichlet(np.ones(nodes + 1))
     scores, bias, null = 2 * rng.normal(size=(nodes, 3)), rng.normal(size=3), rng.normal(size=3)
@@ -39,7 +39,7 @@ def some_votes(nodes: int, seed: int) -> Votes:
 
 
 def answer_of(votes: Votes) -> tuple:
-    """Deleted nodes -> probability of the predicted grade, by the head's closed form; and that grade."""
+    """Deleted nodes -> probability of the predicted grade, in the head's closed form; and that grade."""
     grade = int(votes.logits.argmax())
     return (lambda deleted: float(softmax(votes.muted(sorted(deleted)).logits)[grade])), grade
 
@@ -47,7 +47,7 @@ def answer_of(votes: Votes) -> tuple:
 def test_by_hand() -> None:
     np.testing.assert_allclose(deletion_curve(additive, [0, 2, 1]), [0.95, 0.45, 0.15, 0.05])
     assert area([0.95, 0.45, 0.15, 0.05]) == pytest.approx((0.5 + 0.45 + 0.15) / 3)
-    # In the mean a third of what the nodes add is gone after each deletion: 0.95, 0.65, 0.35, 0.05.
+    # On average each deletion removes a third of what the nodes add: 0.95, 0.65, 0.35, 0.05.
     assert random_area(additive, 3) == pytest.approx(0.5)
     assert deletion_gain(additive, [0.5, 0.1, 0.3]) == pytest.approx(0.5 - 1.1 / 3)
     assert deletion_gain(additive, [-0.5, -0.1, -0.3]) == pytest.approx(1.1 / 3 - 0.5)
@@ -64,7 +64,7 @@ def test_random_order_is_the_mean_over_all_orders(nodes: int, seed: int) -> None
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.lists(st.floats(-1, 1), min_size=6, max_size=6))
 def test_no_order_beats_that_of_the_true_effects(shares: list[float], guess: list[float]) -> None:
-    """Where effects add up, deleting the largest first is best, and the other way round is worst."""
+    """For additive effects, deleting the largest first is best, and the reverse order is worst."""
 
     def answer(deleted: frozenset[int]) -> float:
         return sum(s for node, s in enumerate(shares) if node not in deleted)

@@ -1,4 +1,4 @@
-"""Paired differences of macro AUC: against a plain loop, and what an interval must do."""
+"""Paired differences of macro AUC: against a plain loop, and the required properties of the intervals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.predictions import graded_predictions
 
 
 def blurred(probabilities: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
-    """Mixed with answers that know nothing."""
+    """Mix the probabilities with uninformative ones."""
     noise = np.random.default_rng(seed).dirichlet(np.ones(3), len(probabilities))
     return (1 - share) * probabilities + share * noise
 
@@ -68,7 +68,7 @@ def test_pairing_takes_out_what_both_share() -> None:
 
 
 def test_the_interval_of_an_auc_covers_the_truth_about_as_often_as_it_says() -> None:
-    """Percentile intervals of 90 patients: nominally 95 %, here of 150 samples (0.95 +- 0.018)."""
+    """Percentile intervals of 90 patients: nominally 95 %, here over 150 samples (0.95 +- 0.018)."""
     truth, inside = macro_auc(*graded_predictions(30000, skill=1, seed=999)), 0
     for seed in range(150):
         grades, p = graded_predictions(90, skill=1, seed=seed)
@@ -106,15 +106,15 @@ def test_equal_runs_leave_the_variance_of_cases() -> None:
     assert runs["standard_error_cases"] == pytest.approx(one["standard_error_cases"])
     reach = student.ppf(0.975, 96) * runs["standard_error_cases"]
     assert runs["interval95"] == pytest.approx([runs["difference"] - reach, runs["difference"] + reach])
-    assert runs["interval95"] == pytest.approx(one["interval95"], abs=0.006)  # of percentiles
+    assert runs["interval95"] == pytest.approx(one["interval95"], abs=0.006)  # percentile interval
 
 
 @pytest.mark.parametrize("of_patient", [1, 3])
 def test_the_error_over_cases_is_that_of_the_bootstrap(of_patient: int) -> None:
-    """To first order: 4,000 draws know a standard error to 1.1 %, and the bootstrap lacks k / (k - 1)."""
+    """To first order: 4,000 draws give a standard error to 1.1 %, and the bootstrap lacks the factor k / (k - 1)."""
     grades, a = graded_predictions(300, skill=1)
     b = np.stack([blurred(a, 0.3, seed) for seed in range(3)])
-    patients = np.argsort(np.argsort(grades, kind="stable")) // of_patient  # but for two, of one grade each
+    patients = np.argsort(np.argsort(grades, kind="stable")) // of_patient  # one grade per patient, except for two
     weights = bootstrap_weights(grades, patients, 4000)
     drawn = class_aucs(grades, a, weights).mean(1) - np.mean([class_aucs(grades, q, weights).mean(1) for q in b], 0)
     found = auc_difference_over_runs(grades, np.stack([a] * 3), b, patients)
@@ -122,7 +122,7 @@ def test_the_error_over_cases_is_that_of_the_bootstrap(of_patient: int) -> None:
 
 
 def test_influences_add_up_to_what_leaving_a_case_out_does() -> None:
-    """The jackknife: (n - 1) of one grade is what a case's weight moves, to first order."""
+    """The jackknife: the influence is the derivative with respect to a case's weight, to first order."""
     grades, p = graded_predictions(120, skill=1)
     influence = macro_auc_influence(grades, p)
     assert influence.sum() == pytest.approx(0, abs=1e-12)
@@ -141,7 +141,7 @@ def test_runs_that_never_differ_have_p_1() -> None:
 
 
 def test_runs_that_disagree_widen_the_interval_by_their_few_degrees_of_freedom() -> None:
-    """By hand: variances of the two means added, Satterthwaite's degrees of freedom, Student's quantile."""
+    """By hand: the variances of the two means added, Satterthwaite's degrees of freedom, Student's quantile."""
     grades, a = graded_predictions(300)
     b = np.stack([blurred(a, share) for share in (0.0, 0.2, 0.5, 0.8)])
     found = auc_difference_over_runs(grades, np.stack([a] * 4), b)
@@ -168,7 +168,7 @@ def test_cases_of_one_patient_are_drawn_together_over_runs_too() -> None:
 
 
 def test_the_interval_over_runs_covers_another_subset_and_other_cases() -> None:
-    """Runs and cases both random, two models alike: 0 is in the interval about as often as it says, of four runs."""
+    """Random runs and cases, two equal models: the interval over four runs contains 0 about as often as stated."""
 
     def world(seed: int, runs: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rng = np.random.default_rng(seed)
@@ -211,7 +211,7 @@ def test_a_subset_with_more_seeds_weighs_no_more() -> None:
 
 
 def test_patients_in_common_widen_the_interval() -> None:
-    """By hand: 3 subsets that share half, s^2 (1 + 2 / 2) / (3 / 2), against s^2 / 3."""
+    """By hand: 3 subsets that share half of their patients, s^2 (1 + 2 / 2) / (3 / 2), against s^2 / 3."""
     grades, a = graded_predictions(300)
     b = np.stack([blurred(a, share) for share in (0.0, 0.3, 0.6)])
     apart, folds = (auc_difference_over_runs(grades, np.stack([a] * 3), b, shared=s) for s in (0.0, 0.5))
@@ -233,8 +233,9 @@ def test_the_share_in_common_is_that_of_pairs() -> None:
 
 
 def test_the_interval_covers_the_mean_over_all_patients_when_subsets_overlap() -> None:
-    """Effects of models that add over their patients, subsets of 60 drawn from 100: without the correction the interval
-    would hold the truth far less often than it says.
+    """Model effects are additive over patients, and subsets of 60 are drawn from 100.
+
+    Without the correction the interval would contain the truth far less often than stated.
     """
     inside = {False: 0, True: 0}
     for seed in range(400):

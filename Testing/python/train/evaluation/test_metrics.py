@@ -1,4 +1,4 @@
-"""The content of metrics.json: by hand, as scikit-learn has it, and where something is missing."""
+"""The content of metrics.json: against hand-worked values, against scikit-learn, and with missing data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from REACTKDTrainLib.evaluation.measures import confusion, table_measures
 from REACTKDTrainLib.evaluation.metrics import summarize
 from support.predictions import graded_predictions
 
-# Six cases, two of each grade; one well is called moderate, one poor is called well.
+# Six cases, two of each grade; one well is predicted moderate, one poor is predicted well.
 HAND_GRADES = np.array([0, 0, 1, 1, 2, 2])
 HAND = np.array([[0.6, 0.3, 0.1], [0.3, 0.5, 0.2], [0.2, 0.7, 0.1], [0.3, 0.4, 0.3], [0.1, 0.1, 0.8], [0.4, 0.3, 0.3]])
 
@@ -33,7 +33,7 @@ def test_by_hand() -> None:
     # poor 0.8, 0.3 against 0.1, 0.2, 0.1, 0.3: 4 + 3.5.
     assert found["auc"] == pytest.approx({"well": 6.5 / 8, "moderate": 7 / 8, "poor": 7.5 / 8})
     assert found["macro_auc"] == pytest.approx(7 / 8)
-    # Squared steps: one of 1 (well as moderate), one of 4 (poor as well), against 2/6 * called * squared step.
+    # Squared errors: one of 1 (well as moderate), one of 4 (poor as well), against 2/6 * predicted * squared error.
     by_chance = 2 / 6 * (3 * 1 + 1 * 4 + 2 * 1 + 1 * 1 + 2 * 4 + 3 * 1)
     assert found["quadratic_kappa"] == pytest.approx(1 - 5 / by_chance)
     assert found["brier"] == pytest.approx((0.26 + 0.78 + 0.14 + 0.54 + 0.06 + 0.74) / 6)
@@ -106,7 +106,7 @@ def test_the_order_of_cases_does_not_matter_but_to_the_draws() -> None:
 
 
 def test_cases_of_one_patient_say_less_than_cases_of_many() -> None:
-    """Each case four times: the same value, and under the true patients the interval of the single cases."""
+    """Each case four times: the same value, and, with the true patient IDs, the same interval as the single cases."""
     grades, p = graded_predictions(60)
     single = summarize(grades, p)
     four = np.tile(np.arange(60), 4)
@@ -142,7 +142,7 @@ def test_a_missing_grade_is_null_and_a_sentence(grades: list[int], undefined: se
 
 
 def test_a_missing_grade_leaves_no_mean_even_where_it_is_predicted() -> None:
-    """Its precision and F1 would be 0, not undefined, and drag the means down."""
+    """Otherwise its precision and F1 would be 0 instead of undefined and lower the means."""
     found = summarize(np.array([0, 0, 1, 1]), np.eye(3)[[0, 2, 1, 2]], draws=5)
     assert found["confusion"][2] == [0, 0, 0] and found["confusion"][0] == [1, 0, 1]
     assert found["macro_f1"] is found["macro_precision"] is found["macro_recall"] is None

@@ -1,4 +1,4 @@
-"""Readers' grades against each other, the truth and the model: by hand and as scikit-learn has them; masks likewise."""
+"""Agreement of readers' grades with each other, the truth and the model, and of masks: by hand and by scikit-learn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ROC curves on a grid, as scikit-learn draws them, and their bands."""
+"""ROC curves on a grid, against scikit-learn's curves, and their bands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.predictions import graded_predictions
 
 
 def test_by_hand() -> None:
-    """Scores 4 (positive), 3 (one of each), 2 (negative): up to 1/2, slanted to (1/2, 1), then level."""
+    """Scores 4 (positive), 3 (one of each), 2 (negative): up to 1/2, a diagonal to (1/2, 1), then horizontal."""
     got = true_positive_rates([1, 1, 0, 0], [4.0, 3.0, 3.0, 2.0], grid=np.array([0, 0.25, 0.5, 1]))
     assert got.tolist() == [0.5, 0.75, 1, 1]
 

@@ -1,4 +1,4 @@
-"""McNemar's test, Holm's adjustment, and all tests of one method against others."""
+"""McNemar's test, Holm's adjustment, and all tests of one method against the others."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_mcnemar_refuses_what_is_not_right_or_wrong(a: list, b: list) -> None:
 
 
 def test_holm_by_hand() -> None:
-    """0.01 * 4, 0.02 * 3, then 0.03 * 2 = 0.06 equal to the one before, and 0.04 * 1 lifted to it."""
+    """0.01 * 4, 0.02 * 3, then 0.03 * 2 = 0.06 equals the previous one, and 0.04 * 1 is raised to it."""
     np.testing.assert_allclose(holm([0.03, 0.01, 0.04, 0.02]), [0.06, 0.04, 0.06, 0.06])
     assert holm([0.6, 0.9]).tolist() == [1.0, 1.0]
     assert holm([]).tolist() == []
@@ -56,7 +56,7 @@ def test_holm_by_hand() -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_is_the_closure_of_bonferroni(p: list[float]) -> None:
-    """A hypothesis falls when every group of hypotheses with it falls by Bonferroni (Marcus, Peritz, Gabriel 1976)."""
+    """A hypothesis is rejected if Bonferroni rejects every group that contains it (Marcus, Peritz, Gabriel 1976)."""
     m = len(p)
     groups = [g for size in range(1, m + 1) for g in combinations(range(m), size)]
     closed = [
