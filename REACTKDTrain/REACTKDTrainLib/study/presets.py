@@ -139,7 +139,7 @@ def _cpu() -> Preset:
     from CT of 97 patients (docs/decisions/0117).
     """
     training = TrainingConfig(folds=5, data=DataConfig(whole_grid=False, augmentation=_STILL, doses=False))
-    nodes = NodeConfig(2000, 300, 1300, methods=(*ON_NODES, "crd"), trials=16, trial_subsets=3)
+    nodes = NodeConfig(2000, 300, 1300, methods=(*ON_NODES, "crd"), trials=18, trial_subsets=3)
     every = (*ON_NODES, *RIVALS_ON_NODES)
     return Preset("cpu", training, nodes, _around(nodes, 2000), headline=every, hospital_nodes=HospitalNodesConfig())
 
@@ -169,6 +169,6 @@ def _gpu() -> Preset:
         TrainingConfig(), data=DataConfig(views=4, mask_variants=3), teacher=TeacherConfig(checkpoint=True)
     )
     nodes = NodeConfig(
-        2000, 300, 2700, subsets=40, methods=(*ON_NODES, *RIVALS_ON_NODES), steps=400, trials=16, trial_subsets=5
+        2000, 300, 2700, subsets=40, methods=(*ON_NODES, *RIVALS_ON_NODES), steps=400, trials=18, trial_subsets=5
     )
     return Preset("gpu", training, nodes, _around(nodes, 2000), methods=(*COMPARED, *WITH_LOGITS), seeds=5)
