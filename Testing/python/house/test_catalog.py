@@ -1,6 +1,6 @@
-"""The entry for Slicer's Extensions Index: it fits its schema, agrees with CMake, and what it names is there.
+"""The entry for Slicer's Extensions Index: it matches its schema and CMake, and everything it refers to exists.
 
-The index checks an entry in the same way when it is handed in; docs/how-to/release.md goes through its list.
+The index runs the same checks on submission; docs/how-to/release.md goes through its checklist.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[3]
 ENTRY = REPOSITORY / "Resources" / "REACTKD.json"
 REAL_DATA = Path(os.environ.get("REACTKD_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
-# The index takes a category from its own list; these are the ones that could fit.
+# The index requires a category from its own list; these are the suitable ones.
 CATEGORIES = {"Quantification", "Nuclear Medicine", "Informatics", "Segmentation", "Radiotherapy"}
-#: what the index accepts of a whole clone, with its history
+#: size limit of the index for a complete clone with its history
 LARGEST_REPOSITORY = 100 * 2**20
 _ADDRESS = re.compile(r"https://raw\.githubusercontent\.com/([\w-]+)/SlicerREACTKD/([\w.-]+)/(\S+)")
 
@@ -28,7 +28,7 @@ def entry() -> dict[str, object]:
 
 
 def cmake() -> dict[str, str]:
-    """The extension's meta-information, found by the pattern that the index uses."""
+    """The extension's metadata, found by the pattern that the index uses."""
     text = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
     found = dict(re.findall(r'set\s*\((EXTENSION_[A-Z]+)\s*"([^"]+)"[ ]*\)', text))
     return {**found, "project": re.search(r"project\s*\(\s*([^\s)]+)", text)[1]}
@@ -45,7 +45,7 @@ def test_entry_and_project_agree() -> None:
 
 
 def test_the_entry_is_written_as_the_index_writes_it() -> None:
-    """Keys in order, two spaces, an entry of a list on a line of its own, and no line end but LF."""
+    """Sorted keys, two spaces of indentation, one line per list item, and LF line endings."""
     told = entry()
     assert list(told) == sorted(told)
     assert ENTRY.read_bytes() == (json.dumps(told, indent=2) + "\n").encode()
@@ -78,7 +78,7 @@ def test_every_picture_of_the_catalog_is_in_the_repository() -> None:
 
 
 def test_the_description_says_what_it_is_for_and_what_not() -> None:
-    """Two sentences and the warning, of characters that CMake and the catalog show as they are."""
+    """Two sentences and the warning, in characters that CMake and the catalog display unchanged."""
     text = cmake()["EXTENSION_DESCRIPTION"]
     assert text.endswith("not for clinical use.") and len(re.findall(r"\.(?: |$)", text)) <= 3
     assert text.isascii() and not set(text) & set(";$\\<>&#")

@@ -1,4 +1,4 @@
-"""Plain CMake, with a stand-in for Slicer's macros, installs the extension as Slicer would, and it runs from there."""
+"""Plain CMake, with a stand-in for Slicer's macros, installs the extension as Slicer would, and it runs installed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def configure(source: Path, build: Path, install: Path, *options: str) -> subpro
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that Slicer would add to its module paths."""
+    """The folder that Slicer would add to its module search paths."""
     folder = tmp_path_factory.mktemp("extension")
     result = configure(REPOSITORY, folder / "build", folder / "install")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -39,7 +39,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_from(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python from an unrelated folder, with the installed tree as the only place where the packages are."""
+    """Run Python from an unrelated folder, with the installed tree as the only source of the packages."""
     environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -90,7 +90,7 @@ def test_the_shipped_student_is_found_in_the_installed_tree(installed: Path, tmp
 
 
 def ctest(installed: Path, name: str) -> subprocess.CompletedProcess[str]:
-    """Run one test of the build, which runs the installed files."""
+    """Run one CTest test of the build, which uses the installed files."""
     build = installed.parents[3] / "build"
     command = ["ctest", "--test-dir", str(build), "-R", f"^{name}$", "--no-tests=error", "-V"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -99,7 +99,7 @@ def ctest(installed: Path, name: str) -> subprocess.CompletedProcess[str]:
 
 @needs_cmake
 def test_the_installed_module_passes_the_generic_test(installed: Path) -> None:
-    """Its panel opens from the installed files alone."""
+    """Its panel opens with the installed files alone."""
     result = ctest(installed, "qSlicerREACTKDModuleGenericTest")
     assert result.returncode == 0, result.stdout
     assert f"REACTKD ran from {installed}" in result.stdout
@@ -108,7 +108,7 @@ def test_the_installed_module_passes_the_generic_test(installed: Path) -> None:
 @pytest.mark.slow
 @needs_cmake
 def test_the_installed_modules_own_tests_pass(installed: Path) -> None:
-    """It grades from the installed files alone: library, worker process, panel files, shipped student."""
+    """It grades with the installed files alone: library, worker process, panel files, shipped student."""
     result = ctest(installed, "py_REACTKD")
     assert result.returncode == 0, result.stdout
     assert f"REACTKD ran from {installed}" in result.stdout

@@ -1,4 +1,4 @@
-"""Slicer installs only what CMakeLists.txt lists, so the lists must equal the folders."""
+"""Slicer installs only the files in CMakeLists.txt, so its lists must match the folders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_lists_are_not_empty(folder: str) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A repository with both modules, which the test may change."""
+    """A copy of both modules that the test may change."""
     for folder in MODULES:
         shutil.copytree(cmake_lists.REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pt"))
         cmake_lists.write(MODULES[folder], tmp_path)

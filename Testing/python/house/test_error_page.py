@@ -1,4 +1,4 @@
-"""The page of error codes has an entry for each code that the program gives, and none more."""
+"""The page of error codes has one entry for each code that the program uses, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports go down only: gui -> scene -> core, command line -> core, training -> core; read from the imports."""
+"""Imports go down only: gui -> scene -> core, command line -> core, training -> core; checked in the source files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIBRARY = "REACTKD/REACTKDLib"
 WIDGETS = ("qt", "ctk", "PySide6", "shiboken6", "PythonQt")
 APPLICATION = ("slicer", "vtk", "vtkmodules", *WIDGETS)
 
-# Folder or file -> what nothing in it may import.
+# Folder or file -> the modules that nothing in it may import.
 FORBIDDEN = {
     "REACTKD": ("REACTKDTrainLib",),
     f"{LIBRARY}/core": (*APPLICATION, "REACTKDLib.scene", "REACTKDLib.gui", "REACTKDLib.commands"),
@@ -27,7 +27,7 @@ FORBIDDEN = {
 
 
 def imported_names(path: Path) -> Iterator[str]:
-    """Yield the dotted name of everything that the file imports, at its top or inside functions, also by name."""
+    """Yield the dotted name of every import in the file, at top level or inside functions, also by name."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -45,7 +45,7 @@ def python_files(place: Path) -> list[Path]:
 
 
 def violations(place: Path, forbidden: tuple[str, ...]) -> list[str]:
-    """Return 'file imports name' for each forbidden import, and for each relative one (they hide where they lead)."""
+    """Return 'file imports name' for each forbidden import, and for each relative one (they hide their target)."""
     return [
         f"{path.name} imports {name}"
         for path in python_files(place)

@@ -1,4 +1,4 @@
-"""The two commands of the README: what make hands on, in which environment."""
+"""The two make commands of the README: the options that they pass on, and the environment that they use."""
 
 from __future__ import annotations
 

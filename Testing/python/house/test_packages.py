@@ -1,4 +1,4 @@
-"""Packages are installed after a click only, torch only by the PyTorch extension, and every refusal is one sentence."""
+"""Packages are installed only after a click, torch only by the PyTorch extension; each refusal is one sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from REACTKDLib.gui import packages  # noqa: E402 - after slicer.i18n is there
 
 @pytest.fixture
 def absent(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Import names that count as not installed; an installer takes them out."""
+    """Import names treated as not installed; an installer removes them from the set."""
     names: set[str] = set()
     installed = packages._is_installed
     monkeypatch.setattr(slicer, "app", SimpleNamespace(testingEnabled=lambda: False), raising=False)
@@ -36,7 +36,7 @@ def absent(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, absent: set[str]) -> list[str]:
-    """Recorders in the place of Slicer's two installers; each installs what it is asked for."""
+    """Replaces Slicer's two installers by recorders; each marks what it is asked for as installed."""
     calls: list[str] = []
 
     class PyTorchUtilsLogic:
@@ -65,7 +65,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, absent: set[str]) -> list[str]:
 
 
 def refused() -> str:
-    """The sentence that the user reads."""
+    """The sentence shown to the user."""
     with pytest.raises(PackagesMissing) as caught:
         packages.ensure_packages()
     text = str(caught.value)
@@ -109,7 +109,7 @@ PIP_FAILED = CalledProcessError(1, ["PythonSlicer", "-m", "pip", "install"])
 def test_without_torch_nothing_else_is_asked(
     monkeypatch: pytest.MonkeyPatch, asked: list[str], absent: set[str], answer: Callable[..., None]
 ) -> None:
-    """Declined or failed: pip would bring a torch of its own through MONAI."""
+    """Declined or failed: otherwise pip would install its own torch as a dependency of MONAI."""
     monkeypatch.setattr(sys.modules["PyTorchUtils"].PyTorchUtilsLogic, "installTorch", answer)
     absent |= {"torch", "monai", "einops"}
     text = refused()

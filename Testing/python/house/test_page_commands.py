@@ -1,4 +1,4 @@
-"""Every command of ours that a page shows is one that the parsers take; README's are also run (test_readme.py)."""
+"""The parsers accept each of our commands shown on a page; those of the README are also run (test_readme.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages name what exists: make targets, links with their anchors, files; and decisions have one form."""
+"""The pages refer only to existing make targets, links with anchors, and files; and decision records share one form."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 DOCS = REPOSITORY / "docs"
 RECORDS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-#: records say what was true on their date; all other pages what is true now
+#: records describe the state on their date; all other pages describe the current one
 OF_TODAY = [page for page in PAGES if page not in RECORDS]
-#: where a path in a page may begin
+#: where a path on a page may start
 ROOTS = (
     *("", "REACTKD", "REACTKD/REACTKDLib", "REACTKD/REACTKDLib/core", "REACTKDTrain", "REACTKDTrain/REACTKDTrainLib"),
     *("Testing", "Testing/python"),
@@ -29,14 +29,14 @@ each_record = pytest.mark.parametrize("record", RECORDS, ids=lambda record: reco
 
 
 def paths_in(text: str) -> Iterator[str]:
-    """Yield what stands alone between backticks and reads as a source file or a folder of the sources."""
+    """Yield each name in backticks that looks like a source file or a source folder."""
     for name in re.findall(r"`([\w./-]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)):
         if SOURCE.search(name) or FOLDER.match(name):
             yield name
 
 
 def missing(text: str) -> list[str]:
-    """The paths of a page that lead nowhere; a bare file name may be that of any file."""
+    """The paths on a page that do not exist; a bare file name may match a file in any folder."""
     names = {path.name for root in ("REACTKD", "REACTKDTrain", "Testing") for path in (REPOSITORY / root).rglob("*.*")}
     names |= {path.name for path in REPOSITORY.iterdir()}
     return [
@@ -47,13 +47,13 @@ def missing(text: str) -> list[str]:
 
 
 def anchors_of(text: str) -> set[str]:
-    """The anchors that GitHub gives a page's headings."""
+    """The anchors that GitHub generates for the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def broken_links(page: Path, text: str) -> list[str]:
-    """The links of a page to files, and to headings in them, that are not there."""
+    """The broken links of a page, to files and to headings in them."""
     out = []
     for link, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", text):
         target = page.parent / link if link else page
@@ -107,7 +107,7 @@ def test_make_targets_that_a_page_names_are_there(page: Path) -> None:
 
 
 def title_and_date(record: Path) -> tuple[str, str]:
-    """What the first lines of a record say, without its number."""
+    """The content of a record's first lines, without its number."""
     first, _, dated, *_ = record.read_text(encoding="utf-8").splitlines()
     number, _, title = first.removeprefix("# ").partition(" ")
     assert first.startswith("# ") and number == record.name[:4] and title, first

@@ -1,4 +1,4 @@
-"""The .ui files and the code that loads them fit together: classes, scene wires, names; read without any Qt."""
+"""The .ui files match the code that loads them: classes, scene connections, names; checked without Qt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def widgets(path: Path) -> dict[str, str]:
 
 
 def sections() -> dict[Path, Path]:
-    """Python file of a section -> its .ui file."""
+    """Python file of each panel section -> its .ui file."""
     found = {}
     for path in sorted(GUI_FOLDER.glob("*.py")):
         match = re.search(r'^    ui_file = "(\w+\.ui)"$', path.read_text(encoding="utf-8"), re.MULTILINE)
@@ -76,7 +76,7 @@ def test_every_widget_that_a_section_uses_is_in_its_file(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sections(), ids=lambda path: path.stem)
 def test_every_widget_that_can_be_used_is_used(path: Path) -> None:
-    """A button is connected by its section, or by a file that the section uses."""
+    """A button is connected by its section, or by a file that the section imports."""
     text = path.read_text(encoding="utf-8")
     used = re.findall(r"^from REACTKDLib\.gui\.(\w+) import", text, re.MULTILINE)
     text += "".join(path.with_name(f"{name}.py").read_text(encoding="utf-8") for name in used)

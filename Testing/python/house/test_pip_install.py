@@ -1,4 +1,4 @@
-"""`pip install .` serves a cluster: both packages, the schema and the shipped student, from any folder."""
+"""`pip install .` is enough for a cluster: both packages, the schema and the shipped student, from any folder."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ needs_builder = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which pip installed the project, without its dependencies and without the network."""
+    """A folder with the project installed by pip, without dependencies and without network access."""
     folder = tmp_path_factory.mktemp("pip")
-    for name in SOURCES:  # pip builds in the source folder; this keeps the repository clean
+    for name in SOURCES:  # pip builds inside the source folder; this keeps the repository clean
         source = REPOSITORY / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)

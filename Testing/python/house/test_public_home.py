@@ -1,4 +1,4 @@
-"""What the repository's public home runs and shows: its versions and commands are those of this project."""
+"""The workflows and pages of the public repository use this project's versions and commands."""
 
 from __future__ import annotations
 

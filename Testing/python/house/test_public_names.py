@@ -1,4 +1,4 @@
-"""What others rely on is written down: the page of public names is fresh, and CHANGELOG.md names each change."""
+"""The public API is documented: the page of public names is up to date, and CHANGELOG.md lists each change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RELEASED = REPOSITORY / "docs" / "reference" / "released.json"
 
 
 def not_announced(now: dict[str, str], released: dict[str, str], changelog: str) -> list[str]:
-    """Names that came, went or changed since the release, and that the section "Unreleased" does not hold."""
+    """Names added, removed or changed since the release but missing in the section "Unreleased"."""
     section = changelog.partition("## Unreleased")[2].partition("\n## ")[0]
     announced = set(re.findall(r"`([\w.]+)`", section))
     changed = {name for name in now.keys() | released.keys() if now.get(name) != released.get(name)}

@@ -1,7 +1,7 @@
-"""Every promised Python that is there compiles every file and has what they take from its standard library.
+"""Every supported Python on this machine compiles every file and has the standard library modules that they import.
 
-Where that Python has the packages too, every module of both libraries is imported in it. The one that runs the tests
-always has them.
+If the packages are installed for it too, every module of both libraries is imported. This is always so for the Python
+that runs the tests.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 FOLDERS = ("REACTKD", "REACTKDTrain", "Testing")
 CHECK = REPOSITORY / "Testing" / "support" / "standard_library.py"
 PROMISED = ("3.10", "3.11", "3.12", "3.13")
-# scene and gui need an application around them, so their own tests import them.
+# scene and gui need a running application, so their own tests import them.
 IMPORTABLE = ("REACTKDLib.core", "REACTKDLib.commands", "REACTKDLib.__main__", "REACTKDTrainLib")
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -39,7 +39,7 @@ print(len(names))
 
 @cache
 def interpreter(version: str) -> str | None:
-    """The path of that Python: this one, one on PATH that runs, or one that pyenv keeps."""
+    """The path of that Python: the current one, a working one on PATH, or one installed by pyenv."""
     if version == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
     kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
@@ -63,13 +63,13 @@ def needs(version: str) -> str:
 
 
 def between(version: str) -> object:
-    """What the oldest and the newest compile and hold, those between them do: they are asked by `make test-slow`."""
+    """What the oldest and the newest version accept, those in between do too: only `make test-slow` checks them."""
     return pytest.param(version, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("version", [PROMISED[0], *map(between, PROMISED[1:-1]), PROMISED[-1]])
 def test_every_file_compiles_and_finds_its_standard_library(version: str) -> None:
-    result = run(needs(version), "-S", str(CHECK), *FOLDERS)  # without packages: setuptools brings a distutils
+    result = run(needs(version), "-S", str(CHECK), *FOLDERS)  # without packages: setuptools has its own distutils
     assert result.returncode == 0, result.stdout + result.stderr
     assert int(result.stdout.split()[0]) > 300
 
@@ -131,7 +131,7 @@ def test_the_check_leaves_the_rest_alone(tmp_path: Path, line: str) -> None:
 
 
 def pins(version: str) -> list[Requirement]:
-    """What `make venv` installs on that Python."""
+    """The requirements that `make venv` installs for that Python."""
     lines = (REPOSITORY / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
     found = [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
     return [r for r in found if r.marker is None or r.marker.evaluate({"python_version": version})]
@@ -139,7 +139,7 @@ def pins(version: str) -> list[Requirement]:
 
 @pytest.mark.parametrize("version", PROMISED)
 def test_every_pinned_package_takes_that_python(version: str) -> None:
-    """Each package is pinned once for it, to a release that does not refuse it, as far as that release is installed."""
+    """Each package is pinned once for that Python, to a release that supports it; checks only installed releases."""
     names = [r.name for r in pins(version)]
     assert len(names) == len(set(names)) > 20
     assert set(names) == {r.name for r in pins(PROMISED[-1])}

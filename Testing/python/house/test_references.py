@@ -1,4 +1,4 @@
-"""Every place of the code that a docstring, a comment or a page names is there: `files.volumes.RawImage`."""
+"""Every code reference in docstrings, comments and pages exists, such as `files.volumes.RawImage`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ READ = sorted(path for library in LIBRARIES for path in library.rglob("*.py"))
 PAGES = sorted((REPOSITORY / "docs").rglob("*.md"))
 _NAMED = re.compile(r"`((?:\w+\.)+\w+)(?:\(\))?`")
 _DEFINED = re.compile(r"\b(?:def|class) (\w+)|\b(\w+)(?:[=,:]| = )")
-# Ends of file names, which look like places in a module.
+# File extensions, which could be mistaken for attributes of a module.
 _FILES = {"py", "json", "md", "csv", "dcm", "nrrd", "ui", "txt", "pt", "j2", "xml", "yml", "html", "css", "gz", "log"}
 
 
 @cache
 def known() -> frozenset[str]:
-    """Modules, rooms, and every name that the code of the libraries defines.
+    """Module and package names, and every name that the libraries define.
 
-    Found by patterns, since parsing takes many times as long.
+    Found by regular expressions, as parsing takes many times as long.
     """
     found = {name for path in READ for name in (path.stem, *(folder.name for folder in path.parents))}
     for path in READ:
@@ -33,13 +33,13 @@ def known() -> frozenset[str]:
 
 @cache
 def modules() -> frozenset[str]:
-    """Names of modules and rooms: what a place in our code begins with."""
+    """Names of modules and packages: the possible first parts of a code reference."""
     rooms = {path.parent.name for path in READ}
     return frozenset({"REACTKDLib", "REACTKDTrainLib", *rooms, *(path.stem for path in READ)})
 
 
 def lost(text: str) -> Iterator[str]:
-    """Yield every place in our code that `text` names and that is not there."""
+    """Yield every code reference in `text` that does not exist."""
     for place in _NAMED.findall(text):
         first, *rest = place.split(".")
         if first in modules() and rest[-1] not in _FILES and not set(rest) <= known():

@@ -1,4 +1,4 @@
-"""One command writes the account into every address; a check before a release finds what is left."""
+"""One command writes the GitHub account into every URL; a check before a release finds those that remain."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Inside both libraries imports go down only, from room to room and from file to file, in functions and for types too.
+"""In both libraries, imports only go down between rooms (packages) and files, also inside functions and for types.
 
-The tables are the order: a room may import from those above it in the table and from itself, without a circle.
+The tables define the order: a room may import from those before it in the table and from itself, without cycles.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ROOTS = {"REACTKDLib": REPOSITORY / "REACTKD", "REACTKDTrainLib": REPOSITORY / "REACTKDTrain"}
-#: from the bottom up; "core" and "REACTKDTrainLib" alone are the files that lie in them beside the rooms
+#: from bottom to top; "core" and "REACTKDTrainLib" alone stand for the files directly in them
 CORE = ("core", *(f"core.{room}" for room in "writing images masks files cases student reports grading".split()))
 CORE = (*CORE, "core.phantom", "core.review", "core.worker")
 TRAINING = (
@@ -32,7 +32,7 @@ ORDER = (
 
 
 def modules_in(roots: Mapping[str, Path]) -> dict[str, Path]:
-    """Dotted name -> file of every module of the libraries; a package goes by its own name."""
+    """Dotted name -> file of every module of the libraries; a package has its own name."""
     found = {}
     for library, root in roots.items():
         for path in sorted((root / library).rglob("*.py")):
@@ -42,7 +42,7 @@ def modules_in(roots: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def imports_of(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
-    """Yield every known module that the file imports, wherever in it; a package only where a name of it is taken."""
+    """Yield every known module that the file imports anywhere; a package only if one of its own names is imported."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -58,18 +58,18 @@ def imports_of(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
 
 
 def graph_of(roots: Mapping[str, Path]) -> dict[str, set[str]]:
-    """Module -> what it imports of the libraries."""
+    """Module -> the modules of the libraries that it imports."""
     known = modules_in(roots)
     return {name: set(imports_of(path, known)) - {name} for name, path in known.items()}
 
 
 def room_of(module: str) -> str:
-    """The entry of `ORDER` that a module belongs to: the longest that its name begins with."""
+    """The entry of `ORDER` that a module belongs to: the longest matching prefix."""
     return max((room for room in ORDER if f"{module}.".startswith(f"{room}.")), key=len)
 
 
 def upward(graph: Mapping[str, set[str]]) -> list[str]:
-    """'module -> module' of every import that goes up."""
+    """'module -> module' for every import that goes up."""
     place = {room: n for n, room in enumerate(ORDER)}
     return [
         f"{name} -> {other}"
@@ -105,7 +105,7 @@ def test_every_folder_is_a_room(graph):
     folders = {name.rpartition(".")[0] for name in graph if "." in name}
     deep = {f"REACTKDLib.core.{name}" for name in ("files.dicom", "files.formats", "phantom.organs", "reports.values")}
     deep |= {"REACTKDTrainLib.cohorts.layouts", "REACTKDTrainLib.distillation.methods"}
-    assert folders - set(ORDER) == deep  # rooms within a room: their order is that of their files
+    assert folders - set(ORDER) == deep  # nested rooms: ordered by their files
 
 
 def test_the_architecture_lists_the_rooms_in_this_order():

@@ -1,4 +1,4 @@
-"""The test runner: one process for each group, and an exit status that can be trusted."""
+"""The test runner: one process per group, and a reliable exit status."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def run(
         (folder / "Testing" / "python" / name / f"test_{name}.py").write_text(text, encoding="utf-8")
     command = ["sh", str(RUNNER), sys.executable, *options]
     plain = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    plain |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # of all these processes none needs a plugin
+    plain |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # none of these processes needs a plugin
     plain |= environment or {}
     return subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, check=False)
 
 
 def test_all_groups_pass(tmp_path: Path) -> None:
-    """Those that the script names, and one that it does not know."""
+    """Groups that the script lists, and one that it does not know."""
     result = run(tmp_path, core=PASSES, rendering=PASSES, later=PASSES)
     assert result.returncode == 0, result.stdout
     assert sorted(line for line in result.stdout.splitlines() if line.startswith("==")) == [
@@ -43,7 +43,7 @@ def test_all_groups_pass(tmp_path: Path) -> None:
 
 
 def test_what_is_compiled_is_kept_where_the_environment_wants_none_beside_the_sources(tmp_path: Path) -> None:
-    """Or each of hundreds of processes would compile torch anew."""
+    """Otherwise each of hundreds of processes would compile torch again."""
     (tmp_path / "imported.py").write_text("", encoding="utf-8")
     imports = "import sys\ndef test_it():\n    sys.path.insert(0, '.')\n    import imported\n"
     wish = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": ""}
@@ -54,7 +54,7 @@ def test_what_is_compiled_is_kept_where_the_environment_wants_none_beside_the_so
 
 
 def test_two_groups_run_at_a_time_the_longest_first(tmp_path: Path) -> None:
-    """Each of the two waits until the other is there, and then for a third one, that must not begin."""
+    """The first two wait for each other, then check for a second that the third has not started."""
     meets = """
 import pathlib, time
 def test_it():
@@ -78,7 +78,7 @@ def test_it():
 
 @pytest.mark.parametrize("bad", ["core", "rendering"])
 def test_a_failure_in_any_group_is_a_failure_and_the_others_still_run(tmp_path: Path, bad: str) -> None:
-    """In the first that runs and in the last; what a group is called, the script asks for nothing but their order."""
+    """In the first group that runs and in the last; the script uses group names only for the order."""
     groups = {"core": PASSES, "scene": PASSES, "rendering": PASSES, bad: FAILS}
     result = run(tmp_path, **groups)
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""The set-up script where something is missing: one sentence that says what to do, and no half-made environment."""
+"""The set-up script on an incomplete system: one sentence that says what to do, and no half-made environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "setup_environment.sh"
 
-# What `$python -c ...` answers, by what the question mentions.
+# The output of `$python -c ...`, chosen by words in its argument.
 PYTHON = """#!/bin/sh
 case "$*" in
   *version_info\\ \\<*) exit {too_old} ;;
@@ -23,7 +23,7 @@ esac
 
 @pytest.fixture
 def computer(tmp_path: Path) -> Path:
-    """A folder of programs that come first on the path: a user who is not root."""
+    """A folder of fake programs, first on PATH; the user is not root."""
     program(tmp_path, "id", "#!/bin/sh\necho 1000\n")
     return tmp_path
 
@@ -68,7 +68,7 @@ def test_a_python_that_cannot_make_environments(computer: Path) -> None:
 def test_root_on_debian_gets_that_part_installed(computer: Path) -> None:
     interpreter = python(computer, no_ensurepip=1)
     program(computer, "id", "#!/bin/sh\necho 0\n")
-    program(computer, "apt-get", f'#!/bin/sh\necho "$@" >> {computer}/asked\n')  # succeeds, and changes nothing
+    program(computer, "apt-get", f'#!/bin/sh\necho "$@" >> {computer}/asked\n')  # succeeds without installing anything
     result = set_up(computer, interpreter)
     assert "python3.11-venv" in (computer / "asked").read_text(encoding="utf-8")
     assert result.returncode == 1, "the part is still missing, so it must say so"

@@ -1,4 +1,4 @@
-"""The site shows every page: its navigation is the index, and the index names them all."""
+"""The site shows every page: its navigation equals the index, and the index lists all pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SITE = REPOSITORY / "Testing" / "tools" / "site"
 
 
 def named(nav: list[Any]) -> Iterator[str]:
-    """The pages of a navigation."""
+    """The pages listed in a navigation."""
     for entry in nav:
         if isinstance(entry, str):
             yield entry

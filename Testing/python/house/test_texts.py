@@ -1,4 +1,4 @@
-"""What core and scene say to people can be translated: each text is marked, found by Slicer's tools, and whole."""
+"""User-visible texts of core and scene are translatable: each is marked, found by Slicer's tools, and complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ERRORS = {
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     if isinstance(node, ast.ClassDef) and (path.name == "errors.py" or node.name.endswith("Fault"))
 }
-#: pages and codes that are English for every reader
+#: files whose texts are in English for every reader
 ENGLISH = ("core/phantom", "core/text.py", "core/errors.py")
 FILES = [
     path.relative_to(LIBRARY).as_posix()
@@ -30,14 +30,14 @@ FILES = [
 
 
 def calls_in(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """Yield (name, call) of every call."""
+    """Yield the name and node of every call."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield getattr(node.func, "id", getattr(node.func, "attr", "")), node
 
 
 def said_before(tree: ast.AST, template: ast.expr) -> ast.expr:
-    """What a name was set to last before it is used as a template; anything else as it is."""
+    """The value last assigned to a name before its use as a template; any other expression unchanged."""
     if not isinstance(template, ast.Name):
         return template
     found = [
@@ -51,7 +51,7 @@ def said_before(tree: ast.AST, template: ast.expr) -> ast.expr:
 
 
 def faults_of(source: str) -> list[str]:
-    """What is wrong with the texts of a file, by line."""
+    """The faults in the texts of a file, by line."""
     tree, found = ast.parse(source), []
     for name, call in calls_in(tree):
         if name == "_" and not CALL.fullmatch(ast.get_source_segment(source, call)):

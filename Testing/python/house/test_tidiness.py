@@ -1,4 +1,4 @@
-"""What a stranger would trip over: paths of somebody's machine, undescribed files, versions and names that disagree."""
+"""Obstacles for newcomers: paths of one machine, undocumented files, contradictory versions and names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.:/<>}$-])(/(home|root|Users|work|workspace|m
 
 
 def tracked_files() -> list[Path]:
-    """What git would hand to others: tracked, or new and not ignored."""
+    """The files that git would publish: tracked, or new and not ignored."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
@@ -32,7 +32,7 @@ def tracked_files() -> list[Path]:
 
 
 def text_of(path: Path) -> str:
-    """The text of a file, or nothing for a binary one."""
+    """The text of a file, or an empty string for a binary one."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -73,7 +73,7 @@ def test_the_license_is_the_standard_text_of_apache_2() -> None:
 
 
 def requirements(lines: list[str]) -> dict[str, set[str]]:
-    """Name in lower case -> what is asked of its version, one entry per line."""
+    """Name in lower case -> its version requirements, from one requirement per line."""
     found: dict[str, set[str]] = {}
     for line in lines:
         text = line.partition("#")[0].partition(";")[0].strip()
@@ -95,7 +95,7 @@ def test_slicer_is_asked_for_what_pip_is_asked_for_but_never_for_what_it_has() -
     wanted = requirements(lines_of("REACTKD/Resources/requirements.txt"))
     by_pip = requirements(project()["dependencies"])
     assert not {"torch", "numpy", "scipy", "simpleitk", "vtk", "requests", "pydicom"} & set(wanted)
-    shell_alone = {"joblib"}  # processes of `batch --jobs`; the panel has its worker
+    shell_alone = {"joblib"}  # for processes of `batch --jobs`; the panel uses its worker
     assert set(by_pip) - set(wanted) == {"torch", "numpy", "scipy", "simpleitk"} | shell_alone
     assert {name: by_pip[name] for name in wanted} == wanted
     assert requirements(lines_of("REACTKD/Resources/constraints.txt")) == {"torch": by_pip["torch"]}
