@@ -1,4 +1,4 @@
-"""A simulator for tests of milliseconds, and a body to put in it."""
+"""A simulator for tests that take milliseconds, and a body to scan with it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ct(slices) -> Volume:
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """Numbers and times of these tests do not depend on how many cores are free."""
+    """Makes results and run times of these tests independent of the number of free cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

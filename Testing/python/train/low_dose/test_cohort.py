@@ -1,4 +1,4 @@
-"""Test sets and training fields: made once, kept with their sidecars, and equal to a direct simulation."""
+"""Test sets and training fields: computed once, stored with their sidecars, and equal to a direct simulation."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_two_cases_never_share_a_noise_pattern(sets, ct):
         added.append((low.array.astype(float) - ct.array).ravel())
     assert abs(np.corrcoef(*added)[0, 1]) < 0.03
     assert case_seed(1, "case1") == case_seed(1, "case1") != case_seed(2, "case1")
-    assert case_seed(1, "a\ud800b") != case_seed(1, "ab")  # half a surrogate, as lists and file systems may hold
+    assert case_seed(1, "a\ud800b") != case_seed(1, "ab")  # a lone surrogate, as lists and file systems may contain
 
 
 def test_the_table_lists_what_is_there(sets, ct):
@@ -108,7 +108,7 @@ def test_levels_are_checked_when_the_set_is_made(tmp_path):
 
 # Training fields
 def test_training_noise_equals_simulation_then_resampling(tmp_path, ct, grid):
-    """Resampling is linear, so noise made on the scan and noise made of resampled fields are one."""
+    """Resampling is linear, so resampled noise of the scan equals noise computed from resampled fields."""
     fields = FieldMaker()("case1", ct, grid, seed=1)
     scan = Scan.of(ct)
     quantum, electronic = (
@@ -123,7 +123,7 @@ def test_training_noise_equals_simulation_then_resampling(tmp_path, ct, grid):
 
 @pytest.mark.parametrize("dose", [0.25, 0.1])
 def test_noise_for_clipped_images_is_that_of_scans_prepared_at_that_dose(ct, grid, dose):
-    """`Preparation` clips before it resamples: low-dose scans and low-dose views must come out alike."""
+    """`Preparation` clips before it resamples: low-dose scans and low-dose views must give the same result."""
     window = (-160.0, 240.0)
     fields = FieldMaker(clip=window)("case1", ct, grid, seed=1)
     plain = FieldMaker()("case1", ct, grid, seed=1)

@@ -1,4 +1,4 @@
-"""`python -m REACTKDTrainLib low-dose`: exit code 0, or 2 with one sentence; nothing half-written."""
+"""`python -m REACTKDTrainLib low-dose`: exit code 0, or 2 with one sentence; no partial output."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_tilted_ct_that_the_output_cannot_hold_is_refused_before_the_work(tmp_
 
 
 def test_a_json_of_somebody_else_beside_the_output_is_never_overwritten(tmp_path, ct_file, capsys):
-    """As dcm2niix leaves one beside each image."""
+    """Such as the one dcm2niix writes next to each image."""
     for text in ('{"Modality": "CT"}', "no JSON", "[1]"):
         (tmp_path / "low.json").write_text(text)
         command = ["low-dose", "--ct", str(ct_file), "--dose", "0.5", "--output", str(tmp_path / "low.nrrd")]

@@ -1,4 +1,4 @@
-"""Memory at full size, in a process of its own: 450 MB above the loaded data at the peak, 250 MB afterwards."""
+"""Memory use at full size, in a separate process: 450 MB above the loaded data at the peak, 250 MB afterwards."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Level, texture and bias of the inserted noise, against closed forms and against Poisson scans made from nothing.
+"""Level, texture and bias of the inserted noise, against closed forms and independently simulated Poisson scans.
 
-The small sizes use 256 pixels of 1.4 mm and 360 views; the `slow` ones 512 pixels of 0.8 mm and 720 views.
+The small setting uses 256 pixels of 1.4 mm and 360 views, the `slow` one 512 pixels of 0.8 mm and 720 views.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ both_sizes = pytest.mark.parametrize("setting", SETTINGS)
 
 
 def closed_form_std(setting: Setting, p: float, i0: float) -> float:
-    """Noise of a pixel that all views see through the line integral `p`, HU."""
+    """Noise of a pixel whose line integral is `p` in all views, HU."""
     geometry = setting.simulator.geometry
     response = ramp(geometry) * window(geometry, "hann", 0.8 * setting.spacing)
     both_sides = np.full(geometry.frequencies, 2.0)
@@ -65,7 +65,7 @@ def closed_form_std(setting: Setting, p: float, i0: float) -> float:
 
 
 def poisson_scan(setting: Setting, dose: float, seed: int, sigma_e: float = 10.0, slices: int = SLICES) -> np.ndarray:
-    """(D, N, N) HU: counts of the cylinder's exact chords, electronic noise, floor of one count, log, FBP."""
+    """(D, N, N) HU: counts along the cylinder's exact chords, electronic noise, floor of one count, log, FBP."""
     simulator, rng = setting.simulator, np.random.default_rng(seed)
     bins = simulator.geometry.bins
     s = (np.arange(bins) - (bins - 1) / 2) * setting.spacing
@@ -118,7 +118,7 @@ def test_level_agrees_with_the_closed_form(setting):
     assert quantum[:, setting.ring(0, 40)].std() == pytest.approx(expected, rel=0.05)
 
 
-# 8. End to end: this one catches a missing (1 - a) or a wrong unit
+# 8. End to end: this test catches a missing (1 - a) or a wrong unit
 @both_sizes
 @pytest.mark.parametrize("dose", [0.25, 0.1, 0.05])
 def test_inserted_noise_equals_that_of_an_independent_scan(setting, dose):
@@ -127,7 +127,7 @@ def test_inserted_noise_equals_that_of_an_independent_scan(setting, dose):
     scanned = poisson_scan(setting, dose, seed=20)
     for inner, outer in ((0, 40), (100, 140)):
         ring = setting.ring(inner, outer)
-        plain = setting.cylinder()[0, ring]  # pixels at the cylinder's edge would add structure, these have none
+        plain = setting.cylinder()[0, ring]  # pixels at the cylinder's edge would add structure; these have none
         assert np.ptp(plain) == 0
         assert inserted[:, ring].std() == pytest.approx(scanned[:, ring].std(), rel=0.04)
 
@@ -141,7 +141,7 @@ def test_noise_is_largest_in_the_middle(setting):
 
 # 10. Spectrum
 def radial_spectrum(patches: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Noise power by radial frequency (cycles/px), and the mean frequencies of the bands, of (S, n, n) patches."""
+    """Noise power by radial frequency (cycles/px) of (S, n, n) patches, and the mean frequency of each band."""
     n = patches.shape[-1]
     taper = np.hanning(n + 2)[1:-1]
     spectrum = np.abs(np.fft.fft2((patches - patches.mean()) * taper[:, None] * taper[None, :])) ** 2
@@ -174,7 +174,7 @@ def test_noise_has_the_spectrum_of_filtered_back_projection(setting):
 
 # 11. Streaks
 def lag_correlation(noise: np.ndarray, axis: int, lag: int = 3, half: int = 20) -> float:
-    """Autocorrelation at `lag` pixels along x (axis 2) or y (axis 1) in the middle of (D, N, N)."""
+    """Autocorrelation at `lag` pixels along x (axis 2) or y (axis 1) at the center of (D, N, N)."""
     middle = noise.shape[-1] // 2
     part = noise[:, middle - half : middle + half, middle - half : middle + half]
     part = np.moveaxis(part - part.mean(), axis, -1)
@@ -223,7 +223,7 @@ def test_the_mean_over_seeds_is_the_input():
 @both_sizes
 @pytest.mark.parametrize("sigma_e", [0.0, 10.0, 30.0])
 def test_electronic_noise_adds_what_real_scans_show(setting, sigma_e):
-    """The added variance is that of an independent scan at the dose minus that of one at native dose."""
+    """The added variance is that of an independent scan at this dose minus that of one at native dose."""
     center = setting.ring(0, 40)
     low, native = (poisson_scan(setting, a, seed, sigma_e) for a, seed in ((0.05, 30), (1.0, 31)))
     expected = np.sqrt(low[:, center].var() - native[:, center].var())

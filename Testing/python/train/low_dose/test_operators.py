@@ -23,7 +23,7 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def projector() -> Projector:
-    """Full resolution; few views, since the error does not depend on their number."""
+    """Full resolution with few views, since the error does not depend on their number."""
     return Projector(PolarGeometry(FULL_SIZE, VIEWS))
 
 
@@ -43,7 +43,7 @@ def project(projector: Projector, image: np.ndarray) -> np.ndarray:
 
 
 def astra_sinogram(image: np.ndarray, geometry: PolarGeometry) -> np.ndarray:
-    """Linear (Joseph) projector; ASTRA's y axis points up, so the rows are turned."""
+    """Linear (Joseph) projector; ASTRA's y axis points up, so the rows are flipped."""
     astra = pytest.importorskip("astra", reason="the ASTRA toolbox (test dependency) is not installed")
     volume = astra.create_vol_geom(*image.shape)
     rays = astra.create_proj_geom("parallel", 1.0, geometry.bins, geometry.angles())
@@ -57,9 +57,9 @@ def astra_sinogram(image: np.ndarray, geometry: PolarGeometry) -> np.ndarray:
 
 
 def skimage_sinogram(image: np.ndarray, geometry: PolarGeometry) -> tuple[np.ndarray, np.ndarray]:
-    """Sinogram (M, n) and the places (M, n) of its bins in our coordinates.
+    """Sinogram (M, n) and the positions (M, n) of its bins in our coordinates.
 
-    scikit-image turns about pixel N//2, half a pixel from the middle, with s = x cos - y sin.
+    scikit-image rotates about pixel N//2, half a pixel from the center, with s = x cos - y sin.
     """
     from skimage.transform import radon
 
@@ -71,7 +71,7 @@ def skimage_sinogram(image: np.ndarray, geometry: PolarGeometry) -> tuple[np.nda
 
 
 def read_at(sinogram: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Values of (M, B) rows at (M, n) places, by cubic splines."""
+    """Values of (M, B) rows at (M, n) positions, by cubic splines."""
     from scipy.ndimage import map_coordinates
 
     rows = np.broadcast_to(np.arange(len(sinogram))[:, None], places.shape)
@@ -102,7 +102,7 @@ def test_projector_agrees_with_the_chords_of_a_disc(projector):
 
 
 def test_an_off_center_disc_lies_where_it_should(projector):
-    """Catches a mirrored axis, a wrong turn and half-pixel shifts, which a centered disc cannot show."""
+    """Catches a mirrored axis, a wrong rotation and half-pixel shifts, which a centered disc cannot reveal."""
     found = project(projector, coverage(FULL_SIZE, 1.0, (90, -40), (30, 30)))
     bins = projector.geometry.bins
     s = np.arange(bins) - (bins - 1) / 2
@@ -168,7 +168,7 @@ def test_hann_window_is_half_at_half_the_cutoff():
 
 
 class _Ones:
-    """White noise without the noise: what is left is the interpolated standard deviation."""
+    """A constant 1 in place of white noise: what remains is the interpolated standard deviation."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.shape = shape
@@ -181,7 +181,7 @@ def test_std_is_interpolated_in_view_and_bin_and_around_the_half_turn():
     views, bins = 24, 36
     coarse = np.random.default_rng(2).uniform(1.0, 2.0, (views // 4, bins // 4))
     found = noisy_sinograms(torch.from_numpy(coarse).float()[None], _Ones((views, bins)), 0, "linear")[0].numpy()
-    # View M is view 0 from the other side. Coarse bins hold four fine ones, coarse views start with their fine one.
+    # View M is view 0 from the opposite side. A coarse bin spans four fine ones; a coarse view starts at its fine one.
     turned = np.vstack((coarse, coarse[:1, ::-1]))
     place = np.clip((np.arange(bins) - 1.5) / 4, 0, bins // 4 - 1)
     by_bin = np.array([np.interp(place, np.arange(bins // 4), row) for row in turned])
@@ -203,7 +203,7 @@ def test_log_mode_floors_starved_rays():
 
 
 def implied_std_error(hu: np.ndarray, spacing_mm: float, views: int) -> tuple[float, float]:
-    """Rms relative error and mean ratio of the noise std that coarse line integrals imply, against fine ones."""
+    """RMS relative error and mean ratio of the noise std implied by coarse line integrals, relative to fine ones."""
     geometry = PolarGeometry(hu.shape[-1], views)
     slices = torch.from_numpy(hu.astype(np.float32))[None]
     coarse = CoarseLineIntegrals(geometry, MU_WATER_PER_MM, torch.device("cpu"))(slices.clone(), spacing_mm)

@@ -1,4 +1,4 @@
-"""Budget, variances and correlation along z: relations that hold for every number."""
+"""Budget, variances and correlation along z: relations that hold for all values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_budget_scales_with_area_and_electronic_noise_with_its_root(bin_mm, thic
 
 @given(first=doses, second=doses, p=st.floats(0.0, 12.0))
 def test_two_reductions_equal_one(first, second, p):
-    """Variances of a and then of b at the budget a I0 add up to that of a b; nothing is left at a = 1."""
+    """The variances of a, and then of b at the budget a I0, add up to that of a b; nothing is added at a = 1."""
     p = torch.tensor([p], dtype=torch.float64)
     i0, sigma_e = 2.5e6, 10.0
     steps = added_std(p, first, i0, sigma_e) ** 2 + added_std(p, second, first * i0, sigma_e) ** 2
@@ -79,7 +79,7 @@ def test_overlapping_slices_share_noise_by_their_overlap(thickness, increment):
 @settings(max_examples=20, deadline=None)
 @given(ratio=st.sampled_from([1.0, 1.25, 2.0, 2.5, 3.0]), index=st.integers(0, 10_000))
 def test_white_noise_depends_on_the_slice_alone(ratio, index):
-    """Drawn in any order, with or without neighbors, a slice has one noise."""
+    """Whatever the order of drawing, with or without its neighbors, a slice has the same noise."""
     shape, kernel = (20, 24), overlap_kernel(ratio, 1.0)
     forward, direct = torch.empty(shape), torch.empty(shape)
     walker = WhiteNoise(shape, 3, DIRECT, kernel)

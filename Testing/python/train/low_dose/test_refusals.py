@@ -1,4 +1,4 @@
-"""What is refused, with which error, and in which words."""
+"""What is refused, with which error and which message."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_body_in_air_does_not_touch_the_edge():
 @pytest.mark.parametrize("padding", [-2048, -1024])
 @pytest.mark.parametrize(("radius", "refused"), [(62, False), (40, True)])
 def test_the_edge_of_a_round_field_of_view_is_found(small, padding, radius, refused):
-    """Scanners fill the corners with padding, sometimes with a value that air has too."""
+    """Scanners fill the corners with padding, sometimes with a value that also occurs in air."""
     hu = body(128, 2.8, 2)
     y, x = np.mgrid[:128, :128] - 63.5
     hu[:, x**2 + y**2 > radius**2] = padding
@@ -122,7 +122,7 @@ def test_the_edge_of_a_round_field_of_view_is_found(small, padding, radius, refu
 
 
 def test_arms_and_table_may_touch_the_edge(small):
-    """An arm that is cut in every slice, and a table along the lower border: real scans do that."""
+    """An arm cut off in every slice, and a table along the lower border, as in real scans."""
     hu = body(128, 2.8, 3)
     hu[:, 50:80, :4] = 40.0
     hu[:, 122:125, 30:98] = 200.0
@@ -155,7 +155,7 @@ def test_the_real_scan_passes_and_its_liver_crop_does_not():
 
 @pytest.mark.parametrize("size", ["tiny", "small"])
 def test_a_whole_patient_in_coarse_pixels_is_no_crop(size):
-    """Pixels of 6 mm: four of them inside the edge is well inside a patient who fills the picture."""
+    """At 6 mm per pixel, four pixels from the edge is well inside a patient who fills the image."""
     from REACTKDLib.core.modality import Modality
     from REACTKDTrainLib.cohorts.phantom import phantom_case
 

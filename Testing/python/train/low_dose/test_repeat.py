@@ -1,4 +1,4 @@
-"""Same seed, same noise, however it is asked for; and what must not change does not change."""
+"""The same seed gives the same noise however the simulator is called, and what must stay unchanged is unchanged."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_padding_is_left_alone(small, slices):
 
 
 def test_slices_that_are_not_square_lie_in_air(small, slices):
-    """The body lies in rows 21 to 106: cutting rows of air leaves the noise as it was."""
+    """The body lies in rows 21 to 106: cropping rows of air leaves the noise unchanged."""
     whole = small(slices, **PLACE, dose=0.1)
     cut = small(slices[:, 12:116], **PLACE, dose=0.1)
     np.testing.assert_allclose(cut, whole[:, 12:116], atol=0.05)

@@ -1,4 +1,4 @@
-"""Whole volumes: orientation, thickness, padding, rounding, calibration, and the record."""
+"""Whole volumes: orientation, thickness, padding, rounding, calibration, and the sidecar record."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_record_holds_the_noise_that_was_added(ct):
     low, record = degrade(ct, 0.1, seed=1)
     mask = soft_tissue(ct.array)
     added = (low.array.astype(float) - ct.array)[mask]
-    assert record.added_std_hu["soft_tissue"] == pytest.approx(added.std(), rel=0.01)  # but for rounding to whole HU
+    assert record.added_std_hu["soft_tissue"] == pytest.approx(added.std(), rel=0.01)  # up to rounding to whole HU
     assert record.mean_shift_hu == pytest.approx(added.mean(), abs=0.05)
 
 
@@ -110,7 +110,7 @@ def test_the_hash_knows_the_voxels_and_the_place(ct):
 # Calibration
 @pytest.mark.parametrize("factor", [0.3, 1.0, 3.0])
 def test_calibration_finds_the_budget_of_a_scan(small, factor):
-    """A scan made with `factor` times the photons must be recognized as such."""
+    """A scan simulated with `factor` times the photons must be recognized as such."""
     hu = water_cylinder(128, 2.8, 12)
     default = small.budget(**PLACE).i0
     noise = sum(small.fields(hu, **PLACE, seed=11, i0=factor * default))
@@ -119,7 +119,7 @@ def test_calibration_finds_the_budget_of_a_scan(small, factor):
 
 @pytest.fixture(scope="module")
 def abdomen() -> np.ndarray:
-    """(6, 256, 256) HU without noise: the anatomy of a phantom, whose vessels, skin and bowel are edges, 1.6 mm."""
+    """(6, 256, 256) HU without noise, 1.6 mm pixels: a phantom's anatomy, with edges at vessels, skin and bowel."""
     patient = draw_patient(3)
     lattice = ct_lattice(patient, draw_ct_protocol(np.random.default_rng(0), "hospital"), "full")
     x, y = (axis.mean() + 1.6 * (np.arange(256) - 127.5) for axis in (lattice.x, lattice.y))
@@ -129,7 +129,7 @@ def abdomen() -> np.ndarray:
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
 def test_anatomy_is_not_taken_for_noise(abdomen, factor):
-    """At four times the photons edges are ten times the noise; the mean over edges and tissue finds 0.6 of them."""
+    """At four times the photons, edges exceed the noise tenfold; averaging over edges and tissue finds 0.6 of them."""
     simulator, place = LowDoseCT(size=256, views=360), dict(spacing_mm=1.6, thickness_mm=2.5)
     i0 = factor * simulator.budget(**place).i0
     noise = sum(simulator.fields(abdomen, **place, seed=11, i0=i0))

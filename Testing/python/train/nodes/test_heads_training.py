@@ -1,4 +1,4 @@
-"""Heads on tables of nodes: they learn what is there, graphs teach, and the same call gives the same bits."""
+"""Heads trained on node tables: they learn the signal, graphs teach, and the same call gives the same bits."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_table_holds_what_the_cases_hold():
             assert int(table.rows[variant, row].sum()) == len(regions)
             assert torch.equal(table.fixed["fdg"][variant, row, : len(regions)], regions.fixed["fdg"])
             assert not table.fixed["fdg"][variant, row, len(regions) :].any()
-    by_mask = table.pick([n in (1, 4) for n in range(len(table))])  # once read as places 0 and 1
+    by_mask = table.pick([n in (1, 4) for n in range(len(table))])  # a mask used to be read as the indices 0 and 1
     assert by_mask.ids == table.pick([1, 4]).ids
     some = table.pick([4, 1])
     assert some.ids == ("case-4", "case-1") and torch.equal(some.fixed["ct"][:, 0], table.fixed["ct"][:, 4])
@@ -75,7 +75,7 @@ def test_a_student_learns_from_what_is_present(table):
 
 
 def test_a_teacher_learns_from_other_annotators_masks_and_from_fewer_lesions(table):
-    """Masks of an annotator that say nothing of the grade: a teacher that sees only these has nothing to learn."""
+    """The annotator's masks here carry no information on the grade: a teacher that sees only these learns nothing."""
     blank = {m: torch.cat([x[:1], torch.zeros_like(x[1:])]) for m, x in table.fixed.items()}
     rows = torch.cat([table.rows[:1], table.rows[1:] & (torch.arange(table.rows.shape[2]) < 2)])
     topology = torch.cat([table.topology[:1], torch.zeros_like(table.topology[1:])])
@@ -105,7 +105,7 @@ def test_the_same_call_gives_the_same_bits_and_leaves_the_process_alone(table):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["kd", "react-kd"])
 def test_a_teacher_teaches(table, teacher, method):
-    """Without the focal loss (class weights of 0) all that the student knows is what it was taught."""
+    """Without the focal loss (class weights of 0), the student learns only from the teacher."""
     targets = targets_of(teacher, table)
     distiller = make_distiller(method, DistillationConfig(width=16), 48, teacher.hidden)
     recipe = replace(QUICK, class_weights=(0.0, 0.0, 0.0))
@@ -150,7 +150,7 @@ def test_teachers_are_the_heads_of_the_whole_teacher():
         given = {k: v for k, v in whole.heads[name].state_dict().items() if not k.startswith("map_in")}
         if name == "dose":
             given = {k.replace("fixed_in.dose", "fixed_in.ct").replace("fixed_scale.dose", "fixed_scale.ct"): v for k, v in given.items()}  # fmt: skip  # noqa: E501
-        if name == "fused":  # the whole teacher adds the dose branch's CT to the fused head; nothing is added here
+        if name == "fused":  # the whole teacher adds the dose branch's CT to the fused head; here it is zeroed
             given = {k: v for k, v in given.items() if ".dose" not in k}
             torch.nn.init.zeros_(whole.heads[name].fixed_in["dose"].weight)
             torch.nn.init.zeros_(whole.heads[name].fixed_in["dose"].bias)
@@ -184,14 +184,14 @@ def test_targets_of_some_are_some_of_the_targets(table, teacher):
 def test_an_encoder_that_is_given_stays_as_it_is():
     size = Student(StudentConfig()).fused_size
     table = NodeTable.of(cases(40, fused=size))
-    student = new_student(table, StudentConfig()).requires_grad_(False)  # as it comes out of a model folder
+    student = new_student(table, StudentConfig()).requires_grad_(False)  # as loaded from a model folder
     before = {k: v.clone() for k, v in student.state_dict().items()}
     tuned = train_student(table, replace(QUICK, steps=10), initial=student)
     after = tuned.state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("encoders."))
     assert not torch.equal(before["fused_in.weight"], after["fused_in.weight"])
     assert not torch.equal(before["head.classify.weight"], after["head.classify.weight"])
-    assert all(torch.equal(v, student.state_dict()[k]) for k, v in before.items())  # the one given was copied
+    assert all(torch.equal(v, student.state_dict()[k]) for k, v in before.items())  # the initial student was copied
     with pytest.raises(ValueError, match="no encoder moments"):
         predict(tuned, NodeTable.of(cases(5)), ALL)
 

@@ -1,4 +1,4 @@
-"""Node vectors on disk are the numbers that whole volumes give."""
+"""Node vectors on disk equal those computed from whole volumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exact posterior as a target: what it is for each set of images, its loss by hand, and that it teaches."""
+"""The exact posterior as a target: its value for each set of images, its loss by hand, and learning from it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def test_each_case_has_the_limit_of_the_images_that_it_shows(table):
     found = targets.given(index, mixed)
     for row, subset in enumerate((MODALITIES, ("fdg",), ("ct",))):
         assert torch.equal(found[row], targets.all_given(index[row : row + 1], subset)[0])
-    assert targets.of_subset[0].isnan().all()  # nobody grades by no image
+    assert targets.of_subset[0].isnan().all()  # there is no posterior without images
 
 
 def test_grades_follow_the_posterior_on_average(table):
-    """Its mean over many phantoms is the share of each grade, whatever is shown: it is calibrated."""
+    """Calibration: its mean over many phantoms is the frequency of each grade, whatever images are given."""
     targets = PosteriorTargets.of(NodeTable.of(shared_cases(1500, seed=8)), MODALITIES).of_subset[1:]
     shares = torch.bincount(torch.tensor([c.grade for c in shared_cases(1500, seed=8)]), minlength=3) / 1500
-    assert (targets.mean(dim=1) - shares).abs().max() < 0.03  # 2.5 standard errors of a share
+    assert (targets.mean(dim=1) - shares).abs().max() < 0.03  # 2.5 standard errors of a frequency
 
 
 def test_the_loss_is_cross_entropy_by_hand():
@@ -68,7 +68,7 @@ def test_patients_have_no_posterior(table):
 
 
 def test_a_student_comes_nearer_to_the_posterior_than_by_grades(table):
-    """On unseen cases, by the same steps; that is what the target is for."""
+    """On unseen cases, with the same number of steps."""
     unseen = NodeTable.of(shared_cases(200, seed=4))
     wanted = torch.from_numpy(limit_of(unseen.latents, "ct"))
     far = {}

@@ -1,4 +1,4 @@
-"""What a student learns from patients without a grade: which numbers it reads, and which it must not."""
+"""Pretraining on patients without a grade: which latents the student regresses, and which it must not use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECIPE = Recipe(steps=60, batch=32, lr=1e-2)
 
 
 def without_grades(n: int, seed: int = 0) -> list:
-    """Phantoms of the shared biology by CT alone, whose lesions' t shows in a column of it."""
+    """Phantoms of the shared biology with CT only, in which a CT column shows the lesions' t."""
     out = []
     for number, case in enumerate(cases(n, seed)):
         nodes = len(case.regions[0])
@@ -37,7 +37,7 @@ def without_grades(n: int, seed: int = 0) -> list:
 
 
 def told(student, table: NodeTable) -> float:
-    """The share of the variance of t that the embeddings of lesions tell, by least squares on the other half."""
+    """The fraction of the variance of t that lesion embeddings explain: least squares, tested on the other half."""
     batch = table.batch().for_student(student, presence_of(student, ("ct",), len(table)))
     with torch.no_grad():
         wanted, rows = table.lesions_of(torch.arange(len(table)), batch)

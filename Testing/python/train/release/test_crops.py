@@ -1,4 +1,4 @@
-"""Crops around lesions: where they lie, and that their moments are those of the whole volume."""
+"""Crops around lesions: their position, and that their moments equal those of the whole volume."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_moments_of_a_crop_are_those_of_the_whole_volume(volume):
 
 
 def test_tables_have_the_moments_that_crops_show(volume):
-    """The second patient's third lesion has no crop, and gets the mean of the others; the parenchyma has a mean."""
+    """The second patient's third lesion has no crop and gets the mean of the others; parenchyma is averaged, too."""
     torch.manual_seed(0)
     student = Student(StudentConfig(filters=4, widths=(4, 8, 8))).eval()
     own = [case for case in cases(30) if len(case.regions[0]) == 4][:2]

@@ -1,4 +1,4 @@
-"""Distilling a released student: choices by validation, an encoder that stays, one temperature, baselines."""
+"""Distilling a released student: choices by validation, a frozen encoder, one temperature, baselines."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_distilled_student_keeps_its_encoder_and_learns(tables):
 
 
 def test_an_encoder_joins_a_baseline_without_changing_what_it_says(tables):
-    """Before the head is tuned its path from the encoder is at zero."""
+    """Before the head is tuned, the weights of its encoder input are zero."""
     recipe = replace(QUICK, opened=Recipe(steps=1, lr=1e-12, weight_decay=0.0, modality_dropout=0.0))
     base = new_student(tables["train"], StudentConfig(blocks=FIXED_BLOCKS)).eval()
     encoder = Student(StudentConfig(blocks=ALL_BLOCKS)).state_dict()
@@ -64,7 +64,7 @@ def test_an_encoder_joins_a_baseline_without_changing_what_it_says(tables):
 
 
 def test_an_encoder_ships_if_it_adds_enough(tables):
-    """Its moments say the grade where FDG is given; by CT they say nothing."""
+    """The encoder moments determine the grade where FDG is given; with CT alone they carry no information."""
     base = new_student(tables["train"], StudentConfig(blocks=FIXED_BLOCKS)).eval()
     encoder = Student(StudentConfig(blocks=ALL_BLOCKS)).state_dict()
     recipe = replace(QUICK, opened=Recipe(lr=3e-3, batch=64, steps=30), draws=100)

@@ -1,4 +1,4 @@
-"""Lesions in real scans, with tiny scans that nothing says are phantoms: answers, differences by block, the command."""
+"""Lesions inserted into real scans, here tiny phantoms treated as real: answers, shifts per block, the command."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ QUESTION = Question(lesions=4, phantoms=2, draws=50)
 
 
 def scan(number: int, darker: float = 0.0, images: tuple[Modality, ...] = (Modality.CT,)) -> CohortCase:
-    """Someone's tiny scan with lesions of its own; its liver is `darker` HU below what a phantom's is."""
+    """A tiny scan treated as real, with its own lesions; its liver is `darker` HU below a phantom's."""
 
     def load():
         case = acquire(draw_patient(number), "tiny").case
@@ -49,7 +49,7 @@ def scan(number: int, darker: float = 0.0, images: tuple[Modality, ...] = (Modal
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """A student that has learned nothing, on the 10 mm grid."""
+    """An untrained student on the 10 mm grid."""
     torch.manual_seed(0)
     student = Student(StudentConfig(blocks=BLOCKS, hidden=12)).eval()
     about = {"name": "tiny", "version": "0.0.1", "clinical_use": "not for clinical use"}
@@ -103,7 +103,7 @@ def test_each_subset_is_asked_of_the_scans_that_have_it(asked):
 
 
 def test_what_is_different_is_found_where_it_is(asked):
-    """The first scan's liver is 100 HU darker: its level, not its texture; nothing that another phantom is not too."""
+    """The first scan's liver is 100 HU darker: its level differs, its texture not more than that of another phantom."""
     assert asked["looks"]["scan-3"]["level"]["ct"] == pytest.approx(
         asked["looks"]["scan-4"]["level"]["ct"] - 100, abs=25
     )
@@ -127,7 +127,7 @@ def test_changes_bring_a_liver_to_the_phantoms(bundle, tmp_path):
 
 
 def several(case) -> bool:
-    """Whether its lesions are told apart, and there are two or more."""
+    """Whether its lesions are kept separate, and there are at least two."""
     rows = lesion_rows(case)
     return rows is not None and len(rows) > 2
 
@@ -166,7 +166,7 @@ def test_the_command_fills_a_page_and_draws_once(bundle, asked, work, tmp_path, 
     def no_room(*arguments):
         raise UsageError("no room")
 
-    monkeypatch.setattr("REACTKDTrainLib.cohorts.hybrid.draw_into", no_room)  # what found room is not drawn again
+    monkeypatch.setattr("REACTKDTrainLib.cohorts.hybrid.draw_into", no_room)  # placed lesions are not drawn again
     assert main(command) == 0
     again = json.loads((tmp_path / "out" / "hybrids.json").read_text())
     assert again.pop("skipped").keys() == found.pop("skipped").keys() and again == found

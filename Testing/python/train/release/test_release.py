@@ -1,5 +1,5 @@
-"""The released model by one call: every step once, from drawn patients to a model that grades, and on from where it was
-cut off.
+"""The released model in one call: every step runs once, from drawn patients to a model that grades, and an interrupted
+run is resumed.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def test_a_second_call_goes_on_from_what_is_there_and_gives_the_same_model(made)
     folder, bundle, _ = made
     steps = sorted((folder / "work" / "steps").glob("*.pt"))
     newest = max(steps, key=lambda path: path.stat().st_mtime_ns)
-    newest.unlink()  # as if the run had been cut off before the distillation was done
+    newest.unlink()  # as if the run had been interrupted before the end of the distillation
     said: list[str] = []
     again = release(TINY, folder / "work", folder / "again", "9.9.9", on_progress=lambda _, text: said.append(text))
     assert [text for text in said if "training" in text] == ["training, distillation"]
@@ -119,7 +119,7 @@ def test_without_an_encoder_the_model_is_smaller_and_says_so(made):
     assert len(list((folder / "work" / "crops").iterdir())) == 3  # no patient was drawn again for it
     for bundle in (with_it, bare):
         sets = bundle.info["evaluation"]["grade_sets"]
-        assert set(bundle.info["grade_sets"]["least"].values()) == {0.0}  # four patients promise nothing
+        assert set(bundle.info["grade_sets"]["least"].values()) == {0.0}  # four patients cannot guarantee anything
         assert sets["expert"]["ct"]["coverage"]["mean"] == 1 and sets["expert"]["ct"]["size"]["mean"] == 3
         named = bundle.info["evaluation"]["deciding"]
         assert named["cases"] > 1 and list(named["inputs"]["ct"])[-1] == "exact limit"

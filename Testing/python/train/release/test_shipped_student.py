@@ -1,4 +1,4 @@
-"""The shipped student: what its metadata claims, and that the claims come back on patients it never saw."""
+"""The shipped student: the claims in its metadata, and their reproduction on patients it never saw."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_says_what_it_is(bundle):
     training = bundle.info["training"]
     assert training["recipe"]["biology"] == "shared"
     spans = [training[f"{part}seeds"] for part in ("", "validation_", "conformal_", "test_")]
-    for n, (first, last) in enumerate(spans):  # tested on patients that it never saw, and no choice was made on
+    for n, (first, last) in enumerate(spans):  # tested on patients used neither for training nor for any choice
         assert all(last < low or high < first for low, high in spans[:n])
     assert bundle.info["evaluation"]["cases"] == training["test_seeds"][1] - training["test_seeds"][0] + 1
     assert training["cases"] == training["seeds"][1] - training["seeds"][0] + 1
@@ -78,7 +78,7 @@ def test_every_subset_stands_beside_every_baseline(evaluation):
 
 
 def test_inputs_differ_clearly(evaluation):
-    """A student that hides behind the topology node has the same AUC whatever it sees."""
+    """A student that relies only on the topology node has the same AUC whatever images it gets."""
     intervals = [evaluation["subsets"][s]["student"]["interval95"] for s in (CT, PET)]
     assert intervals[0][1] < intervals[1][0]
     assert evaluation["subsets"][ALL]["student"]["auc"] > evaluation["subsets"][CT]["student"]["auc"] + 0.05
@@ -96,9 +96,9 @@ def test_tables_can_be_printed(evaluation):
 
 @pytest.mark.slow
 def test_claims_come_back_on_new_patients(bundle, evaluation):
-    """120 patients through scanner, files' arrays, preparation and grader, as a reader's case would go.
+    """120 patients go through scanner, file arrays, preparation and grader, like a reader's case.
 
-    With sixty, all images led CT by 0.027 where 0.03 is asked for; with these, by 0.083.
+    With sixty, all images exceeded CT by 0.027, below the required 0.03; with these, by 0.083.
     """
     grader = Grader(bundle, device="cpu")
     subsets = {CT: (), PET: (), ALL: ()}
