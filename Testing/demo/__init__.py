@@ -1,1 +1,1 @@
-"""The demo: a case from files, graded in a Slicer scene, and what it leaves."""
+"""The demo: a case loaded from files and graded in a Slicer scene, and the files it writes."""

@@ -1,4 +1,4 @@
-"""The demo's patient: a digital phantom, scanned at full size and written to disk as a hospital would hold it."""
+"""The demo's patient: a digital phantom, scanned at full size and stored on disk as in a hospital."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from REACTKDLib.commands.phantom import FILES, SEGMENTATION, write_phantom
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import acquire, draw_patient
 
-SEED, GRADE = 1661, "poor"  # two lesions, of which the larger one decides; a patient of the shared biology
+SEED, GRADE = 1661, "poor"  # shared biology, two lesions, of which the larger one decides
 
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """Where a case lies on disk. phantom: made by us, so that pictures must say it. truth: its grade, else None.
+    """The files of a case. phantom: whether it is synthetic, which pictures must state. truth: its grade if known.
 
-    liver, tumors: segments by name or label; None leaves the choice to recognition.
+    liver, tumors: segments by name or label; None leaves the choice to automatic recognition.
     """
 
     volumes: dict[Modality, Path]

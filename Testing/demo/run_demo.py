@@ -1,6 +1,6 @@
-"""Grade a case from files in a Slicer scene, and leave report, table, pictures and the scene. Called by `make demo`.
+"""Grade a case from files in a Slicer scene; save report, table, pictures and scene. Called by `make demo`.
 
-Without inputs, the case is a digital phantom that is written to disk first.
+Without inputs, the case is a digital phantom, which is first written to disk.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace) -> tuple[GradeReport, list[Path]]:
-    """Do the steps; return the report and the files that were left."""
+    """Run all steps; return the report and the files written."""
     from demo.views import Views
     from host.boot import boot
     from REACTKDLib.scene.outputs import outputs_of
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> tuple[GradeReport, list[Path]]:
     files = given_files(options) or write_patient(output / "patient")
     step("the case is on disk")
     host = boot()
-    views = Views(host)  # before the color legends, as in the application
+    views = Views(host)  # before the color legends are created, as in the application
     nodes, choice = load(host.scene, files)
     step("loaded into the scene")
     session = SceneSession(host.scene, nodes, open_grader(options.bundle), choice, files.case_id)
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> tuple[GradeReport, list[Path]]:
 
 
 def given_files(options: argparse.Namespace) -> CaseFiles | None:
-    """Return the user's own files, or None when there are none. Raises: UsageError when one is missing."""
+    """Return the user's own files, or None if none are given. Raises: UsageError when one is missing."""
     volumes = {m: getattr(options, m.value) for m in Modality if getattr(options, m.value)}
     if not volumes and not options.segmentation:
         return None
@@ -107,7 +107,7 @@ def given_files(options: argparse.Namespace) -> CaseFiles | None:
 
 
 def load(scene: Any, files: CaseFiles) -> tuple[Any, Any]:
-    """Load the files into the scene; return the nodes and the choice of segments."""
+    """Load the files into the scene; return the nodes and the chosen segments."""
     from REACTKDLib.scene.case import NODE_NAMES, CaseNodes
     from REACTKDLib.scene.segments import choose_segments
     from support.scene_files import load_segmentation, load_volume
@@ -151,7 +151,7 @@ def print_report(report: GradeReport) -> None:
 
 
 class Steps:
-    """Prints each step with its time."""
+    """Prints each step with its duration."""
 
     def __init__(self) -> None:
         self._since = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The demo's pictures: the graded case in axial and coronal slices and in 3D, with a caption burnt in."""
+"""The demo's pictures: the graded case in axial and coronal slices and in 3D, with a caption drawn into them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from REACTKDLib.scene.outputs import Outputs
 from REACTKDLib.scene.result import GradeResult, rows_with_regions
 from REACTKDLib.scene.volumes import volume_from_node
 
-ABDOMEN_WINDOW = (-160.0, 240.0)  # HU: fat is dark gray and air black, as abdomens are read
+ABDOMEN_WINDOW = (-160.0, 240.0)  # HU: fat is dark gray and air black, the usual window for the abdomen
 SLICE_SIZE = (1080, 860)
 THREE_D_SIZE = (1080, 860)
-LEGEND_SHARE = 0.16  # of the width
-CAPTION_SHARE = 0.10  # of the height
+LEGEND_SHARE = 0.16  # of the image width
+CAPTION_SHARE = 0.10  # of the image height
 PHANTOM_NOTE = "Digital phantom - not for clinical use"
 
 
 class Views:
-    """The three views of the demo. Made before grading, so that the color legends appear in them."""
+    """The three views of the demo. Create them before grading, so that the color legends appear in them."""
 
     def __init__(self, host: Host) -> None:
         self.axial = SliceView(host, "Red", "Axial", SLICE_SIZE)
@@ -37,7 +37,7 @@ class Views:
         self.volume = ThreeDView(host, size=THREE_D_SIZE)
 
     def write(self, folder: Path, nodes: CaseNodes, outputs: Outputs, result: GradeResult, note: str) -> list[Path]:
-        """Write axial.png, coronal.png and volume.png into `folder`; slices go through the leading lesion."""
+        """Write axial.png, coronal.png and volume.png into `folder`; the slices pass through the leading lesion."""
         nodes.segmentation.SetDisplayVisibility(False)
         _set_window(nodes)
         at = _point_of_interest(result)
@@ -55,7 +55,7 @@ class Views:
         return paths
 
     def close(self) -> None:
-        """Let go of the scene and the windows."""
+        """Release the scene and the windows."""
         for view in (self.axial, self.coronal, self.volume):
             view.close()
 
@@ -79,7 +79,7 @@ def _set_window(nodes: CaseNodes) -> None:
 
 
 def _point_of_interest(result: GradeResult) -> tuple[float, float, float]:
-    """A voxel of the leading lesion nearest to its center (a bent lesion's center may lie outside it), in RAS mm."""
+    """Return the voxel of the leading lesion nearest to its centroid (which may lie outside the lesion), in RAS mm."""
     region = _leading_lesion(result) or result.regions.regions[0]
     voxels = np.argwhere(result.regions.labels[region.box] == region.label)[:, ::-1]
     start = np.array([part.start for part in region.box])[::-1]
@@ -90,7 +90,7 @@ def _point_of_interest(result: GradeResult) -> tuple[float, float, float]:
 
 
 def _body(nodes: CaseNodes) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and highest R, A, S (mm) of what is imaged: tissue of a CT, uptake of a PET."""
+    """Return the lowest and highest R, A, S (mm) of the imaged body: tissue of a CT, uptake of a PET."""
     volume = volume_from_node(nodes.reference)
     step = 6
     array = volume.array[::2, ::step, ::step]
@@ -99,12 +99,12 @@ def _body(nodes: CaseNodes) -> tuple[np.ndarray, np.ndarray]:
         voxels = np.argwhere(np.ones_like(array))
     ijk = voxels[:, ::-1] * np.array([step, step, 2])
     ras = ijk @ volume.ijk_to_ras[:3, :3].T + volume.ijk_to_ras[:3, 3]
-    low, high = np.percentile(ras, (1, 99), axis=0)  # a scanner's table is a percent of what is there, or less
+    low, high = np.percentile(ras, (1, 99), axis=0)  # omits the scanner table, at most one percent of the voxels
     return low - 0.04 * (high - low), high + 0.04 * (high - low)
 
 
 def _look(view: SliceView, at: tuple[float, ...], body: tuple[np.ndarray, np.ndarray], up: int) -> None:
-    """Show the whole body in the slice through `at`, with room at the right for the legend and below for the caption.
+    """Show the whole body in the slice through `at`, with space on the right for the legend and below for the caption.
 
     up: the axis (0 R, 1 A, 2 S) that points up in the view.
     """
@@ -115,7 +115,7 @@ def _look(view: SliceView, at: tuple[float, ...], body: tuple[np.ndarray, np.nda
     center = (low + high) / 2
     across = 3 - up
     center[across] = at[across]
-    center[0] -= LEGEND_SHARE / 2 * needed * width / height  # patient's left is at the right
+    center[0] -= LEGEND_SHARE / 2 * needed * width / height  # the patient's left is on the right of the image
     center[up] -= CAPTION_SHARE / 2 * needed
     view.look_at(tuple(float(v) for v in center), needed)
 
@@ -127,7 +127,7 @@ def _finish(view: Any, path: Path, report: GradeReport, note: str) -> Path:
 
 
 def _write_letters(view: Any, letters: str) -> None:
-    """Write the sides of the patient at the edges: left, right, top, bottom of the picture."""
+    """Write the patient orientation letters at the edges: left, right, top, bottom of the picture."""
     for letter, place in zip(letters, ((0.015, 0.5), (0.845, 0.5), (0.43, 0.955), (0.43, 0.10))):
         _write_text(view, letter, place, size=22)
 
@@ -147,6 +147,6 @@ def _write_text(view: Any, text: str, place: tuple[float, float], size: int) -> 
 
 
 def _leading_lesion(result: GradeResult) -> Region | None:
-    """The lesion that decided most; None without lesions."""
+    """Return the lesion with the largest effect on the grade; None without lesions."""
     lesions = [(row, region) for row, region in rows_with_regions(result) if row.kind == "tumor"]
     return max(lesions, key=lambda pair: pair[0].importance)[1] if lesions else None

@@ -1,1 +1,1 @@
-"""Mutated inputs for every reader: `make fuzz`. Each must be read right or refused in one sentence."""
+"""Fuzzing with mutated inputs for every reader: `make fuzz`. Each must be read correctly or refused in one sentence."""

@@ -1,4 +1,4 @@
-"""`python -m fuzz --inputs 2000 --seed 0 --minutes 10`: exit status 0 when every input was read right or refused."""
+"""`python -m fuzz --inputs 2000 --seed 0 --minutes 10`: exit status 0 if every input was read correctly or refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fuzz.targets import SHARES
 
 
 def main() -> int:
-    """Run, print the counts, and every failure with the seed that makes it again."""
+    """Run, and print the counts and every failure with the seed that reproduces it."""
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=2000, help="how many, in all (default 2000)")
     parser.add_argument("--seed", type=int, default=0, help="of the first input of each target (default 0)")

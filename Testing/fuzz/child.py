@@ -1,4 +1,4 @@
-"""Asks the readers, in a process that may crash or hang without harm: lines of JSON in, a line of JSON for each out.
+"""Runs the readers in a process that may crash or hang safely: one JSON line in, one JSON line out.
 
 python -m fuzz.child FOLDER
 """
@@ -18,16 +18,16 @@ from random import Random
 from fuzz.targets import Wrong, target
 from REACTKDLib.core.errors import ReactkdError
 
-MEMORY_LIMIT = 16 * 2**30  # of addresses, most of which libraries never touch
+MEMORY_LIMIT = 16 * 2**30  # bytes of address space, most of which libraries never touch
 SENTENCE_LIMIT = 600
 
 
 def main(folder: Path) -> None:
-    """Serve until standard input closes."""
+    """Answer messages until standard input closes."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     warnings.simplefilter("ignore")
     replies = os.fdopen(os.dup(1), "w")
-    # What libraries print would reach a user's terminal, so it is kept and counted.
+    # Output of libraries would reach a user's terminal, so it is captured and counted.
     printed = (folder / "printed.txt").open("w+b")
     for stream in (1, 2):
         os.dup2(printed.fileno(), stream)
@@ -77,7 +77,7 @@ def _verdict(module, path: Path) -> tuple[str, str]:
 
 
 def _peak_mb() -> int:
-    """Peak memory of this process. ru_maxrss would hold the parent's too."""
+    """Return the peak memory of this process in MB. ru_maxrss would include the parent's."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
 

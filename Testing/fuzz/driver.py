@@ -1,4 +1,4 @@
-"""Shares inputs out to child processes and counts what becomes of them; a child that dies or hangs is replaced."""
+"""Distributes inputs over child processes and counts the outcomes; a child that dies or hangs is replaced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from fuzz.targets import SHARES
 
 HANG_S = 20.0
-START_S = 120.0  # the first input of a target waits for torch and for its good files
+START_S = 120.0  # the first input of a target includes importing torch and creating its valid files
 MEMORY_MB = 3000
 CORPUS = Path(__file__).parent / "corpus"
 GOOD = ("accepted", "refused")
@@ -28,7 +28,7 @@ GOOD = ("accepted", "refused")
 
 @dataclass
 class Counts:
-    """What became of the inputs. failures: (target, seed or file, verdict, text), in the order found."""
+    """The outcomes of the inputs. failures: (target, seed or file, verdict, text), in the order found."""
 
     verdicts: dict[str, Counter] = field(default_factory=lambda: {name: Counter() for name in SHARES})
     failures: list[tuple[str, object, str, str]] = field(default_factory=list)
@@ -37,12 +37,12 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """How many inputs were asked."""
+        """The number of inputs run."""
         return sum(sum(counter.values()) for counter in self.verdicts.values())
 
 
 class Child:
-    """One child process and its folder. command: what is run, with the folder as its last argument."""
+    """One child process and its folder. command: the program to run; the folder is added as its last argument."""
 
     def __init__(self, command: list[str] | None = None, hang_s: float = HANG_S, start_s: float = START_S) -> None:
         self._command = command or [sys.executable, "-m", "fuzz.child"]
@@ -52,11 +52,11 @@ class Child:
         self._known: set[str] = set()
 
     def ask(self, message: dict) -> tuple[dict, float]:
-        """Return the child's answer, or a verdict of its own where there is none, and the seconds it took."""
+        """Return the child's answer, or a crash or hang verdict if there is none, and the time taken in s."""
         limit = self._hang_s if message["target"] in self._known else self._hang_s + self._start_s
         process = self._started()
         begin = time.monotonic()
-        with suppress(BrokenPipeError):  # it died meanwhile, which the missing answer will tell
+        with suppress(BrokenPipeError):  # it has died, which the missing answer will show
             process.stdin.write(json.dumps(message).encode() + b"\n")
             process.stdin.flush()
         if not select.select([process.stdout], [], [], limit)[0]:
@@ -73,7 +73,7 @@ class Child:
         return json.loads(line), 0.0 if first else took
 
     def close(self) -> None:
-        """End the process; the next question starts another."""
+        """End the process; the next input starts another."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -98,7 +98,7 @@ class Child:
 
 
 def questions(inputs: int, seed: int, targets: list[str], corpus: bool) -> Iterator[dict]:
-    """What once failed first, then `inputs` new ones, shared out by `SHARES`. Seeds are numbered from `seed`."""
+    """Yield the corpus of past failures, then `inputs` new ones, distributed by `SHARES`, with seeds from `seed` on."""
     if corpus:
         for name in targets:
             for file in sorted((CORPUS / name).glob("*")):
@@ -110,7 +110,7 @@ def questions(inputs: int, seed: int, targets: list[str], corpus: bool) -> Itera
 
 
 def run(todo: list[dict], until: float, children: int = 2, kept: Path | None = None) -> Counts:
-    """Ask everything in `todo`, or stop at the time `until` (monotonic). kept: a folder for inputs that failed."""
+    """Run all inputs in `todo`, until the time `until` (monotonic). kept: a folder for inputs that failed."""
     counts, lock, waiting = Counts(), threading.Lock(), iter(todo)
 
     def work() -> None:

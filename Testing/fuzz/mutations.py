@@ -1,4 +1,4 @@
-"""Small damages to bytes, text and JSON, each drawn from a seeded random generator."""
+"""Small corruptions of bytes, text and JSON, each drawn from a seeded random generator."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def damaged_bytes(data: bytes, rng: Random, start: int = 0, end: int | None = No
 
 
 def cut(data: bytes, rng: Random) -> bytes:
-    """Only the first part."""
+    """Truncate the data at a random position."""
     return data[: rng.randrange(len(data))]
 
 
@@ -80,7 +80,7 @@ def damaged_text(text: str, rng: Random) -> str:
 
 
 def damaged_json(value: Any, rng: Random) -> Any:
-    """A copy of `value` with one or some parts replaced, renamed, dropped or nested."""
+    """Return a copy of `value` with one or more parts replaced, renamed, dropped or nested."""
     value = json.loads(json.dumps(value))
     for _ in range(rng.choice((1, 1, 2, 3))):
         value = _damage_one(value, rng)
@@ -112,11 +112,11 @@ def _nested(value: Any, rng: Random) -> Any:
         for _ in range(400):
             value = [value]
         return value
-    return copy.deepcopy(rng.choice(VALUES))  # later damage must not change what the next input is made of
+    return copy.deepcopy(rng.choice(VALUES))  # so that later mutations cannot change the shared values
 
 
 def json_bytes(value: Any, rng: Random) -> bytes:
-    """`value` as Python's JSON, NaN and lone surrogates included; now and then nested far too deep, or cut."""
+    """Encode `value` as Python's JSON, with NaN and lone surrogates; sometimes nested far too deep or truncated."""
     text = json.dumps(value)
     if rng.random() < 0.03:
         text = "[" * 100_000 + text

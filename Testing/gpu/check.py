@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What a GPU must show before anybody trusts it: the same answers as the CPU, within what is stated, and how fast.
+"""GPU acceptance check: the same results as on the CPU within stated tolerances, and run times.
 
     make gpu-check                          on a machine with an NVIDIA GPU, in under four minutes
     make gpu-check ARGS="--device cpu"      the same steps on the CPU alone, to see that the script itself works
 
-Grading on both devices, the way back to the CPU when memory lacks, the low-dose simulator, bfloat16 in encoders, a
-short training by torchrun with one process, what several processes average, and a training that is resumed. Each check
-prints a row; status 1 if one fails, 0 with "no GPU" where there is none.
+Grading on both devices, the fallback to the CPU when memory runs out, the low-dose simulator, bfloat16 encoders, a
+short training by torchrun with one process, averaging across processes, and resuming a training. Each check prints
+a row; the exit status is 1 if one fails, 0 with "no GPU" where there is none.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ sys.path[:0] = PARTS
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-#: largest difference between CUDA and CPU in a probability, and in HU of the low-dose noise
+#: largest allowed difference between CUDA and CPU in a probability, and in the low-dose noise in HU
 PROBABILITY_TOLERANCE, NOISE_TOLERANCE_HU = 1e-3, 0.02
-#: largest relative difference of a training loss with bfloat16 encoders
+#: largest allowed relative difference of a training loss with bfloat16 encoders
 BF16_TOLERANCE = 0.05
 ROUNDS = 5
 
@@ -48,13 +48,13 @@ class Row:
 
 
 def wait_for(device: str) -> None:
-    """Wait until the device has done what it was given: without this only the giving would be timed."""
+    """Wait until the device has finished: CUDA calls are asynchronous, so only their launch would be timed."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
 def seconds(device: str, work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """Median wall time of `work`, after one run that warms up."""
+    """Return the median wall time of `work` in s, after one warm-up run."""
     times = []
     for n in range(rounds + 1):
         started = time.perf_counter()
@@ -66,7 +66,7 @@ def seconds(device: str, work: Callable[[], object], rounds: int = ROUNDS) -> fl
 
 
 def grading(device: str) -> Iterator[Row]:
-    """The shipped student on one full-size phantom: answers of both devices, and times."""
+    """Grade one full-size phantom with the shipped student: results on both devices, and times."""
     from REACTKDLib.core.grading.grader import Grader
     from REACTKDLib.core.masks.checks import checked
     from REACTKDLib.core.phantom import acquire, draw_patient
@@ -93,7 +93,7 @@ def grading(device: str) -> Iterator[Row]:
 
 
 def out_of_memory(device: str) -> Iterator[Row]:
-    """A GPU whose memory is taken: the CPU does the work, and a finding says so."""
+    """Exhausted GPU memory: the CPU computes the result, and a finding reports it."""
     if device != "cuda":
         yield Row("out of memory", "needs a GPU")
         return
@@ -113,7 +113,7 @@ def out_of_memory(device: str) -> Iterator[Row]:
 
 
 def low_dose(device: str) -> Iterator[Row]:
-    """Noise of both devices for the same seed, and the time of eight slices of full size."""
+    """Low-dose noise on both devices for the same seed, and the time for eight full-size slices."""
     from REACTKDTrainLib.low_dose.simulator import LowDoseCT
 
     rows, columns = np.mgrid[-1:1:128j, -1:1:128j]
@@ -131,7 +131,7 @@ def low_dose(device: str) -> Iterator[Row]:
 
 
 def bfloat16(device: str) -> Iterator[Row]:
-    """A student's encoders in bfloat16 against float32: the loss, and the time of forward and backward."""
+    """A student's encoders in bfloat16 compared with float32: the loss, and the time of forward and backward passes."""
     from REACTKDLib.core.student.config import StudentConfig
     from REACTKDLib.core.student.network import Student
     from REACTKDTrainLib.training.device import encode_in_bfloat16
@@ -161,7 +161,7 @@ def bfloat16(device: str) -> Iterator[Row]:
 
 
 def training(device: str) -> Iterator[Row]:
-    """A short training by torchrun with one process: both stages to a bundle."""
+    """A short training by torchrun with one process: both stages up to a bundle."""
     from support.small_training import COHORT, TRAIN_SCRIPT, write_config
 
     with tempfile.TemporaryDirectory() as folder:
@@ -181,7 +181,7 @@ def training(device: str) -> Iterator[Row]:
 
 
 def averages(device: str) -> Iterator[Row]:
-    """What several processes do at each step, in a group of one: average what lies on the device and on the CPU."""
+    """The averaging of each training step in a process group of one: tensors on the device and on the CPU."""
     import torch.distributed as dist
 
     from REACTKDTrainLib.training.processes import backends_for
@@ -200,7 +200,7 @@ def averages(device: str) -> Iterator[Row]:
 
 
 def resumed(device: str) -> Iterator[Row]:
-    """A training that is killed at its third step and goes on ends with the weights of one that was never."""
+    """A training killed at its third step and resumed ends with the same weights as an uninterrupted one."""
     from support.line_stage import Killed, Line, trainer, weights
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,10 @@
-"""What is fuzzed: each target makes an input from a seed, and asks the reader."""
+"""The fuzz targets: each creates an input from a seed and passes it to a reader."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
-#: name of the module below: share of the inputs
+#: name of the module in this folder: share of the inputs
 SHARES = {
     "images": 24,
     "segmentations": 16,
@@ -20,9 +20,9 @@ SHARES = {
 
 
 class Wrong(Exception):
-    """An input was taken in silence for something that it is not."""
+    """An input was silently accepted as something that it is not."""
 
 
 def target(name: str):
-    """The module of a target: `prepare(folder)`, `make(rng, folder)`, `ask(path)` and `replay(file, folder)`."""
+    """Return the module of a target: `prepare(folder)`, `make(rng, folder)`, `ask(path)` and `replay(file, folder)`."""
     return import_module(f"fuzz.targets.{name}")

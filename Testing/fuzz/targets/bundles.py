@@ -1,4 +1,4 @@
-"""Model folders: metadata and weights, most with hashes that agree, as somebody with bad intentions makes them."""
+"""Model folders: metadata and weights, most with matching hashes, as an attacker would create them."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from support.small_cases import small_case
 from support.small_models import metadata_for, random_student
 
 ABSURD = (-1, 0, 1, 2, 7, 0.5, 1e-320, 1e-7, 1e7, 1e38, 1e308, 2**31, 2**63, 10**400, math.nan, math.inf, -math.inf)
-# Sections of ours whose values are made into numbers, layers and limits.
+# Sections of our metadata whose values become numbers, layers and limits.
 MADE_INTO = ("student", "preparation", "uncertain", "classes", "modalities")
 
 _good: list[Path] = []
 
 
 def prepare(folder: Path) -> None:
-    """A small student with random weights."""
+    """Save a small student with random weights."""
     student = random_student()
     Bundle.save(folder / "bundle", student, metadata_for(student, uncertain={"top_below": 0.5, "margin_below": 0.1}))
     _good[:] = [folder / "bundle"]
 
 
 def make(rng: Random, folder: Path) -> Path:
-    """Damage metadata or weights; in four of five inputs the hashes agree with what was made of them."""
+    """Corrupt metadata or weights; in four of five inputs the hashes match the result."""
     home = folder / "bundle"
     shutil.copytree(_good[0], home)
     kinds = (_unsigned, _described, _absurd, _bytes, _tensors)
@@ -45,7 +45,7 @@ def make(rng: Random, folder: Path) -> Path:
 
 
 def replay(file: Path, folder: Path) -> Path:
-    """What once failed, in a good bundle: metadata (.json, hashes made to agree) or a tensor file (.pt)."""
+    """Put a past failure into a valid bundle: metadata (.json, hashes updated) or a tensor file (.pt)."""
     home = folder / "bundle"
     shutil.copytree(_good[0], home)
     if file.suffix == ".pt":
@@ -81,7 +81,7 @@ def _signed_anew(path: Path) -> bool:
 
 
 def _unsigned(home: Path, rng: Random) -> None:
-    """Damage that the hashes tell."""
+    """Corruption that the hashes reveal."""
     if rng.random() < 0.5:
         path = home / METADATA
         path.write_bytes(json_bytes(damaged_json(json.loads(path.read_text()), rng), rng))
@@ -92,7 +92,7 @@ def _unsigned(home: Path, rng: Random) -> None:
 
 
 def _described(home: Path, rng: Random) -> None:
-    """Damage anywhere in our section, or in MONAI's."""
+    """Corruption anywhere in our section of the metadata, or in MONAI's."""
     metadata = json.loads((home / METADATA).read_text())
     if rng.random() < 0.75:
         metadata["reactkd"] = damaged_json(metadata["reactkd"], rng)
@@ -102,7 +102,7 @@ def _described(home: Path, rng: Random) -> None:
 
 
 def _absurd(home: Path, rng: Random) -> None:
-    """One to three settings get a value that no model has, or that one could just have."""
+    """Give one to three settings a value that is invalid or at the edge of the valid range."""
     metadata = json.loads((home / METADATA).read_text())
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         section: Any = metadata["reactkd"][rng.choice(MADE_INTO)]
@@ -114,13 +114,13 @@ def _absurd(home: Path, rng: Random) -> None:
 
 
 def _bytes(home: Path, rng: Random) -> None:
-    """Damaged bytes of the tensor file, whose hash agrees."""
+    """Corrupted bytes of the tensor file, with a matching hash."""
     data = (home / WEIGHTS).read_bytes()
     _put_weights(home, cut(data, rng) if rng.random() < 0.1 else damaged_bytes(data, rng))
 
 
 def _tensors(home: Path, rng: Random) -> None:
-    """A tensor file that PyTorch opens without complaint and that holds other tensors."""
+    """A tensor file that PyTorch opens without an error but that holds other tensors."""
     import torch
 
     state = dict(torch.load(home / WEIGHTS, weights_only=True))

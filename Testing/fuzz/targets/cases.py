@@ -1,4 +1,4 @@
-"""Whole cases: an image or a segmentation with a damaged header, opened, checked and graded."""
+"""Complete cases: an image or a segmentation with a corrupted header, opened, checked and graded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _good: list[Path] = []
 
 
 def prepare(folder: Path) -> None:
-    """A small case with its images as MetaImage, whose header is text."""
+    """Write a small case with its images as MetaImage, which has a text header."""
     write_case(small_case(), folder / "case")
     for name in NAMES.values():
         path = folder / "case" / name
@@ -28,7 +28,7 @@ def prepare(folder: Path) -> None:
 
 
 def make(rng: Random, folder: Path) -> Path:
-    """Damage the header of one of the files."""
+    """Corrupt the header of one of the files."""
     home = folder / "case"
     shutil.copytree(_good[0], home)
     path = home / rng.choice(("CT.mha", "FDG.mha", SEGMENTATION))
@@ -40,7 +40,7 @@ def make(rng: Random, folder: Path) -> Path:
 
 
 def replay(file: Path, folder: Path) -> Path:
-    """A file that once failed, in a good case."""
+    """Put a file of a past failure into a valid case."""
     home = folder / "case"
     shutil.copytree(_good[0], home)
     shutil.copy(file, home)
@@ -48,7 +48,7 @@ def replay(file: Path, folder: Path) -> Path:
 
 
 def ask(path: Path) -> str:
-    """Open and grade."""
+    """Open and grade the case."""
     case = open_case(path / "CT.mha", path / "FDG.mha", segmentation=path / SEGMENTATION)
     report = Grader(small_bundle()).open(case).grade().report
     return f"{report.grade} {len(report.findings)} findings"

@@ -26,18 +26,18 @@ MONAI = {
 
 
 def prepare(folder: Path) -> None:
-    """Nothing: the files of a datalist are looked at later."""
+    """Nothing to prepare: the files of a datalist are only opened later."""
 
 
 def make(rng: Random, folder: Path) -> Path:
-    """Damage either form."""
+    """Corrupt one of the two forms."""
     path = folder / "cases.json"
     path.write_bytes(json_bytes(damaged_json(rng.choice((OURS, MONAI)), rng), rng))
     return path
 
 
 def replay(file: Path, folder: Path) -> Path:
-    """A datalist that once failed."""
+    """A datalist of a past failure."""
     return Path(shutil.copy(file, folder))
 
 

@@ -1,4 +1,4 @@
-"""Series of CT and PET, and a SEG drawn on the CT."""
+"""Series of CT and PET, and a SEG that refers to the CT."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _good: dict[str, Path] = {}
 
 
 def prepare(folder: Path) -> None:
-    """Eight slices of each."""
+    """Write eight slices of each series."""
     rng = np.random.default_rng(3)
     stored = np.full((8, 24, 24), -1000, np.int16)
     stored[:, 4:20, 4:20] = rng.normal(60, 30, (8, 16, 16))
@@ -34,7 +34,7 @@ def prepare(folder: Path) -> None:
 
 
 def make(rng: Random, folder: Path) -> Path:
-    """Damage one file by bytes or by elements, or all of them in one element."""
+    """Corrupt the bytes or elements of one file, or one element in all files."""
     name = rng.choice(("ct", "ct", "fdg", "fdg", "seg"))
     home = folder / name
     shutil.copytree(_good[name], home)
@@ -70,12 +70,12 @@ def _damage_element(files: list[Path], rng: Random) -> None:
                 del dataset[tag]
         try:
             dataset.save_as(file)
-        except Exception:  # pydicom does not write every value; the bytes are damaged in its place
+        except Exception:  # pydicom cannot write every value; then the bytes are corrupted instead
             file.write_bytes(damaged_bytes(file.read_bytes(), rng))
 
 
 def replay(file: Path, folder: Path) -> Path:
-    """A file that once failed, in place of the fourth of its series: its name begins with that of the series."""
+    """Replace the fourth file of a series by one of a past failure; its name starts with that of the series."""
     name = file.name.partition("-")[0]
     shutil.copytree(_good[name], folder / name)
     files = sorted((folder / name).iterdir())
@@ -84,7 +84,7 @@ def replay(file: Path, folder: Path) -> Path:
 
 
 def ask(path: Path) -> str:
-    """Read the series as what it is."""
+    """Read the series by its modality."""
     if path.name == "seg":
         return " ".join(segment.name for segment in read_any_segmentation(path).segments)
     volume = read_dicom_volume(path, Modality(path.name))[0]

@@ -1,4 +1,4 @@
-"""NIfTI, NRRD and MetaImage files, as a CT or as any image. A damaged stream must never give other voxels."""
+"""NIfTI, NRRD and MetaImage files, as a CT or as any image. A corrupted stream must never give other voxels."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.modality import Modality
 
 SUFFIXES = (".nii", ".nii.gz", "-2.nii", ".nrrd", "-raw.nrrd", ".mha", "-raw.mha", ".mhd", ".nhdr")
-#: formats whose stream carries a checksum
+#: formats whose compressed stream has a checksum
 CHECKED = (".nii.gz", "image.nrrd", "image.mha")
 MARK = "payload"
 _good: dict[str, Path] = {}
 
 
 def prepare(folder: Path) -> None:
-    """Write one small CT in every form."""
+    """Write one small CT in every format."""
     import SimpleITK as sitk
 
     rng = np.random.default_rng(5)
@@ -57,7 +57,7 @@ def _write_nifti2(array: np.ndarray, path: Path) -> None:
 
 
 def make(rng: Random, folder: Path) -> Path:
-    """Copy a form and damage its header, or its voxels, or cut it."""
+    """Copy a file and corrupt its header or voxels, or truncate it."""
     name = rng.choice(sorted(_good))
     shutil.copytree(_good[name], folder, dirs_exist_ok=True)
     path = folder / name
@@ -95,14 +95,14 @@ def _flipped(data: bytes, start: int, rng: Random) -> bytes:
 
 
 def replay(file: Path, folder: Path) -> Path:
-    """A file that once failed, under its own name."""
+    """A file of a past failure, under its own name."""
     if file.name.endswith((".mhd", ".nhdr")):
         shutil.copytree(_good[f"image{file.suffix}"], folder, dirs_exist_ok=True)
     return Path(shutil.copy(file, folder))
 
 
 def ask(path: Path) -> str:
-    """Read as a CT, else as any image."""
+    """Read it as a CT, else as any image."""
     try:
         volume = read_volume(path, Modality.CT)
     except ReactkdError:

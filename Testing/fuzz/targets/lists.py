@@ -20,7 +20,7 @@ _folder: list[Path] = []
 
 
 def prepare(folder: Path) -> None:
-    """Empty files where the list says that there are some."""
+    """Create empty files for the paths in the list."""
     for name in ("a/CT.nii.gz", "a/FDG.nii.gz", "a/seg.seg.nrrd", "b, c/CT.nii.gz", "b/seg.seg.nrrd", "c/CT.nii.gz"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
@@ -28,7 +28,7 @@ def prepare(folder: Path) -> None:
 
 
 def make(rng: Random, folder: Path) -> Path:
-    """Another separator, line end or encoding, and damage."""
+    """Change separator, line ending or encoding, and corrupt the text."""
     shutil.copytree(_folder[0], folder, dirs_exist_ok=True)
     text = damaged_text(TEXT, rng) if rng.random() < 0.85 else TEXT
     separator = rng.choice(",;\t|")
@@ -42,7 +42,7 @@ def make(rng: Random, folder: Path) -> Path:
 
 
 def replay(file: Path, folder: Path) -> Path:
-    """A list that once failed."""
+    """A list of a past failure."""
     shutil.copytree(_folder[0], folder, dirs_exist_ok=True)
     return Path(shutil.copy(file, folder))
 

@@ -1,4 +1,4 @@
-"""Review files: what is readable is kept, saving always works."""
+"""Review files: readable parts are kept, and saving always works."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ TOLD = {
 
 
 def prepare(folder: Path) -> None:
-    """Nothing."""
+    """Nothing to prepare."""
 
 
 def make(rng: Random, folder: Path) -> Path:
-    """Damage a review of two cases."""
+    """Corrupt a review of two cases."""
     path = folder / "list.review.reactkd.json"
     path.write_bytes(json_bytes(damaged_json(TOLD, rng), rng))
     return path
 
 
 def replay(file: Path, folder: Path) -> Path:
-    """A review that once failed."""
+    """A review of a past failure."""
     return Path(shutil.copy(file, folder))
 
 
 def ask(path: Path) -> str:
-    """Open it, set a mark, and find the mark and every other part again."""
+    """Open it, set a mark, and check that the mark and every other part are read back."""
     before = path.read_bytes()
     review = Review(path)
     known = {name: record.to_dict() for name, record in review.cases.items()}

@@ -22,7 +22,7 @@ _masks: dict[str, np.ndarray] = {}
 
 
 def prepare(folder: Path) -> None:
-    """A `.seg.nrrd`, a label map, and a file of Slicer 4.10 with a frame for each segment."""
+    """Write a `.seg.nrrd`, a label map, and a file as from Slicer 4.10, with one frame per segment."""
     liver = np.zeros((14, 16, 18), bool)
     liver[3:11, 3:13, 3:15] = True
     tumor = np.zeros_like(liver)
@@ -38,7 +38,7 @@ def prepare(folder: Path) -> None:
 
 
 def make(rng: Random, folder: Path) -> Path:
-    """Damage a header, names and tags included, or one bit of the compressed voxels."""
+    """Corrupt a header, including names and tags, or one bit of the compressed voxels."""
     name = rng.choice(sorted(_good))
     path = Path(shutil.copy(_good[name], folder))
     data = path.read_bytes()
@@ -60,12 +60,12 @@ def make(rng: Random, folder: Path) -> Path:
 
 
 def replay(file: Path, folder: Path) -> Path:
-    """A file that once failed."""
+    """A file of a past failure."""
     return Path(shutil.copy(file, folder))
 
 
 def ask(path: Path) -> str:
-    """Read, choose, and take the masks out."""
+    """Read it, choose segments, and extract the masks."""
     file = read_any_segmentation(path)
     choice = choose([segment.candidate for segment in file.segments], None, None)
     liver, tumor = file.mask(choice.livers), file.mask(choice.tumors)

@@ -1,4 +1,4 @@
-"""Messages to the worker, as lines of JSON with damaged parts."""
+"""Messages to the worker: JSON lines with corrupted parts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _messages: list[dict] = []
 
 
 def prepare(folder: Path) -> None:
-    """Good messages: a case by its files, and one by its arrays' names."""
+    """Create valid messages: a case given by its files, and one by the names of its arrays."""
     home = write_case(small_case(), folder / "case")
     files = Job("a", {modality: home / name for modality, name in NAMES.items()}, home / SEGMENTATION)
     model = save_small_model(folder / "model")
@@ -45,19 +45,19 @@ def prepare(folder: Path) -> None:
 
 
 def make(rng: Random, folder: Path) -> Path:
-    """Damage one message."""
+    """Corrupt one message."""
     path = folder / "line.json"
     path.write_bytes(json_bytes(damaged_json(rng.choice(_messages), rng), rng))
     return path
 
 
 def replay(file: Path, folder: Path) -> Path:
-    """A message that once failed."""
+    """A message of a past failure."""
     return Path(shutil.copy(file, folder))
 
 
 def ask(path: Path) -> str:
-    """Read the line as the worker does, and do the job."""
+    """Parse the line as the worker does, and run the job."""
     message = jobs.parsed_line(path.read_bytes())
     if "stop" in message:
         return "stop"

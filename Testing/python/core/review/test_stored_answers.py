@@ -1,4 +1,4 @@
-"""Answers stored next to a list, used only if the review refers to the same answer; and the order of a list."""
+"""Answers stored next to a list, used only if the review refers to the same answer; the reading order of a list."""
 
 from __future__ import annotations
 
