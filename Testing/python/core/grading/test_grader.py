@@ -1,4 +1,4 @@
-"""Grading: independent of how a case is stored, no encoder run after a mask edit, and clear words where it fails."""
+"""Grading: independent of how a case is stored, no encoder run after a mask edit, clear messages where it fails."""
 
 from __future__ import annotations
 

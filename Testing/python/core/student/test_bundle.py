@@ -116,7 +116,7 @@ def test_a_missing_file_is_named(folder, part):
 
 
 def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
-    """As on a share with another user's permissions; the superuser may read everything."""
+    """As on a share with another user's permissions; simulated, as root (who may run the tests) can read every file."""
 
     def refused(path):
         raise PermissionError(13, "Permission denied", str(path))
