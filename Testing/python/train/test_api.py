@@ -1,4 +1,4 @@
-"""Training and measuring from Python: two calls, and the same run as by the command line."""
+"""Training and evaluation from Python: two calls, and the same run as from the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COHORT = "phantom:hospital?cases=16&size=tiny"
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """Prepared cases, drawn for the first of the runs."""
+    """Prepared cases, created by the first of the runs."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -60,7 +60,7 @@ def test_a_run_is_measured_on_other_cases(run, tmp_path):
         rows = {row["case"]: row for row in csv.DictReader(stream)}
     assert len(rows) == found["n"] >= 12
     model = load_model(run.bundle, "cpu")
-    for case in [case for case in cohort.cases if case.id in rows][:2]:  # one answer is the answer that `grade` gives
+    for case in [case for case in cohort.cases if case.id in rows][:2]:  # a row is the answer that `grade` gives
         report = model.open(case.load()).grade().report
         assert float(rows[case.id]["poor"]) == pytest.approx(report.probabilities["poor"], abs=1e-6)
     assert evaluate(model, cohort)["macro_auc"] == pytest.approx(found["macro_auc"], abs=1e-9)

@@ -1,4 +1,4 @@
-"""docs/explanation/method.md states the numbers that the code has: a default that changes must change there too."""
+"""docs/explanation/method.md states the numbers used in the code: changing a default requires changing the page."""
 
 from __future__ import annotations
 

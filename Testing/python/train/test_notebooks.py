@@ -1,4 +1,4 @@
-"""The notebooks of the docs run as they stand, and show what they say."""
+"""The notebooks of the docs run unchanged and show what they describe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from support.notebooks import cells_of, run
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[3] / "docs" / "notebooks").glob("*.py"))
-#: each user's -> a name that must be there at the end
+#: user's notebook -> a name that must be defined at the end
 LEFT = {"grade_cases": "answers", "train_a_model": "together", "add_your_own": "distiller"}
 
 

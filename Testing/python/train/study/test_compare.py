@@ -1,4 +1,4 @@
-"""Two finished runs, compared from their files."""
+"""Two finished runs are compared from their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The distilled student against the plain one: what is compared with what, and what is said of it."""
+"""The distilled student against the plain one: what is compared, and what is reported."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def rows_of(grades: np.ndarray, p: np.ndarray, fold: int = 0, first: int = 0, mo
 
 
 def write_run(folder: Path, skill: float, settings: dict) -> None:
-    """Two folds of six cases, an external cohort of 60, as a run leaves them."""
+    """Two folds of six cases and an external cohort of 60, as a run leaves them."""
     for fold in (0, 1):
         grades, p = graded_predictions(6, skill, seed=fold)
         write_rows(folder / f"fold{fold}" / "test.json", rows_of(grades, p, fold, 6 * fold))
@@ -108,7 +108,7 @@ ASKED = ("phantom:hospital?cases=12&size=tiny", "phantom:large?cases=60&first=0&
     ],
 )
 def test_a_finished_comparison_answers_for_nothing_else_than_it_was_asked(changes, said, tmp_path, monkeypatch) -> None:
-    """It once gave the old answer to another cohort, and wrote the number of folds that it was asked for."""
+    """The old answer used to be returned for another cohort, with the requested number of folds written next to it."""
     monkeypatch.setattr(compare_methods, "run_experiment", lambda *_: pytest.fail("trained"))
     write_both(tmp_path)
     asked = ComparedMethods(*ASKED, tmp_path, folds=2)
@@ -152,14 +152,14 @@ def test_cases_are_paired_by_name_whatever_their_order() -> None:
 
 
 def changed(folder: Path, part: str, change) -> None:
-    """Rewrite the rows of a part of both runs; `change` gives None for a row that is not there."""
+    """Rewrite the rows of a part of both runs; `change` returns None for a row to remove."""
     for path in folder.glob(f"*/fold*/{part}.json"):
         write_rows(path, [row for old in read_rows(path) if (row := change(old)) is not None])
 
 
 @pytest.mark.parametrize("left", ["ct", "fdg+acetate", "fdg"])
 def test_cohorts_are_compared_on_the_images_that_their_cases_have(left: str, tmp_path: Path) -> None:
-    """A hospital of CT alone, one of both PET, one of FDG alone; the cohort itself has all images."""
+    """An external hospital with CT only, with both PETs, or with FDG only; the cohort itself has all images."""
     write_both(tmp_path)
     changed(tmp_path, "external", lambda row: replace(row, inputs=left) if row.inputs == "ct" else None)
     found = ComparedMethods("c", "e", tmp_path, folds=2).run()

@@ -1,4 +1,4 @@
-"""The comparison of students with and without a teacher, on cases that are drawn."""
+"""The comparison of students with and without a teacher, on generated cases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.node_cases import cases
 
 
 def test_the_methods_differ_by_their_teaching_alone():
-    """With no step taken they are one student: the same seed draws the same weights, whatever the method."""
+    """With no training steps they are the same student: the same seed draws the same weights, whatever the method."""
     students = students_of(NodeTable.of(cases(40)), steps=1, seed=3)
     assert set(students) == set(METHODS)
     first = [s.topology_in.weight for s in students.values()]
@@ -23,7 +23,7 @@ def test_the_methods_differ_by_their_teaching_alone():
 
 
 def test_grades_of_a_list_in_other_words_are_mapped(tmp_path, monkeypatch):
-    """`compare nodes --map` opens both cohorts by the words given; without them the first grade is a sentence."""
+    """`compare nodes --map` opens both cohorts with the given words; without it, the first grade is refused."""
     monkeypatch.setattr(compare_nodes.NodeStore, "get", lambda store, case: case.grade)
     monkeypatch.setattr(compare_nodes.NodeTable, "of", list)
     monkeypatch.setattr(compare_nodes, "compare", lambda tables, test, *more: {"test": test})
@@ -81,7 +81,7 @@ def test_cases_with_other_images_are_a_sentence_before_anything_is_prepared(tmp_
 
 
 def test_students_are_not_tested_on_whom_they_learned_from(tmp_path, capsys):
-    """The numbers 3 to 14 are among the first 2000, which are tested on where nothing else is said."""
+    """The numbers 3 to 14 are among the first 2000, which are the default test cases."""
     lists = ["--cohort", "phantom:large?cases=12&first=3&size=tiny"]
     command = ["compare", "nodes", "--nodes", str(tmp_path / "nodes"), "--output", str(tmp_path / "o.json"), *lists]
     assert main(command) == 2
@@ -126,7 +126,7 @@ def test_cases_that_lack_images_or_a_grade_are_compared_on_what_they_have(grades
 
 @pytest.mark.parametrize(("who", "phantoms"), [(None, True), ("fold", False), ("test", False)])
 def test_patients_are_not_called_phantoms(who, phantoms):
-    """Of whom nobody knows the truth; one cohort of them is enough."""
+    """Their truth is unknown; one cohort of patients is enough."""
     tables = {"fold": NodeTable.of(cases(20)), "test": NodeTable.of(cases(20, 9))}
     tables |= {name: replace(own, truth=(None,) * len(own)) for name, own in tables.items() if name == who}
     found = compare([tables["fold"]], tables["test"], 1, [0])

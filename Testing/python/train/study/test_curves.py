@@ -1,4 +1,4 @@
-"""Figures of many curves: each is drawn, and looks like no other."""
+"""Figures with many curves: each curve is drawn and distinguishable from all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explanations against the truth: what each way names, by hand; the exact limit; and counts beside chance."""
+"""Explanations against the truth: the lesion each method names, by hand; the exact limit; and counts next to chance."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def table() -> NodeTable:
 
 
 def additive(batch) -> GraphOutput:
-    """Attention is the second number of a node's CT, its scores are (-x, 0, x) of the first: all by hand."""
+    """Attention logits are a node's second CT feature, scores are (-x, 0, x) of the first: easily computed by hand."""
     seen = batch.rows if batch.seen is None else batch.seen
     x = batch.fixed["ct"]
     attention = x[..., 1].masked_fill(~seen, -torch.inf)
@@ -46,7 +46,7 @@ def additive(batch) -> GraphOutput:
 
 
 def test_each_way_by_hand(table):
-    """One liver of two lesions: x 0, 3 and 2, attention logits 0, 0 and ln 2: weights 1/4, 1/4 and 1/2."""
+    """One liver with two lesions: x 0, 3 and 2, attention logits 0, 0 and ln 2: weights 1/4, 1/4 and 1/2."""
     row = int((table.rows[0].sum(dim=1) == 3).float().argmax())
     batch = table.batch(torch.tensor([row]))
     ct = torch.zeros_like(batch.fixed["ct"])
@@ -57,7 +57,7 @@ def test_each_way_by_hand(table):
     def poor(x: float) -> float:
         return float(torch.softmax(torch.tensor([-x, 0.0, x]).double(), dim=0)[2])
 
-    # Contributions 3/4 and 1, as far as a common factor (the largest weight) goes; the logit of poor is 7/4.
+    # Contributions 3/4 and 1, up to a common factor (the largest weight); the logit of poor is 7/4.
     assert worth["contribution"] == pytest.approx([0, 1.5, 2])
     assert worth["severity"] == pytest.approx([0, 3, 4]) and worth["attention"] == pytest.approx([0.5, 0.5, 1])
     assert worth["deletion"] == pytest.approx([0, poor(1.75) - poor(4 / 3), poor(1.75) - poor(1.5)], abs=1e-6)
@@ -95,7 +95,7 @@ def test_the_limit_is_the_exact_posterior_by_nodes():
 
 
 def test_the_best_guess_is_right_as_often_as_the_biology_says():
-    """61 % by CT and 72 % by all images, of 500 livers with several lesions: two and a half standard errors."""
+    """61 % by CT and 72 % by all images, of 500 livers with several lesions: within two and a half standard errors."""
     rng = np.random.default_rng(0)
     drawn = [latents for latents in (draw_shared(rng) for _ in range(900)) if latents.lesions > 1][:500]
     truths = [Truth(latents, torch.arange(1, latents.lesions + 1)) for latents in drawn]

@@ -1,4 +1,4 @@
-"""The explanation is put to the test: what is painted over, what is shuffled, and what is asked of each case."""
+"""Evaluation of the explanations: what is painted over, what is shuffled, and what is measured for each case."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_means_leave_out_what_cannot_be_asked(case, bundle):
 
 
 def test_what_is_named_is_held_against_the_lesion_that_decided(bundle):
-    """Of a liver of two lesions the answer's own numbers say which each way names; the second one decides."""
+    """Two lesions: the lesion each method names follows from the answer's own numbers; the second lesion decides."""
     case = small_case(TWO_LESIONS)
     regions = regions_of(case)
     case.derived[CENTERS] = np.array([region.centroid_ras for region in regions.lesions])

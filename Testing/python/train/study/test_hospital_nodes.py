@@ -1,4 +1,4 @@
-"""The hospital size on node vectors: the same folds, rows and tables as on volumes, from tiny phantoms."""
+"""The study at hospital size on node vectors: the same folds, rows and tables as on volumes, from tiny phantoms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from REACTKDTrainLib.training.config import DataConfig, TrainingConfig
 
 
 def tiny(**changes) -> Preset:
-    """The preset 'cpu' at hospital size, of which nothing is left but its shape."""
+    """The preset 'cpu' at hospital size, reduced to a minimum but with the same structure."""
     heads = Recipe(steps=3, batch=8)
     small = replace(
         preset_of("cpu"),
@@ -39,7 +39,7 @@ def tiny(**changes) -> Preset:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A study with all its parts at hospital size."""
+    """A study with all its parts, at hospital size."""
     study = Study(tiny(), tmp_path_factory.mktemp("hospital"))
     return study, study.run(["methods", "ablation", "external"])
 
@@ -47,7 +47,7 @@ def done(tmp_path_factory):
 def test_every_table_of_the_paper_is_there_and_names_what_it_is_of(done):
     study, results = done
     rows = results["methods"]["rows"]
-    assert list(rows) == ["none", "kd", "react-kd", "crd", "Bayes limit"]  # 'at' compares maps
+    assert list(rows) == ["none", "kd", "react-kd", "crd", "Bayes limit"]  # 'at' compares feature maps
     tables = tables_of(results)
     assert {"table1_ct", "table2", "table3", "table4", "teachers", "tests"} <= set(tables)
     title, table = tables["table2"]

@@ -1,4 +1,4 @@
-"""Pages get their tables from commands: what stands between the marks of one group, and nothing else."""
+"""Pages get their tables from commands, which replace only what stands between the markers of one group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases of latents that are read: what a node shows, with which errors, and what a study makes of them."""
+"""Cases with measured latents: what a node shows, with which errors, and how a study uses them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_reading_tells_the_measured_share_of_the_variance() -> None:
 
 
 def test_the_error_of_a_reading_by_hand() -> None:
-    """Contrast: variance 5^2 + 11.2^2 = 150.44, of which 98 % are told: 150.44 (1 / 0.98 - 1) = 3.0702."""
+    """Contrast: variance 5^2 + 11.2^2 = 150.44, of which 98 % are explained: 150.44 (1 / 0.98 - 1) = 3.0702."""
     assert reading_error("contrast_hu") == pytest.approx(np.sqrt(3.07020), abs=1e-4)
 
 

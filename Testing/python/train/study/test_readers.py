@@ -1,4 +1,4 @@
-"""`readers table`, `agreement` and `study` on what several readers left beside a list."""
+"""`readers table`, `agreement` and `study` on the files that several readers left next to a list."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def listed(tmp_path_factory) -> Path:
-    """Six cases with grades; two readers of a study, who both corrected the masks of the first."""
+    """Six cases with grades; two readers of a study, who both corrected the masks of the first case."""
     folder = tmp_path_factory.mktemp("list")
     case = make_case(SHAPE, SPACING)
     write_case(case, folder / "a")
@@ -100,7 +100,7 @@ def test_agreement_of_grades_and_masks(listed, tmp_path):
 
 
 def test_readings_of_another_task_follow_its_classes(tmp_path, capsys):
-    """Two classes in place of three, in the task's order: the AUC of a grade is that of sensitivity and specificity."""
+    """Two classes instead of three, in the task's order; the AUC is then the mean of sensitivity and specificity."""
     truth = [
         ("benign", "benign", "malignant"),
         ("malignant", "malignant", "malignant"),

@@ -1,4 +1,4 @@
-"""The whole command at its smallest: every table and figure, no run twice, and a word that numbers mean nothing."""
+"""The whole command at its smallest: every table and figure, no run repeated, and a note that numbers mean nothing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
 
 @pytest.mark.slow  # three processes load PyTorch
 def test_the_node_level_runs_on_a_cluster(tmp_path, monkeypatch) -> None:
-    """With a tenth of the phantoms of 'smoke', since each takes a second to draw; the workers are sent the sizes."""
+    """With a tenth of the phantoms of 'smoke', since each takes a second to draw; the sizes are sent to the workers."""
     pytest.importorskip("distributed")
     smoke = presets.preset_of("smoke")
     few = replace(smoke, nodes=replace(smoke.nodes, test=6, validation=3, pool=6, sizes=(6,), subsets=1, variants=0))
@@ -67,5 +67,5 @@ def test_the_node_level_runs_on_a_cluster(tmp_path, monkeypatch) -> None:
     assert set(results["nodes"]) == {"shared", "independent"}
     done = {path: path.stat().st_mtime_ns for path in (output / "runs").rglob("*.npz")}
     assert {path.parent.name for path in done} == {"choices", "nodes"}
-    assert main(command) == 0  # in this process: they are the same runs, and none is done again
+    assert main(command) == 0  # in this process: these are the same runs, so none is repeated
     assert {path: path.stat().st_mtime_ns for path in (output / "runs").rglob("*.npz")} == done

@@ -1,4 +1,4 @@
-"""What a study on volumes refuses before anything is trained, and what it says of a case that lacks images."""
+"""What a study on volumes refuses before any training, and what it reports for a case that lacks images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from support.tiny_phantoms import fold_data, tiny_cases
 
 
 def study_of(folder, *modalities: tuple[str, ...], doses: bool = False) -> VolumeStudy:
-    """A study whose cases have these images; opening one of them is a fault of the test."""
+    """A study whose cases have these images; opening one of them fails the test."""
     preset = preset_of("smoke")
     training = replace(preset.training, data=replace(preset.training.data, doses=doses))
     study = VolumeStudy(replace(preset, training=training), "", folder, folder)
@@ -43,13 +43,13 @@ def study_of(folder, *modalities: tuple[str, ...], doses: bool = False) -> Volum
 def test_a_case_that_a_teacher_of_the_study_cannot_read_is_refused_before_anything_is_prepared(
     modalities, said, tmp_path
 ) -> None:
-    """Rows of the ablation are taught by the branch of structure and function alone."""
+    """Some rows of the ablation are taught only by the structure-and-function branch."""
     with pytest.raises(UsageError, match=said):
         study_of(tmp_path, ("ct", "fdg"), modalities).prepare()
 
 
 def test_an_external_case_that_students_learn_from_is_refused_before_anything_is_prepared(tmp_path) -> None:
-    """By its content, whatever the two lists call it."""
+    """Recognized by content, whatever names the two lists use."""
     study = study_of(tmp_path, ("ct", "fdg"), ("ct", "fdg"))
     external = ExternalStudy(study, "")
     external.__dict__["cohort"] = Cohort("other", (replace(study.cohort.cases[1], id="x7", patient="x7"),))
@@ -74,7 +74,7 @@ def test_the_grade_is_kept_that_a_student_predicts_from_all_that_it_reads_of_a_c
 
 @pytest.mark.parametrize(("kept", "said"), [(True, "predicted: poor"), (False, "predicted: not kept")])
 def test_regions_are_shown_beside_the_grade_that_they_decided(kept: bool, said: str) -> None:
-    """A case of CT alone has no answer with all images; runs of earlier releases kept no other."""
+    """A case with CT only has no answer for all images, and runs of earlier releases stored no other answer."""
     masks = torch.zeros(2, 2, 4, 4)
     masks[1, 1] = 1
     prepared = SimpleNamespace(masks=[SimpleNamespace(occupancy=masks)], images={"ct": torch.zeros(2, 4, 4)})
@@ -89,7 +89,7 @@ def test_regions_are_shown_beside_the_grade_that_they_decided(kept: bool, said: 
 
 @pytest.mark.parametrize(("lesions", "said"), [(0, "0 lesions"), (1, "1 lesion"), (7, "7 lesions"), (12, "12 lesions")])
 def test_all_lesions_of_a_shown_case_are_counted(lesions: int, said: str) -> None:
-    """Effects are kept of the parenchyma and seven lesions."""
+    """Effects are stored only for the parenchyma and seven lesions."""
     masks = torch.zeros(1 + lesions, 2, 4, 4)
     prepared = SimpleNamespace(masks=[SimpleNamespace(occupancy=masks)], images={"ct": torch.zeros(2, 4, 4)})
     hospital = SimpleNamespace(cohort=SimpleNamespace(cases=[SimpleNamespace(id="c")]), prepared=lambda case: prepared)

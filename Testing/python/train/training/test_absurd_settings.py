@@ -1,4 +1,4 @@
-"""Settings of absurd sizes are refused in a moment, in one sentence that names the setting."""
+"""Absurdly large or small settings are refused at once, in one sentence that names the setting."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_any_setting_with_an_absurd_value_is_refused(key: tuple[str, ...], value
     if (key[-1] in ("initial", "method") and isinstance(value, str)) or (
         key[-1] in ("frozen", "blocks") and value == []
     ):
-        return  # a name, looked up when it is used; nothing chosen
+        return  # a name, resolved when used; an empty selection
     values: Any = value
     for name in reversed(key):
         values = {name: values}
@@ -152,7 +152,7 @@ def test_the_schema_and_the_reader_agree() -> None:
         refused(values)
 
 
-#: hashes that checkpoints and run.json of earlier releases are bound to
+#: hashes to which checkpoints and run.json of earlier releases are bound
 EARLIER = [
     ({}, "9c16f53a6001"),
     ({"loss": {"class_weights": [2, 1, 1]}}, "3922b74e7366"),

@@ -1,4 +1,4 @@
-"""The page of settings is that of the code, explains every setting, and its example can be used."""
+"""The settings page matches the code, explains every setting, and its example is valid."""
 
 from __future__ import annotations
 

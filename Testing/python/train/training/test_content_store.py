@@ -1,4 +1,4 @@
-"""Results by content: found again by all that they depend on, made again when damaged, never read altered."""
+"""A content-addressed store: results are found by all they depend on, recomputed if damaged, never read altered."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_key_is_of_the_whole_recipe_in_any_order(recipe: dict, more: str) -> N
     key = content_key(recipe)
     assert key == content_key(dict(reversed(recipe.items()))) and len(key) == 64
     assert key != content_key({**recipe, "another": more})
-    assert content_key(f"{more}\ud800") != content_key(more)  # half a surrogate, as names of files may hold
+    assert content_key(f"{more}\ud800") != content_key(more)  # a lone surrogate, as file names may contain
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".pt"])

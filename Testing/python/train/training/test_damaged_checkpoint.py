@@ -1,4 +1,4 @@
-"""A checkpoint with flipped bits or a lost end is refused in a sentence, or is the same: never other weights."""
+"""A checkpoint with flipped bits or a truncated end is refused in one sentence or loads the same weights."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_two_hundred_flipped_bits(whole, tmp_path) -> None:
         content = bytearray(whole)
         content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
         verdicts.append(loaded(tmp_path / "last.pt", bytes(content)))
-    # most of the file is weights; the rest are names of parts that nobody reads, times and padding
+    # most of the file is weights; the rest is unused names of parts, times and padding
     assert verdicts.count("refused") > 100
 
 

@@ -1,4 +1,4 @@
-"""`--dry-run`: every case is read, what was found is said, and nothing is written."""
+"""`--dry-run`: every case is read, the findings are reported, and nothing is written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from support.small_training import write_config
 
 
 def opened(spec: str, size: str, whole: bool, *others) -> Cohort:
-    """The cohort; all of its cases hold one patient's images, which is drawn once, and the last cannot be read."""
+    """The cohort; all cases share one patient's images, which are drawn once, and the last case cannot be read."""
     cohort = open_cohort(spec, size, whole, *others)
     one = cohort.cases[0].load()
 
@@ -63,7 +63,7 @@ def test_a_class_with_fewer_patients_than_folds_is_said_before_a_case_is_read(tm
 
 
 def test_the_time_counts_the_noise_that_a_training_makes_of_its_ct(tmp_path: Path, monkeypatch) -> None:
-    """Of the cohorts that teach doses, the whole field of view is simulated; of the external one nothing is."""
+    """For cohorts used for dose training, the whole field of view is simulated; for the external one, nothing is."""
     made = []
 
     def slow(store, case, prepared) -> dict:
@@ -95,7 +95,7 @@ def test_a_folder_that_holds_a_run_is_refused_as_the_run_refuses_it(tmp_path: Pa
 def test_scans_that_are_crops_are_told_and_most_of_them_refused(
     crops: int, refused: bool, tmp_path, monkeypatch
 ) -> None:
-    """16 scans, of which so many show the liver and 26 mm around it alone; the run refuses more than half."""
+    """Of 16 scans, `crops` show only the liver and 26 mm around it; the run is refused if these are more than half."""
     spec = "phantom:hospital?cases=16&size=tiny"
     whole, part = (open_cohort(f"{spec}&whole_field={n}").cases[0].load() for n in (1, 0))
 

@@ -1,5 +1,6 @@
-"""Each write broken once: no room on a real disk, no permission, killed at each step. What was there is read as before,
-nothing half-written is left or taken for whole, and the next write succeeds.
+"""Every write is broken once: a disk that is really full, no permission, killed at each step.
+
+Previous content stays readable, no partial output is left or accepted as complete, and the next write succeeds.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ PAGE = 4096
 
 @dataclass(frozen=True)
 class Write:
-    """write(folder, seed) writes into a folder; read(folder) gives what a reader finds, or raises."""
+    """write(folder, seed) writes into a folder; read(folder) returns what a reader finds, or raises."""
 
     write: Callable[[Path, int], Any]
     read: Callable[[Path], Any]
@@ -77,7 +78,7 @@ def dosed(folder: Path, seed: int) -> None:
 
 
 def dosed_found(folder: Path) -> Any:
-    """What the cohort would use: only a volume that its sidecar describes; any other is made again."""
+    """What the cohort would use: only a volume that matches its sidecar; any other is recomputed."""
     path = folder / "case.nii.gz"
     known = next((record for seed in (1, 2, 3) if (record := kept(path, {"asked": seed}))), None)
     assert known is None or read_volume(path).array.tolist() == volume(known["seed"]).array.tolist()
@@ -201,7 +202,7 @@ def test_no_room(disk: Path, one: Write):
         except OutputNotWritable as error:
             refused += 1
             assert "\n" not in str(error) and hidden(disk) == []
-            assert one.read(folder) in (old, None)  # None: it is known not to be whole and is made again
+            assert one.read(folder) in (old, None)  # None: it is recognized as incomplete and recomputed
             (disk / "filler").unlink()
             one.write(folder, 1)
         else:
@@ -234,7 +235,7 @@ def test_killed(tmp_path: Path, one: Write, monkeypatch):
         if not killed_at(at, partial(one.write, folder, 2)):
             break
         found = one.read(folder)
-        monkeypatch.setattr(replacing, "_next_look", {})  # the next run is another process, which has not looked yet
+        monkeypatch.setattr(replacing, "_next_look", {})  # the next run is a new process, which has not looked yet
         one.write(folder, 2)
         assert found in (old, None, one.read(folder)) and one.read(folder) != old
         assert hidden(folder) == []
@@ -242,7 +243,7 @@ def test_killed(tmp_path: Path, one: Write, monkeypatch):
 
 
 def test_a_bundle_killed_where_folders_cannot_be_exchanged(tmp_path: Path, monkeypatch):
-    """Between the two renames the folder is absent: loading finds the old or the new one again."""
+    """Between the two renames the folder is absent: loading restores the old or the new one."""
     monkeypatch.setattr(replacing, "exchange", lambda one, other: False)
     for at in range(5, 30):
         folder = tmp_path / str(at)

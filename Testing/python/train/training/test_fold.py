@@ -1,4 +1,4 @@
-"""One fold from views to the student: who is looked at, what is kept where, and what computes in which device."""
+"""One fold from views to the student: which patients are used, what is cached where, and which device computes what."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def config(tmp_path_factory) -> TrainingConfig:
 
 
 class Watched(PreparedStore):
-    """Notes which patients are opened. (Frozen, so the list is a class's.)"""
+    """Records which patients are opened. (The dataclass is frozen, so the list is a class attribute.)"""
 
     opened: list[str] = []
 
@@ -46,7 +46,7 @@ class Watched(PreparedStore):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, config) -> PreparedStore:
-    """Prepared cases of the cohort, made once."""
+    """Prepared cases of the cohort, created once."""
     data = config.data
     made = Watched(
         tmp_path_factory.mktemp("prepared"),
@@ -69,7 +69,7 @@ def fold_run(config: TrainingConfig, store: PreparedStore, folder: Path, number:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Path:
-    """Views, shared by the tests that do not look at what is kept."""
+    """Views, shared by the tests that do not inspect the cache."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -81,7 +81,7 @@ def patients(cases) -> set[str]:
 
 
 def test_no_patient_of_the_test_fold_is_opened_before_the_student_is_finished(config, store, cache, tmp_path: Path):
-    """Weights, normalization, early stopping, teachers, their answers, temperature: all without the test fold."""
+    """Weights, normalization, early stopping, teachers, their outputs, temperature: all without the test fold."""
     Watched.opened.clear()
     fold = fold_run(config, store, tmp_path, cache=cache)
     teacher = fold.teacher()
@@ -101,7 +101,7 @@ def test_normalization_is_that_of_the_training_part_alone(config, store, tmp_pat
 
 
 def test_the_caches_hold_answers_about_training_patients_alone_and_each_fold_its_own(config, store, tmp_path) -> None:
-    """Both folds share one cache; the teacher of one fold has seen the test patients of the other."""
+    """Both folds share one cache, and the teacher of one fold was trained on the test patients of the other."""
     quick = replace(config, teacher_heads=replace(config.teacher_heads, epochs=0))
     quick = replace(quick, teacher_stage=replace(quick.teacher_stage, epochs=1))
     seen: list[set[Path]] = []
@@ -141,7 +141,7 @@ def test_a_fold_does_not_take_the_teacher_of_another_fold(config, store, tmp_pat
 
 @pytest.mark.parametrize("own_cbam", [True, False])
 def test_a_student_that_teachers_teach_has_their_cbam_whatever_it_begins_with(config, store, cache, tmp_path, own_cbam):
-    """Frozen; all other weights are the initial model's, and its moments are fitted to the maps of this CBAM3D."""
+    """It is frozen; all other weights are the initial model's, and its moments are fitted to the maps of that CBAM."""
     initial = random_student(2, **(config.student.to_dict() | {"cbam": own_cbam}))
     Bundle.save(tmp_path / "model", initial, metadata_for(initial))
     short = replace(config.student_stage, epochs=0, initial=str(tmp_path / "model"))
@@ -163,15 +163,15 @@ def test_a_student_that_teachers_teach_has_their_cbam_whatever_it_begins_with(co
 
 @dataclass(frozen=True)
 class Apart(Processes):
-    """One of two processes, alone in this test."""
+    """One of two processes; the other does not exist in this test."""
 
     def wait(self) -> None:
-        """Nobody comes."""
+        """No other process arrives."""
         raise Waiting
 
 
 class Waiting(Exception):
-    """This process has done its part."""
+    """This process has finished its share."""
 
 
 def test_each_view_is_made_by_one_process(config, store, cache, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def views_of(fold: FoldRun) -> list[tuple[str, int]]:
 
 
 def test_in_bfloat16_encoders_alone_compute_so_and_the_answer_stays_near(config, store, cache, tmp_path, monkeypatch):
-    """What CUDA would do, on a processor: bfloat16 in encoders, where a fold asks for it, float32 everywhere else."""
+    """CUDA behavior, on the CPU: bfloat16 inside encoders where a fold asks for it, float32 everywhere else."""
     one = {"epochs": 0, "steps": 1}
     quick = {name: replace(getattr(config, name), **one) for name in STAGES}
     wanted = [True]

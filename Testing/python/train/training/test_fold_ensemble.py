@@ -1,4 +1,4 @@
-"""The folds of a training are written as one model, each with the task of the cohort."""
+"""The folds of a training are saved as one model, each with the task of the cohort."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("scores", [(-0.5, -0.9, -0.7), (-0.9, -0.5, -0.7), (-0.9, -0.7, -0.5), (-0.5, -0.5, -0.9)])
 def test_folds_that_are_run_one_by_one_leave_the_model_that_they_leave_together(scores, tmp_path):
-    """The one with the best validation score, with its own window and images, and the measures of all."""
+    """The model with the best validation score, with its own window and images, and the metrics of all."""
     config = TrainingConfig.for_size("tiny")
     chosen = [
         Chosen(score, random_student(n), LiverWindow(100.0 + n, 25.0), 1.25, n, TrainedOn({"ct": 9 + n}, 0.3))
@@ -51,7 +51,7 @@ def test_folds_that_are_run_one_by_one_leave_the_model_that_they_leave_together(
     together, apart = (Bundle.load(tmp_path / name / "bundle") for name in ("together", "apart"))
     assert apart.info == together.info and apart.info["training"]["fold"] == scores.index(max(scores))
     write_outcome(tmp_path / "apart", config, cohorts, RECORD, [replace(one, score=-9.0) for one in chosen[:1]])
-    again = scores.index(max(scores)) == 0  # a fold that is trained anew stands for itself
+    again = scores.index(max(scores)) == 0  # a retrained fold replaces its own result
     assert Bundle.load(tmp_path / "apart" / "bundle").info["training"]["validation_score"] == (-9.0 if again else -0.5)
 
 

@@ -1,4 +1,4 @@
-"""`configs/train.json` of a model folder trains its student on, through MONAI's own workflow."""
+"""`configs/train.json` of a model folder continues training its student, using MONAI's own workflow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_students_training_goes_on_from_its_weights(tmp_path):
     assert trained.student.config == original.student.config
     own, was = trained.student.state_dict(), original.student.state_dict()
     encoder = [name for name in was if name.startswith("encoders")]
-    assert encoder and all((own[name] - was[name]).abs().max() < 1e-3 for name in encoder)  # near what it began with
+    assert encoder and all((own[name] - was[name]).abs().max() < 1e-3 for name in encoder)  # close to where it began
     assert any(not torch.equal(own[name], was[name]) for name in encoder)
     assert (model / "models" / "model.pt").read_bytes() == before
     assert run.bundle == tmp_path / "run" / "bundle" and run.ensemble == tmp_path / "run" / "ensemble"
@@ -92,7 +92,7 @@ def test_steps_of_the_settings_stand_where_no_epochs_are_asked_for(tmp_path, mon
     ],
 )
 def test_what_the_settings_name_is_what_is_trained(tmp_path, monkeypatch, settings, wanted):
-    """configs/train.json always gives its own folds, method and epochs, which are no reason to leave them out."""
+    """configs/train.json always gives its own folds, method and epochs, but the settings still apply."""
     found = []
 
     def train(cohort, output, **options):
@@ -106,7 +106,7 @@ def test_what_the_settings_name_is_what_is_trained(tmp_path, monkeypatch, settin
 
 @pytest.mark.parametrize("earlier", [False, True])
 def test_a_training_goes_on_from_a_model_that_was_moved(tmp_path, monkeypatch, earlier):
-    """It counts by its weights, as run.json has it; what an earlier release bound to its folder goes on in place."""
+    """Identified by its weights, as recorded in run.json; what an earlier release bound to its folder resumes there."""
     settings = {"student_stage": {"epochs": 1}, "data": {"views": 1, "mask_variants": 0}}
     model, run = saved(tmp_path / "model", spacing_mm=10.0), tmp_path / "run"
 
@@ -122,7 +122,7 @@ def test_a_training_goes_on_from_a_model_that_was_moved(tmp_path, monkeypatch, e
     before = (run / "bundle" / "models" / "model.pt").read_bytes()
     trained(model if earlier else model.rename(tmp_path / "moved"), resume=True)
     assert (run / "bundle" / "models" / "model.pt").read_bytes() == before
-    other = Bundle.load(run / "bundle")  # of other weights
+    other = Bundle.load(run / "bundle")  # with other weights
     Bundle.save(tmp_path / "other", other.student, {"reactkd": dict(other.info)})
     with pytest.raises(UsageError, match="student_stage.initial: sha256 .*, now sha256"):
         trained(tmp_path / "other", resume=True)

@@ -1,4 +1,4 @@
-"""Loggers by name: what log.csv holds reaches each of them; unknown ones and missing packages are refused at once."""
+"""Loggers by name: each receives the content of log.csv; unknown names and missing packages are refused at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.line_stage import CONFIG, Killed, trainer
 
 
 class Kept(RunLogger):
-    """Keeps what it gets."""
+    """Stores what it receives."""
 
     def __init__(self, folder, settings):
         self.folder, self.settings, self.rows, self.ended = folder, settings, [], []

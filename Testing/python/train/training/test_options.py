@@ -1,4 +1,4 @@
-"""What a user says, checked and turned into the settings of a training."""
+"""User options are checked and converted into the settings of a training."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_setting_that_stands_twice_is_refused(text: str, key: str, tmp_path: P
 
 def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
-    path.write_text('{"seed": 4}', encoding="utf-8-sig")  # as Notepad of Windows writes it
+    path.write_text('{"seed": 4}', encoding="utf-8-sig")  # as Windows Notepad writes it
     assert options(config=path).training_config("tiny").seed == 4
 
 

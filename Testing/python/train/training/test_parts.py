@@ -1,4 +1,4 @@
-"""What a run will do, told before it begins: that is what progress is a fraction of."""
+"""The parts of a run are known before it starts, so that progress is a fraction of the whole."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def test_teachers_without_ct_are_refused_before_anything_is_prepared(tmp_path: P
 
     with pytest.raises(UsageError, match="has no CT, which the teachers need"):
         checked("react-kd")
-    checked("none", unlabeled="")  # which nothing would be learned from
+    checked("none", unlabeled="")  # from which nothing would be learned
 
 
 def test_processes_of_a_gpu_can_average_what_lies_on_the_cpu() -> None:
-    """Gradients lie on the device; losses, and whether to stop, on the CPU, which NCCL alone does not carry."""
+    """Gradients are on the device; losses and the stop flag are on the CPU, which NCCL alone does not support."""
     for device, needed in (("cpu", {"cpu"}), ("cuda:1", {"cpu", "cuda"})):
         assert needed <= BackendConfig(Backend(backends_for(device))).get_device_backend_map().keys()
 
@@ -120,7 +120,7 @@ def test_a_map_that_no_list_reads_is_refused(tmp_path: Path) -> None:
     ("stage", "method", "made"), [("both", "none", False), ("student", "kd", False), ("both", "kd", True)]
 )
 def test_noise_is_made_for_teachers_in_training_alone(tmp_path: Path, stage: str, method: str, made: bool) -> None:
-    """A student of crops of CT, from which no low dose can be made, was refused where nobody wanted one."""
+    """A student of cropped CT, from which no low dose can be simulated, used to be refused even if none was needed."""
     options = RunOptions(COHORT, tmp_path / "o", method=method, stage=stage)
     experiment = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
     assert experiment.config.data.doses and bool(experiment.dosed_roles) is made
@@ -128,7 +128,7 @@ def test_noise_is_made_for_teachers_in_training_alone(tmp_path: Path, stage: str
 
 @pytest.mark.parametrize(("teacher", "refused"), [("structure_function", True), ("dose", False), ("fused", False)])
 def test_a_branch_that_a_case_lacks_cannot_teach_alone(teacher: str, refused: bool, tmp_path: Path) -> None:
-    """PET is needed by the branch of structure and function; the student alone (none) asks no teacher."""
+    """The structure-and-function branch needs PET; a student without distillation (none) has no teacher."""
     names = [f"{grade}{n}" for grade in GRADES for n in range(6)]
     for file in (*(f"{name}-{image}" for name in names for image in ("ct", "fdg")), "masks"):
         (tmp_path / f"{file}.nii.gz").write_bytes(file.encode())

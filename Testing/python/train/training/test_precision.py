@@ -1,4 +1,4 @@
-"""bfloat16 is used inside encoders on CUDA, and nowhere else."""
+"""bfloat16 is used only inside encoders, on CUDA."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from REACTKDTrainLib.training.device import autocast, encode_in_bfloat16
 
 
 class Told(nn.Module):
-    """Notes in which precision it computes."""
+    """Records the precision in which it computes."""
 
     def __init__(self):
         super().__init__()

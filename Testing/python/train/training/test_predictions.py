@@ -1,4 +1,4 @@
-"""What a student's answers are counted as: with all the images that it reads, whatever else a case has."""
+"""A student is evaluated on its answer from all the images it reads, whatever other images a case has."""
 
 from __future__ import annotations
 

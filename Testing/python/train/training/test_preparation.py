@@ -1,4 +1,4 @@
-"""Preparing the cases of a run: what cannot be read is told by case, and the rest is prepared."""
+"""Preparing the cases of a run: unreadable cases are reported one by one, and the rest is prepared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress: parts of a whole, and what is shown: Slicer's tags, a bar on a terminal, lines in a file."""
+"""Progress as parts of a whole, and its display: Slicer's tags, a bar on a terminal, lines in a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from REACTKDTrainLib.progress import ProgressDisplay, WeightedProgress, duration
 
 
 class Clock:
-    """Seconds that a test lets pass."""
+    """A clock that the test advances, in seconds."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -22,7 +22,7 @@ class Clock:
 
 
 def shown(style: str, calls: list[tuple[float, float, str]]) -> str:
-    """What is written when (seconds, fraction, text) come."""
+    """The output for the calls (seconds, fraction, text)."""
     clock, stream = Clock(), io.StringIO()
     with ProgressDisplay(stream, style, "REACTKDTrain", clock) as on_progress:
         for clock.now, fraction, text in calls:
@@ -47,7 +47,7 @@ def test_slicer_reads_tags() -> None:
 
 
 def test_slicer_takes_all_tags_out_of_what_it_shows() -> None:
-    # the expressions of vtkSlicerCLIModuleLogic::RemoveProgressInfoFromProcessOutput, in its order
+    # the expressions of vtkSlicerCLIModuleLogic::RemoveProgressInfoFromProcessOutput, in their order
     text = shown("slicer", CALLS) + "Done.\n"
     for tag in ("progress", "stage-progress", "name", "comment", "time", "start", "end"):
         text = re.sub(f"<filter-{tag}>[^<]*</filter-{tag}>[ \t\n\r]*", "", text)
@@ -67,7 +67,7 @@ def test_a_terminal_gets_one_line_that_is_drawn_over_and_taken_away(monkeypatch:
     monkeypatch.setenv("COLUMNS", "50")
     text = shown("terminal", CALLS)
     assert " 25.0 %|" in text and "teacher, loss 0.5" in text
-    assert re.findall("[^\r\n]*\n", text) == ["This takes about 20 min.\n"]  # measured, said once, and stays
+    assert re.findall("[^\r\n]*\n", text) == ["This takes about 20 min.\n"]  # measured, printed once, and kept
     assert not text.rsplit("\r", 2)[1].strip()  # the last thing drawn is an empty line
 
 
@@ -77,7 +77,7 @@ def test_what_is_short_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_first_cases_say_nothing_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They load packages and are a small part, so a run of minutes would be told to take days."""
+    """They include the import of packages and are a small part, so a run of minutes would be estimated to take days."""
     monkeypatch.setenv("COLUMNS", "70")
     cases = [(0.0, 0.0, "preparing cases"), (4.0, 0.0005, "preparing cases"), (9.0, 0.019, "preparing cases")]
     assert "left" not in shown("lines", cases) and "about" not in shown("terminal", cases)
@@ -89,7 +89,7 @@ def test_time_left_is_right_where_two_end_at_once() -> None:
     clock = Clock()
     left = TimeLeft(clock)
     left(0.0)
-    for minute in range(1, 5):  # two processes, ten cases each of a minute
+    for minute in range(1, 5):  # two processes, ten cases each, a minute per case
         for more, clock.now in ((-1, 60.0 * minute), (0, 60.0 * minute + 0.01)):
             seconds = left((2 * minute + more) / 20)
     assert seconds == pytest.approx(6 * 60, rel=0.1)
@@ -97,14 +97,14 @@ def test_time_left_is_right_where_two_end_at_once() -> None:
 
 @pytest.mark.parametrize("there", [[0.5], [0.1, 0.3, 0.5, 0.7], [0.01 * n for n in range(1, 61)]])
 def test_what_an_earlier_run_left_says_nothing_of_the_speed(there: list[float]) -> None:
-    """A resumed run passes over what is there in a moment; the rest takes as long as it takes."""
+    """A resumed run skips finished work at once; only the rest determines its speed."""
     clock = Clock()
     left = TimeLeft(clock)
     left(0.0)
     for fraction in there:
         clock.now += 0.02
         left(fraction)
-    for step in range(1, 6):  # a thousandth a second
+    for step in range(1, 6):  # a thousandth per second
         clock.now += 1.0
         seconds = left(there[-1] + 0.001 * step)
     assert seconds == pytest.approx(1000 * (1 - there[-1]), rel=0.05)
@@ -122,7 +122,7 @@ def test_what_goes_on_after_the_last_percent_does_not_flood_either() -> None:
 
 
 def test_a_day_of_training_stays_small_for_slicer() -> None:
-    # Slicer takes tags out one by one, each time from the start of all that was printed
+    # Slicer removes tags one by one, each time from the start of the whole output
     day = 24 * 3600
     text = shown("slicer", [(s, s / day, "student, loss 0.5") for s in range(day)])
     assert 1000 < text.count("<filter-progress>") < 6000 and len(text) < 1e6

@@ -1,4 +1,4 @@
-"""run.json of an output folder: what a resumed run is compared with."""
+"""run.json of an output folder, with which a resumed run is compared."""
 
 from __future__ import annotations
 

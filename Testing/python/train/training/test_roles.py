@@ -1,4 +1,4 @@
-"""The cohorts of one run: what is in one of them says nothing of another, and no case is in two."""
+"""The cohorts of a run: a fault in one does not affect another, and no case is in two."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run_of(folder: Path, **options) -> Experiment:
 
 
 def test_an_unreadable_case_leaves_its_namesake_in_another_cohort(tmp_path: Path, monkeypatch) -> None:
-    """Two hospitals both call a patient P001; doses are of the training cohorts alone."""
+    """Two hospitals may both name a patient P001; doses are prepared for the training cohorts only."""
     own = open_cohort(COHORT)
     names = [case.id for case in own.cases]
     others = [replace(case, fingerprint=f"other {case.fingerprint}") for case in own.cases]
@@ -52,7 +52,7 @@ def test_an_unreadable_case_leaves_its_namesake_in_another_cohort(tmp_path: Path
 
 
 def test_folds_that_unreadable_cases_make_impossible_leave_the_folder_free(tmp_path: Path, monkeypatch) -> None:
-    """The corrected cohort may take it, as where a case is unreadable."""
+    """The corrected cohort may reuse the folder, as after an unreadable case."""
     poor = [case.fingerprint for case in open_cohort(COHORT).cases if case.grade == 2]
 
     def prepare(doses, store, case) -> None:
@@ -84,7 +84,7 @@ def test_one_case_in_two_cohorts_of_a_run_is_refused_before_anything_is_prepared
 
 @pytest.mark.parametrize("stage", ["both", "student"])
 def test_a_case_without_an_image_that_the_student_reads_is_refused_and_waits_for_nothing(stage: str, tmp_path) -> None:
-    """Modality dropout would draw again without end, since none of its images can be kept."""
+    """Modality dropout would resample forever, since the case has no image to keep."""
     config = write_config(tmp_path, student={"modalities": ["fdg", "acetate"], "cbam": False}, data={"doses": False})
     spec = "phantom:external?cases=30&size=tiny"
     options = RunOptions(spec, tmp_path / "out", folds=2, method="none", stage=stage, config=config)
@@ -96,7 +96,7 @@ def test_a_case_without_an_image_that_the_student_reads_is_refused_and_waits_for
 
 
 def test_latents_of_patients_are_refused_before_the_teachers_are_trained(tmp_path: Path, monkeypatch) -> None:
-    """Patients have none, and those of two biologies are not the same."""
+    """Patients have no latents, and those of two biologies are not the same."""
     patients = open_cohort(COHORT)
     cases = [replace(case, truth=None) for case in patients.cases]
     mixed = [*patients.cases[:8], *open_cohort(f"{COHORT}&biology=independent").cases[8:]]
@@ -118,7 +118,7 @@ def test_a_file_that_is_missing_in_two_cohorts_is_no_case_of_both(tmp_path: Path
 
 
 def written(folder: Path, name: str, value: int) -> str:
-    """An image or a mask of 8 voxels a side whose first voxel is `value`; all files are of one size."""
+    """An image or mask of 8 x 8 x 8 voxels whose first voxel is `value`; all files have the same size."""
     array = np.zeros((8, 8, 8), dtype=np.int16)
     array[0, 0, 0] = value
     return write_volume(Volume(array, np.eye(4)), folder / f"{name}.nrrd").name
@@ -129,12 +129,12 @@ def written(folder: Path, name: str, value: int) -> str:
     [
         {"id": "B9"},  # under another name
         {"id": "B9", "segmentation": "other"},  # and drawn by another reader
-        {"id": "B9", "fdg": "pet"},  # and with an image more
+        {"id": "B9", "fdg": "pet"},  # and with an additional image
         {"id": "A1", "grade": "poor", "segmentation": "other"},
     ],
 )
 def test_a_scan_under_another_name_or_with_other_masks_is_the_same_scan(changes: dict, tmp_path: Path) -> None:
-    """One file of images that two lists name is a leak between them, whatever stands beside it."""
+    """An image file that appears in two lists is a leak between them, whatever other files it is listed with."""
     values = {"ct": 1, "other-ct": 2, "pet": 3, "masks": 4, "other": 5}
     files = {name: written(tmp_path, name, value) for name, value in values.items()}
     entry = {"id": "A1", "ct": "ct", "segmentation": "masks", "grade": "well"}
@@ -154,7 +154,7 @@ def test_a_scan_under_another_name_or_with_other_masks_is_the_same_scan(changes:
 @pytest.mark.parametrize("copied", [False, True])
 @pytest.mark.parametrize("role", ["cohort", "external"])
 def test_one_scan_under_two_patients_is_refused_where_folds_would_part_them(role: str, copied: bool, tmp_path) -> None:
-    """By the file itself or by a copy; two readings of one patient, and what is only tested on, are as they were."""
+    """By the file itself or by a copy. Two readings of one patient, and cohorts only for testing, remain accepted."""
     files = {name: written(tmp_path, name, value) for name, value in {"ct": 1, "a": 2, "b": 3}.items()}
     again = written(tmp_path, "copy", 1) if copied else files["ct"]
 

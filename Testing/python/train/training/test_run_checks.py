@@ -1,4 +1,4 @@
-"""What a run is refused for, or tells, before it reads a case: what its student begins with."""
+"""What a run refuses or reports before it reads a case: the initial model of its student."""
 
 from __future__ import annotations
 

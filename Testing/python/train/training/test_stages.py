@@ -1,4 +1,4 @@
-"""Both stages on tiny phantoms: they learn, they leave alone what is frozen, they never look where they must not."""
+"""Both stages on tiny phantoms: they learn, leave frozen weights unchanged, and never use forbidden data."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def student_stage(student: Student, teacher: Teacher | None, data, method: str =
 
 
 def test_a_student_of_one_pet_is_judged_by_it(data) -> None:
-    """None of the sets of images that are judged otherwise can be had: CT, both PET, all."""
+    """It has none of the sets of images that are scored otherwise: CT, both PETs, all."""
     student = Student(replace(STUDENT, modalities=("fdg",))).eval()
     stage = StudentStage(Learner(student, make_distiller("none", DistillationConfig(), 1, 1)), data, data, LOSS)
     for stage.encode in (False, True):
@@ -137,7 +137,7 @@ def test_the_student_learns_twelve_phantoms_by_heart_within_100_and_60_steps(dat
 
 @pytest.mark.slow
 def test_both_learn_from_images_alone_without_fixed_vectors(data, tmp_path) -> None:
-    """No block of fixed moments: all that is learned comes through the encoders, in 600 steps each."""
+    """No block of fixed moments: everything is learned through the encoders, in 600 steps each."""
     torch.manual_seed(1)
     teacher = Teacher(replace(TEACHER, blocks=(), dropout=0.0))
     fit_teacher_scales(teacher, [data.light(n) for n in range(len(data))])
@@ -200,7 +200,7 @@ def test_modality_dropout_never_drops_everything_and_keeps_its_rate(data) -> Non
     presence = drawn_presence(views, [Sample(0, n) for n in range(600)], ("ct", "fdg", "acetate"), 0.6)
     kept = torch.stack(list(presence.values()))
     assert (kept.sum(dim=0) >= 1).all()
-    rates = kept.mean(dim=1)  # P(kept | something is) = 0.4 / (1 - 0.6^3)
+    rates = kept.mean(dim=1)  # P(kept | at least one is) = 0.4 / (1 - 0.6^3)
     assert torch.allclose(rates, torch.full((3,), 0.4 / (1 - 0.6**3)), atol=0.07)
 
 
@@ -217,11 +217,11 @@ def test_lesion_dropout_spares_parenchyma_and_the_largest_lesion() -> None:
     assert sum(map(len, dropped)) / (200 * 4) == pytest.approx(0.5, abs=0.08)
 
 
-# -- the same answer in other groups
+# -- independent of the grouping into batches
 
 
 def test_the_loss_of_a_batch_is_the_mean_of_its_parts(data, teacher, student) -> None:
-    """What makes two processes equal to one with twice the batch."""
+    """This makes two processes equivalent to one with twice the batch size."""
     teacher.train(), student.train()
     for stage in (
         TeacherStage(teacher, data, data, LOSS),
@@ -236,9 +236,9 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_parts(data, teacher, student) ->
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "none"])
 def test_methods_that_compare_cases_with_each_other_are_those_whose_parts_are_no_whole(method, data, teacher, student):
-    """As the setting accumulate says of them."""
+    """As stated in the documentation of the setting accumulate."""
     stage = student_stage(student, teacher, data, method)
-    stage.module.eval()  # so that nothing is remembered between the calls
+    stage.module.eval()  # so that no memory is updated between the calls
     whole = stage.loss(samples(4))
     parts = [stage.loss(samples(4)[n : n + 2]) for n in (0, 2)]
     apart = [n for n, v in whole.items() if not torch.isclose(v, (parts[0][n] + parts[1][n]) / 2, rtol=1e-3, atol=1e-5)]

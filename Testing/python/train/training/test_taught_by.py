@@ -1,4 +1,4 @@
-"""Which teachers teach a student: those that were trained to their end, and the same ones from its start to its end."""
+"""Which teachers teach a student: only fully trained ones, and the same ones from start to end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.line_stage import trainer, weights
 from support.small_training import write_config
 
 TINY = "phantom:hospital?cases=12&size=tiny"
-#: one epoch of each: all that is asked of a student here is that it is taught
+#: one epoch of each: here a student only has to be taught at all
 BRIEF = {"student_heads": {"epochs": 1}, "student_stage": {"epochs": 1, "batch": 4, "rate": 0.003}}
 
 
@@ -35,7 +35,7 @@ def stage(**changes) -> StageConfig:
     ("config", "step", "waited", "ended"),
     [
         (stage(), 5, 0, False),
-        (stage(), 6, 0, True),  # 10 cases in batches of 4: 2 steps an epoch
+        (stage(), 6, 0, True),  # 10 cases in batches of 4: 2 steps per epoch
         (stage(steps=9), 6, 0, False),
         (stage(steps=9), 9, 0, True),
         (stage(patience=2), 4, 1, False),

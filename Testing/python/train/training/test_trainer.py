@@ -1,4 +1,4 @@
-"""The loop on a small stage: killed at any step it ends with the same weights; stop, full disk, other runs."""
+"""The training loop on a small stage: killed at any step it ends with the same weights; stop, full disk, other runs."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def test_killed_at_any_step_and_resumed_it_ends_with_the_same_bits(
     again.run()
     assert all(torch.equal(v, undisturbed[k]) for k, v in weights(again).items())
     rows = read_log(tmp_path / "log.csv")
-    assert [int(r["step"]) for r in rows] == list(range(6))  # 10 cases in batches of 4: 2 steps an epoch
+    assert [int(r["step"]) for r in rows] == list(range(6))  # 10 cases in batches of 4: 2 steps per epoch
 
 
 @pytest.mark.parametrize("write", range(1, 10))
 def test_killed_between_two_files_it_ends_with_the_same_bits_in_both(
     write: int, undisturbed: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """best.pt is what a later stage takes; it must not stay behind last.pt, from which nothing is trained again."""
+    """A later stage uses best.pt, which must not lag behind last.pt, since the steps between are not repeated."""
     whole = trainer(tmp_path / "whole", seconds=1e9)
     whole.run()
     count = itertools.count(1)
@@ -71,7 +71,7 @@ def test_killed_between_two_files_it_ends_with_the_same_bits_in_both(
 
 
 def test_the_optimizer_goes_on_where_the_weights_lie() -> None:
-    """A checkpoint is read on the CPU; AdamW looks for its moments on the device of the weights, as it made them."""
+    """Checkpoints are loaded on the CPU; AdamW expects its moments on the device of the weights, as it creates them."""
     weight = torch.nn.Parameter(torch.zeros(3, device="meta"))
     optimizer = torch.optim.AdamW([weight])
     weight.grad = torch.zeros(3, device="meta")
@@ -149,7 +149,7 @@ def test_what_is_no_checkpoint_is_told(content: bytes, tmp_path: Path) -> None:
 def test_a_full_disk_while_writing_leaves_the_last_checkpoint_whole(tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
     save_checkpoint(path, {"w": torch.ones(3)}, {"step": 1}, "b")
-    # a limit on the size of files fails a write as a full disk does, and needs no disk of its own
+    # a file size limit makes a write fail like a full disk, without needing a separate disk
     code = f"""
 import resource, signal, torch
 from pathlib import Path
@@ -196,7 +196,7 @@ def test_a_row_that_broke_off_is_not_written_on(tmp_path: Path) -> None:
 
 
 def test_no_row_of_a_log_is_read_before_it_is_whole(tmp_path):
-    """Whoever watches a training reads at any time: of 0.25 that is being written, 0.2 is no loss."""
+    """A log may be read at any time during training: a partially written 0.25 must not be read as the loss 0.2."""
     path = tmp_path / "log.csv"
     log = CsvLog(path)
     for step, loss in enumerate((1.0, 0.25, 0.125)):

@@ -1,4 +1,4 @@
-"""Early stopping, a batch worked off in parts, a learning rate that is looked for, another number of processes."""
+"""Early stopping, gradient accumulation, learning rate search, and resuming with another number of processes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def undisturbed(tmp_path_factory) -> dict[str, Tensor]:
 
 
 class Fades(Line):
-    """A stage whose score is best at the second look at the validation cases."""
+    """A stage whose score peaks at the second validation, and again at the sixth."""
 
     scores = (0.5, 0.9, 0.6, 0.8, 0.7, 0.95, 0.1, 0.1)
 
@@ -93,7 +93,7 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_batch(
 
 
 def test_the_rate_that_is_found_trains_and_leaves_no_trace_of_the_search(tmp_path: Path) -> None:
-    """From a rate that is fifty times too small."""
+    """Starting from a rate that is fifty times too small."""
     losses = {}
     for find in (False, True):
         run = trainer(
@@ -118,7 +118,7 @@ def test_the_search_takes_a_tenth_of_the_best_rate_and_ends_where_the_loss_explo
 
     found = find_lr(trial, 0.01)
     assert 0.003 <= found <= 0.005 and len(tried) < STEPS and max(tried) < 0.6
-    assert find_lr(lambda step, rate: 1.0 + step, 0.02) == 0.02  # no rate lowers it
+    assert find_lr(lambda step, rate: 1.0 + step, 0.02) == 0.02  # no rate lowers the loss
 
 
 SCRIPT = """
@@ -135,7 +135,7 @@ except Killed:
 
 
 def two_processes(script: str, folder: Path) -> list[list[str]]:
-    """What each of two processes of one group prints."""
+    """The output of each of two processes of one group."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -193,7 +193,7 @@ processes.leave()
 
 @pytest.mark.slow  # each of them loads PyTorch
 def test_what_two_processes_remember_survives_a_kill(tmp_path: Path) -> None:
-    """The banks of the compared methods are buffers; each process sees its own share of a batch."""
+    """The memory banks of the compared methods are buffers; each process sees its own share of a batch."""
     assert two_processes(REMEMBERS, tmp_path) == [["True", "True"], ["True", "True"]]
 
 
