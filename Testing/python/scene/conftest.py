@@ -30,13 +30,13 @@ def scene(host):
 
 @pytest.fixture(scope="session")
 def case():
-    """The synthetic case."""
+    """The hand-made case."""
     return make_case()
 
 
 @pytest.fixture
 def nodes(scene, case):
-    """The synthetic case as nodes."""
+    """The hand-made case as nodes."""
     from REACTKDLib.scene.case import nodes_from_case
 
     return nodes_from_case(scene, case)

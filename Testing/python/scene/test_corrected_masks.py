@@ -1,4 +1,4 @@
-"""A review that was edited or comes from elsewhere never leads masks outside its folder, nor to another case."""
+"""A review that was edited or comes from elsewhere gives no access to masks outside its folder or of another case."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OWN = "review.reactkd.masks"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """Two cases, and unrelated masks with a different tumor."""
+    """Two cases, and masks that belong to neither."""
     root = tmp_path_factory.mktemp("files")
     write_cases(root / "cases", "a", "b")
     write_case(listed_case(lesions={}), root / "elsewhere")

@@ -73,7 +73,7 @@ def load(scene, paths, values, units=None, name="PET", backwards=False, scale=1.
 
 @pytest.fixture
 def graded(scene, nodes, case):
-    """The synthetic case with one PET node in place of its FDG: what a click on Grade would read."""
+    """The hand-made case with one PET node in place of its FDG: what a click on Grade would read."""
 
     def read(node, tracer="fdg") -> Case:
         return case_from_nodes(

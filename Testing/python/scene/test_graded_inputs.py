@@ -37,7 +37,7 @@ def controller(scene: Any, dispatcher: Any) -> Iterator[GradingController]:
 
 @pytest.fixture
 def graded(scene: Any, nodes: CaseNodes) -> CaseNodes:
-    """The synthetic case with an answer in the scene."""
+    """The hand-made case with an answer in the scene."""
     SceneSession(scene, nodes, HandMadeGrader()).grade()
     return nodes
 

@@ -1,4 +1,4 @@
-"""Pretraining on patients without a grade: which latents the student regresses, and which it must not use."""
+"""Pretraining on cases without a grade: what is learned, which normalization is kept, and what is refused."""
 
 from __future__ import annotations
 

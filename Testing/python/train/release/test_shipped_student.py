@@ -1,4 +1,4 @@
-"""The shipped student: the claims in its metadata, and their reproduction on patients it never saw."""
+"""The shipped student: the claims in its metadata, reproduced on patients it never saw."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def test_both_learn_from_images_alone_without_fixed_vectors(data, tmp_path) -> N
     assert accuracy(torch.stack(logits), data) > 0.95
 
 
-# -- what stays as it is
+# -- what stays unchanged
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))

@@ -17,7 +17,7 @@ from support.line_stage import trainer, weights
 from support.small_training import write_config
 
 TINY = "phantom:hospital?cases=12&size=tiny"
-#: one epoch of each: here a student only has to be taught at all
+#: one epoch of each: these tests only need a student that is taught
 BRIEF = {"student_heads": {"epochs": 1}, "student_stage": {"epochs": 1, "batch": 4, "rate": 0.003}}
 
 
