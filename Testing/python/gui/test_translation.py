@@ -1,5 +1,6 @@
-"""Every text of the panel can be translated, including those from the core: checked with an artificial language in which
-no English letters remain.
+"""Every text of the panel can be translated, including those from the core.
+
+Checked with an artificial language in which no English letters remain.
 """
 
 from __future__ import annotations
