@@ -1,4 +1,4 @@
-"""Nodes loaded from DICOM files of different patients, positions or studies are refused or reported, as for files."""
+"""Nodes loaded from DICOM files of different patients, frames of reference or studies: refused or told, as in files."""
 
 from __future__ import annotations
 
