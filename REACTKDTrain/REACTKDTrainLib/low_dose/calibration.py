@@ -68,7 +68,7 @@ def _within(smooth: np.ndarray) -> np.ndarray:
 def _whole_windows(plane: np.ndarray) -> np.ndarray:
     """(H, W) bool: where a window, and the local means that are subtracted in it, lie in soft tissue.
 
-    Windows that reach over skin or into lung look alike: they would be a number of photons of their own.
+    Windows that extend over skin or into lung give similar, too small numbers of photons: a second, wrong mode.
     """
     reach = 2 * (WINDOW // 2 + HIGH_PASS // 2) + 1
     return ndimage.minimum_filter(_within(_smooth(plane)), reach)
@@ -93,7 +93,7 @@ def calibrated_budget(
     if tissue.sum() < FEWEST_VOXELS:
         raise NoTissue("The CT has too little soft tissue to measure its noise in; simulate without calibration.")
     found, quantum, electronic = (_local_variance(image, tissue) for image in (part, *noise_of(part)))
-    # found = quantum / f + electronic / f^2 where the scan has f times the default photons, solved for 1 / f
+    # found = quantum / f + electronic / f^2 for a scan with f times the default photons, solved for f
     root = np.sqrt(quantum**2 + 4 * electronic * found)
     photons = (quantum + root) / (2 * np.maximum(found, 1e-12))
     return budget * float(np.clip(np.exp(_mode(np.log(photons))), 1.0 / LARGEST_FACTOR, LARGEST_FACTOR))
