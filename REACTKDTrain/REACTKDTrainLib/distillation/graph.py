@@ -19,8 +19,6 @@ from REACTKDTrainLib.distillation.gromov import Mode, plan_between
 from REACTKDTrainLib.distillation.gromov_batch import plan_values, semirelaxed_plans
 
 _EPS = 1e-6
-#: number of teacher nodes up to which the batched search reaches the result of `plan_between`; beyond it may be worse
-_EXACT_TOGETHER = 4
 
 
 def unit(vectors: Tensor) -> Tensor:
@@ -65,10 +63,10 @@ class Graphs:
     counts: tuple[int, ...]
 
     @classmethod
-    def of(cls, nodes: Sequence[Tensor]) -> Graphs:
-        """From the node vectors (n_b, d) of each case."""
+    def of(cls, nodes: Sequence[Tensor], normalize: bool = False) -> Graphs:
+        """From the node vectors (n_b, d) of each case. normalize: apply `normalized` to them."""
         padded = pad_sequence(list(nodes), batch_first=True)
-        return cls(unit(padded), *_real(nodes, padded))
+        return cls(unit(normalized(padded) if normalize else padded), *_real(nodes, padded))
 
     @property
     def edges(self) -> Tensor:
@@ -114,13 +112,11 @@ def mean_gw_loss(student: Graphs, teacher: Graphs, costs: Tensor, mode: Mode) ->
     A case with one node on either side contributes 0.
     """
     ds, dt = student.distances, teacher.distances.detach()
-    plans = ds.new_zeros((len(ds), ds.shape[1], dt.shape[1]))
     several = (student.rows.sum(dim=1) > 1) & (teacher.rows.sum(dim=1) > 1)
     if mode == "semirelaxed":
-        plans = semirelaxed_plans(ds, dt, student.rows, teacher.rows, costs).to(ds) * several[:, None, None]
-    own, other, start = (x.detach().cpu().double() for x in (ds, dt, costs))
-    for b, (n, m) in enumerate(zip(student.counts, teacher.counts, strict=True)):
-        if n > 1 and m > 1 and not (mode == "semirelaxed" and m <= _EXACT_TOGETHER):
-            plan = plan_between(own[b, :n, :n], other[b, :m, :m], start[b, :n, :m], mode)
-            plans[b, :n, :m] = plan.to(plans)
-    return plan_values(ds, dt, plans).clamp_min(0).mean()
+        plans = semirelaxed_plans(ds, dt, student.rows, teacher.rows, costs).to(ds)
+    else:
+        plans = torch.zeros_like(costs, dtype=ds.dtype)
+        for b, (n, m) in enumerate(zip(student.counts, teacher.counts, strict=True)):
+            plans[b, :n, :m] = plan_between(ds[b, :n, :n], dt[b, :m, :m], costs[b, :n, :m], mode).to(plans)
+    return plan_values(ds, dt, plans * several[:, None, None]).clamp_min(0).mean()

@@ -1,11 +1,11 @@
 """Gromov-Wasserstein between graphs of different node sets (equation 7 of arXiv 2508.02104).
 
 L = min over plans pi of sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl. The plan is computed without gradient, in double
-precision on the CPU, by POT. The value at the fixed plan is then differentiated in closed form, which by the envelope
-theorem is the gradient of the minimum. Cold-started solvers fail exactly where the loss should vanish
-(docs/explanation/method.md, Gromov-Wasserstein), and entropic or batched ones stay at the product plan for two nodes.
-Plans therefore start from features, and small graphs of equal size are solved by enumeration (a concave objective over
-uniform marginals has an optimum at a permutation).
+precision on the CPU: balanced plans here by POT, semi-relaxed ones in `gromov_batch`. The value at the fixed plan is
+then differentiated in closed form, which by the envelope theorem is the gradient of the minimum. Cold-started solvers
+fail exactly where the loss should vanish (docs/explanation/method.md, Gromov-Wasserstein), and entropic ones stay at
+the product plan for two nodes. Plans therefore start from features, and small graphs of equal size are solved by
+enumeration (a concave objective over uniform marginals has an optimum at a permutation).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from REACTKDTrainLib.distillation.gromov_batch import semirelaxed_plans
+
 Mode = Literal["matched", "semirelaxed", "paper"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 MOST_ENUMERATED = 6  # 720 permutations
 _ALPHAS = (0.5, 0.98)
-_MOST_ASSIGNMENTS = 4096
-_POLISHED = 3
 
 
 @torch.no_grad()
@@ -38,17 +38,17 @@ def plan_between(d_student: Tensor, d_teacher: Tensor, cost: Tensor, mode: Mode)
     """
     if mode not in MODES:
         raise ValueError(f"mode must be one of {MODES}, not {mode!r}")
-    ds, dt, c = (np.asarray(x.detach().cpu().double()) for x in (d_student, d_teacher, cost))
-    n, m = len(ds), len(dt)
+    n, m = len(d_student), len(d_teacher)
+    if mode == "semirelaxed":
+        rows = (torch.ones(1, k, dtype=torch.bool) for k in (n, m))
+        return semirelaxed_plans(d_student[None], d_teacher[None], *rows, cost[None])[0]
     if mode == "matched":
         if n != m:
             raise ValueError(f"matched graphs must have the same nodes, not {n} and {m}")
         return torch.eye(n, dtype=torch.float64) / n
-    candidates = list(_permutations(n) / n) if mode == "paper" and n == m <= MOST_ENUMERATED else []
-    if not candidates:
-        candidates = _balanced(ds, dt, c) if mode == "paper" else _semirelaxed(ds, dt, c)
-    values = _values(ds, dt, np.stack(candidates))
-    return torch.from_numpy(candidates[int(values.argmin())])
+    ds, dt, c = (np.asarray(x.detach().cpu().double()) for x in (d_student, d_teacher, cost))
+    candidates = _permutations(n) / n if n == m <= MOST_ENUMERATED else np.stack(_balanced(ds, dt, c))
+    return torch.from_numpy(candidates[int(_values(ds, dt, candidates).argmin())])
 
 
 @lru_cache(maxsize=MOST_ENUMERATED)
@@ -74,49 +74,3 @@ def _balanced(ds: np.ndarray, dt: np.ndarray, cost: np.ndarray) -> list[np.ndarr
         start = ot.gromov.fused_gromov_wasserstein(cost, ds, dt, p, q, alpha=alpha)
         plans += [start, ot.gromov.gromov_wasserstein(ds, dt, p, q, G0=start)]
     return plans
-
-
-def _semirelaxed(ds: np.ndarray, dt: np.ndarray, cost: np.ndarray) -> list[np.ndarray]:
-    """Descent from the best assignments of student to teacher nodes if all can be enumerated, otherwise from features.
-
-    With only the student's marginal fixed, the feasible set is a product of simplices, whose vertices are assignments.
-    An optimum may split a node's mass, so the best vertices are only the starting points of the descent.
-    """
-    import ot
-
-    n, m = len(ds), len(dt)
-    p = np.full(n, 1 / n)
-    if m**n <= _MOST_ASSIGNMENTS:
-        chosen = _assignments(n, m)
-        values = (ds[None] - dt[chosen[:, :, None], chosen[:, None, :]]) ** 2
-        best = chosen[np.argsort(values.sum(axis=(1, 2)), kind="stable")[:_POLISHED]]
-        corners = [np.eye(m)[row] / n for row in best]
-        inner = [
-            ot.gromov.semirelaxed_gromov_wasserstein(ds, dt, p, G0=corner, symmetric=True)
-            for row, corner in zip(best, corners, strict=True)
-            if not _stays(ds, dt, row)
-        ]
-        return [*corners, *inner]
-    nearest = np.zeros((n, m))
-    nearest[np.arange(n), cost.argmin(axis=1)] = 1 / n
-    plans = [nearest]
-    for start in (nearest, 0.5 * nearest + 0.5 / (n * m)):
-        plans.append(ot.gromov.semirelaxed_gromov_wasserstein(ds, dt, p, G0=start, symmetric=True))
-    for alpha in _ALPHAS:
-        fused = ot.gromov.semirelaxed_fused_gromov_wasserstein(cost, ds, dt, p, alpha=alpha, G0=nearest, symmetric=True)
-        plans += [fused, ot.gromov.semirelaxed_gromov_wasserstein(ds, dt, p, G0=fused, symmetric=True)]
-    return plans
-
-
-def _stays(ds: np.ndarray, dt: np.ndarray, row: np.ndarray) -> bool:
-    """True if descent would not leave the vertex that sends student node i to teacher node row[i]: at each node the
-    gradient is smallest where its mass already is, so a linear step stays there (true of most of the best vertices).
-    """
-    gradient = ((ds[:, :, None] - dt[row][None]) ** 2).sum(axis=1)
-    return bool((gradient[np.arange(len(row)), row] <= gradient.min(axis=1) + 1e-12).all())
-
-
-@lru_cache(maxsize=64)
-def _assignments(n: int, m: int) -> np.ndarray:
-    """All maps from n student nodes to m teacher nodes: (m^n, n) indices."""
-    return np.stack(np.meshgrid(*[np.arange(m)] * n, indexing="ij"), axis=-1).reshape(-1, n)

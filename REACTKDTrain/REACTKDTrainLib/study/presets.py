@@ -145,16 +145,10 @@ def _cpu() -> Preset:
 
 
 def _around(nodes: NodeConfig, test: int) -> NodeConfig:
-    """Return the settings of the map: latent variables with errors, smallest size, its own methods, fewer trials."""
-    few = {
-        "trials": min(nodes.trials, 5),
-        "trial_subsets": 1,
-        "subsets": min(nodes.subsets, 10),
-        "variants": 0,
-        "drawn": False,
-        "explained": False,
-    }
-    return replace(nodes, test=test, sizes=nodes.sizes[:1], methods=ON_NODES, **few)
+    """Return the settings of the map: those of the comparison, but latent variables with errors, the smallest size, its
+    own methods and nothing to explain.
+    """
+    return replace(nodes, test=test, sizes=nodes.sizes[:1], methods=ON_NODES, variants=0, drawn=False, explained=False)
 
 
 def _quick() -> Preset:

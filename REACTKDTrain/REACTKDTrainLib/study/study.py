@@ -45,7 +45,7 @@ PARTS = ("nodes", "methods", "seeds", "ablation", "external", "map")
 #: relative cost of each part, and the share of preparing cases in it, for progress
 COST = {"nodes": 40.0, "methods": 12.0, "seeds": 6.0, "ablation": 8.0, "external": 2.0, "map": 10.0}
 #: the same if the hospital size uses node vectors
-COST_ON_NODES = {"nodes": 40.0, "methods": 2.5, "seeds": 1.0, "ablation": 1.5, "external": 3.5, "map": 4.0}
+COST_ON_NODES = {"nodes": 40.0, "methods": 2.5, "seeds": 1.0, "ablation": 1.5, "external": 3.5, "map": 12.0}
 PREPARING = 0.3
 #: for each part, its groups of runs, executed one after the other, because later ones need results of earlier ones
 KINDS = {

@@ -65,7 +65,7 @@ STATED = {
     "common width": f"both to {weights.width} channels",
     "default mode": f"| `{weights.gw_mode}` (default) |",
     "batched solver": f"the first {gromov_batch._COUNTED:,} in order, {gromov_batch._DRAWN} random ones",
-    "assignments": f"at most {gromov._MOST_ASSIGNMENTS:,}",
+    "assignments": f"at most {gromov_batch._FEW:,}",
     "mixtures": f"({listed(gromov._ALPHAS)})",
     "at": f"${at.AttentionTransfer.beta:g} \\cdot \\frac12",
     "cirkd": f"queues of {cirkd.QUEUES['pixels']} voxels and {cirkd.QUEUES['regions']} regions",

@@ -15,7 +15,6 @@ from REACTKDTrainLib.distillation.graph import (
     mean_edge_loss,
     mean_gw_loss,
     mean_node_loss,
-    normalized,
     projector,
     unit,
 )
@@ -51,8 +50,8 @@ class ReactDistillation(LogitDistillation, name="react-kd"):
         if not config.graph:
             return terms
         matches = [view.masks.matches for view in views]
-        ours = Graphs.of([normalized(nodes) for nodes in student.nodes])
-        theirs = Graphs.of([normalized(nodes).detach() for nodes in teacher.nodes])
+        ours = Graphs.of(student.nodes, normalize=True)
+        theirs = Graphs.of([nodes.detach() for nodes in teacher.nodes], normalize=True)
         common, target = self.of_student(ours.nodes), self.of_teacher(theirs.nodes).detach()
         projected, wanted = replace(ours, nodes=unit(common)), replace(theirs, nodes=unit(target))
         if config.node:

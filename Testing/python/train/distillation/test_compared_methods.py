@@ -16,7 +16,6 @@ from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import check_method, make_distiller
 from REACTKDTrainLib.distillation.graph import Graphs, edge_loss, node_loss, normalized
-from REACTKDTrainLib.distillation.gromov import plan_between
 from REACTKDTrainLib.distillation.gromov_batch import plan_values, semirelaxed_plans
 from REACTKDTrainLib.distillation.maps import pooled_graph, region_means, standardized
 from REACTKDTrainLib.distillation.methods import METHODS
@@ -28,7 +27,7 @@ from REACTKDTrainLib.distillation.methods.cwd import channel_loss
 from REACTKDTrainLib.distillation.methods.ifvd import classes_of, variation, variation_loss
 from REACTKDTrainLib.distillation.methods.mskd import filtered_loss, patch_graph_loss, patches
 from REACTKDTrainLib.models.outputs import GraphOutput
-from support.one_graph import gw_loss, gw_value
+from support.one_graph import gw_loss, gw_value, pot_semirelaxed
 
 F64 = torch.float64
 WIDTHS = (4, 6)
@@ -301,16 +300,15 @@ def padded_plans(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Te
     return ours.distances, theirs.distances, plans
 
 
-@pytest.mark.parametrize(("n", "m"), [(2, 2), (2, 3), (3, 2), (3, 3), (4, 4), (3, 5), (5, 4)])
-def test_plans_of_many_graphs_are_as_good_as_those_of_one_at_a_time(n, m):
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (2, 3), (3, 2), (3, 3), (4, 4), (3, 5), (5, 4), (5, 5)])
+def test_plans_of_small_graphs_are_as_good_as_those_of_pot(n, m):
     pairs = [(noise(n, 5, seed=100 * n + s), noise(m, 5, seed=100 * m + 50 + s)) for s in range(20)]
     ds, dt, plans = padded_plans(pairs)
     torch.testing.assert_close(plans.sum(dim=2), torch.full((20, n), 1 / n, dtype=F64))
     values = plan_values(ds, dt, plans)
-    singles = [plan_between(ds[r], dt[r], torch.zeros(n, m), "semirelaxed") for r in range(20)]
+    singles = [pot_semirelaxed(ds[r], dt[r], torch.zeros(n, m)) for r in range(20)]
     wanted = torch.stack([gw_value(ds[r], dt[r], plan) for r, plan in enumerate(singles)])
-    assert float(values.mean()) <= float(wanted.mean()) * 1.03 + 1e-9
-    assert float((values / wanted.clamp_min(1e-6)).max()) < 1.3
+    assert float((values - wanted).max()) < 1e-9
     assert float(values[3]) == pytest.approx(float(gw_value(ds[3], dt[3], plans[3])), abs=1e-12)
 
 
@@ -331,7 +329,7 @@ def test_large_graphs_are_matched_better_than_by_one_start_from_features():
     pairs = [(noise(7, 16, seed=s), noise(7, 16, seed=50 + s)) for s in range(6)]
     ds, dt, plans = padded_plans(pairs)
     costs = [torch.cdist(s, t).square() for s, t in pairs]
-    singles = [gw_value(ds[r], dt[r], plan_between(ds[r], dt[r], costs[r], "semirelaxed")) for r in range(6)]
+    singles = [gw_value(ds[r], dt[r], pot_semirelaxed(ds[r], dt[r], costs[r])) for r in range(6)]
     assert float(plan_values(ds, dt, plans).mean()) < float(torch.stack(singles).mean())
 
 
@@ -350,5 +348,4 @@ def test_react_kd_adds_up_the_losses_of_each_case(mode):
         wanted["edge"] += float(edge_loss(ours, theirs)) / 3
         wanted["gw"] += float(gw_loss(ours, theirs, mode)) / 3
     for name, value in wanted.items():
-        near = 0.05 if (name, mode) == ("gw", "semirelaxed") else 1e-6
-        assert terms[name].item() == pytest.approx(value, rel=near), name
+        assert terms[name].item() == pytest.approx(value, rel=1e-6), name

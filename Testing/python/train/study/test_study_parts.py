@@ -210,7 +210,10 @@ def test_both_biologies_are_the_first_axis_and_every_method_is_tuned_alike(tmp_p
     for of_grade in zip(*(level.cases["test"] for level in levels)):
         assert len({case.fingerprint for case in of_grade}) == 5
     assert len({run.key for level in levels for run in level.choice_runs()}) == 5 * 7 * 2
-    assert preset_of("cpu").around.sizes == (65,)
+    nodes, around = preset_of("cpu").nodes, preset_of("cpu").around
+    assert around.sizes == (65,)
+    tuned = ("trials", "trial_subsets", "subsets", "steps", "batch", "test", "validation", "pool")
+    assert [getattr(around, name) for name in tuned] == [getattr(nodes, name) for name in tuned]
 
 
 def test_of_trials_that_score_alike_the_first_is_chosen(tmp_path):
