@@ -193,7 +193,7 @@ def brought_up_to_date(text: str) -> str:
         entry = ENTRY.match(block)
         if entry:
             kept = [line for line in block.rstrip().splitlines() if not line.startswith(">")]
-            said = [f"> {sentence}\n>" for sentence in known[kind].get(entry[1], [])]
+            said = [f"> {sentence}\n>" for sentence in known[kind].get(entry[1], []) if sentence.strip()]
             block = "\n".join(["\n".join(kept).rstrip(), "", *said]).rstrip().removesuffix("\n>") + "\n\n"
         out.append(block)
     return "".join(out).rstrip() + "\n"

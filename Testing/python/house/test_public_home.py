@@ -35,6 +35,11 @@ def test_workflows_call_what_is_there(path: Path) -> None:
     assert "\npermissions:\n  contents: read\n" in content, "a workflow may read, and nothing else"
 
 
+def test_every_action_has_one_version() -> None:
+    used = {found for path in WORKFLOWS for found in re.findall(r"uses: ([\w/-]+)@(\S+)", path.read_text("utf-8"))}
+    assert used and len(dict(used)) == len(used), sorted(used)
+
+
 def test_the_hook_lints_with_the_version_of_make_lint() -> None:
     pinned = re.search(r"^ruff==(\S+)$", text("requirements-dev.txt"), re.MULTILINE)
     hook = re.search(r"ruff-pre-commit\s+rev: v(\S+)", text(".pre-commit-config.yaml"))

@@ -59,6 +59,19 @@ def test_an_address_is_not_a_machine_path(text: str) -> None:
     assert not MACHINE_PATH.search(text)
 
 
+def test_no_line_ends_in_blanks_and_every_file_in_one_line_break() -> None:
+    """As the hooks before a commit want it; the fuzzer's inputs are damaged on purpose, and MONAI's schema is theirs."""
+    faults = []
+    for path in tracked_files():
+        name, text = path.relative_to(REPOSITORY).as_posix(), text_of(path)
+        if not text or name.startswith("Testing/fuzz/corpus/"):
+            continue
+        faults += [f"{name}:{n}" for n, line in enumerate(text.split("\n"), 1) if line != line.rstrip()]
+        if path.name != "metadata_schema.json" and not re.search(r"[^\n]\n\Z", text):
+            faults.append(f"{name} ends in no line break, or in several")
+    assert faults == []
+
+
 def test_every_python_file_says_what_it_is() -> None:
     files = [path for path in tracked_files() if path.suffix == ".py"]
     assert len(files) > 10
