@@ -60,7 +60,7 @@ def test_an_address_is_not_a_machine_path(text: str) -> None:
 
 
 def test_no_line_ends_in_blanks_and_every_file_in_one_line_break() -> None:
-    """As the hooks before a commit want it; the fuzzer's inputs are damaged on purpose, and MONAI's schema is theirs."""
+    """As the hooks before a commit want it; the fuzzer's inputs are damaged on purpose, MONAI's schema is theirs."""
     faults = []
     for path in tracked_files():
         name, text = path.relative_to(REPOSITORY).as_posix(), text_of(path)
