@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
@@ -196,7 +197,8 @@ def grade(
 
     Returns: the report; its `grade` is None if the masks contain no lesion.
 
-    Raises: what `read_case` and `load_model` raise; UsageError if both a case and images are given.
+    Raises: what `read_case` and `load_model` raise; UsageError if both a case and images are given, or an argument that
+    `read_case` does not have.
 
     Example:
         >>> report = grade(ct="CT.nii.gz", fdg="FDG.nii.gz", segmentation="masks.seg.nrrd")
@@ -206,6 +208,14 @@ def grade(
     """
     if (case is None) == (not images):
         raise UsageError(_("Give either a case from read_case, or its images and masks by name."))
+    known = signature(read_case).parameters
+    for name in images:
+        if name not in known:
+            raise UsageError(
+                _("There is no argument {name} of grade; there are {known}, model and device."),
+                name=repr(name),
+                known=", ".join(known),
+            )
     opened = model if isinstance(model, Grader) else load_model(model, device)
     case = read_case(**{"task": opened.bundle.task, **images}) if case is None else case
     return opened.open(case).grade().report

@@ -29,7 +29,7 @@ class Progress:
             return
         self._last = now
         done = round(WIDTH * min(max(fraction, 0.0), 1.0))
-        line = f"[{'#' * done}{'.' * (WIDTH - done)}] {self.prefix}{text}"
+        line = f"[{'#' * done}{'.' * (WIDTH - done)}] {self.prefix}{text}".rstrip()
         self._stream.write("\r\x1b[K" + writable(line[:110], self._stream))
         self._stream.flush()
 

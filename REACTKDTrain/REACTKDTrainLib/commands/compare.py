@@ -17,12 +17,14 @@ import json
 import sys
 from pathlib import Path
 
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.sizes import SIZES
 from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
 from REACTKDTrainLib.results.pages import fill_page
 from REACTKDTrainLib.study import compare_methods, compare_nodes, compare_runs
+from REACTKDTrainLib.training.record import difference
 
 #: groups of the markers that enclose a table on a page: <!-- comparison:methods -->, <!-- explanations:questions -->
 GROUP, EXPLANATIONS = "comparison", "explanations"
@@ -108,12 +110,22 @@ def _methods(options: argparse.Namespace) -> None:
 
 
 def _nodes(options: argparse.Namespace) -> None:
+    command = {
+        name: getattr(options, name) for name in ("cohort", "test", "map", "folds", "seeds", "steps", "made_only")
+    }
     if options.page and options.output.is_file():  # results exist already
         found = json.loads(options.output.read_text(encoding="utf-8"))
+        changed = difference(found.get("asked", {}), command)
+        if changed:
+            raise UsageError(
+                f"The results in {options.output} are of other options ({changed}); give the options that they were "
+                "made with, or choose another output file."
+            )
     else:
         asked = (options.nodes, options.cohort, options.test, options.folds, options.seeds, options.steps)
         with display_for(sys.stderr, "lines") as on_progress:
             found = compare_nodes.compare_cohorts(*asked, options.made_only, on_progress, ",".join(options.map))
+        found |= {"asked": command}
         write_text(options.output, json.dumps(found, indent=1))
         write_text(options.output.with_suffix(".md"), compare_nodes.page(found) + "\n")
     if options.page:

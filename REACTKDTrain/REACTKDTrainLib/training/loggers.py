@@ -87,9 +87,13 @@ class MLflow(RunLogger):
         found = self._client.get_experiment_by_name("reactkd")
         experiment = found.experiment_id if found else self._client.create_experiment("reactkd")
         self._run = self._client.create_run(experiment).info.run_id
-        write_text(note, json.dumps({"run": self._run}) + "\n")
-        for name, value in _flat(settings):
-            self._client.log_param(self._run, name, str(value)[:500])
+        try:
+            write_text(note, json.dumps({"run": self._run}) + "\n")
+            for name, value in _flat(settings):
+                self._client.log_param(self._run, name, str(value)[:500])
+        except BaseException:  # nobody else can close a run that is not open yet
+            self._client.set_terminated(self._run, "FAILED")
+            raise
 
     def add(self, part: str, step: int, values: Mapping[str, float]) -> None:
         """See `RunLogger`."""
