@@ -182,8 +182,14 @@ class CasesPanel(Section):
             if self.context.controller.answer is None:  # an earlier result, already in the review
                 self.reading.answer_shown()
                 return
-            self.reading.record(report, holds=not self.context.controller.masks_changed())
-            if not StoredAnswers(self.reading.cases, self.reading.review).keep(self.reading.current, report):
+            if not self.reading.record(report, holds=not self.context.controller.masks_changed()):
+                self.context.set_message(
+                    _(
+                        "An image of this case, or its position, was changed in the scene, so this answer is not kept "
+                        "with the list. Open the case again to grade it as in its files."
+                    )
+                )
+            elif not StoredAnswers(self.reading.cases, self.reading.review).keep(self.reading.current, report):
                 self.context.set_message(
                     _("The answer could not be kept beside the list; save it in the section Report.")
                 )

@@ -22,6 +22,7 @@ from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.files_read import FilesRead
 from REACTKDLib.core.worker.jobs import ReadFiles, SaveSegments
 from REACTKDLib.scene.drawn_segments import hand_over_segments, save_at_once, segments_stamp
+from REACTKDLib.scene.hand_over import files_stamp
 from REACTKDLib.scene.listed_nodes import ListedNodes, add_case, images_in_slices, remove_case
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 
@@ -47,6 +48,7 @@ class CaseLoader(ScriptRunner):
         self.task: Callable[[], Task] = lambda: HCC_GRADE  # task of the model that will grade
         self.doing = ""
         self._stamp: tuple = ()
+        self._files: tuple = ()
         self._stamp_asked: tuple = ()  # stamp when another case was requested
         self._then: Then = _ignore
         self._ahead: tuple[Job, FilesRead] | None = None
@@ -67,6 +69,11 @@ class CaseLoader(ScriptRunner):
     def edited(self) -> bool:
         """True if the masks differ from those read or saved last."""
         return self.stamp() not in ((), self._stamp)
+
+    @property
+    def images_changed(self) -> bool:
+        """True if an image, or the position of the masks on it, differs from the files; no mask edit changes it."""
+        return self.present and files_stamp(self.loaded.nodes) != self._files
 
     @property
     def drawn_meanwhile(self) -> bool:
@@ -158,6 +165,7 @@ class CaseLoader(ScriptRunner):
         finally:
             self.scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
         self._stamp = self._stamp_asked = self.stamp()
+        self._files = files_stamp(self.loaded.nodes)
         yield
 
     def _saving(self, path: Path) -> Script:

@@ -18,7 +18,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import GradeAnswer
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
-from REACTKDLib.scene.graded_inputs import content_of, still_holds, write_content
+from REACTKDLib.scene.graded_inputs import content_of, still_holds, with_masks, write_content
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.outputs import output_steps, remove_outputs
@@ -194,7 +194,7 @@ class GradingController(ScriptRunner):
         choice = asked or choose_segments(nodes.segmentation, task=task_of(model.bundle))
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
-        content = content_of(nodes, masks)
+        content = content_of(nodes, images, masks)
         key = self._new_key()
         answer = yield from self._ask(jobs.GradeArrays(key, images, masks, case_id, model), (0.2, 0.85))
         return OpenedCase(key, nodes, choice, asked, case_id, model, *stamps, content), answer
@@ -208,7 +208,7 @@ class GradingController(ScriptRunner):
         choice = opened.choice_now()
         stamp = masks_stamp(opened.nodes, choice)
         files = yield from hand_over_masks(opened.nodes, choice, self.dispatcher.client.scratch)
-        content = content_of(opened.nodes, files)
+        content = with_masks(opened.content, files)
         key = self._new_key()
         try:
             answer = yield from self._ask(jobs.Regrade(opened.key, files, key), (0.2, 0.85))

@@ -27,6 +27,7 @@ from REACTKDLib.scene.remarks import remarks_of
 from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, drawn_at, lesions_of, matrix_of_part, with_label_maps
 from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
+from REACTKDLib.scene.voxel_digest import remember_digest
 
 Slices = Generator[None, None, Any]
 
@@ -84,9 +85,12 @@ def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
             matrix = relation_between(node, nodes.reference).placed(ijk_to_ras_of(node))
             unit, sources = stated_unit(node), [] if modality is Modality.CT else files_of(node)
             names.append(scratch.new_name())
-            yield from write_slabs(scratch.path / names[-1], array)
+            modified = node.GetImageData().GetMTime()
+            digest = yield from write_slabs(scratch.path / names[-1], array)
+            if node.GetImageData() is not None and node.GetImageData().GetMTime() == modified:
+                remember_digest(modified, digest)
             remarks, together = [*together, *remarks_of(node, modality)], []  # those on all images come with the first
-            files.append(ImageFile(modality, names[-1], matrix.tolist(), unit, sources, remarks))
+            files.append(ImageFile(modality, names[-1], matrix.tolist(), unit, sources, remarks, digest))
     except BaseException:
         scratch.discard(names)
         raise
@@ -149,6 +153,12 @@ def images_stamp(nodes: CaseNodes) -> tuple:
         image = node.GetImageData()
         stamp.append((modality, node.GetID(), image.GetMTime() if image else 0, place, stated_unit(node)))
     return tuple(stamp)
+
+
+def files_stamp(nodes: CaseNodes) -> tuple:
+    """Return a stamp that changes with what corrected masks do not save: images, and where the masks lie on them."""
+    relation = relation_between(nodes.segmentation, nodes.reference)
+    return images_stamp(nodes), relation.matrix().tobytes() if relation.is_linear else None
 
 
 def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:

@@ -214,20 +214,25 @@ class Reading(ReaderMarks, MaskSaving):
 
     # what the model says
 
-    def record(self, report: GradeReport, holds: bool = True) -> None:
+    def record(self, report: GradeReport, holds: bool = True) -> bool:
         """Keep the model's answer for the case at hand. The same answer again changes nothing.
 
-        holds: it belongs to the masks as drawn now.
+        holds: it belongs to the masks as drawn now. Return whether it is kept: an answer to images that differ from
+        the files of the list is not, since the case will be opened from these.
         """
         if self.current is None or not self.loader.present:
-            return
-        self._graded = self.loader.stamp() if holds else ()
+            return False
         self.answer_shown()
+        if self.loader.images_changed:
+            self._graded = ()
+            return False
+        self._graded = self.loader.stamp() if holds else ()
         answer, known = answer_of(report), self.review.whole(self.current.id).answer
         if known is None or {**known, "at": None} != {**answer, "at": None}:
             self.review.update(self.current.id, own_masks=self.loader.edited, answer=answer, failure=None)
             self._take_notices()
         self.changed()
+        return True
 
     # time
 

@@ -15,6 +15,7 @@ import slicer
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog
 
+from REACTKDLib.core.modality import Modality
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import CASES, GRADE_S, at_hand, choose_model, grade, open_folder, toggle_box, wait_for_grade
 from support.read_only import read_only
@@ -553,3 +554,18 @@ def test_a_batch_with_a_broken_case_and_a_stop(
     assert told[CASES[1]]["error"] == "not-an-image" and told[CASES[0]]["grade"]
     user.click("nextCaseButton")
     at_hand(user, widget, CASES[0])
+
+
+def test_an_answer_to_edited_images_is_told_and_not_kept_with_the_list(
+    user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
+) -> None:
+    choose_model(user, small_model)
+    open_folder(user, monkeypatch, folder)
+    press(user, Qt.Key.Key_N)
+    nodes = at_hand(user, widget, CASES[0])
+    ct = nodes.volumes[Modality.CT]
+    slicer.util.arrayFromVolume(ct)[:] += 10
+    slicer.util.arrayFromVolumeModified(ct)
+    grade(user)
+    assert "not kept with the list" in user.text("stateLabel")
+    assert row(user, 0)[GRADE] == "" and not list(folder.rglob(f"{CASES[0]}*.json"))

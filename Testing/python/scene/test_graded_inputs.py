@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.scene import voxel_digest as voxels
 from REACTKDLib.scene.case import CaseNodes, read_case
 from REACTKDLib.scene.drawn_segments import segments_stamp
 from REACTKDLib.scene.graded_inputs import PARAMETER
@@ -95,6 +97,71 @@ def test_an_image_that_was_moved_since_makes_the_answer_outdated(
     move = linear_transform(scene, rigid((0, 0, 8), (6, 0, 0)))
     graded.volumes[Modality.FDG].SetAndObserveTransformNodeID(move.GetID())
     assert controller.restore() and controller.masks_changed()
+
+
+def add_to_voxel(node: Any, value: float) -> None:
+    """Change one voxel, in place or by another image of the same kind."""
+    slicer.util.arrayFromVolume(node)[3, 4, 5] += value
+    slicer.util.arrayFromVolumeModified(node)
+
+
+@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("graded_by", ["script", "panel"])
+def test_other_voxels_of_an_image_make_the_answer_outdated(
+    controller: GradingController, nodes: CaseNodes, scene: Any, tmp_path: Path, modality: Modality, graded_by: str
+) -> None:
+    """Edited while the case was put aside: neither unit nor size nor position changes."""
+    if graded_by == "panel":
+        controller.model = save_small_model(tmp_path)
+        controller.grade(nodes)
+        run(controller)
+        controller.leave()
+    else:
+        SceneSession(scene, nodes, HandMadeGrader()).grade()
+    assert controller.restore() and not controller.masks_changed()
+    controller.leave()
+    add_to_voxel(nodes.volumes[modality], 1)
+    assert controller.restore() and controller.masks_changed()
+    controller.leave()
+    add_to_voxel(nodes.volumes[modality], -1)
+    assert controller.restore() and not controller.masks_changed(), "as it was"
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_saved_scene_knows_whether_its_images_are_those_that_were_graded(
+    controller: GradingController, scene: Any, graded: CaseNodes, tmp_path: Path, edited: bool
+) -> None:
+    if edited:
+        add_to_voxel(graded.volumes[Modality.ACETATE], 1)
+    save_scene(scene, tmp_path / "scene.mrb")
+    load_scene(scene, tmp_path / "scene.mrb")
+    assert controller.report is not None and controller.masks_changed() is edited
+
+
+def test_voxels_are_read_again_only_after_a_change(
+    controller: GradingController, graded: CaseNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A case of hundreds of megabytes is compared each time it is returned to."""
+    assert controller.restore()
+    read = []
+    voxels_of = voxels.voxels_of
+    monkeypatch.setattr(voxels, "voxels_of", lambda node, *role: read.append(node) or voxels_of(node, *role))
+    assert controller.restore() and read == []
+    add_to_voxel(graded.volumes[Modality.FDG], 1)
+    assert controller.restore() and read == [graded.volumes[Modality.FDG]]
+
+
+def test_grading_again_after_an_edit_of_masks_keeps_what_is_known_of_the_images(
+    controller: GradingController, nodes: CaseNodes, tmp_path: Path
+) -> None:
+    controller.model = save_small_model(tmp_path)
+    controller.grade(nodes)
+    run(controller)
+    draw(nodes)
+    controller.regrade()
+    run(controller)
+    controller.leave()
+    assert controller.restore() and not controller.masks_changed()
 
 
 @pytest.mark.parametrize("text", ["[", "7", "[]", "[1]", '[["CT", 7]]', '[["CT", "x"]]'])

@@ -7,15 +7,20 @@ import os
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import slicer
 
+from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.reading import FIRST, LAST, LAST_SAVED
 from REACTKDLib.scene.segments import SegmentChoice
+from REACTKDLib.scene.units import write_unit
 from support.edits import ball, paint
 from support.reading_steps import a_report, edit, go, tumor, wait, write_cases
+from support.worlds import linear_transform, rigid
 
 
 @pytest.fixture
@@ -109,6 +114,39 @@ def test_a_grade_of_the_corrected_masks_is_not_outdated(start, listed):
     reading.record(a_report("a"))
     go(reading, 1)
     assert reading.review.of("a").masks is not None and not reading.review.of("a").answer["outdated"]
+
+
+@pytest.mark.parametrize("change", ["voxels", "unit", "image moved", "masks moved"])
+def test_an_answer_to_other_images_than_those_of_the_list_is_not_recorded(start, scene, listed, change):
+    """The next time the case opens from its files, to which this answer does not belong."""
+    reading = start(listed)
+    go(reading, 0)
+    assert reading.record(a_report("a"))
+    before, nodes = reading.review.of("a").answer, reading.loader.loaded.nodes
+    pet = nodes.volumes[Modality.FDG]
+    if change == "voxels":
+        slicer.util.arrayFromVolume(pet)[:] *= 2
+        slicer.util.arrayFromVolumeModified(pet)
+    elif change == "unit":
+        write_unit(pet, Unit.BQML)
+    else:
+        moved = linear_transform(scene, rigid((0, 0, 0), (0, 0, 10)))
+        (pet if change == "image moved" else nodes.segmentation).SetAndObserveTransformNodeID(moved.GetID())
+    assert not reading.record(replace(a_report("a"), grade="well"))
+    assert reading.review.of("a").answer == before
+    go(reading, 1)
+    assert reading.record(a_report("b"))
+    go(reading, 0)
+    assert reading.record(replace(a_report("a"), grade="well")) and reading.review.of("a").answer["grade"] == "well"
+
+
+def test_a_case_that_was_moved_as_a_whole_keeps_its_answer(start, scene, listed):
+    reading = start(listed)
+    go(reading, 0)
+    moved = linear_transform(scene, rigid((0, 0, 8), (0, 0, 10)))
+    for node in reading.loader.loaded.nodes.all():
+        node.SetAndObserveTransformNodeID(moved.GetID())
+    assert reading.record(a_report("a")) and reading.review.of("a").answer["grade"] == "poor"
 
 
 def test_masks_that_cannot_be_saved_are_asked_about(start, listed):

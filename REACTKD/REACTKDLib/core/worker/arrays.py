@@ -27,17 +27,25 @@ def slabs(array: np.ndarray) -> Iterator[slice]:
     return (slice(start, start + rows) for start in range(0, array.shape[0], rows))
 
 
-def write_slabs(path: Path, array: np.ndarray) -> Iterator[None]:
-    """Write `array` as .npy, at most about 8 MB between two yields. Raises: NoScratchSpace."""
+def write_slabs(path: Path, array: np.ndarray) -> Generator[None, None, str]:
+    """Write `array` as .npy, at most about 8 MB between two yields; return the SHA-256 of what was written after the
+    header.
+
+    Raises: NoScratchSpace.
+    """
+    digest = sha256()
     try:
         with path.open("wb") as file:
             header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
             np.lib.format.write_array_header_1_0(file, header)
             for rows in slabs(array):
-                file.write(np.ascontiguousarray(array[rows]).data)
+                slab = np.ascontiguousarray(array[rows])
+                file.write(slab.data)
+                digest.update(slab.data)
                 yield
     except OSError as error:
         raise no_space(error) from error
+    return digest.hexdigest()
 
 
 def laid_out(

@@ -24,7 +24,7 @@ class ImageFile:
     """An image in the worker's folder. file: a name of `arrays.write_slabs`. ijk_to_ras: rows.
 
     unit: as stated in the scene, None if none is stated. dicom: the files from which it was loaded, one for each slice,
-    if known. remarks: findings of the reader of its file.
+    if known. remarks: findings of the reader of its file. sha256: of its voxels, if the sender keeps it.
     """
 
     modality: Modality
@@ -33,6 +33,7 @@ class ImageFile:
     unit: Unit | None
     dicom: list[str] = field(default_factory=list)
     remarks: list[Finding] = field(default_factory=list)
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
