@@ -232,13 +232,25 @@ class MaskFixer(ScriptRunner):
 
 
 def copy_of(scene: Any, segmentation: Any, name: str) -> Any:
-    """Add a copy of a segmentation that is not saved with the scene, and return it."""
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
-    node.SetSaveWithScene(False)
+    """Add a copy of a segmentation that is neither saved with the scene nor offered in selectors, and return it."""
+    node = unlisted_segmentation(scene, name)
     node.GetSegmentation().DeepCopy(segmentation.GetSegmentation())
     node.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
     node.CreateDefaultDisplayNodes()
     return node
+
+
+def unlisted_segmentation(scene: Any, name: str) -> Any:
+    """Add an empty segmentation that is neither saved with the scene nor offered in selectors, and return it.
+
+    It is hidden from them before it is added: a selector without a node may take the first that is added.
+    """
+    node = scene.CreateNodeByClass("vtkMRMLSegmentationNode")
+    node.UnRegister(None)
+    node.SetName(scene.GenerateUniqueName(name))
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    return scene.AddNode(node)
 
 
 def _new_ids(segmentation: Any, names: Iterable[str]) -> tuple[str, ...]:

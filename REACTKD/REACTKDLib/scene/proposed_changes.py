@@ -14,7 +14,7 @@ import slicer
 from REACTKDLib.core.worker.mending import Changes
 from REACTKDLib.scene.hiding import OTHER_MODULE, hide, show
 from REACTKDLib.scene.jump import jump_to
-from REACTKDLib.scene.mask_fixes import Proposal, copy_of, image_of, matrix_in
+from REACTKDLib.scene.mask_fixes import Proposal, copy_of, image_of, matrix_in, unlisted_segmentation
 from REACTKDLib.scene.scene_nodes import nodes_of_class, remove_with_displays
 from REACTKDLib.scene.volumes import grid_of
 
@@ -120,10 +120,7 @@ class ProposedChanges:
         return nodes_of_class(self.scene, "vtkMRMLSliceNode")
 
     def _drawn(self, proposal: Proposal) -> Any:
-        node = self.scene.AddNewNodeByClass(
-            "vtkMRMLSegmentationNode", self.scene.GenerateUniqueName("REACTKD proposed changes")
-        )
-        node.SetSaveWithScene(False)
+        node = unlisted_segmentation(self.scene, "REACTKD proposed changes")
         node.SetAndObserveTransformNodeID(proposal.nodes.segmentation.GetTransformNodeID())
         node.CreateDefaultDisplayNodes()
         display, data = node.GetDisplayNode(), node.GetSegmentation()

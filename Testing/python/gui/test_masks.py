@@ -86,6 +86,21 @@ def test_an_edit_makes_the_check_outdated(user: Any, faulty: Any) -> None:
     assert user.text("masksSummaryLabel") == "Please look at these:"
 
 
+def test_copies_of_a_proposed_fix_are_offered_in_no_selector(user: Any, scene: Any, faulty: Any) -> None:
+    """Chosen as masks, a copy would be graded and then removed with the proposal."""
+    check(user)
+    before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")}
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    user.click("beforeButton")
+    made = [n for n in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if n.GetID() not in before]
+    assert len(made) == 3, "the proposal, the masks before, the highlight"
+    selector = user.find("segmentationSelector")
+    assert [n for n in made if n in [selector.nodeFromIndex(i) for i in range(selector.nodeCount())]] == []
+    assert all(node.GetHideFromEditors() and node.GetDisplayNode() is not None for node in made)
+    user.click("rejectButton")
+
+
 def test_a_fix_is_a_copy_until_it_is_accepted_can_be_undone_and_goes_with_the_scene(
     user: Any, scene: Any, faulty: Any
 ) -> None:
