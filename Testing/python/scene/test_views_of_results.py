@@ -239,6 +239,47 @@ def test_a_jump_goes_through_the_transform_of_the_reference(scene, nodes, slice_
     assert slicer.util.arrayFromVTKMatrix(slice_node.GetSliceToRAS())[:3, 3] == pytest.approx(world)
 
 
+@pytest.fixture
+def camera(scene):
+    """The camera of a 3D view in the layout, 500 mm in front of the origin."""
+    view = scene.AddNewNodeByClass("vtkMRMLViewNode")
+    view.SetLayoutName("1")
+    view.SetMappedInLayout(1)
+    node = scene.AddNewNodeByClass("vtkMRMLCameraNode")
+    node.SetLayoutName("1")
+    node.SetPosition(0, 500, 0)
+    node.SetFocalPoint(0, 0, 0)
+    node.SetViewUp(0, 0, 1)
+    return node
+
+
+def shown_at(camera, place: np.ndarray) -> np.ndarray:
+    """Where a 3D view shows a place: -1 to 1 from edge to edge, in width and height."""
+    matrix = slicer.util.arrayFromVTKMatrix(camera.GetCamera().GetCompositeProjectionTransformMatrix(1, -1, 1))
+    x, y, _, w = matrix @ np.array([*place, 1.0])
+    assert w > 100, "behind the camera, or too near"
+    return np.array([x, y]) / w
+
+
+@pytest.mark.parametrize("far", [(0, 0, 900), (900, 0, 0), (-700, 300, 400), (0, -900, 0), (0, 900, 0), (0, 900, 60)])
+def test_the_liver_stays_in_view_beside_a_place_far_from_it(scene, nodes, camera, far):
+    nodes.segmentation.CreateDefaultDisplayNodes()
+    bounds = [0.0] * 6
+    nodes.segmentation.GetRASBounds(bounds)
+    middle = (np.array(bounds[::2]) + bounds[1::2]) / 2
+    camera.SetPosition(0, 60, 0)
+    jump_to(nodes.reference, tuple(np.array(bounds[1::2]) - 5))
+    near = np.array(camera.GetPosition()) - camera.GetFocalPoint()
+    assert near == pytest.approx((0, 60, 0)), "direction and distance are kept beside a place in the liver"
+    camera.SetPosition(*(np.array(camera.GetFocalPoint()) + (0, 500, 0)))
+    for _ in range(2):  # the second time changes nothing
+        jump_to(nodes.reference, tuple(middle + far))
+    assert camera.GetFocalPoint() == pytest.approx(middle + far)
+    assert np.abs(shown_at(camera, middle)).max() <= 0.85
+    way = np.array(camera.GetPosition()) - camera.GetFocalPoint()
+    assert way / np.linalg.norm(way) == pytest.approx((0, 1, 0)), "the direction is kept"
+
+
 def test_the_voxel_map_gives_the_layer_back_that_it_took(host, scene, nodes, graded):
     outputs, report = graded
     composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
