@@ -108,7 +108,9 @@ def _evidence(vectors: Tensor, leaves: list[Tensor], gradient: Tensor, masks: No
     (d, h, w).
     """
     total = torch.zeros_like(masks.occupancy[0])
-    for leaf, slope in zip(leaves, torch.autograd.grad(vectors, leaves, gradient, allow_unused=True)):
+    # The gradient of a sum, not `grad_outputs`: PyTorch checks those with SymPy, whose import takes half a second.
+    weighted = (vectors * gradient).sum()
+    for leaf, slope in zip(leaves, torch.autograd.grad(weighted, leaves, allow_unused=True)):
         if slope is None:  # this student does not pool this block
             continue
         weight = masks.occupancy[:1]
