@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,24 +47,27 @@ def test_a_stage_ends_with_its_steps_or_its_patience(config: StageConfig, step: 
     assert config.ended(step, waited, cases=10) is ended
 
 
-@pytest.mark.parametrize("part", ["teacher heads", "teacher"])
-def test_teachers_that_were_stopped_teach_nobody_until_they_are_finished(
-    part: str, cache: Path, tmp_path: Path
-) -> None:
+def test_teachers_that_were_stopped_teach_nobody_until_they_are_finished(cache: Path, tmp_path: Path) -> None:
+    """One run, stopped in both stages of its teachers."""
     output, config = tmp_path / "out", write_config(tmp_path, folds=1, **BRIEF)
     asked = {"cohort": TINY, "output": output, "config": config, "device": "cpu", "method": "kd", "cache": cache}
     seen = []
 
-    def stop_early(fraction: float, text: str) -> None:
-        seen.append(text)
-        if f"{part}, loss" in text:
-            (output / "STOP").touch()
+    def stop_in(part: str) -> Callable[[float, str], None]:
+        def stop_early(fraction: float, text: str) -> None:
+            seen.append(text)
+            if f"{part}, loss" in text:
+                (output / "STOP").touch()
 
-    with pytest.raises(Stopped):
-        run_experiment(RunOptions(**asked), stop_early)
-    with pytest.raises(UsageError, match="fold 0.*the stage 'teacher' or 'both'"):
-        run_experiment(RunOptions(**asked, stage="student", resume=True), lambda fraction, text: seen.append(text))
-    assert not any("student" in text for text in seen)
+        return stop_early
+
+    for part in ("teacher heads", "teacher"):
+        with pytest.raises(Stopped):
+            run_experiment(RunOptions(**asked, resume=part == "teacher"), stop_in(part))
+        with pytest.raises(UsageError, match="fold 0.*the stage 'teacher' or 'both'"):
+            run_experiment(RunOptions(**asked, stage="student", resume=True), lambda fraction, text: seen.append(text))
+        assert any(f"{part}, loss" in text for text in seen)
+        assert not any("student" in text for text in seen)
     run_experiment(RunOptions(**asked, stage="teacher", resume=True))
     run_experiment(RunOptions(**asked, stage="student", resume=True))
 
