@@ -16,18 +16,26 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.sizes import SIZES
 from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
-from REACTKDTrainLib.results.pages import fill_page
+from REACTKDTrainLib.results.pages import check_page, fill_page
 from REACTKDTrainLib.study import compare_methods, compare_nodes, compare_runs
-from REACTKDTrainLib.training.record import difference
 
 #: groups of the markers that enclose a table on a page: <!-- comparison:methods -->, <!-- explanations:questions -->
 GROUP, EXPLANATIONS = "comparison", "explanations"
+#: option of `compare nodes` -> its default
+NODES: dict[str, Any] = {
+    "cohort": "phantom:hospital",
+    "test": "phantom:large?cases=2000&first=0",
+    "folds": 3,
+    "seeds": [0, 1, 2],
+    "steps": 150,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,19 +63,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     methods.set_defaults(compare=_methods)
 
     nodes = kinds.add_parser("nodes", help="students on stored node vectors: none, logits, logits with region graphs")
-    nodes.add_argument("--nodes", type=Path, required=True, help="folder for the node vectors")
+    nodes.add_argument("--nodes", type=Path, help="folder for the node vectors; needed if there are no results yet")
     nodes.add_argument(
         "--output",
         type=Path,
         required=True,
         help="a .json file; the table is written beside it as .md; an existing one is reused for --page",
     )
-    nodes.add_argument("--cohort", default="phantom:hospital", help="graded cases to train on")
+    # no default in the parser, so that an option that was given is known
+    nodes.add_argument("--cohort", help=f"graded cases to train on (default: {NODES['cohort']})")
     add_map_argument(nodes)
-    nodes.add_argument("--test", default="phantom:large?cases=2000&first=0", help="unseen graded cases")
-    nodes.add_argument("--folds", type=int, default=3)
-    nodes.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    nodes.add_argument("--steps", type=int, default=150, help="training steps of each student")
+    nodes.add_argument("--test", help=f"unseen graded cases (default: {NODES['test']})")
+    nodes.add_argument("--folds", type=int, help=f"default: {NODES['folds']}")
+    nodes.add_argument("--seeds", type=int, nargs="+", help=f"default: {' '.join(map(str, NODES['seeds']))}")
+    nodes.add_argument("--steps", type=int, help=f"training steps of each student (default: {NODES['steps']})")
     nodes.add_argument("--page", type=Path, help="a Markdown page to insert the table into")
     nodes.add_argument("--made-only", action="store_true", help="test only on cases with existing node vectors")
     nodes.set_defaults(compare=_nodes)
@@ -102,6 +111,8 @@ def _methods(options: argparse.Namespace) -> None:
     compared = compare_methods.ComparedMethods(
         options.cohort, options.external, options.output, options.config, options.folds, ",".join(options.map)
     )
+    if options.page:
+        check_page(options.page, GROUP, ["methods"])
     with display_for(sys.stderr, "lines") as on_progress:
         text = compare_methods.page(compared.run(on_progress))
     if options.page:
@@ -110,22 +121,23 @@ def _methods(options: argparse.Namespace) -> None:
 
 
 def _nodes(options: argparse.Namespace) -> None:
-    command = {
-        name: getattr(options, name) for name in ("cohort", "test", "map", "folds", "seeds", "steps", "made_only")
-    }
+    if options.page:
+        check_page(options.page, GROUP, ["nodes"])
     if options.page and options.output.is_file():  # results exist already
+        for name in ("nodes", *NODES, "map", "made_only"):
+            if getattr(options, name) not in (None, False, []):
+                raise UsageError(
+                    f"The results are in {options.output.name} already, so --{name.replace('_', '-')} has no effect; "
+                    "leave it out, or name another file with --output."
+                )
         found = json.loads(options.output.read_text(encoding="utf-8"))
-        changed = difference(found.get("asked", {}), command)
-        if changed:
-            raise UsageError(
-                f"The results in {options.output} are of other options ({changed}); give the options that they were "
-                "made with, or choose another output file."
-            )
     else:
-        asked = (options.nodes, options.cohort, options.test, options.folds, options.seeds, options.steps)
+        if options.nodes is None:
+            raise UsageError("The folder for the node vectors is missing; name one with --nodes.")
+        given = {name: getattr(options, name) for name in NODES}
+        asked = (options.nodes, *(usual if given[n] is None else given[n] for n, usual in NODES.items()))
         with display_for(sys.stderr, "lines") as on_progress:
             found = compare_nodes.compare_cohorts(*asked, options.made_only, on_progress, ",".join(options.map))
-        found |= {"asked": command}
         write_text(options.output, json.dumps(found, indent=1))
         write_text(options.output.with_suffix(".md"), compare_nodes.page(found) + "\n")
     if options.page:
@@ -138,6 +150,8 @@ def _explanations(options: argparse.Namespace) -> None:
     from REACTKDTrainLib.cohorts.phantom import phantom_case
     from REACTKDTrainLib.study.explanation_checks import measure, page
 
+    if options.page:
+        check_page(options.page, EXPLANATIONS, ["questions"])
     bundle = Bundle.load(options.bundle or shipped_bundle_folder())
     numbers = range(options.first, options.first + options.cases)
     drawn = [phantom_case("large", n, options.size, biology=options.biology) for n in numbers]

@@ -143,10 +143,12 @@ def _hybrids(options: argparse.Namespace) -> None:
     from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
     from REACTKDLib.core.writing.atomic import write_text
     from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-    from REACTKDTrainLib.release.hybrid_page import hybrid_page, hybrid_texts
+    from REACTKDTrainLib.release.hybrid_page import TABLES, hybrid_page, hybrid_texts
     from REACTKDTrainLib.release.hybrids import Question, ask_hybrids
-    from REACTKDTrainLib.results.pages import fill_page
+    from REACTKDTrainLib.results.pages import check_page, fill_page
 
+    if options.page is not None:
+        check_page(options.page, "hybrids", TABLES)
     bundle = Bundle.load(options.bundle or shipped_bundle_folder())
     question = Question(options.lesions, options.first, options.phantoms)
     scans, work = open_cohort(options.scans).cases, options.work or options.output / "work"

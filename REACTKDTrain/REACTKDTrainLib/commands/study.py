@@ -15,6 +15,12 @@ from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
 from REACTKDTrainLib.study.preset_names import PRESETS
 
+#: the options of a study, which `study page` has no use for
+OWN = (
+    "preset", "output", "cohort", "map", "external", "cache", "part", "arm", "tables", "ready", "jobs", "old_jobs",
+    "dask", "shard", "device",
+)  # fmt: skip
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a study, and the subcommand `page`."""
@@ -32,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_engine_arguments(parser, "begin with part I of N of the runs, then help the others; all take the same --output")
     add_old_jobs_argument(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    parser.set_defaults(usual={name: parser.get_default(name) for name in OWN})
     page = parser.add_subparsers(dest="what", metavar="page").add_parser(
         "page", help="put a study's tables into a page"
     )
@@ -41,7 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the study, or fill a page. Raises: ReactkdError."""
+    given = [name for name in OWN if getattr(options, name) != options.usual[name]]
     if options.what == "page":
+        if given:
+            option = _flag(given[0])
+            raise UsageError(f"A page is filled from the study alone, so --{option} has no effect; leave it out.")
         return _fill_page(options)
     if options.output is None:
         raise UsageError("The output folder is missing; name one with --output.")
@@ -75,11 +86,16 @@ def _check(options: argparse.Namespace) -> None:
     from REACTKDTrainLib.cohorts.open_cohort import check_map
 
     check_map(",".join(options.map), options.cohort, options.external)
-    own = [name for name in ("part", "arm", "ready") if getattr(options, name)]
+    own = [name for name in ("part", "arm", "ready", "jobs", "old_jobs", "dask") if getattr(options, name)]
+    own += ["shard"] if options.shard != options.usual["shard"] else []
     if options.tables and own:
-        raise UsageError(f"--tables runs nothing, so --{own[0]} means nothing; leave one of them out.")
-    if options.part and not {"nodes", "map"} & set(options.part) and own[1:]:
-        raise UsageError(f"--{own[1]} is for the parts nodes and map, which --part leaves out; leave it out too.")
+        raise UsageError(f"--tables runs nothing, so --{_flag(own[0])} means nothing; leave one of them out.")
+    if options.part and not {"nodes", "map"} & set(options.part) and (nodes := {"arm", "ready"} & set(own)):
+        raise UsageError(f"--{min(nodes)} is for the parts nodes and map, which --part leaves out; leave it out too.")
+
+
+def _flag(name: str) -> str:
+    return "workers" if name == "old_jobs" else name
 
 
 def _fill_page(options: argparse.Namespace) -> None:

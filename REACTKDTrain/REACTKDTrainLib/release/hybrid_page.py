@@ -8,9 +8,12 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.release.card import NAMES
 from REACTKDTrainLib.results.tables import NOTHING, Table, difference_cell, markdown, value_cell
 
+#: names of the tables, for the markers of a page
+TABLES = ("asked", "auc", "differences", "looks", "blocks", "swaps")
+
 
 def hybrid_texts(found: Mapping) -> dict[str, str]:
-    """Return name -> Markdown: 'asked', 'auc', 'differences', 'looks', 'blocks', 'swaps', for the markers of a page."""
+    """Return name -> Markdown, for each of `TABLES`."""
     return {
         "asked": asked(found),
         "auc": markdown(auc_table(found)),

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.writing.atomic import write_text
 
 ABSENT = "*Not run in this study.*"
+
+
+def check_page(path: Path, group: str, names: Iterable[str]) -> None:
+    """Check that a page can take tables, before the work whose results they show. names: of the tables.
+
+    Raises: UsageError for a page without a marker of the group; FileMissing.
+    """
+    _marked(path, group, names)
 
 
 def fill_page(path: Path, group: str, texts: Mapping[str, str]) -> list[str]:
@@ -17,19 +25,30 @@ def fill_page(path: Path, group: str, texts: Mapping[str, str]) -> list[str]:
     unchanged.
 
     Returns the names of the group on the page that have no text; the page says so in their place.
-    Raises: UsageError for a page without a marker of the group, OutputNotWritable.
+    Raises: UsageError for a page without a marker of the group; FileMissing; OutputNotWritable.
     """
-    page = Path(path).read_text(encoding="utf-8")
-    mark = re.compile(rf"(<!-- {group}:([a-z0-9_]+) -->\n).*?(<!-- /{group} -->)", re.DOTALL)
-    names = [match.group(2) for match in mark.finditer(page)]
-    if not names:
-        raise UsageError(
-            f"The page {Path(path).name} has no place for the table; add the lines <!-- {group}:NAME --> and "
-            f"<!-- /{group} -->, where NAME is one of {', '.join(texts)}."
-        )
+    page, mark = _marked(path, group, texts)
 
     def filled(match: re.Match) -> str:
         return f"{match.group(1)}{texts.get(match.group(2), ABSENT)}\n{match.group(3)}"
 
+    names = [match.group(2) for match in mark.finditer(page)]
     write_text(Path(path), mark.sub(filled, page))
     return [name for name in names if name not in texts]
+
+
+def _marked(path: Path, group: str, names: Iterable[str]) -> tuple[str, re.Pattern[str]]:
+    """Return the text of a page and the pattern of its markers."""
+    if not Path(path).is_file():
+        raise FileMissing("There is no page {name}; check the path given with --page.", name=Path(path).name)
+    try:
+        page = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError("The page {name} is not text in UTF-8; save it so.", name=Path(path).name) from error
+    mark = re.compile(rf"(<!-- {group}:([a-z0-9_]+) -->\n).*?(<!-- /{group} -->)", re.DOTALL)
+    if mark.search(page) is None:
+        raise UsageError(
+            f"The page {Path(path).name} has no place for the table; add the lines <!-- {group}:NAME --> and "
+            f"<!-- /{group} -->, where NAME is one of {', '.join(names)}."
+        )
+    return page, mark

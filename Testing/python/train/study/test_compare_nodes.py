@@ -153,3 +153,57 @@ def test_patients_are_not_called_phantoms(who, phantoms):
     found = compare([tables["fold"]], tables["test"], 1, [0])
     assert found["digital_phantom"] is phantoms and page(found).startswith("Digital phantoms: [20]") is phantoms
     assert "[20] training patients in the folds" in page(found)
+
+
+FOUND = {"cases": 1, "training_patients": [1], "seeds": [0], "inputs": {}}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--nodes", "n"],
+        ["--cohort", "phantom:hospital"],
+        ["--test", "phantom:large?cases=9"],
+        ["--folds", "3"],
+        ["--seeds", "0"],
+        ["--steps", "150"],
+        ["--map", "G1=well"],
+        ["--made-only"],
+    ],
+)
+def test_an_option_beside_results_that_are_there_is_refused(given, tmp_path, capsys):
+    """They were left aside, so a page could get a table of five folds for a command that asks for three."""
+    page, output = tmp_path / "page.md", tmp_path / "o.json"
+    page.write_text("<!-- comparison:nodes -->\n<!-- /comparison -->\n")
+    output.write_text(json.dumps(FOUND))
+    command = ["compare", "nodes", "--output", str(output), "--page", str(page)]
+    before = page.read_text()
+    assert main([*command, *given]) == 2
+    said = capsys.readouterr().err
+    assert f"{given[0]} has no effect" in said and said.count("\n") == 1 and page.read_text() == before
+    assert main(command) == 0 and "tested on 1 unseen" in page.read_text()
+
+
+def test_node_vectors_are_needed_where_there_are_no_results(tmp_path, capsys):
+    assert main(["compare", "nodes", "--output", str(tmp_path / "o.json")]) == 2
+    assert "--nodes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "needs"),
+    [
+        ("nodes --nodes {}/n --output {}/o.json", "comparison"),
+        ("methods --output {}/o", "comparison"),
+        ("explanations --output {}/o.json", "explanations"),
+    ],
+)
+@pytest.mark.parametrize("text", ["no marks\n", None])
+def test_a_page_that_cannot_take_the_table_is_refused_before_the_work(command, needs, text, tmp_path, capsys):
+    """It was looked at only after hours of training."""
+    if text is not None:
+        (tmp_path / "page.md").write_text(text)
+    words = [word.format(tmp_path) for word in command.split()]
+    assert main(["compare", *words, "--page", str(tmp_path / "page.md")]) == 2
+    said = capsys.readouterr().err
+    assert "page.md" in said and said.count("\n") == 1, needs
+    assert [path.name for path in tmp_path.iterdir()] == ([] if text is None else ["page.md"])

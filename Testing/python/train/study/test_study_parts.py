@@ -54,6 +54,10 @@ def some_run(found=None, row="kd", make=dict) -> Run:
         (["--part", "methods", "external", "--ready"], "--ready is for the parts nodes and map"),
         (["--tables", "--part", "methods"], "--tables runs nothing, so --part"),
         (["--tables", "--arm", "shared"], "--tables runs nothing, so --arm"),
+        (["--tables", "--jobs", "2"], "so --jobs means nothing"),
+        (["--tables", "--dask", "tcp://a:1"], "so --dask means nothing"),
+        (["--tables", "--shard", "1/2"], "so --shard means nothing"),
+        (["page", "study", "page.md"], "so --preset has no effect"),
         (["--map", "G1=well"], "so --map means nothing"),
     ],
 )
