@@ -17,6 +17,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.worker.training_run import RECORD
 from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.cohorts.listed import MISSING
 from REACTKDTrainLib.cohorts.open_cohort import PREFIX, open_cohort, size_of
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.checks import number_or_none
@@ -27,7 +28,13 @@ from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, read_rows
-from REACTKDTrainLib.training.record import completed, describe_cohort, difference, recorded_settings
+from REACTKDTrainLib.training.record import (
+    cohorts_differ,
+    completed,
+    describe_cohort,
+    difference,
+    recorded_settings,
+)
 
 #: prefix of the results -> the method of the run
 METHODS = {"distilled": "react-kd", "plain": "none"}
@@ -106,8 +113,11 @@ class ComparedMethods:
         for role, spec in (("cohort", self.cohort), ("external", self.external)):
             if spec.startswith(PREFIX) or Path(spec).exists():
                 opened = open_cohort(spec, config.data.size, config.data.doses, grades=self.grades)
-                cohorts[role] = describe_cohort(replace(opened, cases=opened.graded) if role == "cohort" else opened)
-        changed = changed or difference({role: record["cohorts"][role] for role in cohorts}, cohorts)
+                opened = replace(opened, cases=opened.graded) if role == "cohort" else opened
+                cohorts[role] = describe_cohort(opened)
+                if any(case.fingerprint.startswith(MISSING) for case in opened.cases):
+                    del cohorts[role]["content"]
+        changed = changed or cohorts_differ({role: record["cohorts"][role] for role in cohorts}, cohorts)
         if changed:
             raise UsageError(
                 f"The run {name} in the output folder was trained on something else ({changed}); ask as it was asked, "
@@ -119,7 +129,7 @@ class ComparedMethods:
         runs = {name: Path(self.output) / name for name in METHODS}
         records = {name: json.loads((run / RECORD).read_text(encoding="utf-8")) for name, run in runs.items()}
         settings = [{**record["configuration"], "method": None} for record in records.values()]
-        if settings[0] != settings[1] or records["distilled"]["cohorts"] != records["plain"]["cohorts"]:
+        if settings[0] != settings[1] or cohorts_differ(*(record["cohorts"] for record in records.values())):
             raise UsageError("The two runs differ in settings or cases; give the comparison a folder of its own.")
         cohorts = records["distilled"]["cohorts"]
         rows = {name: {part: of_folds(run, part) for part in ("external", "test")} for name, run in runs.items()}

@@ -13,12 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import shown
 from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.training.stop import Stopped
 
+#: how a run ended: 'stopped' by a person, 'failed' with an error
+End = Literal["finished", "stopped", "failed"]
+#: -> MLflow's name
+_STATUS: dict[End, str] = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 _ROWS = 50  # written to MLflow at once, since each write is a transaction
 
 
@@ -37,8 +42,8 @@ class RunLogger(ABC):
         """Log the values of one step. part: 'fold0/student', or 'measures' for those at the end of the run."""
 
     @abstractmethod
-    def close(self, finished: bool) -> None:
-        """Write what is buffered. finished: False if the run was stopped or failed."""
+    def close(self, end: End) -> None:
+        """Write what is buffered. end: how the run ended."""
 
 
 class TensorBoard(RunLogger):
@@ -58,10 +63,11 @@ class TensorBoard(RunLogger):
         for name, value in values.items():
             self._writers[part].add_scalar(name, value, step)
 
-    def close(self, finished: bool) -> None:
+    def close(self, end: End) -> None:
         """See `RunLogger`."""
-        for writer in self._writers.values():
-            writer.close()
+        with ExitStack() as closing:  # all of them, even if one fails
+            for writer in self._writers.values():
+                closing.callback(writer.close)
 
 
 class MLflow(RunLogger):
@@ -88,11 +94,11 @@ class MLflow(RunLogger):
         experiment = found.experiment_id if found else self._client.create_experiment("reactkd")
         self._run = self._client.create_run(experiment).info.run_id
         try:
-            write_text(note, json.dumps({"run": self._run}) + "\n")
             for name, value in _flat(settings):
                 self._client.log_param(self._run, name, str(value)[:500])
-        except BaseException:  # nobody else can close a run that is not open yet
-            self._client.set_terminated(self._run, "FAILED")
+            write_text(note, json.dumps({"run": self._run}) + "\n")  # last: a resumed run continues a complete one
+        except BaseException:
+            self._client.set_terminated(self._run, _STATUS["failed"])
             raise
 
     def add(self, part: str, step: int, values: Mapping[str, float]) -> None:
@@ -106,10 +112,15 @@ class MLflow(RunLogger):
         if len(self._rows) >= _ROWS:
             self._flush()
 
-    def close(self, finished: bool) -> None:
+    def close(self, end: End) -> None:
         """See `RunLogger`."""
-        self._flush()
-        self._client.set_terminated(self._run, "FINISHED" if finished else "KILLED")
+        try:
+            self._flush()
+        except BaseException:
+            end = "failed"
+            raise
+        finally:
+            self._client.set_terminated(self._run, _STATUS[end])
 
     def _flush(self) -> None:
         if self._rows:
@@ -145,13 +156,17 @@ def opened_loggers(names: Sequence[str], folder: Path, settings: Mapping[str, An
     All loggers that were opened are closed, even if the next one cannot be opened or another cannot be closed.
     """
     found: list[RunLogger] = []
-    finished = False
+    end: End = "failed"
     with ExitStack() as opened:
         for name in names:
             found.append(LOGGERS[name](folder, settings))
-            opened.callback(lambda logger=found[-1]: logger.close(finished))
-        yield found
-        finished = True
+            opened.callback(lambda logger=found[-1]: logger.close(end))
+        try:
+            yield found
+            end = "finished"
+        except (Stopped, KeyboardInterrupt):
+            end = "stopped"
+            raise
 
 
 def numbers_of(row: Mapping[str, object]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.worker.training_run import FORMAT, RECORD, STAGES
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.packages import NEEDED
 from REACTKDTrainLib.training.processes import Processes
@@ -67,7 +68,9 @@ def _task_of(task: Task) -> dict:
 
 
 def describe_cohort(cohort: Cohort) -> dict:
-    """Return numbers about a cohort, without names."""
+    """Return numbers about a cohort, without names. content: a hash of the cases with their images, masks and grades,
+    in any order, by which another cohort with equal numbers is recognized.
+    """
     grades = [case.grade for case in cohort.cases]
     return {
         "name": cohort.name,
@@ -77,6 +80,9 @@ def describe_cohort(cohort: Cohort) -> dict:
         "grades": {name: grades.count(n) for n, name in enumerate(cohort.task.class_names)}
         | {"none": grades.count(None)},
         "skipped": [{"case": case, "reason": reason} for case, reason in cohort.skipped],
+        "content": content_key(
+            {"cases": sorted([case.id, case.patient, case.fingerprint, str(case.grade)] for case in cohort.cases)}
+        ),
     }
 
 
@@ -122,11 +128,28 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
             f"The run in the output folder was started with other settings ({changed}); resume with the same ones, "
             "or choose another output folder."
         )
-    if cohorts != record["cohorts"]:
+    if cohorts_differ(cohorts, record["cohorts"]):
         raise UsageError(
             "The run in the output folder was started on other cases; give the same cohort, or choose another output "
             "folder."
         )
+
+
+def cohorts_differ(old: dict[str, dict], new: dict[str, dict]) -> str | None:
+    """Return the first difference between cohorts by role, each from `describe_cohort`; see `difference`.
+
+    Earlier releases recorded no content; it is then not compared.
+    """
+    known = {role for role in set(old) & set(new) if "content" in old[role] and "content" in new[role]}
+
+    def shown(cohorts: dict[str, dict]) -> dict[str, dict]:
+        return {r: {k: v for k, v in own.items() if k != "content"} for r, own in cohorts.items()}
+
+    changed = difference(shown(old), shown(new))
+    if changed is not None:
+        return changed
+    other = [role for role in sorted(known) if old[role]["content"] != new[role]["content"]]
+    return f"{other[0]}: other cases, images, masks or grades" if other else None
 
 
 def completed(configuration: dict) -> dict:

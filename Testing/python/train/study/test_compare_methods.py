@@ -112,7 +112,9 @@ def test_a_finished_comparison_answers_for_nothing_else_than_it_was_asked(change
     monkeypatch.setattr(compare_methods, "run_experiment", lambda *_: pytest.fail("trained"))
     write_both(tmp_path)
     asked = ComparedMethods(*ASKED, tmp_path, folds=2)
-    cohorts = {role: describe_cohort(open_cohort(spec)) for role, spec in zip(("cohort", "external"), ASKED)}
+    doses = asked.options("plain").training_config("tiny").data.doses  # a run opens the whole field for them
+    opened = [open_cohort(spec, "tiny", doses) for spec in ASKED]
+    cohorts = {role: describe_cohort(cohort) for role, cohort in zip(("cohort", "external"), opened)}
     for name in METHODS:
         settings = recorded_settings(asked.options(name).training_config("tiny"))
         del settings["student_stage"]["patience"]  # which earlier releases did not have

@@ -10,9 +10,11 @@ import pytest
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.packages import NEEDED
-from REACTKDTrainLib.training.record import add_native_dose, open_folder, recorded_settings, versions
+from REACTKDTrainLib.training.record import add_native_dose, describe_cohort, open_folder, recorded_settings, versions
 from support.small_models import metadata_for, random_student
 
 
@@ -69,3 +71,42 @@ def test_a_run_of_a_release_that_recorded_the_folder_goes_on(tmp_path: Path) -> 
 
 def test_the_versions_are_those_of_every_package_that_a_training_needs() -> None:
     assert set(versions()) == {"python", *NEEDED.values()} and versions()["torch"] == metadata.version("torch")
+
+
+def cohort_of(images: list[str], grades: list[int]) -> Cohort:
+    cases = [
+        CohortCase(f"c{n}", f"p{n}", grade, ("ct",), list, fingerprint=image)
+        for n, (image, grade) in enumerate(zip(images, grades, strict=True))
+    ]
+    return Cohort("listed", tuple(cases))
+
+
+@pytest.mark.parametrize("role", ["cohort", "unlabeled", "external"])
+@pytest.mark.parametrize("other", [(["a", "x"], [0, 1]), (["a", "b"], [1, 0]), (["b", "a"], [0, 1])])
+def test_a_run_is_not_resumed_on_other_images_or_grades_with_equal_counts(role, other, tmp_path: Path) -> None:
+    """Only training cases had a hash, so an external cohort could be exchanged: its folds were of two cohorts."""
+    record = {"configuration": TrainingConfig().to_dict(), "cohorts": {}}
+    first, same, exchanged = (
+        record | {"cohorts": {role: describe_cohort(cohort_of(*own))}}
+        for own in ((["a", "b"], [0, 1]), (["a", "b"], [0, 1]), other)
+    )
+    open_folder(tmp_path, first, resume=False)
+    open_folder(tmp_path, same, resume=True)
+    with pytest.raises(UsageError, match="was started on other cases"):
+        open_folder(tmp_path, exchanged, resume=True)
+
+
+def test_the_record_of_a_cohort_does_not_depend_on_the_order_of_its_cases() -> None:
+    drawn = open_cohort("phantom:external?cases=3&size=tiny")
+    turned = Cohort(drawn.name, drawn.cases[::-1], drawn.phantom)
+    assert describe_cohort(drawn) == describe_cohort(turned)
+
+
+def test_a_run_of_a_release_that_recorded_only_counts_goes_on(tmp_path: Path) -> None:
+    new = describe_cohort(cohort_of(["a", "b"], [0, 1]))
+    old = {name: value for name, value in new.items() if name != "content"}
+    record = {"configuration": TrainingConfig().to_dict()}
+    open_folder(tmp_path, record | {"cohorts": {"external": old}}, resume=False)
+    open_folder(tmp_path, record | {"cohorts": {"external": new}}, resume=True)
+    with pytest.raises(UsageError, match="other cases"):
+        open_folder(tmp_path, record | {"cohorts": {"external": new | {"cases": 3}}}, resume=True)
