@@ -34,6 +34,7 @@ from REACTKDLib.core.student.bundle import shipped_bundle_folder
 from REACTKDLib.core.student.ensemble import load_model_folder
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
+from REACTKDLib.core.text import unknown_name
 
 if TYPE_CHECKING:
     import nibabel
@@ -197,8 +198,8 @@ def grade(
 
     Returns: the report; its `grade` is None if the masks contain no lesion.
 
-    Raises: what `read_case` and `load_model` raise; UsageError if both a case and images are given, or an argument that
-    `read_case` does not have.
+    Raises: what `read_case` and `load_model` raise; UsageError if both a case and images are given; TypeError for an
+    argument that does not exist.
 
     Example:
         >>> report = grade(ct="CT.nii.gz", fdg="FDG.nii.gz", segmentation="masks.seg.nrrd")
@@ -211,11 +212,8 @@ def grade(
     known = signature(read_case).parameters
     for name in images:
         if name not in known:
-            raise UsageError(
-                _("There is no argument {name} of grade; there are {known}, model and device."),
-                name=repr(name),
-                known=", ".join(known),
-            )
+            own = [*(n for n in signature(grade).parameters if n != "images"), *known]
+            raise TypeError(f"grade() has no argument {name!r}; {unknown_name(name, own)}")
     opened = model if isinstance(model, Grader) else load_model(model, device)
     case = read_case(**{"task": opened.bundle.task, **images}) if case is None else case
     return opened.open(case).grade().report

@@ -19,6 +19,7 @@ from REACTKDLib.core.files.given_paths import PathLike
 from REACTKDLib.core.modality import Modality, subset_name, subsets_of
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import UNNAMED
+from REACTKDLib.core.text import unknown_name
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
@@ -74,8 +75,8 @@ def train(cohort: PathLike, output: PathLike, *, on_progress: OnProgress = no_pr
     """
     unknown = sorted(set(options) - {field.name for field in fields(RunOptions)})
     if unknown:
-        known = ", ".join(f.name for f in fields(RunOptions) if f.name not in ("cohort", "output"))
-        raise UsageError(f"There is no option {unknown[0]!r} of a training; there are {known}.")
+        known = [f.name for f in fields(RunOptions) if f.name not in ("cohort", "output")]
+        raise UsageError(f"There is no option {unknown[0]!r} of a training; {unknown_name(unknown[0], known)}")
     result = run_experiment(RunOptions(cohort=str(cohort), output=Path(output), **options), on_progress)
     return Run(Path(output), result.bundle, result.ensemble)
 

@@ -17,6 +17,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,19 @@ def shown(name: object, longest: int = LONGEST) -> str:
     text = str(name)
     text = text if len(text) <= longest else f"{text[: longest - 3]}..."
     return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else ascii(c)[1:-1] for c in text)
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a name may be a misspelling of, or None."""
+    return next(iter(get_close_matches(name.lower(), list(known), n=1, cutoff=0.8)), None)
+
+
+def unknown_name(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence about an unknown name: the nearest known one if there is one, and all that are."""
+    names = list(known)
+    nearest = nearest_name(name, names)
+    hint = "" if nearest is None else f"did you mean {nearest!r}? "
+    return f"{hint}there are {', '.join(names)}."
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

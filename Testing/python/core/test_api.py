@@ -252,3 +252,16 @@ def test_a_dicom_folder_is_an_image_of_a_case_and_of_a_list(model, tmp_path):
     (listed,) = read_cases([images])
     assert listed.has_images_of(case) and np.array_equal(listed.tumor, case.tumor) and case.tumor.any()
     assert case.volumes[Modality.FDG].unit is Unit.SUVBW and listed.id == "case-0000"
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("ctt", "ct"), ("segmentaton", "segmentation"), ("lesion", None), ("fdg_pet", None)]
+)
+def test_an_unknown_name_of_grade_is_answered_by_grade(name, nearest, model):
+    """The sentence named read_case, which nobody had called, and came only after the model was loaded."""
+    with pytest.raises(TypeError) as fault:
+        REACTKDLib.grade(**{name: "a.nii.gz"}, model="no such folder")
+    said = str(fault.value)
+    assert said.startswith(f"grade() has no argument {name!r}") and "read_case()" not in said
+    assert all(known in said for known in ("ct", "fdg", "acetate", "segmentation", "liver", "tumor", "case_id"))
+    assert (f"did you mean {nearest!r}" in said) == (nearest is not None)

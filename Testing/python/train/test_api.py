@@ -69,6 +69,8 @@ def test_a_run_is_measured_on_other_cases(run, tmp_path):
 def test_what_cannot_be_done_is_said(tmp_path):
     with pytest.raises(UsageError, match="There is no option 'epochs' of a training; there are unlabeled"):
         train(COHORT, tmp_path / "run", epochs=3)
+    with pytest.raises(UsageError, match="There is no option 'flods' of a training; did you mean 'folds'"):
+        train(COHORT, tmp_path / "run", flods=3)
     assert not (tmp_path / "run").exists()
     with pytest.raises(UsageError, match="No case of the cohort phantom unlabeled has a grade"):
         evaluate(Grader(small_bundle(1), "cpu"), "phantom:unlabeled?cases=2&size=tiny")

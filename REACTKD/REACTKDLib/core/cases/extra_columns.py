@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
+
+from REACTKDLib.core.text import nearest_name
 
 #: words in the name of a column that would hold an image or a mask
 _FILE_WORDS = {
@@ -26,7 +27,7 @@ def refused_columns(rows: Collection[Mapping[str, Any]], known: Collection[str])
 
 def _is_near(name: str, known: Collection[str]) -> bool:
     words = set(re.findall(r"[a-z]+", name.lower()))
-    return bool(words & _FILE_WORDS) or bool(get_close_matches(name.lower(), known, n=1, cutoff=0.8))
+    return bool(words & _FILE_WORDS) or nearest_name(name, known) is not None
 
 
 def _holds_file(value: Any) -> bool:
