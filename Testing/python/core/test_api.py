@@ -154,14 +154,6 @@ def test_a_case_or_images_not_both(files, model):
             grade(**arguments, model=model)
 
 
-def test_an_argument_that_is_not_known_is_named_with_those_that_are(files):
-    """As by grade itself, not by the function that reads the case."""
-    with pytest.raises(
-        UsageError, match=r"no argument 'ctt' of grade; there are ct, fdg, acetate, segmentation,.* device"
-    ):
-        grade(ctt=files["ct"], segmentation=files["segmentation"])
-
-
 def test_the_import_loads_nothing_heavy():
     heavy = "[m for m in ('torch', 'numpy', 'SimpleITK') if m in sys.modules]"
     code = f"import sys, REACTKDLib; print({heavy}, dir(REACTKDLib))"

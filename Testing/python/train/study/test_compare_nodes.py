@@ -37,27 +37,6 @@ def test_grades_of_a_list_in_other_words_are_mapped(tmp_path, monkeypatch):
     assert sorted(json.loads((tmp_path / "o.json").read_text())["test"]) == [0] * 4 + [1] * 4 + [2] * 4
 
 
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [(["--steps", "9"], "steps"), (["--seeds", "7"], "seeds"), (["--test", "phantom:large"], "test")],
-)
-def test_finished_results_are_reused_for_the_options_they_were_made_with_alone(
-    tmp_path, monkeypatch, capsys, option, said
-):
-    monkeypatch.setattr(compare_nodes, "compare_cohorts", lambda *asked: {"answer": 7})
-    monkeypatch.setattr(compare_nodes, "page", lambda found: f"the answer is {found['answer']}")
-    (tmp_path / "page.md").write_text("<!-- comparison:nodes -->\n<!-- /comparison -->\n")
-    command = ["compare", "nodes", "--nodes", str(tmp_path / "nodes"), "--output", str(tmp_path / "o.json")]
-    command += ["--page", str(tmp_path / "page.md")]
-    assert main(command) == 0
-    monkeypatch.setattr(compare_nodes, "compare_cohorts", lambda *asked: pytest.fail("computed again"))
-    assert main(command) == 0 and "the answer is 7" in (tmp_path / "page.md").read_text()
-    capsys.readouterr()
-    assert main([*command, *option]) == 2
-    message = capsys.readouterr().err
-    assert f"of other options ({said}" in message and "choose another output file" in message
-
-
 def test_it_says_beforehand_what_it_will_take(tmp_path, monkeypatch):
     monkeypatch.setattr(compare_nodes.NodeStore, "get", lambda store, case: case)
     monkeypatch.setattr(compare_nodes.NodeTable, "of", list)
