@@ -29,9 +29,10 @@ LEFT_ALONE = (
     "SpecificCharacterSet", "SliceThickness", "ImageType", "KVP", "InstitutionName", "StudyDescription",
 )  # fmt: skip
 USE = "random weights: not for clinical use"
-LABELS = np.zeros((6, 10, 12), np.uint8)
-LABELS[1:5, 2:8, 3:9] = 1
-LABELS[2:4, 4:6, 5:7] = 2
+#: three slices (the first without a region): a report describes each image, which takes most of the time here
+LABELS = np.zeros((3, 10, 12), np.uint8)
+LABELS[1:, 2:8, 3:9] = 1
+LABELS[2, 4:6, 5:7] = 2
 
 
 def report() -> GradeReport:
@@ -86,7 +87,7 @@ def check_valid(seg, sr, folder):
     assert all(named) and len(set(named)) == len(LABELS) + 1, "the images and the SEG"
     back = read_dicom_segmentation(folder / "out" / REGIONS)
     assert [s.name for s in back.segments] == ["Parenchyma", "Lesion 1"]
-    assert int(seg.NumberOfFrames) == 6
+    assert int(seg.NumberOfFrames) == 3
 
 
 @pytest.mark.parametrize("how", ["deleted", "emptied"])
@@ -175,7 +176,7 @@ def test_a_text_in_characters_of_an_unknown_set_is_refused(tmp_path, keyword):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("only", [None, 0, 3])
+@pytest.mark.parametrize("only", [None, 0, 1])
 @pytest.mark.parametrize("how", ["deleted", "emptied"])
 @pytest.mark.parametrize("keyword", NEEDED)
 def test_without_a_uid_nothing_is_begun(tmp_path, keyword, how, only):
@@ -189,4 +190,4 @@ def test_without_a_uid_nothing_is_begun(tmp_path, keyword, how, only):
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "FrameOfReferenceUID"])
 def test_images_of_several_studies_or_frames_of_reference_are_refused(tmp_path, keyword):
     with pytest.raises(NotReferable, match=r"several"):
-        exported(tmp_path, lambda dataset, k: setattr(dataset, keyword, uid_of(keyword, k // 3)))
+        exported(tmp_path, lambda dataset, k: setattr(dataset, keyword, uid_of(keyword, k // 2)))
