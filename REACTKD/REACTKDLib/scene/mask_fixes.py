@@ -21,7 +21,7 @@ from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.hand_over import hand_over_masks
-from REACTKDLib.scene.scene_nodes import remove_with_displays
+from REACTKDLib.scene.scene_nodes import new_unlisted_node, remove_with_displays
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 from REACTKDLib.scene.segments import SegmentChoice, segment_array
 from REACTKDLib.scene.signal import Signal
@@ -241,16 +241,8 @@ def copy_of(scene: Any, segmentation: Any, name: str) -> Any:
 
 
 def unlisted_segmentation(scene: Any, name: str) -> Any:
-    """Add an empty segmentation that is neither saved with the scene nor offered in selectors, and return it.
-
-    It is hidden from them before it is added: a selector without a node may take the first that is added.
-    """
-    node = scene.CreateNodeByClass("vtkMRMLSegmentationNode")
-    node.UnRegister(None)
-    node.SetName(scene.GenerateUniqueName(name))
-    node.SetHideFromEditors(True)
-    node.SetSaveWithScene(False)
-    return scene.AddNode(node)
+    """Add an empty segmentation that is neither saved with the scene nor offered in selectors, and return it."""
+    return scene.AddNode(new_unlisted_node(scene, "vtkMRMLSegmentationNode", scene.GenerateUniqueName(name)))
 
 
 def _new_ids(segmentation: Any, names: Iterable[str]) -> tuple[str, ...]:

@@ -15,14 +15,23 @@ def marked_nodes(scene: Any, kind: str, mark: str) -> list[Any]:
     return [node for node in nodes_of_class(scene, kind) if node.GetAttribute(mark)]
 
 
-def new_marked_node(scene: Any, kind: str, name: str, mark: str, value: str) -> Any:
-    """Return a node for display only, not yet in the scene: it is neither listed nor saved."""
+def new_unlisted_node(scene: Any, kind: str, name: str) -> Any:
+    """Return a node that is neither offered in selectors nor saved; not yet in the scene.
+
+    It is hidden before it is added, since a selector without a node may take the first that is added.
+    """
     node = scene.CreateNodeByClass(kind)
     node.UnRegister(None)
     node.SetName(name)
-    node.SetAttribute(mark, value)
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
+    return node
+
+
+def new_marked_node(scene: Any, kind: str, name: str, mark: str, value: str) -> Any:
+    """Return a node as of `new_unlisted_node` that has the attribute `mark`."""
+    node = new_unlisted_node(scene, kind, name)
+    node.SetAttribute(mark, value)
     return node
 
 
