@@ -38,6 +38,7 @@ class CasesPanel(Section):
         self.folding = Folding(place)
         self._keys = shortcuts({"next case": self.on_next, "previous case": self.on_previous})
         self._ahead: Any = None
+        self._review_later = False
         self._sought: Any = None  # the reviewed result for which the stored one was last looked up
         ui = self.ui
         for button, action in ((ui.nextCaseButton, "next case"), (ui.previousCaseButton, "previous case")):
@@ -163,17 +164,24 @@ class CasesPanel(Section):
     # the model's result
 
     def on_review(self) -> None:
-        """Show the result of a batch for the open case if it matches the current masks."""
+        """Show the result of a batch for the open case if it matches the current masks; during other work, after it."""
         context, reading = self.context, self.reading
-        if context.suspended or context.busy or reading.busy or context.listed_case is None:
+        if context.suspended or context.listed_case is None:
             return
+        self._review_later = context.busy or reading.busy
         answer = reading.review.of(context.listed_case.id).answer
-        known = context.stored.at if context.shows_stored else None
-        if answer is None or answer["outdated"] or answer == self._sought or answer["at"] == known or reading.edited:
+        if self._review_later or answer is None or answer["outdated"] or answer == self._sought or reading.edited:
+            return
+        if context.shows_stored and context.stored.is_of(answer):
             return
         if context.report is None or context.shows_stored:
             self._sought = answer
             self._show_stored()
+
+    def poll(self) -> None:
+        """Show a result that came during other work."""
+        if self._review_later:
+            self.on_review()
 
     def on_result(self) -> None:
         """Store a new result in the review."""

@@ -16,6 +16,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog
 
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.review.record import answer_of
+from REACTKDLib.core.review.review import now
+from REACTKDLib.core.review.stored_answers import StoredAnswers
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import CASES, GRADE_S, at_hand, choose_model, grade, open_folder, toggle_box, wait_for_grade
 from support.read_only import read_only
@@ -287,6 +290,47 @@ def test_the_open_case_shows_its_answer_of_the_whole_list_where_it_is_of_these_m
     user.click("batchButton")  # saves the edit, and grades what is outdated
     user.wait_until(lambda: context.report is not first, GRADE_S, "the newer answer")
     assert "since" not in user.text("stateLabel") and "(old masks)" not in row(user, 0)[GRADE]
+
+
+def test_an_answer_of_the_whole_list_is_shown_even_if_it_comes_within_a_second_or_while_work_ends(
+    user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
+) -> None:
+    for name in CASES[1:]:
+        shutil.rmtree(folder / name)
+    choose_model(user, small_model)
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    user.toggle_section("reportSection")
+    context, reading = widget.panel.context, widget.panel.reading
+    one_second = now()  # times are written to the second
+    monkeypatch.setattr(reading.review, "_clock", lambda: one_second)
+    grade_list(user)
+    first = context.report
+    correct(nodes)
+    user.wait_until(lambda: says(user, "the masks changed"), 10, "the edit to be told")
+    grade_list(user)
+    second = context.report
+    assert second.probabilities != first.probabilities, "the answer to the edited masks has the same time"
+
+    # Another answer arrives while a question to the model is being stopped.
+    context.what_if(["lesion 1"], [])
+    assert context.busy
+    known = dict(reading.review.whole(CASES[0]).answer)
+    StoredAnswers(reading.cases, reading.review).keep(reading.current, first)
+    reading.review.update(CASES[0], answer={**answer_of(first), "at": known["at"]})
+    reading.changed()
+    assert context.report is second
+    context.cancel()
+    user.wait_until(lambda: not context.busy, GRADE_S, "the work to stop")
+    assert context.report.probabilities == first.probabilities
+
+
+def grade_list(user: Any) -> None:
+    """Grade the whole list, and wait for the end."""
+    user.click("batchButton")
+    user.wait_until(lambda: user.find("cancelBatchButton").enabled, GRADE_S, "the batch to begin")
+    user.wait_until(lambda: not user.find("cancelBatchButton").enabled, GRADE_S, "the batch")
 
 
 def test_a_long_list_is_shown_in_parts(user: Any, widget: Any, tmp_path: Path, monkeypatch: Any) -> None:

@@ -6,10 +6,11 @@ folder, the same that a batch writes. A file is used only if it matches the resu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from REACTKDLib.core.cases.case_list import RESULTS, CaseList, ListedCase
 from REACTKDLib.core.errors import OutputNotWritable
@@ -32,6 +33,13 @@ class StoredAnswer:
     at: str
     masks_changed: bool
     files_changed: bool
+
+    def is_of(self, answer: Mapping[str, Any]) -> bool:
+        """Return True if this is the result that a review records.
+
+        Its time alone does not prove that: it is written to the second, and a short list is graded twice in one.
+        """
+        return self.at == answer["at"] and _agrees(self.report, answer)
 
 
 class StoredAnswers:
@@ -80,10 +88,15 @@ class StoredAnswers:
                 report = GradeReport.read_json(path)
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue
-            kept = answer_of(report)
-            if all(kept[key] == answer.get(key) for key in _SAME):
+            if _agrees(report, answer):
                 return StoredAnswer(report, answer["at"], bool(answer["outdated"]), _newer(files, answer["at"]))
         return None
+
+
+def _agrees(report: GradeReport, answer: Mapping[str, Any]) -> bool:
+    """Return True if a report has the numbers that a review records."""
+    kept = answer_of(report)
+    return all(kept[key] == answer.get(key) for key in _SAME)
 
 
 def _newer(files: Iterable[Path], at: str) -> bool:
