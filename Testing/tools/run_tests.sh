@@ -1,11 +1,12 @@
 #!/bin/sh
-# Runs each folder of Testing/python in a process of its own, two at a time:
+# Runs each folder of Testing/python in a process of its own, some at a time:
 #   run_tests.sh PYTHON [pytest options]
 #
-# A crash in OpenGL or Slicer's libraries cannot hide the results of the other groups. Two at a time, since two cores are
-# what the slowest computers have: each lane takes the longest group that is left, so that both end at about the same
-# time. The second lane is shown after the first. A group that selects no test (pytest's exit status 5, usual with
-# `-m slow`) is not a failure; a run in which no group selected any is.
+# A crash in OpenGL or Slicer's libraries cannot hide the results of the other groups. There is one lane more than the
+# computer has cores (LANES sets another number), since the panel's tests wait half of their time for timers and workers.
+# Each lane takes the longest group that is left, so that all end at about the same time. The first lane is shown as it
+# runs, the others after it. A group that selects no test (pytest's exit status 5, usual with `-m slow`) is not a failure;
+# a run in which no group selected any is.
 set -u
 
 python=$1
@@ -20,7 +21,8 @@ for folder in "$tests"/*/; do
     esac
 done
 
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # two groups share the cores
+lanes="${LANES:-$(($(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1))}"
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # the groups share the cores
 
 # A run starts hundreds of Pythons. Where the environment wants no compiled files beside the sources, as images for
 # containers often do, each of them would compile torch anew, twice the time of its import: they go to build instead.
@@ -31,8 +33,14 @@ fi
 
 told="$(mktemp -d)"
 beside=""
+stop_others() {
+    for lane in $beside; do
+        pkill -P "$lane" 2>/dev/null
+        kill "$lane" 2>/dev/null
+    done
+}
 trap 'rm -rf "$told"' EXIT
-trap '[ -z "$beside" ] || pkill -P "$beside" 2>/dev/null; [ -z "$beside" ] || kill "$beside" 2>/dev/null; exit 130' INT TERM
+trap 'stop_others; exit 130' INT TERM
 
 run_group() {
     title=$1
@@ -55,17 +63,23 @@ run_group() {
 run_lane() {
     for group in $groups; do
         [ -d "$tests/$group" ] || continue
-        mkdir "$told/group.$group" 2>/dev/null || continue # the other lane has it
+        mkdir "$told/group.$group" 2>/dev/null || continue # another lane has it
         run_group "$group" "$tests/$group" "$@"
     done
 }
 
-(run_lane "$@") >"$told/output" 2>&1 &
-beside=$!
+lane=1
+while [ "$lane" -lt "$lanes" ]; do
+    (run_lane "$@") >"$told/output.$lane" 2>&1 &
+    beside="$beside $!"
+    lane=$((lane + 1))
+done
 run_lane "$@"
-wait "$beside"
+wait
 beside=""
-cat "$told/output"
+for output in "$told"/output.*; do
+    [ -e "$output" ] && cat "$output"
+done
 
 [ -e "$told/ran" ] || { echo "No test was selected at all." >&2; exit 1; }
 [ ! -e "$told/failed" ]

@@ -53,27 +53,25 @@ def test_what_is_compiled_is_kept_where_the_environment_wants_none_beside_the_so
     assert not list(tmp_path.rglob("__pycache__"))
 
 
-def test_two_groups_run_at_a_time_the_longest_first(tmp_path: Path) -> None:
-    """The first two wait for each other, then check for a second that the third has not started."""
+@pytest.mark.parametrize("lanes", [2, 3])
+def test_as_many_groups_run_at_a_time_as_there_are_lanes_the_longest_first(tmp_path: Path, lanes: int) -> None:
+    """They wait for each other, then check for a second that the last group has not started."""
     meets = """
 import pathlib, time
 def test_it():
-    pathlib.Path("{own}").touch()
+    pathlib.Path("met {own}").touch()
     end = time.monotonic() + 60
-    while not pathlib.Path("{other}").exists():
+    while len(list(pathlib.Path().glob("met *"))) < {lanes}:
         assert time.monotonic() < end
         time.sleep(0.01)
     time.sleep(1)
-    assert not pathlib.Path("third").exists()
+    assert not pathlib.Path("last").exists()
 """
-    third = "import pathlib\ndef test_it(): pathlib.Path('third').touch()\n"
-    groups = {
-        "train": meets.format(own="one", other="two"),
-        "core": meets.format(own="two", other="one"),
-    }
-    result = run(tmp_path, rendering=third, **groups)
+    last = "import pathlib\ndef test_it(): pathlib.Path('last').touch()\n"
+    groups = {name: meets.format(own=name, lanes=lanes) for name in ("train", "core", "gui")[:lanes]}
+    result = run(tmp_path, environment={"LANES": str(lanes)}, rendering=last, **groups)
     assert result.returncode == 0, result.stdout
-    assert result.stdout.count("1 passed") == 3
+    assert result.stdout.count("1 passed") == lanes + 1
 
 
 @pytest.mark.parametrize("bad", ["core", "rendering"])
