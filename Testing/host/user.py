@@ -13,7 +13,16 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractItemView, QApplication, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QComboBox,
+    QDoubleSpinBox,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QWidget,
+)
 
 from host.mrml_widgets import qMRMLNodeComboBox
 
@@ -169,10 +178,17 @@ class User:
         while not condition():
             waited = time.monotonic() - begun
             if waited > timeout_s and waited > timeout_s * crowd():
-                raise AssertionError(f"waited {time.monotonic() - begun:.0f} s in vain for {what or condition}")
+                vain = f"waited {time.monotonic() - begun:.0f} s in vain for {what or condition}"
+                raise AssertionError(f"{vain}; the panel says: {' | '.join(self._words())}")
             process_events()
             time.sleep(0.005)
         self.settle()
+
+    def _words(self) -> list[str]:
+        """Return the texts of the labels that are shown."""
+        panel = self.application.modules[self.application.selected].widgetRepresentation()
+        labels = [label for label in panel.findChildren(QLabel) if not self._left_behind(label, panel)]
+        return [label.text for label in labels if label.isVisible() and label.text]
 
     # pictures
 

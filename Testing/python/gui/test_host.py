@@ -246,3 +246,9 @@ def test_a_translated_text_needs_named_placeholders(application: Any) -> None:
     if "REACTKD_SLICER_PYTHON" not in os.environ:
         with pytest.raises(ValueError, match="translators"):
             _("{0} cases")
+
+
+def test_what_is_waited_for_in_vain_is_told_with_what_the_panel_says(user: Any, widget: Any) -> None:
+    """A wait that fails once in a hundred runs cannot be repeated."""
+    with pytest.raises(AssertionError, match=r"in vain for the moon; the panel says: .*Choose a segmentation and"):
+        user.wait_until(lambda: False, 0.0, "the moon")
