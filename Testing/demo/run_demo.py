@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     options = parse(arguments)
     try:
-        reason = missing_rendering()
+        with Step("Checking that pictures can be drawn"):
+            reason = missing_rendering()
         if reason:
             raise UsageError(f"Pictures cannot be drawn here: {reason}.")
         report, files = run(options)
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     print_report(report)
-    print("\nLeft in", options.output)
+    print(f"\nSaved in {options.output}:")
     for file in files:
         print(f"  {file.name}")
     print(f"\n{time.perf_counter() - started:.1f} s in all")
@@ -67,26 +68,27 @@ def run(options: argparse.Namespace) -> tuple[GradeReport, list[Path]]:
     from REACTKDLib.scene.session import SceneSession
     from support.scene_files import save_scene
 
-    step = Steps()
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
-    files = given_files(options) or write_patient(output / "patient")
-    step("the case is on disk")
-    host = boot()
-    views = Views(host)  # before the color legends are created, as in the application
-    nodes, choice = load(host.scene, files)
-    step("loaded into the scene")
-    session = SceneSession(host.scene, nodes, open_grader(options.bundle), choice, files.case_id)
-    result = session.grade()
-    step("graded")
+    files = given_files(options)
+    if files is None:
+        with Step("Generating a digital phantom and writing its files"):
+            files = write_patient(output / "patient")
+    with Step("Loading the files into a Slicer scene"):
+        host = boot()
+        views = Views(host)  # before the color legends are created, as in the application
+        nodes, choice = load(host.scene, files)
+    with Step("Grading"):
+        session = SceneSession(host.scene, nodes, open_grader(options.bundle), choice, files.case_id)
+        result = session.grade()
     written = [output / "report.json", output / "regions.csv"]
     result.report.write_json(written[0])
     result.report.write_csv(written[1])
     note = PHANTOM_NOTE if files.phantom else OWN_NOTE
-    written += views.write(output, nodes, outputs_of(session.parameter_node), result, note)
-    step("pictures drawn")
-    save_scene(host.scene, output / "scene.mrb")
-    step("scene saved")
+    with Step("Drawing pictures"):
+        written += views.write(output, nodes, outputs_of(session.parameter_node), result, note)
+    with Step("Saving the scene"):
+        save_scene(host.scene, output / "scene.mrb")
     views.close()
     host.errors.assert_none()
     if files.phantom:
@@ -142,24 +144,28 @@ def print_report(report: GradeReport) -> None:
         cells += ["" if n is None else f"{n:+d}" if n else "0" for n in points]
         print(row.name.ljust(wide) + row.kind.ljust(12) + "".join(cell.rjust(10) for cell in cells))
     if classes:
-        print(f"{classes[0]} to {classes[-1]}: what a region adds to the logit of each grade.", end=" ")
-        print("left out, share: of the grade's probability, in percentage points.")
+        print("\nweight: the model's attention to the region; not a measure of importance.")
+        print(f"{', '.join(classes)}: what the region adds to each logit (the score before it becomes a probability).")
+        print("left out: by how many percentage points the probability of the grade falls without the region.")
+        print("share: percentage points of that probability that are due to the region.")
     print("\n" + "\n".join(explained(report)))
     for finding in report.findings:
         print(f"{finding.severity}: {finding.message}")
     print(f"Model {report.model.name} {report.model.version}: {report.model.clinical_use}. Device: {report.device}.")
 
 
-class Steps:
-    """Prints each step with its duration."""
+class Step:
+    """Prints what is done before it is done, as it may take long, and then its duration."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
         self._since = time.perf_counter()
+        print(f"{self._what}...", end="", flush=True)
 
-    def __call__(self, what: str) -> None:
-        now = time.perf_counter()
-        print(f"[{now - self._since:5.1f} s] {what}", flush=True)
-        self._since = now
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        print(f" {time.perf_counter() - self._since:.1f} s" if kind is None else "", flush=True)
 
 
 if __name__ == "__main__":

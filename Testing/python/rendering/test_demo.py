@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import jsonschema
 import pytest
 
 from demo.hospital import write_patient
-from demo.run_demo import main
+from demo.run_demo import Step, main
 from REACTKDLib.core.reports.report import report_schema
 from support.small_models import write_small_model
 
@@ -53,8 +54,19 @@ def test_own_files_are_graded_and_everything_is_left(patient, bundle, tmp_path):
         assert f"{name:<10} {probability:6.3f}" in done.stdout
     for region in report["regions"]:
         assert region["name"] in done.stdout
+    for column in ("weight", "left out", "share"):
+        assert f"\n{column}: " in done.stdout, "each column is explained"
+    steps = [line for line in done.stdout.splitlines() if re.fullmatch(r"[A-Z][^.]*\.\.\. \d+\.\d s", line)]
+    assert len(steps) == 5, done.stdout
     assert str(tmp_path) in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_step_is_announced_before_it_is_taken(capsys):
+    with pytest.raises(KeyError), Step("Grading"):
+        assert capsys.readouterr().out == "Grading..."
+        raise KeyError
+    assert capsys.readouterr().out == "\n", "a message starts in a line of its own"
 
 
 def slow(fault: str) -> object:
