@@ -59,11 +59,16 @@ def _distance_to_see(box: np.ndarray, direction: np.ndarray, angle: float) -> fl
 
 
 def _drawn_box(scene: Any) -> np.ndarray | None:
-    """Return two corners (2, 3) around all segmentations that are drawn in 3D, in world coordinates; None without."""
+    """Return two corners (2, 3) around all segmentations that are drawn in 3D, in world coordinates; None without.
+
+    A segmentation without a surface is not drawn, although its display node is visible in 3D.
+    """
     corners = []
     for node in nodes_of_class(scene, "vtkMRMLSegmentationNode"):
         display = node.GetDisplayNode()
-        if display is not None and display.GetVisibility() and display.GetVisibility3D():
+        if display is None or not display.GetDisplayRepresentationName3D():
+            continue
+        if display.GetVisibility() and display.GetVisibility3D():
             bounds = [0.0] * 6
             node.GetRASBounds(bounds)
             if bounds[0] <= bounds[1]:

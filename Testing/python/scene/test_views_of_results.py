@@ -264,6 +264,7 @@ def shown_at(camera, place: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("far", [(0, 0, 900), (900, 0, 0), (-700, 300, 400), (0, -900, 0), (0, 900, 0), (0, 900, 60)])
 def test_the_liver_stays_in_view_beside_a_place_far_from_it(scene, nodes, camera, far):
     nodes.segmentation.CreateDefaultDisplayNodes()
+    assert nodes.segmentation.CreateClosedSurfaceRepresentation(), "without a surface 3D views do not draw it"
     bounds = [0.0] * 6
     nodes.segmentation.GetRASBounds(bounds)
     middle = (np.array(bounds[::2]) + bounds[1::2]) / 2
@@ -278,6 +279,21 @@ def test_the_liver_stays_in_view_beside_a_place_far_from_it(scene, nodes, camera
     assert np.abs(shown_at(camera, middle)).max() <= 0.85
     way = np.array(camera.GetPosition()) - camera.GetFocalPoint()
     assert way / np.linalg.norm(way) == pytest.approx((0, 1, 0)), "the direction is kept"
+
+
+def test_masks_that_3d_views_do_not_draw_do_not_keep_the_liver_out_of_view(scene, nodes, camera, graded):
+    """Show beside a lesion outside the liver also shows the user's masks, which have no surface."""
+    bounds = [0.0] * 6
+    graded[0].regions.GetRASBounds(bounds)
+    middle = (np.array(bounds[::2]) + bounds[1::2]) / 2
+    nodes.segmentation.CreateDefaultDisplayNodes()
+    nodes.segmentation.GetDisplayNode().SetVisibility(True)
+    matrix = np.eye(4)
+    matrix[:3, 3] = far = (0, 0, 900)
+    nodes.segmentation.SetAndObserveTransformNodeID(linear_transform(scene, matrix).GetID())
+    jump_to(nodes.reference, tuple(middle + far))
+    assert camera.GetFocalPoint() == pytest.approx(middle + far)
+    assert np.abs(shown_at(camera, middle)).max() <= 0.85
 
 
 def test_the_voxel_map_gives_the_layer_back_that_it_took(host, scene, nodes, graded):
