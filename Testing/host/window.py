@@ -37,18 +37,24 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     application = start()
     if application.qt_application.platformName == "offscreen" and not options.screenshot:
-        print("There is no screen here; run it under xvfb-run, or give --screenshot.", file=sys.stderr)
+        print(
+            "There is no screen here. Run it under xvfb-run, or take one picture: "
+            'make slicer-host ARGS="--screenshot build/window.png".',
+            file=sys.stderr,
+        )
         return 2
     application.app.setTestingEnabled(False)
     application.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")
     application.load_sample_data()
     add_tool_bar(application)
+    say_what_is_missing(application)
     application.window.show()
     application.select_module("REACTKD")
     if options.sample:
         load_sample(options.sample)
     if options.screenshot:
         take_picture(application, options.screenshot)
+        print(f"Wrote {options.screenshot}.")
     else:
         application.qt_application.exec()
     application.close()
@@ -83,6 +89,18 @@ def add_tool_bar(application: Application) -> None:
     layouts.addItems(list(LAYOUTS))
     layouts.connect("currentTextChanged(QString)", set_layout)
     bar.addWidget(layouts)
+
+
+def say_what_is_missing(application: Application) -> None:
+    """Say that there is no Segment Editor when it is opened, and return to the panel, which would be left otherwise."""
+    enter, module = application.segment_editor.enter, "REACTKD"
+
+    def enter_and_return() -> None:
+        enter()
+        slicer.util.infoDisplay("The Segment Editor is part of Slicer and not of this window; masks cannot be drawn here.")
+        application.select_module(module)
+
+    application.segment_editor.enter = enter_and_return
 
 
 def button(text: str, called: Callable[[], Any]) -> Any:
