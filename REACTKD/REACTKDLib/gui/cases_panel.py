@@ -199,7 +199,7 @@ class CasesPanel(Section):
                 )
             elif not StoredAnswers(self.reading.cases, self.reading.review).keep(self.reading.current, report):
                 self.context.set_message(
-                    _("The answer could not be kept beside the list; save it in the section Report.")
+                    _("The result could not be saved beside the list; save it in the section Report.")
                 )
 
     def on_outputs(self, _parameter_node: Any) -> None:

@@ -37,7 +37,7 @@ from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 
-HIDDEN = _("In this study the answer is hidden: choose your grade and confirm it first.")
+HIDDEN = _("In this study the result is hidden: choose your grade and confirm it first.")
 
 
 class PanelContext(AnswerOnScreen):

@@ -138,8 +138,8 @@ class GradePanel(Section):
         ui.gradeButton.toolTip = tip if ready else context.problem
         if context.answer_hidden:
             ui.gradeButton.enabled = ready and not context.busy and self._has_reader_grade()
-            ui.gradeButton.text = _("My grade stands: show the answer")
-            ui.gradeButton.toolTip = _("Your grade is recorded as it is now; the model's answer is shown then.")
+            ui.gradeButton.text = _("Confirm grade, show result")
+            ui.gradeButton.toolTip = _("Your grade is recorded as it is now; then the model's result is shown.")
         ui.cancelButton.enabled = running
         ui.cancelButton.visible = context.busy
         fraction, text = controller.progress
@@ -184,9 +184,9 @@ class GradePanel(Section):
         changed = [words for is_so, words in changes if is_so]
         day = stored.at[:10]
         if changed:
-            text = _("Stored answer of {day}; since then {what} changed. Grade again to update it.")
+            text = _("Stored result of {day}; since then {what} changed. Grade again to update it.")
             return text.format(day=day, what=joined(changed))
-        return _("Stored answer of {day}. Grade again to color its regions in the views.").format(day=day)
+        return _("Stored result of {day}. Grade again to color its regions in the views.").format(day=day)
 
     def _show_answer(self, report: GradeReport | None) -> None:
         ui = self.ui
@@ -232,7 +232,7 @@ class GradePanel(Section):
             words = clinical_use_words(report.model.clinical_use.strip().rstrip("."))
             return _("{clinical_use}.").format(clinical_use=sentence(words))
         if self.context.state.model:
-            return _("What the chosen model may be used for is shown with its answer.")
+            return _("What the chosen model may be used for is shown with its result.")
         return _("The shipped model is trained on digital phantoms: not for clinical use.")
 
     def _show_bars(self, report: GradeReport) -> None:

@@ -250,7 +250,7 @@ class MasksPanel(Section):
         self._labels.append(text)
         line.addWidget(text, 1)
         if finding.location_ras is not None:
-            tip = _("Move the slices there.")
+            tip = _("Move all views there.")
             line.addWidget(self._button(_("Show"), f"findingShowButton{number}", tip, lambda: self.on_show(finding)))
         fix = fix_words(finding.code, self.context.task)
         if fix is not None:

@@ -186,7 +186,7 @@ class ReaderPanel(Section):
             ui.seedSpinBox.value = reading.study.study.seed
         records = [reading.review.of(case.id) for case in reading.cases.cases]
         first = sum(record.unaided is not None for record in records)
-        words = _("{first} of {count} cases graded without the answer, {second} finished with it.")
+        words = _("{first} of {count} cases graded without the model's result, {second} finished with it.")
         second = sum(record.aided is not None for record in records)
         ui.studyLabel.text = words.format(first=first, second=second, count=len(records))
         ui.studyLabel.visible = reading.in_study or first > 0

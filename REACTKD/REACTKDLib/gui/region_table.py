@@ -56,7 +56,7 @@ def _measured(row: MeasureRow, values: list[float | None]) -> Column:
     title = f"{translated(row.name)} {row.unit}" if row.unit == "mm" else translated(row.name)
     tip = translated(row.tip)
     if row.inferred:
-        tip = _("{tip} The PET states no unit; it follows from the values.").format(tip=tip)
+        tip = _("{tip} The PET states no unit; SUV is inferred from its values.").format(tip=tip)
     return title, tip, row.decimals, lambda index, _row: values[index]
 
 

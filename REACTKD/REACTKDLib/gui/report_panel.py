@@ -66,7 +66,7 @@ class ReportPanel(Section):
 
     def on_json(self, _checked: bool = False) -> None:
         """The whole answer."""
-        self._save(_("Save the answer"), ".json", all_files(_("JSON files"), "*.json"), GradeReport.write_json)
+        self._save(_("Save the result"), ".json", all_files(_("JSON files"), "*.json"), GradeReport.write_json)
 
     def on_csv(self, _checked: bool = False) -> None:
         """The table of regions."""
@@ -102,7 +102,7 @@ class ReportPanel(Section):
             image = image_words(next(iter(self.context.nodes.volumes)))
             text = _("The {image} was not loaded from DICOM, so there is no study that DICOM objects could belong to.")
             return text.format(image=image)
-        return _("This answer is from an earlier session; grade again before you write it as DICOM.")
+        return _("This result is from an earlier session; grade again before you write it as DICOM.")
 
     def _dicom_source(self) -> Path | None:
         """A file or folder of the series that the masks are drawn on."""
@@ -227,7 +227,7 @@ class ReportPanel(Section):
         ui.saveMasksButton.enabled = free and self.context.nodes is not None
         ui.saveDicomButton.enabled = free and report is not None and report.grade is not None
         ui.reportLabel.text = self._saved or (
-            _("Save the answer:") if report is not None else _("An answer can be saved once a case is graded.")
+            _("Save the result:") if report is not None else _("A result can be saved once a case is graded.")
         )
         self._show_batch()
 
@@ -258,7 +258,7 @@ class ReportPanel(Section):
         if self.reading.in_study and not runs:
             return _("In a study no list is graded here; end the study first.")
         if batch is None:
-            return _("Every case gets its grade in the table above; what fails says why.")
+            return _("Grades appear in the table of the section Cases; if a case fails, its row shows the reason.")
         if batch.state == "canceling":
             return _("Stopping...")
         if runs:

@@ -209,7 +209,7 @@ class WhyPanel(Section):
         if opened is not None and not opened.nodes.present:
             return translated(CHANGED)
         if self.context.controller.answer is None and self.context.other_model:
-            return _("This answer is of another model than the one that is chosen; grade again first.")
+            return _("This result is of another model than the one that is chosen; grade again first.")
         return ""
 
     def _show_what_if(self, report: GradeReport | None) -> None:

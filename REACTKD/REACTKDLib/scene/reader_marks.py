@@ -16,7 +16,7 @@ from REACTKDLib.scene.case_loader import CaseLoader
 from REACTKDLib.scene.reader_study import ReaderStudy
 from REACTKDLib.scene.signal import Signal
 
-GRADE_FIRST = _("Give your grade first and show the answer; then the case can be finished.")
+GRADE_FIRST = _("Give your grade first and show the result; then the case can be finished.")
 _UNNAMED_MARKS = _(
     "Marks that were set without a name belong to an unnamed reader; they are kept, and stand in the table of all "
     "readers."
@@ -25,7 +25,7 @@ _SAME_PERSON = _(
     "This list was read by {other} too; if that is you, change your name to this spelling, since every spelling is a "
     "reader of its own."
 )
-_STUDY = _("This list is read in a study: the model's answer is shown once you have given your grade.")
+_STUDY = _("This list is read in a study: the model's result is shown once you have given your grade.")
 
 
 class ReaderMarks:

@@ -29,7 +29,7 @@ from REACTKDTrainLib.evaluation.readers import StudyReading
 from REACTKDTrainLib.results.tables import NOTHING, Table, difference_cell, p_cell, value_cell
 
 #: parts of a review that contain a grade
-KINDS = {"reader": "last grade", "unaided": "without the answer", "aided": "with the answer"}
+KINDS = {"reader": "last grade", "unaided": "without the result", "aided": "with the result"}
 LISTED = "the list"
 MEASURES = ("dice", "surface_mm", "hausdorff95_mm")
 _UNNAMED = "(unnamed)"
@@ -69,7 +69,7 @@ class ReaderTable:
             found.setdefault(reader, []).append(StudyReading(case, unaided, aided, *seconds, model))
         if not found:
             raise UsageError(
-                "The table holds no finished reading of a study: no row has a grade both without and with the answer."
+                "The table holds no finished reading of a study: no row has a grade both without and with the result."
             )
         return found, begun
 
@@ -225,7 +225,7 @@ def study_table(found: Mapping[str, Any]) -> Table:
 def changes_table(found: Mapping[str, Any]) -> Table:
     """Return a table of each reader's changes after seeing the prediction, agreement with it, and the seconds."""
     heading = ["reader", "changed", "better", "worse", "toward the model", "kappa with the model, without"]
-    rows = [[*heading, "and with the answer", "seconds without", "seconds with"]]
+    rows = [[*heading, "and with the result", "seconds without", "seconds with"]]
     for name, own in found["readers"].items():
         counts = (_cell(own[key]) for key in ("changed", "better", "worse", "toward_model"))
         kappas = (value_cell(own[f"kappa_model_{stage}"]) for stage in ("unaided", "aided"))

@@ -216,8 +216,8 @@ def test_in_a_study_the_answer_stays_hidden_when_an_image_is_taken_out(
     user.wait_until(lambda: context.answer_hidden, what="the next case")
     user.open_section("inputsSection")
     user.choose("acetateSelector", None)
-    assert context.answer_hidden and "the answer is hidden" in user.text("stateLabel")
-    assert user.text("gradeButton") == "My grade stands: show the answer" and not user.find("gradeButton").enabled
+    assert context.answer_hidden and "the result is hidden" in user.text("stateLabel")
+    assert user.text("gradeButton") == "Confirm grade, show result" and not user.find("gradeButton").enabled
 
 
 def test_masks_that_are_taken_out_stay_out(user: Any, widget: Any, context: Any, listed: Any) -> None:

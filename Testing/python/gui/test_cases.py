@@ -151,7 +151,7 @@ def test_an_earlier_answer_is_seen_when_the_case_is_opened_again(
     nodes = at_hand(user, widget, CASES[0])
     report = widget.panel.context.report
     assert report is not first and report.to_dict() == first.to_dict() and row(user, 0) == shown
-    assert user.text("stateLabel").startswith("Stored answer of 2") and "since" not in user.text("stateLabel")
+    assert user.text("stateLabel").startswith("Stored result of 2") and "since" not in user.text("stateLabel")
     assert all(user.find(name).enabled for name in ("savePageButton", "saveJsonButton", "saveCsvButton"))
     assert len(user.rows("regionTable")) == len(report.regions)
     user.screenshot("stored-answer")
@@ -282,7 +282,7 @@ def test_the_open_case_shows_its_answer_of_the_whole_list_where_it_is_of_these_m
     if edited:
         assert not user.sees("gradeLabel") and context.report is None
         return
-    assert user.text("stateLabel").startswith("Stored answer of 2") and "since" not in user.text("stateLabel")
+    assert user.text("stateLabel").startswith("Stored result of 2") and "since" not in user.text("stateLabel")
     first = context.report
     assert first.grade is not None and user.find("savePageButton").enabled
     correct(nodes)

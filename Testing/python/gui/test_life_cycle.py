@@ -200,7 +200,7 @@ def test_a_closed_scene_leaves_no_node_and_no_word_behind(
     application: Any, user: Any, scene: Any, context: Any, nodes: Any, module: str
 ) -> None:
     """A case still referenced here would keep all its voxels in memory."""
-    context.set_message("The answer could not be kept.")
+    context.set_message("The result could not be saved.")
     application.select_module(module)
     scene.Clear(0)
     user.settle()

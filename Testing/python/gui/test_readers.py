@@ -167,8 +167,8 @@ def test_a_study_hides_every_answer_until_the_grade_stands(
     assert nodes.segmentation.GetDisplayNode().GetVisibility(), "the masks that the reader is to judge by"
     context = widget.panel.context
     assert context.answer_hidden and context.report is None and context.outputs is None and not context.busy
-    assert "the answer is hidden" in user.text("stateLabel") and not user.sees("gradeLabel")
-    assert user.text("gradeButton") == "My grade stands: show the answer" and not user.find("gradeButton").enabled
+    assert "the result is hidden" in user.text("stateLabel") and not user.sees("gradeLabel")
+    assert user.text("gradeButton") == "Confirm grade, show result" and not user.find("gradeButton").enabled
     nodes_of = [slicer.util.getNodesByClass(f"vtkMRML{kind}Node") for kind in ("ScalarVolume", "Table", "Model")]
     names = {node.GetName() for of_class in nodes_of for node in of_class if not node.GetHideFromEditors()}
     assert names == {f"{order[0]} {kind}" for kind in ("CT", "FDG PET", "Acetate PET")}, (
@@ -191,7 +191,7 @@ def test_a_study_hides_every_answer_until_the_grade_stands(
     record = cases_on_disk(folder)[order[0]]
     assert record["unaided"]["grade"] == "well" and record["unaided"]["seed"] == 7 and record["unaided"]["seconds"] > 0
     assert record["aided"]["grade"] == "poor" and record["aided"]["shown"]["model"]["name"]
-    assert user.text("studyLabel") == "1 of 2 cases graded without the answer, 1 finished with it."
+    assert user.text("studyLabel") == "1 of 2 cases graded without the model's result, 1 finished with it."
 
     # The panel asks for confirmation of the end; then all answers are shown.
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: False)

@@ -229,7 +229,7 @@ def test_what_was_said_of_saving_goes_with_the_case(
     else:
         scene.Clear(0)
     user.settle()
-    assert user.text("reportLabel") == "An answer can be saved once a case is graded."
+    assert user.text("reportLabel") == "A result can be saved once a case is graded."
 
 
 def test_why_a_list_was_not_graded_goes_with_the_list(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:

@@ -151,7 +151,7 @@ def test_colors_stand_for_what_is_chosen_and_what_would_be_changes_none(user: An
     assert all(text in user.text("whyHintLabel") for text in known) and "without any region" in user.text(
         "whyHintLabel"
     )
-    logits, left_out, share = "Contribution to poor (logit)", "Change when left out", "Share of the answer"
+    logits, left_out, share = "Contribution to poor (logit)", "Change when left out", "Share of the result"
     assert user.find("overlayComboBox").currentText == share
     for text in ("Weight (attention)", logits, "Voxel map", left_out, share):
         user.choose("overlayComboBox", text)

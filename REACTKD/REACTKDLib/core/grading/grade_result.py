@@ -225,7 +225,7 @@ def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle | Ens
         found.append(Finding("no-lesion", "warning", text, lesion=lesion, organ=organ))
     if regions.regions[0].voxels == 0:
         text = _(
-            "The whole {organ} is marked as {lesion}; without other tissue to compare with the answer means little."
+            "The whole {organ} is marked as {lesion}; without other tissue to compare with, the result means little."
         )
         found.append(Finding("no-parenchyma", "warning", text, organ=organ, lesion=lesion))
     for region, low in zip(regions.lesions, small[1:]):

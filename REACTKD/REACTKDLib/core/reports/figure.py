@@ -48,7 +48,7 @@ def draw_report(report: Answer) -> Figure:
     regions.axvline(0, color="0.3", linewidth=0.8)
     regions.margins(x=0.25)
     regions.invert_yaxis()
-    regions.set_xlabel(str(_("share of the answer, percentage points")))
+    regions.set_xlabel(str(_("share of the result, percentage points")))
     for axis in (grades, regions):
         axis.spines[["top", "right"]].set_visible(False)
     said = [*explained(report), f"{report.model.name} {report.model.version}: {report.model.clinical_use}."]

@@ -22,7 +22,7 @@ _UPTAKE = {
         _("{image} SUVmean"),
         "g/ml",
         1,
-        _("The mean value in a lesion. Of the {organ}: the mean of its middle half, 3 mm away from lesions."),
+        _("The mean value in a lesion. Of the {organ}: the mean between its quartiles, 3 mm away from lesions."),
     ),
     "suv_peak": (
         _("{image} SUVpeak"),

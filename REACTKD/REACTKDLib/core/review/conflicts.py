@@ -27,8 +27,8 @@ _WORDS = {
     "masks": _("corrected masks"),
     "comment": _("comment"),
     "difficulty": _("difficulty"),
-    "unaided": _("grade without the answer"),
-    "aided": _("grade with the answer"),
+    "unaided": _("grade without the model's result"),
+    "aided": _("grade with the model's result"),
     "spent": _("time spent"),
 }
 

@@ -40,7 +40,7 @@ _SHARED = {
     "lesion": _("lesion"),
     "modalities": _("images"),
     "grid": _("grid"),
-    "uncertain": _("rule for an uncertain answer"),
+    "uncertain": _("rule for an uncertain result"),
     "task": _("task"),
 }
 

@@ -159,7 +159,7 @@ def test_a_folder_of_an_ensemble_is_a_model(folders, ensemble, case):
         ({"classes": ["poor", "moderate", "well"]}, "classes"),
         ({"organ": "Kidney"}, "organ"),
         ({"preparation": replace(PREPARATION, spacing_mm=4.0).to_metadata()}, "grid"),
-        ({"uncertain": {"top_below": 0.9}}, "rule for an uncertain answer"),
+        ({"uncertain": {"top_below": 0.9}}, "rule for an uncertain result"),
         ({"trained_on": {"images": {"ct": 3}, "modality_dropout": 0.0}}, "images"),
     ],
 )

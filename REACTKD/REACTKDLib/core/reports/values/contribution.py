@@ -19,7 +19,8 @@ VALUE = RegionValue(
     page=PageColumn(
         "For {grade}",
         2,
-        note="For {grade}: what the region adds to its score; with the baseline of {baseline} these add up.",
+        note="For {grade}: what the region adds to the score (the logit) of the grade; with the baseline of {baseline} "
+        "these numbers add up to the score.",
     ),
     rank=30,
 )

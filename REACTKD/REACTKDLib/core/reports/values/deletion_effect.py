@@ -11,7 +11,7 @@ VALUE = RegionValue(
     title=_("Left out"),
     tip=_(
         "Decrease of the grade's probability without the region, in percentage points; small if "
-        "other regions are redundant with it."
+        "other regions lead to the same grade."
     ),
     choice=_("Change when left out"),
     legend=_("change when left out, percentage points"),
@@ -22,8 +22,8 @@ VALUE = RegionValue(
         "Left out",
         1,
         percent=True,
-        note='Left out: by how many percentage points "{grade}" would be less probable without the region; little '
-        "where others say the same.",
+        note='Left out: by how many percentage points "{grade}" would be less probable without the region; small if '
+        "other regions lead to the same grade.",
     ),
     overlay="effect",
     scale=0.4,

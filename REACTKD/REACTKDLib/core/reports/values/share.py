@@ -11,10 +11,10 @@ VALUE = RegionValue(
     lambda votes, predicted, _regions: shares_of(votes).values[:, predicted],
     title=_("Share"),
     tip=_(
-        "Percentage points of the grade's probability that are due to the region. With the answer without regions all "
-        "shares add up to that probability."
+        "Percentage points of the grade's probability that are due to the region. The probability without any region "
+        "plus all shares is that probability."
     ),
-    choice=_("Share of the answer"),
+    choice=_("Share of the result"),
     legend=_("share, percentage points"),
     percent=True,
     signed=True,

@@ -9,11 +9,11 @@ VALUE = RegionValue(
     "weight",
     lambda votes, _predicted, _regions: votes.weights,
     title=_("Weight %"),
-    tip=_("The region's share of attention; it is no measure of importance."),
+    tip=_("The region's attention weight; not a measure of importance."),
     choice=_("Weight (attention)"),
     legend=_("weight, %"),
     percent=True,
     description="Attention weight; not a measure of importance",
-    page=PageColumn("Weight", 2, note="Weight is attention, not importance."),
+    page=PageColumn("Weight", 2, note="Weight: the region's attention weight; not a measure of importance."),
     rank=20,
 )
