@@ -97,7 +97,9 @@ def say_what_is_missing(application: Application) -> None:
 
     def enter_and_return() -> None:
         enter()
-        slicer.util.infoDisplay("The Segment Editor is part of Slicer and not of this window; masks cannot be drawn here.")
+        slicer.util.infoDisplay(
+            "This window has no Segment Editor, which is part of Slicer; no mask can be drawn here."
+        )
         application.select_module(module)
 
     application.segment_editor.enter = enter_and_return
