@@ -19,8 +19,8 @@ from support.panel_steps import GRADE_S, toggle_box, wait_for_grade, wait_for_in
 TUTORIALS = Path(__file__).resolve().parents[3] / "docs" / "tutorials"
 #: what belongs to Slicer itself, and is done there by a fixture of the host
 OPENED = "Quantification > REACTKD"
-#: words on the screen of Slicer's own modules, and the grade of the page's patient
-ELSEWHERE = {"REACTKD: digital phantoms", "Paint", "Tumor", "Moderately differentiated"}
+#: words on the screen of Slicer's own modules, and the grades of the pages' patients by the shipped model
+ELSEWHERE = {"REACTKD: digital phantoms", "Paint", "Tumor", "Moderately differentiated", "Well differentiated"}
 #: buttons of questions that Slicer asks before it installs packages, which are there already where tests run
 ASKED_BY_SLICER = {"OK"}
 
@@ -58,7 +58,9 @@ class Reader:
         panel = self.user.application.modules["REACTKD"].widgetRepresentation()
         shown = [w for w in panel.findChildren(QWidget) if w.isVisible()]
         cells = [cell for row in self.user.rows("regionTable") for cell in row] if self.user.sees("regionTable") else []
-        texts = [*(str(getattr(w, "text", "")) for w in shown), *cells]
+        cases = self.user.find("casesTable")
+        titles = [cases.horizontalHeaderItem(n).text() for n in range(cases.columnCount) if not cases.isColumnHidden(n)]
+        texts = [*(str(getattr(w, "text", "")) for w in shown), *cells, *(titles if cases.isVisible() else [])]
         return any(words in html.unescape(text).replace("\xa0", " ") for text in texts)  # a label holds HTML
 
     def click(self, word: str) -> None:
@@ -162,7 +164,7 @@ def test_the_annotator_corrects_a_list(
             "Grade": lambda: wait_for_grade(user),
             "Open in Segment Editor": paint_a_dot,
             "Fix": proposed,
-            "Accept 1": followed,
+            "Accept": followed,
             "Split into lesions": proposed,
             "Reviewed, next case": opened("second"),
             "Grade all": lambda: user.wait_until(lambda: user.find("batchButton").enabled, GRADE_S, "all grades"),
