@@ -24,6 +24,7 @@ os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
 SIZE = (1500, 950)
 WIDEST = 1200
 DRAWING_S = 5.0
+BESIDE = 0.17  # from the left end of the liver to the lateral edge of the spleen, of the width of the image
 LESION = "Lesion 1"  # the lesion clicked in the radiologist's tutorial
 
 
@@ -130,10 +131,12 @@ def draw_proposal(user: Any, application: Any, folder: Path) -> None:
     nodes = context.nodes
     user.open_section("masksSection")
     liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
-    _, j, i = np.argwhere(liver).max(axis=0)
-    matrix = slicer_matrix(nodes.reference)
-    # behind the liver, beyond its left end
-    spot = (matrix @ [i + 0.12 * liver.shape[2], j, int(np.argwhere(liver)[:, 0].mean()), 1])[:3]
+    places = np.argwhere(liver)
+    k, j, _ = places.mean(axis=0)
+    _, farthest_j, farthest_i = places.max(axis=0)
+    # beyond the left end of the liver, halfway between its middle and its back: the lateral edge of the spleen
+    ijk = [farthest_i + BESIDE * liver.shape[2], (j + farthest_j) / 2, k]
+    spot = (slicer_matrix(nodes.reference) @ [*ijk, 1])[:3]
     stray = ball(nodes.reference, spot, 12.0) & ~liver
     paint(nodes.segmentation, "Tumor", stray, nodes.reference)
     user.click("checkButton")
