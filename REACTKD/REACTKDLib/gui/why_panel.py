@@ -147,11 +147,15 @@ class WhyPanel(Section):
         elif report.grade is None:
             text = _("There is no grade to explain.")
         else:
-            colors = _("{colors}; click a row to see the region.").format(
-                colors=color_words(self.context.state.view.overlay.offered_by(report), report.task)
-            )
-            text = "\n".join([*(translated(text) for text in explained(report)), colors])
+            text = "\n".join([*(translated(text) for text in explained(report)), self._colors_hint(report)])
         self.ui.whyHintLabel.text = text
+
+    def _colors_hint(self, report: GradeReport) -> str:
+        """Return what the colors represent; a stored result colors nothing, and the user's segments have others."""
+        if self.context.outputs is None:
+            return _("Click a row to see the region.")
+        colors = color_words(self.context.state.view.overlay.offered_by(report), report.task)
+        return _("{colors}; click a row to see the region.").format(colors=colors)
 
     def _show_regions(self, report: GradeReport | None) -> None:
         if report is not None and self._tabled is report:

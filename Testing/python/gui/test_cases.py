@@ -154,6 +154,8 @@ def test_an_earlier_answer_is_seen_when_the_case_is_opened_again(
     assert user.text("stateLabel").startswith("Stored result of 2") and "since" not in user.text("stateLabel")
     assert all(user.find(name).enabled for name in ("savePageButton", "saveJsonButton", "saveCsvButton"))
     assert len(user.rows("regionTable")) == len(report.regions)
+    hint = user.text("whyHintLabel").splitlines()[-1]
+    assert hint == "Click a row to see the region.", "the views show the user's segments, in colors of their own"
     user.screenshot("stored-answer")
 
     # Corrected without a new grade: the answer is marked as outdated, in this session and in the next.
