@@ -133,16 +133,16 @@ def print_report(report: GradeReport) -> None:
     for name, probability in (report.probabilities or {}).items():
         print(f"  {name:<10} {probability:6.3f}")
     classes = list(report.baseline or {})
-    header = ["region", "kind", "ml", "weight", *classes, "left out", "share"]
+    header = ["region", "ml", "weight", *classes, "left out", "share"]
     wide = 2 + max(len(header[0]), *(len(row.name) for row in report.regions))
-    print("\n" + header[0].ljust(wide) + header[1].ljust(12) + "".join(column.rjust(10) for column in header[2:]))
+    print("\n" + header[0].ljust(wide) + "".join(column.rjust(10) for column in header[1:]))
     for row in report.regions:
         contribution = row.contribution or {}
         numbers = [row.volume_ml, row.weight, *map(contribution.get, classes)]
         cells = ["" if n is None else f"{n:.1f}" if i == 0 else f"{n:.3f}" for i, n in enumerate(numbers)]
         points = [None if n is None else round(100 * n) for n in (row.deletion_effect, row.share)]
         cells += ["" if n is None else f"{n:+d}" if n else "0" for n in points]
-        print(row.name.ljust(wide) + row.kind.ljust(12) + "".join(cell.rjust(10) for cell in cells))
+        print(row.name.ljust(wide) + "".join(cell.rjust(10) for cell in cells))
     if classes:
         print("\nweight: the model's attention to the region; not a measure of importance.")
         print(f"{', '.join(classes)}: what the region adds to each logit (the score before it becomes a probability).")
