@@ -14,8 +14,8 @@ SOFT_TISSUE_HU = (-100.0, 150.0)
 EROSION = 3
 HIGH_PASS = 5
 """Side in pixels of the local mean that is subtracted."""
-WINDOW = 11
-"""Side in pixels of the windows in which noise is measured."""
+WINDOWS = (11, 9, 7, 5)
+"""Sides in pixels of the windows in which noise is measured: the largest with enough places in soft tissue is taken."""
 MOST_WINDOWS = 10_000
 METHOD = "windows/1"
 """Changed when the estimate of the number of photons changes, so that older test sets are not reused."""
@@ -65,12 +65,12 @@ def _within(smooth: np.ndarray) -> np.ndarray:
     return (smooth > SOFT_TISSUE_HU[0]) & (smooth < SOFT_TISSUE_HU[1])
 
 
-def _whole_windows(plane: np.ndarray) -> np.ndarray:
-    """(H, W) bool: where a window, and the local means that are subtracted in it, lie in soft tissue.
+def _whole_windows(plane: np.ndarray, side: int) -> np.ndarray:
+    """(H, W) bool: where a window of `side` pixels, and the local means that are subtracted in it, lie in soft tissue.
 
     Windows that extend over skin or into lung give similar, too small numbers of photons: a second, wrong mode.
     """
-    reach = 2 * (WINDOW // 2 + HIGH_PASS // 2) + 1
+    reach = 2 * (side // 2 + HIGH_PASS // 2) + 1
     return ndimage.minimum_filter(_within(_smooth(plane)), reach)
 
 
@@ -82,27 +82,33 @@ def calibrated_budget(
     The high-pass noise of small windows of soft tissue is compared with the simulated one of the same window. Each
     window gives a number of photons; the most frequent one is taken. A window with a vessel or an edge in it looks
     noisier and gives fewer photons, but such windows are few and do not agree with each other, so they do not move the
-    most frequent number. On drawn bodies of known I0 0.87 to 1.04 of it is found, whatever the noise is.
+    most frequent number. On drawn bodies of known I0 0.87 to 1.04 of it is found, whatever the noise is. If pixels are
+    so large, or the scan so small, that few windows fit into soft tissue, smaller windows are taken.
 
     hu: (D, H, W) HU. budget: the default I0, counts in a bin. noise_of: simulates, for some slices in HU, the quantum
     and the electronic noise in HU of a scan at the default I0. Raises: NoTissue.
     """
     array = hu.detach().cpu().numpy() if isinstance(hu, torch.Tensor) else np.asarray(hu)
     part = array[measured_slices(len(array))].astype(np.float32)
-    tissue = np.stack([_whole_windows(plane) for plane in part])
-    if tissue.sum() < FEWEST_VOXELS:
+    for side in WINDOWS:
+        tissue = np.stack([_whole_windows(plane, side) for plane in part])
+        if tissue.sum() >= FEWEST_VOXELS:
+            break
+    else:
         raise NoTissue("The CT has too little soft tissue to measure its noise in; simulate without calibration.")
-    found, quantum, electronic = (_local_variance(image, tissue) for image in (part, *noise_of(part)))
+    found, quantum, electronic = (_local_variance(image, tissue, side) for image in (part, *noise_of(part)))
     # found = quantum / f + electronic / f^2 for a scan with f times the default photons, solved for f
     root = np.sqrt(quantum**2 + 4 * electronic * found)
     photons = (quantum + root) / (2 * np.maximum(found, 1e-12))
     return budget * float(np.clip(np.exp(_mode(np.log(photons))), 1.0 / LARGEST_FACTOR, LARGEST_FACTOR))
 
 
-def _local_variance(image: np.ndarray, tissue: np.ndarray) -> np.ndarray:
-    """(n,) mean squares of `image` (D, H, W) minus its local in-plane mean, in windows around voxels of `tissue`."""
+def _local_variance(image: np.ndarray, tissue: np.ndarray, side: int) -> np.ndarray:
+    """(n,) mean squares of `image` (D, H, W) minus its local in-plane mean, in windows of `side` pixels around voxels
+    of `tissue`.
+    """
     squares = (np.square(plane - _smooth(plane)) for plane in image.astype(np.float32))
-    windows = [ndimage.uniform_filter(plane, WINDOW)[inside] for plane, inside in zip(squares, tissue, strict=True)]
+    windows = [ndimage.uniform_filter(plane, side)[inside] for plane, inside in zip(squares, tissue, strict=True)]
     every = np.concatenate(windows)
     return every[:: max(1, len(every) // MOST_WINDOWS)].astype(np.float64)
 
