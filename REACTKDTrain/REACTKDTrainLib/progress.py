@@ -13,9 +13,9 @@ from tqdm import tqdm
 from REACTKDLib.core.console import writable
 from REACTKDLib.core.progress import OnProgress, TimeLeft, duration, no_progress
 
-Style = Literal["slicer", "terminal", "lines", "none"]
+Style = Literal["slicer", "terminal", "lines", "minutes"]
 #: style -> seconds between two reports, at the start and after hours
-PACE = {"slicer": (0.5, 30.0), "terminal": (0.1, 0.1), "lines": (2.0, 60.0)}
+PACE = {"slicer": (0.5, 30.0), "terminal": (0.1, 0.1), "lines": (2.0, 60.0), "minutes": (60.0, 60.0)}
 #: seconds of work measured before the total duration is estimated, and the duration below which none is printed
 MEASURED_S, SHORT_S = 2.0, 10.0
 #: no estimate before this share of the work, unless it took this long: the first cases also load packages
@@ -50,10 +50,11 @@ class ProgressDisplay:
     On a terminal, the estimated total duration is printed once, on a line of its own, after the first part of the work
     has been measured.
 
-    style: 'slicer' prints the tags that Slicer's runner reads, 'terminal' draws a bar, 'lines' prints lines, 'none'
-    prints nothing. Slicer keeps everything that a module prints and removes its tags one by one when it ends, in time
-    quadratic in their number. The interval between reports therefore grows with the duration of the run (a day gives
-    about 4,000 reports). The end, and a text that differs from the last one before its first comma, are shown at once.
+    style: 'slicer' prints the tags that Slicer's runner reads, 'terminal' draws a bar, 'lines' prints lines, 'minutes'
+    at most one a minute and none for shorter work. Slicer keeps everything that a module prints and removes its tags
+    one by one when it ends, in time quadratic in their number. The interval between reports therefore grows with the
+    duration of the run (a day gives about 4,000 reports). The end, and a text that differs from the last one before its
+    first comma, are shown at once.
     """
 
     def __init__(self, stream: TextIO, style: Style, name: str = "", clock: Callable[[], float] = time.monotonic):
@@ -73,9 +74,9 @@ class ProgressDisplay:
 
     def __call__(self, fraction: float, text: str = "") -> None:
         """Show the progress, unless the last report was a moment ago."""
-        if self._style == "none":
-            return
         seconds = self._left(fraction)
+        if self._style == "minutes" and self._clock() - self._last < self._pace():
+            return
         if fraction < MEASURED_SHARE and self._clock() - self._started < LONG_S:
             seconds = None
         self._estimate(seconds)
@@ -121,6 +122,6 @@ class ProgressDisplay:
         print(text, file=self._stream, flush=True)
 
 
-def display_for(stream: TextIO, piped: Style = "none") -> ProgressDisplay:
+def display_for(stream: TextIO, piped: Style = "minutes") -> ProgressDisplay:
     """Return a bar if `stream` is a terminal, otherwise the style `piped`."""
     return ProgressDisplay(stream, "terminal" if stream.isatty() else piped)

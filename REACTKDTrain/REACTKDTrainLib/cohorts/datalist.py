@@ -70,8 +70,8 @@ def _entry(case: CohortCase, path: Path, fold: int | None, clinical: Mapping[str
         entry |= _relative({**{m.value: image for m, image in files.images.items()}, **masks}, path)
     else:
         raise UsageError(
-            f"Case {case.id} needs no new list: training reads what was given (a list, a folder of case folders or "
-            "phantoms) as it is; leave --datalist out."
+            f"These cases (the first: {case.id}) need no new list: training reads what was given (a list, a folder of "
+            "case folders or phantoms) as it is; leave --datalist out."
         )
     if case.grade is not None:
         entry["grade"] = case.classes[case.grade]

@@ -82,8 +82,8 @@ class GradeWords:
         if text not in known or (numbered and text.isdigit()):
             given = shown(repr(value) if isinstance(value, str) else value)
             word = shown(text, 20)
-            asks = isinstance(value, str) and not self.meanings
-            hint = f", or say what it means, such as --map {word}={task.class_names[0]}" if asks else ""
+            how = "say what it means too, such as" if self.meanings else "say what it means, such as --map"
+            hint = f", or {how} {word}={task.class_names[0]}" if isinstance(value, str) else ""
             raise UsageError(f"Case {quoted([case])} has the grade {given}; give {_choices(task, not numbered)}{hint}.")
         return known[text]
 

@@ -74,10 +74,20 @@ def _case_of(text: str, known: Mapping[str, Sequence[str]]) -> str | None:
 
 
 def _column_of_cases(columns: Collection[str], rows: Collection[Mapping[str, str]], cases: Collection[str]) -> str:
-    """Return the only column whose cells are names of cases."""
+    """Return the only column whose cells are names of cases. Raises: UsageError."""
+    if not columns:
+        raise UsageError("The sheet is empty; check which file it is.")
     names = _by_name(cases)
     fitting = [column for column in columns if any(row[column] and on_disk(row[column]) in names for row in rows)]
-    if len(fitting) != 1:
-        found = f"the columns {quoted(fitting)} name" if fitting else "no column names"
-        raise UsageError(f"In the sheet {found} cases that were found; say which is theirs with --case-column.")
+    if not fitting:
+        raise UsageError(
+            f"No column of the sheet ({quoted(columns)}) names a case as its files do, such as "
+            f"{quoted(sorted(cases)[:1])}; "
+            "write the names of the files into the sheet, or move {case} in the pattern."
+        )
+    if len(fitting) > 1:
+        raise UsageError(
+            f"In the sheet the columns {quoted(fitting)} name cases that were found; say which is theirs with "
+            "--case-column."
+        )
     return fitting[0]

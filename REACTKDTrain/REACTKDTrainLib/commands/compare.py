@@ -45,7 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     runs = kinds.add_parser("runs", help="two finished runs: a table with a line for each set of images")
     runs.add_argument("run_a", type=Path, help="the output folder of the first run")
     runs.add_argument("run_b", type=Path, help="the output folder of the second run")
-    runs.add_argument("--inputs", nargs="+", help="such as ct+fdg (default: all that both predicted)")
+    runs.add_argument(
+        "--inputs",
+        nargs="+",
+        help="such as ct+fdg (default: ct, fdg+acetate and ct+fdg+acetate, if both predicted them)",
+    )
     runs.add_argument(
         "--cases", choices=("external", "folds"), default="external", help="which unseen cases to compare on"
     )

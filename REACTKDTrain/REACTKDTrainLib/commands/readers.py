@@ -62,7 +62,9 @@ def _opened(path: Path, task: Task) -> tuple[Any, Any]:
     cases = open_case_list(path, task)
     review = Review(cases.review_file)
     if not review.readers():
-        raise UsageError("Nobody has graded or marked a case of this list yet; read it in the reading room first.")
+        raise UsageError(
+            "Nobody has graded or marked a case of this list yet; grade cases in the panel of REACTKD in Slicer first."
+        )
     return cases, review
 
 

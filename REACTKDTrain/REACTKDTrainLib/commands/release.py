@@ -121,6 +121,7 @@ def _make(options: argparse.Namespace) -> None:
     with display_for(sys.stderr) as on_progress:
         bundle = release(recipe, options.work, options.output, options.model_version, jobs_of(options), on_progress)
     print(tables_of(bundle.info["evaluation"]))
+    print(f"Wrote the model into {options.output}.", file=sys.stderr)
 
 
 def _page(options: argparse.Namespace) -> None:

@@ -50,7 +50,9 @@ class ReaderTable:
                 )
             self._rows[key] = row
         if not self._rows:
-            raise UsageError("The table of readers is empty; grade cases in the reading room, and save it again.")
+            raise UsageError(
+                "The table of readers is empty; grade cases in the panel of REACTKD in Slicer, and save it again."
+            )
 
     def readings(self, task: Task = HCC_GRADE) -> tuple[dict[str, list[StudyReading]], int]:
         """Return the finished readings of a study, and the number of unfinished ones. task: the classes of the readers.

@@ -117,7 +117,8 @@ def write_predictions(
     path: Path, rows: Iterable[Prediction], subsets: bool = False, classes: Sequence[str] = GRADES
 ) -> None:
     """Write a CSV: case, fold, grade, and each of `classes` (well, moderate, poor), for the student with all of a
-    case's images. With `subsets`: all rows, with patient, model and inputs.
+    case's images. With `subsets`: all rows, with patient, model and inputs. Probabilities are written in full
+    precision: rounded ones near 0 tie, and measures of the file would differ from those of the run.
     """
     table: list[list] = [["case", "fold", *(["patient", "model", "inputs"] if subsets else []), "grade", *classes]]
     for row in sorted(rows, key=lambda r: (r.model, r.inputs, r.case)):
@@ -125,7 +126,7 @@ def write_predictions(
             fold = "" if row.fold < 0 else row.fold
             grade = "" if row.grade is None else classes[row.grade]
             of = [row.patient, row.model, row.inputs] if subsets else []
-            table.append([row.case, fold, *of, grade, *(f"{p:.6f}" for p in row.probabilities)])
+            table.append([row.case, fold, *of, grade, *(repr(float(p)) for p in row.probabilities)])
     write_text(path, table_text(table))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.__main__ import FAILED, main
+from REACTKDLib.commands import progress
 from REACTKDLib.commands.batch import RESULTS
 from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.console import INTERRUPTED
@@ -55,6 +56,15 @@ def test_folder_of_cases(cohort, bundle_folder, tmp_path, capsys):
     assert sorted(path.name for path in output.iterdir()) == ["A 1", "B", RESULTS]
     assert (output / "A 1" / "report.json").is_file()
     assert capsys.readouterr().err == ""
+
+
+def test_a_long_batch_writes_lines_into_a_file(cohort, bundle_folder, tmp_path, capsys, monkeypatch):
+    """A job's log was silent until the last case: a batch of hours could not be told from one that hangs."""
+    monkeypatch.setattr(progress, "LINE_S", 0.0)
+    assert run(cohort, tmp_path / "out", bundle_folder) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert "\r" not in "".join(lines) and lines[0].endswith("opening the model")
+    assert [line.split("%")[1].split(",")[0].strip() for line in lines if " of 3" in line][-1] == "3 of 3", lines
 
 
 def test_csv_with_relative_paths_and_names(cohort, bundle_folder, tmp_path):

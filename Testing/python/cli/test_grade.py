@@ -89,7 +89,7 @@ def test_several_models_answer_together(case_folder, bundle_folder, tmp_path, ca
     for name, value in report["probabilities"].items():
         assert value == pytest.approx(np.mean([member["probabilities"][name] for member in members]), abs=1e-7)
     said = capsys.readouterr().out
-    assert "of 2; over all" in said and "(2 models)" in said
+    assert "of 2; from model to model" in said and "(2 models)" in said
     assert main(["prepare", *case_arguments(case_folder), "--output", str(tmp_path / "p"), *bundles[:3]]) == 0
     assert (
         main(["grade", *case_arguments(case_folder), "--output", str(tmp_path / "out"), *bundles[:2], bundles[1]]) == 2

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.workbooks import MARK, rows_of_workbook
 from REACTKDLib.core.text import quoted, sentence
 from REACTKDLib.core.text import tr as _
@@ -52,8 +52,8 @@ def read_table(path: Path, role: str, needed: Collection[str]) -> Table:
     role: the name of the file in messages ("the worklist"). needed: required columns, in lower case; the separator is
     the one that yields them. Cells are stripped of whitespace.
 
-    Raises: UsageError for a file that is not such a table, lacks a column, has one twice, or has a row with more cells;
-    and for a workbook what `workbooks.rows_of_workbook` raises.
+    Raises: FileMissing; UsageError for a file that is not such a table, lacks a column, has one twice, or has a row
+    with more cells; and for a workbook what `workbooks.rows_of_workbook` raises.
     """
     data = _bytes_of(path, role)
     if data.startswith(MARK):
@@ -118,6 +118,8 @@ def _bytes_of(path: Path, role: str) -> bytes:
     try:
         with open(path, "rb") as stream:
             data = stream.read(MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise FileMissing(_("There is no file at the path given for {role}; check the path."), role=role) from error
     except OSError as error:
         raise UsageError(_("{role} cannot be read; check its permissions."), role=sentence(role)) from error
     if data.startswith(_OLD_WORKBOOK):

@@ -118,7 +118,7 @@ def explained(report: Answer) -> list[str]:
 
 
 def members_line(report: Answer) -> str:
-    """Return "Models that say poor: 2 of 3; over all well 2 to 8 %, ..."; "" for a single model."""
+    """Return "Models that say poor: 2 of 3; from model to model well 2 to 8 %, ..."; "" for a single model."""
     if report.ensemble is None:
         return ""
     members, spread = report.ensemble.members, report.ensemble.spread
@@ -127,7 +127,7 @@ def members_line(report: Answer) -> str:
         _("{grade} {low} to {high} %").format(grade=word(name), low=round(100 * s.low), high=round(100 * s.high))
         for name, s in spread.items()
     ]
-    text = _("Models that say {grade}: {agreeing} of {count}; over all {ranges}.")
+    text = _("Models that say {grade}: {agreeing} of {count}; from model to model {ranges}.")
     agreeing, grade = report.ensemble.agreeing(report.grade), word(report.grade)
     return text.format(agreeing=agreeing, count=len(members), grade=grade, ranges=joined(ranges, ", "))
 

@@ -21,8 +21,8 @@ _SOURCE = Path(__file__).with_name("monai")
 USE = """\
 ## With MONAI
 
-In the model's folder, with `pip install "reactkd[monai]"` (for `train.json` `"reactkd[monai,train]"`): the code that
-the configurations name is this package. Nothing is downloaded.
+In the model's folder, after `pip install ".[monai]"` in the folder of the REACTKD repository (for `train.json`
+`".[monai,train]"`): the code that the configurations name is this package. Nothing is downloaded.
 
     python -m monai.bundle run --config_file configs/inference.json --datalist cases.json --output_dir answers
     python -m monai.bundle run --config_file configs/train.json --datalist graded.json --output_dir run

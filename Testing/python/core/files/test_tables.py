@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core.cases.names import confusable, file_name_of, is_file_name, on_disk
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import SEPARATORS, as_it_was, harmless, read_table, table_text
 from REACTKDLib.core.text import quoted
 
@@ -73,6 +73,11 @@ def test_what_is_no_such_table_is_said(tmp_path, data, words):
     (tmp_path / "t.csv").write_bytes(data)
     with pytest.raises(UsageError, match=words):
         read_table(tmp_path / "t.csv", "the table", ("case", "grade"))
+
+
+def test_a_table_that_is_not_there_is_no_matter_of_permissions(tmp_path):
+    with pytest.raises(FileMissing, match="There is no file at the path given for the table of readers"):
+        read_table(tmp_path / "readers.csv", "the table of readers", ("case",))
 
 
 CELLS = st.text(max_size=12) | st.sampled_from(["=1+1", "'=1+1", "+x", "-2", "-2,5", "@a", "\t=1", "\r=1", "＝1", "''"])

@@ -216,7 +216,8 @@ def test_case_folders(tmp_path, capsys):
     assert main(["cohorts", "check", str(tmp_path / "cases"), "--open"]) == 0
     assert "cases (listed): 1 case of 1 patient" in capsys.readouterr().out
     assert main(["cohorts", "check", str(tmp_path / "cases"), "--datalist", str(tmp_path / "c.json")]) == 2
-    assert "Case one needs no new list: " in capsys.readouterr().err and not (tmp_path / "c.json").exists()
+    assert "These cases (the first: one) need no new list: " in capsys.readouterr().err
+    assert not (tmp_path / "c.json").exists()
 
 
 BAD = {

@@ -125,6 +125,27 @@ def test_a_path_and_a_sheet_that_name_two_patients_leave_the_case_out(tmp_path, 
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "The sheet is empty"),
+        ("nr,dx\n1,G1\n2,G2\n", "No column of the sheet ('nr', 'dx') names a case as its files do, such as 'P01"),
+    ],
+)
+def test_a_sheet_without_the_cases_is_told_by_what_it_holds(study, tmp_path, capsys, text, words):
+    """An empty file was said to lack a column of cases, and naming a column without them could not help."""
+    (tmp_path / "other.csv").write_text(text)
+    assert opened(study, "--sheet", str(tmp_path / "other.csv"), "--grade-column", "dx") == 2
+    said = capsys.readouterr().err
+    assert said.startswith(words) and said.count("\n") == 1
+
+
+def test_a_word_that_the_map_lacks_is_asked_for(study, tmp_path, capsys):
+    given = ["--sheet", str(tmp_path / "clinical.csv"), "--grade-column", "dx", "--map", "G1=well"]
+    assert opened(study, *given) == 2
+    assert "or say what it means too, such as" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("more", "words"),
     [
         (["--grade-column", "dx"], "has the grade 'G1'; give well, moderate or poor"),

@@ -54,13 +54,17 @@ def test_slicer_takes_all_tags_out_of_what_it_shows() -> None:
     assert text == "Done.\n"
 
 
+def test_a_file_gets_a_line_each_minute_and_none_for_short_work() -> None:
+    """`release make` was silent in a log for hours; the errors of short commands stay one sentence on their stream."""
+    calls = [(s, s / 600, f"case {s // 20:.0f}") for s in range(0, 601, 20)]
+    lines = shown("minutes", calls).splitlines()
+    assert len(lines) == 10 and lines[0].startswith(" 10.0 %  case 3") and lines[-1] == "100.0 %  case 30"
+    assert shown("minutes", calls[:3]) == ""
+
+
 def test_a_file_gets_lines() -> None:
     assert shown("lines", CALLS).splitlines() == [
         "  0.0 %  preparing cases", " 25.0 %  teacher, loss 0.531, 15 min left", "100.0 %  done"]  # fmt: skip
-
-
-def test_a_pipe_that_wants_nothing_gets_nothing() -> None:
-    assert shown("none", CALLS) == ""
 
 
 def test_a_terminal_gets_one_line_that_is_drawn_over_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
