@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,9 @@ def datalist_cohort(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_
     path = Path(path)
     datalist, entries = read_datalist(path, ("training",), task)
     words = words.with_list(datalist.get("grades")).checked(task)
-    cases = tuple(
-        _case(job_of_entry(entry, path.parent), entry, _NO_FILES_IN_DATALIST, task, words) for entry in entries
-    )
+    listed = [(job_of_entry(entry, path.parent), entry) for entry in entries]
+    _check_files([job for job, _ in listed], _NO_FILES_IN_DATALIST)
+    cases = tuple(_case(job, entry, task, words) for job, entry in listed)
     return Cohort(
         str(datalist.get("name") or path.stem), cases, description=str(datalist.get("description", "")), task=task
     )
@@ -134,7 +134,8 @@ def _worklist_cohort(
                 f"{GRADES_FILE} names {quoted(unknown)}, for which there is no case; write each as its folder."
             )
         listed = [(job, grades.get(_composed(job.case), {})) for job, _ in listed]
-    cases = tuple(_case(job, row, _NO_FILES_IN_WORKLIST, task, words) for job, row in listed)
+    _check_files([job for job, _ in listed], _NO_FILES_IN_WORKLIST)
+    cases = tuple(_case(job, row, task, words) for job, row in listed)
     return Cohort(path.stem if path.is_file() else path.name, cases, task=task)
 
 
@@ -181,11 +182,17 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _case(job: Job, labels: Mapping[str, Any], without_files: str, task: Task, words: GradeWords) -> CohortCase:
+def _check_files(jobs: Sequence[Job], text: str) -> None:
+    """Raise UsageError with `text` for the first case without an image or masks, and the names of all others."""
+    lacking = [job.case for job in jobs if not job.images or (job.segmentation is None and job.mask_files is None)]
+    if lacking:
+        others = f" The same holds for {quoted(lacking[1:])}." if lacking[1:] else ""
+        raise UsageError(text.format(case=quoted(lacking[:1])) + others)
+
+
+def _case(job: Job, labels: Mapping[str, Any], task: Task, words: GradeWords) -> CohortCase:
     """labels: from the same row or entry: 'grade', 'patient', 'fold' and 'clinical', all optional."""
     name, images = job.case, {m.value: path for m, path in job.images.items()}
-    if not images or (job.segmentation is None and job.mask_files is None):
-        raise UsageError(without_files.format(case=quoted([name])))
     clinical = labels.get("clinical")
     if clinical is not None and not isinstance(clinical, dict):
         raise UsageError(

@@ -307,3 +307,13 @@ def test_as_a_user_types_it(lits):
         capture_output=True, text=True, env=environment, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("LiTS17: 2 cases")
+
+
+def test_all_cases_without_files_are_named_at_once(tmp_path, capsys):
+    """They were named one after the other, a run for each."""
+    write_case(small_case(), tmp_path / "cases" / "whole")
+    for name in ("empty", "empty too"):
+        (tmp_path / "cases" / name).mkdir()
+    assert main(["cohorts", "check", str(tmp_path / "cases")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Case 'empty' has no image") and said.endswith("The same holds for 'empty too'.\n")
