@@ -13,7 +13,7 @@ from tqdm import tqdm
 from REACTKDLib.core.console import writable
 from REACTKDLib.core.progress import OnProgress, TimeLeft, duration, no_progress
 
-Style = Literal["slicer", "terminal", "lines", "minutes"]
+Style = Literal["slicer", "terminal", "lines", "minutes", "none"]
 #: style -> seconds between two reports, at the start and after hours
 PACE = {"slicer": (0.5, 30.0), "terminal": (0.1, 0.1), "lines": (2.0, 60.0), "minutes": (60.0, 60.0)}
 #: seconds of work measured before the total duration is estimated, and the duration below which none is printed
@@ -51,10 +51,10 @@ class ProgressDisplay:
     has been measured.
 
     style: 'slicer' prints the tags that Slicer's runner reads, 'terminal' draws a bar, 'lines' prints lines, 'minutes'
-    at most one a minute and none for shorter work. Slicer keeps everything that a module prints and removes its tags
-    one by one when it ends, in time quadratic in their number. The interval between reports therefore grows with the
-    duration of the run (a day gives about 4,000 reports). The end, and a text that differs from the last one before its
-    first comma, are shown at once.
+    at most one a minute and none for shorter work, 'none' prints nothing. Slicer keeps everything that a module prints
+    and removes its tags one by one when it ends, in time quadratic in their number. The interval between reports
+    therefore grows with the duration of the run (a day gives about 4,000 reports). The end, and a text that differs
+    from the last one before its first comma, are shown at once.
     """
 
     def __init__(self, stream: TextIO, style: Style, name: str = "", clock: Callable[[], float] = time.monotonic):
@@ -74,6 +74,8 @@ class ProgressDisplay:
 
     def __call__(self, fraction: float, text: str = "") -> None:
         """Show the progress, unless the last report was a moment ago."""
+        if self._style == "none":
+            return
         seconds = self._left(fraction)
         if self._style == "minutes" and self._clock() - self._last < self._pace():
             return

@@ -67,6 +67,10 @@ def test_a_file_gets_lines() -> None:
         "  0.0 %  preparing cases", " 25.0 %  teacher, loss 0.531, 15 min left", "100.0 %  done"]  # fmt: skip
 
 
+def test_a_pipe_that_wants_nothing_gets_nothing() -> None:
+    assert shown("none", CALLS) == ""
+
+
 def test_a_terminal_gets_one_line_that_is_drawn_over_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     text = shown("terminal", CALLS)
