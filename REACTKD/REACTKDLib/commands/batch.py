@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"The worklist has {plural(len(jobs), 'case')}, so part {shard.number} of {shard.of} is empty."
         )
     engine = engine_of(arguments, apart=arguments.apart and find_spec("joblib") is not None)
-    with Progress() as progress, alone_in(output, shard):
+    with Progress(logged=True) as progress, alone_in(output, shard):
         work = CaseGrader(arguments.bundle, arguments.device, output, progress if engine.here else no_progress)
         progress.say(f"{plural(len(own), 'case')}; the first will tell how long they take.")
         table = _graded(jobs, own, work, engine, shard, progress, arguments.again)

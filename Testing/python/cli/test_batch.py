@@ -67,6 +67,15 @@ def test_a_long_batch_writes_lines_into_a_file(cohort, bundle_folder, tmp_path, 
     assert [line.split("%")[1].split(",")[0].strip() for line in lines if " of 3" in line][-1] == "3 of 3", lines
 
 
+def test_one_case_writes_no_progress_into_a_file(cohort, bundle_folder, tmp_path, capsys, monkeypatch):
+    """However long it takes: the errors of a program that calls `grade` are its only lines."""
+    monkeypatch.setattr(progress, "LINE_S", 0.0)
+    folder = cohort / "A 1"
+    images = ["--ct", str(folder / NAMES[Modality.CT]), "--segmentation", str(folder / SEGMENTATION)]
+    assert main(["grade", *images, "--bundle", str(bundle_folder), "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_csv_with_relative_paths_and_names(cohort, bundle_folder, tmp_path):
     listed = tmp_path / "list"
     shutil.copytree(cohort, listed / "data")
