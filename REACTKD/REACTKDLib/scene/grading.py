@@ -19,7 +19,7 @@ from REACTKDLib.core.worker.answers import GradeAnswer
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.graded_inputs import content_of, still_holds, with_masks, write_content
-from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp
+from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp, watched
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.outputs import output_steps, remove_outputs
 from REACTKDLib.scene.own_results import refuse_results
@@ -192,8 +192,9 @@ class GradingController(ScriptRunner):
         self._set_progress(0.0, _("Reading the case"))
         refuse_results(self.scene, nodes)
         choice = asked or choose_segments(nodes.segmentation, task=task_of(model.bundle))
-        stamps = images_stamp(nodes), masks_stamp(nodes, choice)
-        images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
+        steps = hand_over_case(nodes, choice, self.dispatcher.client.scratch)
+        read = yield from watched(steps, lambda: images_stamp(nodes), lambda: masks_stamp(nodes, choice))
+        (images, masks), stamps = read
         content = content_of(nodes, images, masks)
         key = self._new_key()
         answer = yield from self._ask(jobs.GradeArrays(key, images, masks, case_id, model), (0.2, 0.85))
@@ -206,8 +207,8 @@ class GradingController(ScriptRunner):
             return
         self._set_progress(0.0, _("Reading the masks"))
         choice = opened.choice_now()
-        stamp = masks_stamp(opened.nodes, choice)
-        files = yield from hand_over_masks(opened.nodes, choice, self.dispatcher.client.scratch)
+        steps = hand_over_masks(opened.nodes, choice, self.dispatcher.client.scratch)
+        files, [stamp] = yield from watched(steps, lambda: masks_stamp(opened.nodes, choice))
         content = with_masks(opened.content, files)
         key = self._new_key()
         try:

@@ -5,7 +5,7 @@ Every function is a generator: the caller decides when the next step runs. The s
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -142,6 +142,27 @@ def cut_masks(nodes: CaseNodes, choice: SegmentChoice) -> Iterator[CutMask | Non
                 mask, corner = cut
                 matrix = relation.placed(matrix_of_part(image, corner))
                 yield CutMask(role, segment_id, mask, matrix, role == "tumor" and segment_id in lesions)
+
+
+def watched(steps: Slices, *stamps_of: Callable[[], tuple]) -> Slices:
+    """Run the steps of a hand-over; return (its value, list of stamps): () for one that changed while it was read.
+
+    Each step reads what is shown at its beginning. Sequences may show another time point in between, and then the first
+    one again, with its own voxels and stamp: a comparison at the end would not notice that.
+    """
+    stamps, value, ended = [stamp_of() for stamp_of in stamps_of], None, False
+    try:
+        while not ended:
+            try:
+                next(steps)
+            except StopIteration as end:
+                value, ended = end.value, True
+            stamps = [stamp if stamp == stamp_of() else () for stamp, stamp_of in zip(stamps, stamps_of)]
+            if not ended:
+                yield
+    finally:
+        steps.close()
+    return value, stamps
 
 
 def images_stamp(nodes: CaseNodes) -> tuple:

@@ -9,7 +9,7 @@ from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes
-from REACTKDLib.scene.hand_over import hand_over_case, masks_stamp
+from REACTKDLib.scene.hand_over import hand_over_case, masks_stamp, watched
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.signal import Signal
@@ -54,8 +54,8 @@ class MaskChecker(ScriptRunner):
 
     def _checking(self, nodes: CaseNodes, choice: SegmentChoice) -> Script:
         self._set_progress(0.0, _("Reading the case"))
-        stamp = masks_stamp(nodes, choice)
-        images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
+        steps = hand_over_case(nodes, choice, self.dispatcher.client.scratch)
+        (images, masks), [stamp] = yield from watched(steps, lambda: masks_stamp(nodes, choice))
         findings = yield from self._ask(jobs.CheckArrays(images, masks, choice.task), (0.3, 1.0))
         self._masks = stamp
         self._set(findings)

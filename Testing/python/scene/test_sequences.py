@@ -1,0 +1,120 @@
+"""Images and masks that show a time point of a sequence: a result belongs to the time points that were read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import slicer
+
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.scene.case import CaseNodes, nodes_from_case
+from REACTKDLib.scene.graded_inputs import read_content
+from REACTKDLib.scene.grading import GradingController
+from REACTKDLib.scene.mask_check import MaskChecker
+from REACTKDLib.scene.script_runner import RunState, ScriptRunner
+from REACTKDLib.scene.segments import choose_segments
+from support.edits import ball, paint
+from support.reading_steps import PLACE, listed_case
+from support.script_runs import run
+from support.time_points import two_time_points
+from support.worker_runs import save_small_model
+
+SHOWN = [*Modality, "masks"]
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return save_small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def controller(scene: Any, dispatcher: Any, small_model: Any) -> Iterator[GradingController]:
+    made = GradingController(scene, dispatcher, small_model)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def nodes(scene: Any) -> CaseNodes:
+    return nodes_from_case(scene, listed_case())
+
+
+def brighten(node: Any) -> None:
+    slicer.util.arrayFromVolume(node)[:] += 5
+    slicer.util.arrayFromVolumeModified(node)
+
+
+def shown(nodes: CaseNodes, what: Modality | str) -> Callable[[int], None]:
+    """Make an image or the masks show the first of two time points; see `two_time_points`."""
+    scene = nodes.reference.GetScene()
+    if what != "masks":
+        return two_time_points(scene, nodes.volumes[what], brighten)
+    more = ball(nodes.reference, PLACE, 9.0)
+    return two_time_points(scene, nodes.segmentation, lambda node: paint(node, "Tumor", more, nodes.reference))
+
+
+def interrupted(runner: ScriptRunner, start: Callable[[], Any], go: Callable[[int], None]) -> Iterator[int]:
+    """Yield after each run of a task that is shown another time point during one of the steps before its first job."""
+    at = 0
+    while True:
+        start()
+        steps = 0
+        while runner.busy and runner._ticket is None and steps < at:
+            runner._step()
+            steps += 1
+        if steps < at:
+            run(runner)
+            return
+        go(1)
+        if runner.busy and runner._ticket is None:
+            runner._step()
+        go(0)
+        run(runner)
+        assert runner.state is RunState.IDLE, runner.error
+        yield at
+        at += 1
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_an_answer_to_another_time_point_is_outdated(controller, nodes, what):
+    go = shown(nodes, what)
+    controller.grade(nodes)
+    run(controller)
+    assert not controller.opened.images_changed and not controller.opened.masks_changed
+    go(1)
+    assert controller.opened.images_changed is (what != "masks")
+    assert controller.opened.masks_changed is (what == "masks")
+    go(0)
+    assert not controller.opened.images_changed and not controller.opened.masks_changed
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_another_time_point_while_a_case_is_read_is_never_taken_for_this_one(controller, nodes, what):
+    go = shown(nodes, what)
+    told = []
+    for at in interrupted(controller, lambda: controller.grade(nodes), go):
+        opened = controller.opened
+        told.append(opened.images_changed or opened.masks_changed)
+        assert told[-1] or opened.content == read_content(nodes, opened.choice), f"silently of other voxels, step {at}"
+    assert len(told) > 3 and not all(told)
+
+
+def test_another_time_point_while_masks_are_read_again_is_never_taken_for_this_one(controller, nodes):
+    go = shown(nodes, "masks")
+    controller.grade(nodes)
+    run(controller)
+    for at in interrupted(controller, controller.regrade, go):
+        opened = controller.opened
+        same = opened.content == read_content(nodes, opened.choice)
+        assert opened.masks_changed or same, f"silently of other masks, step {at}"
+
+
+def test_findings_on_another_time_point_are_outdated(scene, dispatcher, nodes):
+    go, checker, choice = shown(nodes, "masks"), MaskChecker(scene, dispatcher), choose_segments(nodes.segmentation)
+    told = []
+    for _at in interrupted(checker, lambda: checker.check(nodes, choice), go):
+        told.append(checker.masks_changed(nodes, choice))
+    assert told.count(True) >= 2 and not all(told), "before the first step, and before the tumor is read"
+    checker.close()
