@@ -162,7 +162,7 @@ class MasksPanel(Section):
             another = self._case is not None and context.nodes != self._case
             self._report, self._case = context.report, context.nodes
             if another:
-                self.fixer.leave()
+                self.fixer.leave(context.state.segmentation)
             self.checker.forget()
         findings = self._findings()
         shown = tuple(f for f in findings if is_of_masks(f)) if findings is not None else ()

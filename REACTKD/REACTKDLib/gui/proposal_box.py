@@ -60,6 +60,7 @@ class ProposalBox:
         """Show the copy in place of the user's segmentation or, while another module is open, only the latter."""
         shown = self.fixer.proposal if self._entered else None
         hide_only(self._scene, PROPOSAL, shown.nodes.segmentation if shown is not None else None)
+        self.changes.follow()
         self.changes.put_aside(not self._entered)
 
     def enter(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from REACTKDLib.core.errors import UsageError
@@ -20,10 +21,11 @@ from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.frames import relation_between
+from REACTKDLib.scene.graded_inputs import NEAR_MM
 from REACTKDLib.scene.hand_over import hand_over_masks
 from REACTKDLib.scene.scene_nodes import new_unlisted_node, remove_with_displays
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
-from REACTKDLib.scene.segments import SegmentChoice, segment_array
+from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, segment_array
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
@@ -31,6 +33,8 @@ from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
 _HUE_STEP = 0.61803  # the golden ratio: successive hues are far apart
 _UNDO_DEPTH = 10
 _REPLACED = _("The proposal was not accepted and is gone; press Fix again.")
+_MOVED_BEFORE = _("The masks were moved or resampled since this fix was proposed; reject it, and press Fix again.")
+_MOVED_SINCE = _("The masks were moved or resampled since this fix was accepted; correct them by hand.")
 _LEFT = _("The proposal for the masks of the case before was not accepted and is gone; press Fix again there.")
 
 
@@ -38,8 +42,10 @@ _LEFT = _("The proposal for the masks of the case before was not accepted and is
 class Proposal:
     """A proposed fix. node: a copy of the segmentation with the fix. text: its description. edits: voxels that change.
 
-    choice: the segments of the case after it. milliliters: total change. lesions: name and milliliters of each new
-    segment, with the voxels that existing segments lose. largest_stays: existing segments keep their largest lesion.
+    choice: the segments of the case after it. ijk_to_ras: (4, 4), of the voxels of `edits` in the frame of the
+    segmentation, with which they move. grids: see `_grids`, when the edits were made or last applied. milliliters:
+    total change. lesions: name and milliliters of each new segment, with the voxels that existing segments lose.
+    largest_stays: existing segments keep their largest lesion.
     """
 
     nodes: CaseNodes
@@ -48,6 +54,8 @@ class Proposal:
     edits: tuple[Edit, ...]
     new_segments: tuple[str, ...]
     choice: SegmentChoice
+    ijk_to_ras: np.ndarray
+    grids: Mapping[str, np.ndarray]
     milliliters: float
     lesions: tuple[tuple[str, float], ...] = ()
     largest_stays: bool = False
@@ -68,14 +76,22 @@ class MaskFixer(ScriptRunner):
         self.proposal_changed = Signal()
         self.accepted = Signal()
         self.undone = Signal()
-        self._done: list[tuple[Proposal, SegmentChoice]] = []
+        self._done: list[tuple[Proposal, SegmentChoice]] = []  # the latest at the end
+        self._at_hand: Any = None  # the segmentation whose fixes can be undone
         self._asked_choice = SegmentChoice((), ())
-        self._observed = scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, lambda *_: self.leave())
+        self._observed = scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._on_close)
 
     @property
     def can_undo(self) -> bool:
-        """True if there is an accepted fix and its segmentation still exists."""
-        return bool(self._done) and self.scene.IsNodePresent(self._done[-1][0].nodes.segmentation) > 0
+        """True if there is an accepted fix of the segmentation at hand, which still exists."""
+        return self._last is not None
+
+    @property
+    def _last(self) -> tuple[Proposal, SegmentChoice] | None:
+        """The last accepted fix of the segmentation at hand, and the segments before it."""
+        there = self._at_hand is not None and self.scene.IsNodePresent(self._at_hand)
+        own = (done for done in reversed(self._done) if done[0].nodes.segmentation is self._at_hand)
+        return next(own, None) if there else None
 
     def propose(self, nodes: CaseNodes, choice: SegmentChoice, finding: Finding) -> None:
         """Create a copy with the fix of `finding`. Raises: UsageError if there is none, see `masks.fixes`."""
@@ -114,12 +130,18 @@ class MaskFixer(ScriptRunner):
         if self.proposal is not None and _lacks_segments(self.proposal):
             self._refuse(_("A segment that this fix changes is gone; reject the fix, and check the masks again."))
             return
+        if self.proposal is not None and _was_moved(self.proposal):
+            self._refuse(_MOVED_BEFORE)
+            return
         self.notice = ""
         proposal = self._taken()
-        if not self.scene.IsNodePresent(proposal.nodes.segmentation):
+        segmentation = proposal.nodes.segmentation
+        if not self.scene.IsNodePresent(segmentation):
             return
-        _apply(proposal.nodes.segmentation, proposal.nodes, proposal.edits, proposal.new_segments, proposal.choice.task)
-        self._done = [*self._done, (proposal, self._asked_choice)][-_UNDO_DEPTH:]
+        _apply(segmentation, proposal.ijk_to_ras, proposal.edits, proposal.new_segments, proposal.choice.task)
+        self._at_hand = segmentation
+        done = replace(proposal, grids=_grids(segmentation, proposal.edits))
+        self._done = [*self._done, (done, self._asked_choice)][-_UNDO_DEPTH:]
         now = choice or self._asked_choice
         self.accepted(replace(now, tumors=tuple(dict.fromkeys((*now.tumors, *proposal.new_segments)))))
 
@@ -136,19 +158,23 @@ class MaskFixer(ScriptRunner):
         A new segment in which more was drawn keeps that. If a segment that the fix changed is missing, nothing is done,
         and `error` says so. Raises: UsageError if there is no fix.
         """
-        if not self.can_undo:
+        last = self._last
+        if last is None:
             raise UsageError(_("No fix was accepted that could be undone."))
-        proposal, before = self._done[-1]
+        proposal, before = last
         if _lacks_segments(proposal):
             self._refuse(_("A segment that this fix changed is gone; correct the masks by hand."))
             return
-        self._done.pop()
+        if _was_moved(proposal):
+            self._refuse(_MOVED_SINCE)
+            return
+        self._done.remove(last)
         self.notice = ""
         self._finish(RunState.IDLE)
         segmentation = proposal.nodes.segmentation
         data = segmentation.GetSegmentation()
         new = [i for i in proposal.new_segments if data.GetSegment(i) is not None]
-        _apply(segmentation, proposal.nodes, _backwards(proposal, new), (), proposal.choice.task)
+        _apply(segmentation, proposal.ijk_to_ras, _backwards(proposal, new), (), proposal.choice.task)
         kept = tuple(i for i in new if segment_array(segmentation, i)[0].any())
         for segment_id in set(new) - set(kept):
             data.RemoveSegment(segment_id)
@@ -156,20 +182,29 @@ class MaskFixer(ScriptRunner):
         now = choice or replace(before, tumors=(*before.tumors, *kept))
         self.undone(replace(now, tumors=tuple(i for i in now.tumors if i not in gone)))
 
-    def leave(self) -> None:
-        """Release the scene's nodes: for another case, or when the scene closes."""
+    def leave(self, to: Any = None) -> None:
+        """Stop, and drop a proposal that is not decided, for another case.
+
+        to: its segmentation, whose accepted fixes can be undone, also those from before it was left.
+        """
         self._next = None
         self._finish(RunState.IDLE)
         self.notice = _LEFT if self._undecided else ""
         if self.proposal is not None:
             self._taken()
+        self._at_hand = to
+        self._done = [done for done in self._done if self.scene.IsNodePresent(done[0].nodes.segmentation)]
+
+    def _on_close(self, *_: Any) -> None:
+        """Release the scene's nodes."""
+        self.leave()
         self._done = []
 
     def close(self) -> None:
         """Stop everything and remove a copy that is still proposed. May be called twice."""
         for signal in (self.proposal_changed, self.accepted, self.undone):
             signal.disconnect_all()
-        self.leave()
+        self._on_close()
         super().close()
         if self._observed is not None:
             self.scene.RemoveObserver(self._observed)
@@ -196,22 +231,23 @@ class MaskFixer(ScriptRunner):
 
     def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str, largest_stays: bool) -> Script:
         self._set_progress(0.0, _("Reading the masks"))
+        grid, matrix = grid_of(nodes.reference), _matrix_in(nodes)
         masks = yield from hand_over_masks(nodes, choice, self.dispatcher.client.scratch)
-        grid = grid_of(nodes.reference)
         edits = yield from self._ask(job(masks, list(grid.shape), grid.ijk_to_ras.tolist()), (0.3, 0.8))
         yield
         node = copy_of(self.scene, nodes.segmentation, "REACTKD proposed masks")
         try:
             yield
             new = _new_ids(nodes.segmentation, [edit.name for edit in edits if edit.segment is None])
-            _apply(node, nodes, edits, new, choice.task)
+            _apply(node, matrix, edits, new, choice.task)
         except BaseException:
             remove_with_displays(self.scene, node)
             raise
         changed = grid.voxel_ml * sum(int(edit.mask.sum()) for edit in edits if edit.segment is not None)
         lesions = tuple((e.name, grid.voxel_ml * int(e.mask.sum())) for e in edits if e.segment is None)
         after = replace(choice, tumors=(*choice.tumors, *new))
-        self.proposal = Proposal(nodes, node, text, edits, new, after, changed, lesions, largest_stays)
+        about = matrix, _grids(nodes.segmentation, edits), changed, lesions, largest_stays
+        self.proposal = Proposal(nodes, node, text, edits, new, after, *about)
         self.proposal_changed(self.proposal)
 
     def _refuse(self, sentence: str) -> None:
@@ -272,19 +308,45 @@ def _backwards(proposal: Proposal, new: Iterable[str]) -> list[Edit]:
     return [Edit(segment_id, not edit.add, edit.mask, edit.corner) for segment_id, edit in there]
 
 
-def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: Iterable[str], task: Task) -> None:
+def _grids(segmentation: Any, edits: Iterable[Edit]) -> dict[str, np.ndarray]:
+    """Return the (4, 4) matrix of the label map of each segment that is changed, by its ID.
+
+    Drawing leaves it as it is; a transform that is hardened, or another geometry, changes it.
+    """
+    data, grids = segmentation.GetSegmentation(), {}
+    for segment_id in {edit.segment for edit in edits} - {None}:
+        image = data.GetSegment(segment_id).GetRepresentation(LABELMAP)
+        if image is not None:
+            matrix = vtk.vtkMatrix4x4()
+            image.GetImageToWorldMatrix(matrix)
+            grids[segment_id] = slicer.util.arrayFromVTKMatrix(matrix)
+    return grids
+
+
+def _was_moved(proposal: Proposal) -> bool:
+    """Return True if a segment has moved in its own frame, so that nobody knows where the voxels of the fix are."""
+    segmentation = proposal.nodes.segmentation
+    now = _grids(segmentation, proposal.edits) if segmentation.GetScene() is not None else {}
+    pairs = ((proposal.grids[segment_id], now[segment_id]) for segment_id in proposal.grids if segment_id in now)
+    return any(not np.allclose(then, grid, rtol=0.0, atol=NEAR_MM) for then, grid in pairs)
+
+
+def _apply(
+    segmentation: Any, ijk_to_ras: np.ndarray, edits: Iterable[Edit], new_ids: Iterable[str], task: Task
+) -> None:
     """Change only the voxels of the edits. Slicer resamples them if a segment has another geometry.
+
+    ijk_to_ras: see `Proposal`.
 
     A changed segment first gets its own layer. In a shared layer a voxel has one label: adding it to one segment would
     remove it from another, and a merge would keep the larger label, whichever segment it belongs to.
     """
     kind, new_ids = slicer.vtkSlicerSegmentationsModuleLogic, iter(new_ids)
-    matrix = matrix_in(nodes)
     hold = segmentation.StartModify()
     try:
         for edit in edits:
             segment_id = edit.segment
-            image = image_of(edit.mask if edit.add else ~edit.mask, edit.corner, matrix)
+            image = image_of(edit.mask if edit.add else ~edit.mask, edit.corner, ijk_to_ras)
             mode = kind.MODE_MERGE_MAX if edit.add else kind.MODE_MERGE_MIN
             if segment_id is None:
                 segment_id, mode = next(new_ids), kind.MODE_REPLACE
@@ -296,7 +358,7 @@ def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: 
         segmentation.EndModify(hold)
 
 
-def matrix_in(nodes: CaseNodes) -> np.ndarray:
+def _matrix_in(nodes: CaseNodes) -> np.ndarray:
     """Return the (4, 4) matrix of the reference grid in the frame of the segmentation."""
     return relation_between(nodes.reference, nodes.segmentation).placed(ijk_to_ras_of(nodes.reference))
 

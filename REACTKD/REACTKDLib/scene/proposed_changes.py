@@ -14,7 +14,7 @@ import slicer
 from REACTKDLib.core.worker.mending import Changes
 from REACTKDLib.scene.hiding import OTHER_MODULE, hide, show
 from REACTKDLib.scene.jump import jump_to
-from REACTKDLib.scene.mask_fixes import Proposal, copy_of, image_of, matrix_in, unlisted_segmentation
+from REACTKDLib.scene.mask_fixes import Proposal, copy_of, image_of, unlisted_segmentation
 from REACTKDLib.scene.scene_nodes import nodes_of_class, remove_with_displays
 from REACTKDLib.scene.volumes import grid_of
 
@@ -87,10 +87,19 @@ class ProposedChanges:
 
     def put_aside(self, aside: bool) -> None:
         """Hide the copy and the highlight while another module is open, or show them again."""
-        nodes = (self.node, self._before, self.proposal.node if self.proposal is not None else None)
-        for node in nodes:
-            if node is not None and self.scene.IsNodePresent(node):
-                (hide if aside else show)(node.GetDisplayNode(), OTHER_MODULE)
+        for node in self._copies():
+            (hide if aside else show)(node.GetDisplayNode(), OTHER_MODULE)
+
+    def follow(self) -> None:
+        """Put the copy and the highlight under the transform of the masks, which may have been moved since."""
+        for node in self._copies():
+            transform = self.proposal.nodes.segmentation.GetTransformNodeID()
+            if node.GetTransformNodeID() != transform:
+                node.SetAndObserveTransformNodeID(transform)
+
+    def _copies(self) -> list[Any]:
+        nodes = (self.node, self._before, self.proposal.node) if self.proposal is not None else ()
+        return [node for node in nodes if node is not None and self.scene.IsNodePresent(node)]
 
     def clear(self) -> None:
         """Remove the highlight and restore the slices, unless any of them was moved since.
@@ -124,7 +133,7 @@ class ProposedChanges:
         node.SetAndObserveTransformNodeID(proposal.nodes.segmentation.GetTransformNodeID())
         node.CreateDefaultDisplayNodes()
         display, data = node.GetDisplayNode(), node.GetSegmentation()
-        matrix, mode = matrix_in(proposal.nodes), slicer.vtkSlicerSegmentationsModuleLogic.MODE_REPLACE
+        matrix, mode = proposal.ijk_to_ras, slicer.vtkSlicerSegmentationsModuleLogic.MODE_REPLACE
         for kind in self.kinds:
             color, filled = LOOKS[kind]
             data.AddEmptySegment(kind, kind, color)

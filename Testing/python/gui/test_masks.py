@@ -10,8 +10,9 @@ import pytest
 import slicer
 from PySide6.QtCore import Qt
 
+from REACTKDLib.scene.case import nodes_from_case
 from support.edits import ball, erase, mask_of, paint
-from support.panel_steps import GRADE_S, grade, segments_as_bytes
+from support.panel_steps import GRADE_S, grade, segments_as_bytes, small_phantom
 from support.scene_files import load_scene, save_scene
 
 STRAY = "lies outside the liver"
@@ -168,6 +169,26 @@ def test_a_fix_of_a_segment_that_was_deleted_is_refused_with_a_sentence(user: An
     assert "is gone; reject the fix" in user.text("masksMessageLabel") and user.sees("proposalWidget")
     user.click("rejectButton")
     assert not user.sees("proposalWidget") and not user.sees("masksMessageLabel")
+
+
+def test_an_accepted_fix_is_undone_after_another_case_and_while_a_name_is_not_recognized(
+    user: Any, faulty: Any, scene: Any, context: Any
+) -> None:
+    check(user)
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    user.click("acceptButton")
+    context.open_case(nodes_from_case(scene, small_phantom(2)))
+    assert not user.find("undoFixButton").visible, "the fix is not of this case"
+    context.open_case(faulty)
+    data = faulty.segmentation.GetSegmentation()
+    data.GetSegment(data.GetSegmentIdBySegmentName("Liver")).SetName("Unknown")
+    data.GetSegment(data.GetSegmentIdBySegmentName("Unknown")).RemoveTag("TerminologyEntry")
+    user.wait_until(lambda: context.nodes is None, what="the name to be seen")
+    user.open_section("masksSection")
+    user.click("undoFixButton")
+    assert mask_of(faulty.segmentation, "Tumor", faulty.reference)[2:5, 4:9, 4:9].all()
+    assert not user.sees("undoFixButton")
 
 
 def test_another_module_shows_the_users_masks_and_nothing_of_a_proposal(

@@ -11,7 +11,8 @@ import slicer
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import split_lesions
-from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.case import CaseNodes, nodes_from_case
+from REACTKDLib.scene.proposed_changes import ProposedChanges
 from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
 from REACTKDLib.scene.terminology import codes_of
@@ -263,6 +264,64 @@ def test_segments_on_another_grid_lose_that_lesion_alone(fixer, nodes, case):
     fixer.accept()
     after = mask_on(nodes.segmentation, ["Tumor"], nodes.reference)
     assert np.array_equal(after, before & ~stray)
+
+
+@pytest.mark.parametrize("moved", ["masks", "image"])
+@pytest.mark.parametrize("since", ["proposed", "accepted"])
+def test_the_same_voxels_change_although_masks_or_image_were_moved_since(fixer, nodes, since, moved):
+    before = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    stray, finding = with_stray_lesion(nodes)
+    fixer.propose(nodes, choose_segments(nodes.segmentation), finding)
+    run(fixer)
+    if since == "accepted":
+        fixer.accept()
+    move = linear_transform(fixer.scene, rigid((0, 0, 0), (20, 0, 0)))
+    node = nodes.segmentation if moved == "masks" else nodes.reference
+    node.SetAndObserveTransformNodeID(move.GetID())
+    changes = ProposedChanges(fixer.scene)
+    if fixer.proposal is not None:
+        changes.show(fixer.proposal)
+        changes.follow()
+        for copy in (fixer.proposal.node, changes.node):
+            assert copy.GetTransformNodeID() == nodes.segmentation.GetTransformNodeID()
+        changes.clear()
+    fixer.accept() if since == "proposed" else fixer.undo()
+    node.SetAndObserveTransformNodeID(None)
+    after = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    assert fixer.error is None and np.array_equal(after, before if since == "proposed" else before | stray)
+
+
+@pytest.mark.parametrize("since", ["proposed", "accepted"])
+def test_a_fix_of_masks_that_were_hardened_elsewhere_is_refused_with_a_sentence(fixer, nodes, since):
+    _, finding = with_stray_lesion(nodes)
+    fixer.propose(nodes, choose_segments(nodes.segmentation), finding)
+    run(fixer)
+    if since == "accepted":
+        fixer.accept()
+    move = linear_transform(fixer.scene, rigid((0, 0, 0), (20, 0, 0)))
+    nodes.segmentation.SetAndObserveTransformNodeID(move.GetID())
+    nodes.segmentation.HardenTransform()
+    before = bytes_of(nodes.segmentation)
+    fixer.accept() if since == "proposed" else fixer.undo()
+    assert bytes_of(nodes.segmentation) == before
+    assert fixer.error.startswith(f"The masks were moved or resampled since this fix was {since};")
+
+
+def test_a_fix_is_undone_in_its_own_segmentation_also_after_another_case(fixer, nodes, case):
+    other = nodes_from_case(fixer.scene, case)
+    for each in (nodes, other):
+        stray, finding = with_stray_lesion(each)
+        fixer.leave(each.segmentation)
+        assert not fixer.can_undo
+        fixer.propose(each, choose_segments(each.segmentation), finding)
+        run(fixer)
+        fixer.accept()
+    for each in (nodes, other):
+        fixer.leave(each.segmentation)
+        fixer.undo()
+        assert mask_of(each.segmentation, "Tumor", each.reference)[stray].all() and not fixer.can_undo
+    fixer.leave()
+    assert not fixer.can_undo
 
 
 @pytest.mark.parametrize("end", ["close", "scene", "cancel"])
