@@ -14,6 +14,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.review.record import CaseReview
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import text_from
+from REACTKDLib.gui.plain_text import as_is
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.translation import translated
 
@@ -186,7 +187,7 @@ class CasesTable:
         )
         for column, text in enumerate(texts):
             item = qt.QTableWidgetItem(text)
-            item.setToolTip(tip if column == 5 else text)
+            item.setToolTip(as_is(tip if column == 5 else text))
             if column == 0:
                 font = item.font()
                 font.setBold(bold)

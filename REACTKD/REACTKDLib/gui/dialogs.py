@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from REACTKDLib.gui.plain_text import as_is
 from REACTKDLib.gui.words import joined
 
 _FOLDER = "REACTKD/LastFolder"
@@ -46,7 +47,7 @@ def confirm_replacing(*paths: Path) -> bool:
     if not there:
         return True
     question = _("Replace {names} in the folder {folder}? What is there now is lost.")
-    return slicer.util.confirmOkCancelDisplay(question.format(names=joined(there), folder=paths[0].parent.name))
+    return slicer.util.confirmOkCancelDisplay(as_is(question.format(names=joined(there), folder=paths[0].parent.name)))
 
 
 def all_files(words: str, patterns: str) -> str:

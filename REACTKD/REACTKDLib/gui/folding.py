@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from REACTKDLib.gui.plain_text import as_is, as_title
+
 LONGEST = 40  # characters of a title: a longer one would widen a panel of 300 pixels
 
 
@@ -52,10 +54,9 @@ class Folding:
         """Show this line in the title while it is closed."""
         self._line = line
         text = f"{self._title}: {line}" if line and self._place.collapsed else self._title
-        text = text if len(text) <= LONGEST else f"{text[: LONGEST - 3].rstrip(' ,;:')}..."
-        if self._place.text != text:
-            self._place.text = text
-            self._place.toolTip = line
+        title = as_title(text if len(text) <= LONGEST else f"{text[: LONGEST - 3].rstrip(' ,;:')}...")
+        if (self._place.text, self._place.toolTip) != (title, as_is(line)):
+            self._place.text, self._place.toolTip = title, as_is(line)
 
     def hold(self) -> None:
         """Keep the section open: the user works in it."""

@@ -14,6 +14,7 @@ from REACTKDLib.core.text import sentence
 from REACTKDLib.gui.context import HIDDEN
 from REACTKDLib.gui.findings import computation_messages
 from REACTKDLib.gui.keys import shortcuts, with_key
+from REACTKDLib.gui.plain_text import as_is, escaped, plain_label
 from REACTKDLib.gui.reader_mark import ReaderMark
 from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.words import clinical_use_words, grade_words, image_words, joined, short_grade
@@ -27,7 +28,7 @@ BAR_HEIGHT = 18
 
 def _large(text: str) -> str:
     """Return words as rich text, large and bold."""
-    return f'<span style="font-size: large; font-weight: bold">{text}</span>'
+    return f'<span style="font-size: large; font-weight: bold">{escaped(text)}</span>'
 
 
 class GradePanel(Section):
@@ -135,7 +136,7 @@ class GradePanel(Section):
         ui.gradeButton.enabled = ready and not context.busy
         ui.gradeButton.text = _("Grade again") if context.report is not None else _("Grade")
         tip = with_key(_("Grade the case and color its regions."), "grade")
-        ui.gradeButton.toolTip = tip if ready else context.problem
+        ui.gradeButton.toolTip = tip if ready else as_is(context.problem)
         if context.answer_hidden:
             ui.gradeButton.enabled = ready and not context.busy and self._has_reader_grade()
             ui.gradeButton.text = _("Confirm grade, show result")
@@ -213,7 +214,7 @@ class GradePanel(Section):
         grade = grade_words(report.grade, report.task)
         if report.uncertain:
             text = _("{headline} The most probable grade, {grade}, leads by little or is itself unlikely.")
-            return text.format(headline=_large(_("Uncertain.")), grade=grade.lower())
+            return text.format(headline=_large(_("Uncertain.")), grade=escaped(grade.lower()))
         return _large(grade)
 
     @staticmethod
@@ -246,7 +247,7 @@ class GradePanel(Section):
                 bar = qt.QProgressBar()
                 bar.setMaximumHeight(BAR_HEIGHT)
                 bar.objectName = f"probabilityBar_{grade}"
-                layout.addRow(qt.QLabel(short_grade(grade, report.task)), bar)
+                layout.addRow(plain_label(short_grade(grade, report.task)), bar)
                 self._bars[grade] = bar
         for grade, value in probabilities.items():
             self._bars[grade].value = round(100 * value)

@@ -11,6 +11,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.task import Task
+from REACTKDLib.gui.plain_text import escaped
 from REACTKDLib.gui.shortcuts import Shortcuts
 from REACTKDLib.scene.translation import translated
 
@@ -78,5 +79,6 @@ def with_key(tip: str, *actions: str) -> str:
 def card(task: Task) -> str:
     """Return all keys with what they do, as rich text. task: whose classes the keys for grades stand for."""
     said = words(task)
-    rows = "".join(f"<tr><td>{keys}</td><td>&nbsp;{said[act]}</td></tr>" for act, keys in KEYS.items() if act in said)
+    known = {keys: escaped(said[act]) for act, keys in KEYS.items() if act in said}
+    rows = "".join(f"<tr><td>{keys}</td><td>&nbsp;{what}</td></tr>" for keys, what in known.items())
     return f"<table>{rows}</table>"

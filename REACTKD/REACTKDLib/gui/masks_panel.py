@@ -17,6 +17,7 @@ from REACTKDLib.core.masks.fixes import SPLITS, fix_words
 from REACTKDLib.gui.findings import is_of_masks, urgent
 from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.keys import shortcuts, with_key
+from REACTKDLib.gui.plain_text import as_is, plain_label
 from REACTKDLib.gui.proposal_box import ProposalBox
 from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
@@ -244,7 +245,7 @@ class MasksPanel(Section):
         row = qt.QWidget()
         line = qt.QHBoxLayout(row)
         line.setContentsMargins(0, 0, 0, 0)
-        text = qt.QLabel(translated(finding.message))
+        text = plain_label(translated(finding.message))
         text.wordWrap = True
         text.objectName = f"findingLabel{number}"
         self._labels.append(text)
@@ -267,7 +268,7 @@ class MasksPanel(Section):
         button = qt.QToolButton()
         button.text = text
         button.objectName = name
-        button.toolTip = tip
+        button.toolTip = as_is(tip)
         button.connect("clicked(bool)", lambda _checked=False: action())
         return button
 

@@ -16,6 +16,7 @@ from REACTKDLib.core.reports.region_value import RegionValue
 from REACTKDLib.core.reports.region_values import shown_values
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.reports.share_words import direction_words
+from REACTKDLib.gui.plain_text import as_is, escaped
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.translation import translated
 
@@ -74,7 +75,7 @@ def fill(table: Any, report: GradeReport) -> None:
     table.setRowCount(len(report.regions))
     table.setHorizontalHeaderLabels([_("Region"), *(title for title, *_rest in columns)])
     for column, (_title, tip, _decimals, _value) in enumerate(columns, start=1):
-        table.horizontalHeaderItem(column).setToolTip(tip)
+        table.horizontalHeaderItem(column).setToolTip(as_is(tip))
     for index, row in enumerate(report.regions):
         table.setItem(index, 0, _name_item(index, row, report.grade is not None))
         for column, (_title, _tip, decimals, value) in enumerate(columns, start=1):
@@ -97,15 +98,17 @@ def details(report: GradeReport, index: int) -> str:
     for title, _tip, decimals, value in columns_for(report)[COLUMNS_SEEN:]:
         number = value(index, row)
         if number is not None:
-            shown.append(f"{title}: {number + 0.0:.{decimals}f}".replace(" ", "&nbsp;"))  # breaks between numbers only
-    name, speaks = f"<b>{translated(row.name)}</b>", translated(direction_words(report, row))
+            words = f"{escaped(title)}: {number + 0.0:.{decimals}f}"
+            shown.append(words.replace(" ", "&nbsp;"))  # breaks between numbers only
+    name, speaks = (escaped(translated(text)) for text in (row.name, direction_words(report, row)))
+    name = f"<b>{name}</b>"
     name = _("{name} speaks {direction}.").format(name=name, direction=speaks) if speaks else f"{name}:"
     return f"{name} {', '.join(shown)}" if shown else ""
 
 
 def details_tip(report: GradeReport) -> str:
     """Return descriptions of the numbers of `details`, a line for each."""
-    return "\n".join(f"{title}: {tip}" for title, tip, _decimals, _value in columns_for(report)[COLUMNS_SEEN:])
+    return as_is("\n".join(f"{title}: {tip}" for title, tip, *_rest in columns_for(report)[COLUMNS_SEEN:]))
 
 
 def sort(table: Any, column: int, order: Any) -> None:
@@ -184,10 +187,10 @@ def _name_item(index: int, row: ReportRegion, graded: bool) -> Any:
     item.setFlags(flags | qt.Qt.ItemIsUserCheckable if graded else flags)
     if graded:
         item.setCheckState(qt.Qt.Checked)
-    item.setToolTip(translated(row.name))
+    item.setToolTip(as_is(translated(row.name)))
     if row.low_resolution:
         small = _("{name}: smaller than a cell of the model's maps, so its values are unreliable.")
-        item.setToolTip(small.format(name=translated(row.name)))
+        item.setToolTip(as_is(small.format(name=translated(row.name))))
     return item
 
 

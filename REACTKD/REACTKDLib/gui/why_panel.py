@@ -12,6 +12,7 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.reports.share_words import explained
 from REACTKDLib.core.text import sentence
 from REACTKDLib.gui import region_table
+from REACTKDLib.gui.plain_text import escaped
 from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import color_words, grade_words, image_words, overlay_words, short_grade
@@ -234,12 +235,12 @@ class WhyPanel(Section):
             label.text = _("Without these there is no grade.")
             return
         rows = "".join(
-            f"<tr><td>{short_grade(name, report.task)}</td><td align='right'>&nbsp;{100 * before:.1f} %</td>"
+            f"<tr><td>{escaped(short_grade(name, report.task))}</td><td align='right'>&nbsp;{100 * before:.1f} %</td>"
             f"<td align='right'>&nbsp;{100 * other.probabilities[name]:.1f} %</td></tr>"
             for name, before in report.probabilities.items()
         )
         head = "".join(f"<td align='right'>&nbsp;{words}</td>" for words in (_("with all"), _("without")))
-        grade = grade_words(other.grade, other.task).lower()
+        grade = escaped(grade_words(other.grade, other.task).lower())
         if other.grade == report.grade:
             verdict = _("The grade stays: {grade}.").format(grade=grade)
         else:

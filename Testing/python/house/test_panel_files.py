@@ -56,6 +56,19 @@ def test_every_selector_gets_the_scene(path: Path) -> None:
             assert (root, SCENE_WIRE[0], name, SCENE_WIRE[1]) in wires, f"{name} never learns of the scene"
 
 
+def test_every_label_states_whether_it_reads_markup() -> None:
+    """A label without a statement guesses, and takes a name with a tag for markup."""
+    rich = {"gradeLabel", "proposalLegendLabel", "regionDetailsLabel", "whatIfLabel", "keysLabel"}  # our own markup
+    forms = {}
+    for path in UI_FILES:
+        for label in ElementTree.parse(path).iter("widget"):
+            if label.get("class") == "QLabel":
+                stated = [p.findtext("enum") for p in label.findall("property") if p.get("name") == "textFormat"]
+                forms[label.get("name")] = stated
+    assert forms == {name: ["Qt::RichText" if name in rich else "Qt::PlainText"] for name in forms}
+    assert rich <= set(forms)
+
+
 @pytest.mark.parametrize("path", UI_FILES, ids=lambda path: path.stem)
 def test_every_class_that_is_not_of_qt_is_declared(path: Path) -> None:
     declared = {item.findtext("class") for item in ElementTree.parse(path).iter("customwidget")}
