@@ -215,6 +215,10 @@ class InputGone(ReactkdError):
     code = "input-gone"
 
 
+class ResultGone(ReactkdError):
+    code = "result-gone"
+
+
 # DICOM
 class AmbiguousSeries(ReactkdError):
     code = "ambiguous-series"

@@ -171,7 +171,11 @@ class GradePanel(Section):
             return self._stored_words()
         if context.outdated:
             return _("Masks or inputs have changed since this grade. Grade again to update it.")
-        return "" if context.report is not None else _("Ready to grade.")
+        if context.report is None:
+            return _("Ready to grade.")
+        if context.parameter_node is not None and context.outputs is None:
+            return _("Nodes of this result were deleted, so the views do not show it. Grade again to draw them.")
+        return ""
 
     def _stored_words(self) -> str:
         """Return a note that the result is not from this session, and what has changed since."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 import slicer
 
 from REACTKDLib.core.cases.job import Job
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import ResultGone, UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.student.ensemble import task_of
@@ -21,7 +22,7 @@ from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.graded_inputs import content_of, still_holds, with_masks, write_content
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp, watched
 from REACTKDLib.scene.opened_case import OpenedCase
-from REACTKDLib.scene.outputs import output_steps, remove_outputs
+from REACTKDLib.scene.outputs import ROLES, output_steps, remove_output_nodes, remove_outputs
 from REACTKDLib.scene.own_results import refuse_results
 from REACTKDLib.scene.parameter_node import (
     parameter_node_for,
@@ -29,6 +30,7 @@ from REACTKDLib.scene.parameter_node import (
     read_choice,
     read_inputs,
     read_report,
+    referenced,
     write_inputs,
 )
 from REACTKDLib.scene.region_segmentation import label_images
@@ -262,7 +264,8 @@ class GradingController(ScriptRunner):
             write_content(node, opened.content)
             voxel_map = result.voxel_map_steps(self._ask(jobs.Draw(opened.key), (0.9, 1.0)))
             reference = opened.nodes.reference
-            yield from output_steps(self.scene, node, result, reference, name, lambda: self.view, voxel_map)
+            steps = output_steps(self.scene, node, result, reference, name, lambda: self.view, voxel_map)
+            yield from _watched_outputs(node, steps)
             yield  # updating the panel is a separate step
         except BaseException:
             remove_outputs(self.scene, node)
@@ -295,6 +298,8 @@ class GradingController(ScriptRunner):
             raise UsageError(CHANGED)
         model = opened.model or self.model
         again, _answer = yield from self._opening(opened.nodes, opened.choice, opened.case_id, model)
+        if (again.images, again.masks) != (opened.images, opened.masks):  # changed while it was read
+            raise UsageError(CHANGED)
         return replace(opened, key=again.key, model=model)
 
     def _current(self) -> OpenedCase:
@@ -319,3 +324,16 @@ class GradingController(ScriptRunner):
     def _on_import(self, *_: Any) -> None:
         if not self.busy and self.report is None:
             self.restore()
+
+
+def _watched_outputs(parameter_node: Any, steps: Iterator[None]) -> Script:
+    """Run the steps that write outputs. Raises: ResultGone if an output or the parameter node is removed in between."""
+    with closing(steps):
+        for _step in steps:
+            scene, there = parameter_node.GetScene(), referenced(parameter_node, ROLES)
+            yield
+            if parameter_node.GetScene() is None or not set(there) <= set(referenced(parameter_node, ROLES)):
+                remove_output_nodes(scene, there)  # also those that a removed parameter node refers to no longer
+                raise ResultGone(
+                    _("A node of the result was removed while the result was written; grade the case again.")
+                )

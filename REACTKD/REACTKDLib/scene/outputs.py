@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,15 +190,22 @@ def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:
 def remove_outputs(scene: Any, parameter_node: Any) -> None:
     """Remove the output nodes of a case, with their display nodes, and its report. The inputs stay."""
     found = referenced(parameter_node, ROLES)
+    for role in found:
+        parameter_node.SetNodeReferenceID(role, None)
+    remove_output_nodes(scene, found)
+    parameter_node.UnsetParameter(REPORT)
+
+
+def remove_output_nodes(scene: Any, found: Mapping[str, Any]) -> None:
+    """Remove output nodes, by their role, with their display nodes; some may be gone already."""
+    found = {role: node for role, node in found.items() if scene.IsNodePresent(node)}
     if "HeatMap" in found:
         hide_from_slices(scene, found["HeatMap"])
     for node in found.values():
         _remove_legends(scene, node)  # first: views report a legend without color table
     take_out_of_folder(scene, found.values())
-    for role, node in found.items():
-        parameter_node.SetNodeReferenceID(role, None)
+    for node in found.values():
         remove_with_displays(scene, node)
-    parameter_node.UnsetParameter(REPORT)
 
 
 def _remove_legends(scene: Any, node: Any) -> None:

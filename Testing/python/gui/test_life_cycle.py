@@ -225,6 +225,11 @@ def test_an_answer_that_is_deleted_in_another_module_takes_its_names_along(
     scene.RemoveNode(context.outputs.regions)
     user.wait_until(lambda: not names(), what="the names to go")
     assert application.selected == "SegmentEditor"
+    application.select_module("REACTKD")
+    told = "Nodes of this result were deleted, so the views do not show it. Grade again to draw them."
+    assert user.text("stateLabel") == told and context.report is not None
+    grade(user)
+    assert context.outputs is not None and not user.sees("stateLabel")
 
 
 @pytest.mark.parametrize("hidden", ["the regions", "one lesion"])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes, nodes_from_case
 from REACTKDLib.scene.exporting import CaseExporter
 from REACTKDLib.scene.grading import GradingController
-from REACTKDLib.scene.outputs import outputs_of
+from REACTKDLib.scene.outputs import ROLES, outputs_of
 from REACTKDLib.scene.parameter_node import (
     parameter_node_for,
     parameter_nodes,
@@ -251,6 +252,27 @@ def test_an_input_removed_while_it_runs(controller, nodes, when, monkeypatch):
     assert controller.report is None
     left = CaseNodes({m: n for m, n in nodes.volumes.items() if m is not Modality.FDG}, nodes.segmentation)
     assert graded(controller, left).report.inputs == ("ct", "acetate")
+
+
+@pytest.mark.parametrize("gone", [*ROLES, "parameter node"])
+def test_a_node_of_the_result_removed_while_it_is_written(controller, nodes, gone, monkeypatch):
+    monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)
+    scene = controller.scene
+
+    def the_node() -> Any:
+        (node,) = parameter_nodes(scene) or (None,)
+        return node if node is None or gone == "parameter node" else node.GetNodeReference(gone)
+
+    controller.grade(nodes)
+    run(controller, until=lambda: the_node() is not None)
+    assert controller.busy and controller._unbroken
+    scene.RemoveNode(the_node())
+    run(controller)
+    assert controller.state is RunState.FAILED and controller.error_code == "result-gone"
+    assert controller.error == "A node of the result was removed while the result was written; grade the case again."
+    assert parameter_nodes(scene) == [] and controller.report is None and the_node() is None
+    assert not any(scene.GetFirstNodeByName(name) for _kind, name in ROLES.values())
+    graded(controller, nodes)
 
 
 @pytest.mark.parametrize("when", ["reading", "computing", "writing", "after"])
