@@ -14,7 +14,7 @@ from typing import Any
 import slicer
 
 from REACTKDLib.core.cases.job import Job
-from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.errors import NoScratchSpace, ReactkdError
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events
@@ -170,8 +170,14 @@ class CaseLoader(ScriptRunner):
 
     def _saving(self, path: Path) -> Script:
         stamp, nodes = self.stamp(), self.loaded.nodes
-        files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.dispatcher.client.scratch)
-        yield from self._ask(SaveSegments(path, files), _ALL)
+        try:
+            files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.dispatcher.client.scratch)
+            yield from self._ask(SaveSegments(path, files), _ALL)
+        except ReactkdError as error:
+            if error.code != NoScratchSpace.code:
+                raise
+            stamp = self.stamp()
+            save_at_once(nodes.segmentation, nodes.reference, path)
         self._stamp = stamp
         if self._ahead is not None and self._ahead[0].segmentation == path:
             self._forget_ahead()

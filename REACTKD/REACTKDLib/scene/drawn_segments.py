@@ -34,22 +34,33 @@ def segments_stamp(segmentation: Any) -> tuple:
 def hand_over_segments(
     segmentation: Any, reference: Any, scratch: ScratchFolder
 ) -> Generator[None, None, list[SegmentFile]]:
-    """Copy every segment into `scratch`, cropped to its voxels, in small steps. Raises: NoScratchSpace."""
-    files = []
-    for part in _drawn(segmentation, reference):
-        yield
-        if part is None:
-            continue
-        name = scratch.new_name() if part.mask.size else ""
-        if name:
-            write_mask(scratch.path / name, part.mask)
-        matrix, shape = part.ijk_to_ras.tolist(), list(part.mask.shape)
-        files.append(SegmentFile(part.name, list(part.color), part.terminology, name, shape, matrix))
+    """Copy every segment into `scratch`, cropped to its voxels, in small steps.
+
+    Raises: NoScratchSpace; then no file is left.
+    """
+    files: list[SegmentFile] = []
+    names: list[str] = []
+    try:
+        for part in _drawn(segmentation, reference):
+            yield
+            if part is None:
+                continue
+            name = scratch.new_name() if part.mask.size else ""
+            if name:
+                names.append(name)
+                write_mask(scratch.path / name, part.mask)
+            matrix, shape = part.ijk_to_ras.tolist(), list(part.mask.shape)
+            files.append(SegmentFile(part.name, list(part.color), part.terminology, name, shape, matrix))
+    except BaseException:
+        scratch.discard(names)
+        raise
     return files
 
 
 def save_at_once(segmentation: Any, reference: Any, path: Path) -> None:
-    """Write every segment to `path`, a .seg.nrrd, synchronously: for the last opportunity to save.
+    """Write every segment to `path` in the format of its suffix, synchronously and without temporary files.
+
+    For the last opportunity to save, and for a temporary folder that is full, often on another disk than `path`.
 
     Raises: what `write_placed_masks` raises.
     """

@@ -15,12 +15,16 @@ from REACTKDLib.core.files.segmentations import read_segmentation
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.worker.client import WorkerClient
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import case_from_nodes
 from REACTKDLib.scene.case_loader import CaseLoader
+from REACTKDLib.scene.exporting import CaseExporter
 from REACTKDLib.scene.segments import choose_segments
 from REACTKDLib.scene.session import grade_in_scene
 from support.case_files import write_case, write_masks
 from support.edits import ball, erase, mask_of, paint
+from support.killed import fill, small_disk
 from support.scene_cases import HandMadeGrader, make_case
 
 LESION = (-40.0, 20.0, 30.0)
@@ -218,6 +222,31 @@ def test_saved_while_the_caller_waits(loader, folder, tmp_path):
     assert not loader.edited
     saved = read_segmentation(tmp_path / "a.seg.nrrd")
     assert saved.mask([1]).sum() == tumor.sum()
+
+
+def test_masks_are_saved_although_the_temporary_folder_is_full(scene, folder, tmp_path):
+    """It is often on another disk than the list, and nobody could leave the case without losing the edits."""
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        dispatcher = JobDispatcher(WorkerClient(scratch_parent=disk))
+        loader = CaseLoader(scene, dispatcher)
+        assert run(loader, loader.open, "a", files_of(folder, "a")) is None
+        nodes = loader.loaded.nodes
+        paint(nodes.segmentation, "Tumor", ball(nodes.reference, (-20.0, 10.0, 50.0), 8.0), nodes.reference)
+        tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+        paths = [tmp_path / "a.seg.nrrd", tmp_path / "b.seg.nrrd"]
+        fill(disk, 0)
+        before = set(dispatcher.client.scratch.path.iterdir())
+        assert run(loader, loader.save, paths[0]) is None and not loader.edited
+        exporter = CaseExporter(scene, dispatcher)
+        exporter.save_masks(nodes, paths[1])
+        while exporter.busy:
+            exporter.poll()
+        assert exporter.error is None
+        for path in paths:
+            assert read_segmentation(path).mask([1]).sum() == tumor.sum()
+        assert set(dispatcher.client.scratch.path.iterdir()) <= before, "nothing is left on the full disk"
+        loader.unload()
+        dispatcher.close()
 
 
 def test_a_save_that_fails_keeps_the_edit(loader, folder, tmp_path):
