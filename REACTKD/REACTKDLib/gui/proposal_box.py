@@ -26,10 +26,26 @@ class ProposalBox:
         self.changes = ProposedChanges(scene)
         self._entered = False
         fixer.proposal_changed.connect(self.on_proposal)
-        ui.acceptButton.connect("clicked(bool)", lambda _on=False: fixer.accept(choice()))
-        ui.rejectButton.connect("clicked(bool)", lambda _on=False: fixer.reject())
-        ui.undoFixButton.connect("clicked(bool)", lambda _on=False: fixer.undo(choice()))
+        self._choice = choice
+        ui.acceptButton.connect("clicked(bool)", self.on_accept)
+        ui.rejectButton.connect("clicked(bool)", self.on_reject)
+        ui.undoFixButton.connect("clicked(bool)", self.on_undo)
         ui.beforeButton.connect("toggled(bool)", self.on_before)
+
+    def on_accept(self, _checked: bool = False) -> None:
+        """Apply the proposal; a second click, of a button that was just hidden, finds none."""
+        if self.fixer.proposal is not None:
+            self.fixer.accept(self._choice())
+
+    def on_reject(self, _checked: bool = False) -> None:
+        """Discard the proposal."""
+        if self.fixer.proposal is not None:
+            self.fixer.reject()
+
+    def on_undo(self, _checked: bool = False) -> None:
+        """Undo the last accepted fix."""
+        if self.fixer.can_undo:
+            self.fixer.undo(self._choice())
 
     def on_proposal(self, proposal: Proposal | None) -> None:
         """Highlight a proposal, or remove the highlight and restore the views."""

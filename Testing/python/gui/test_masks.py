@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import slicer
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
 from REACTKDLib.scene.case import nodes_from_case
 from support.edits import ball, erase, mask_of, paint
@@ -318,6 +319,20 @@ def test_a_tumor_segment_is_split_into_lesions(user: Any, nodes: Any, context: A
     user.screenshot("masks-split")
     grade(user)
     assert len([row for row in context.report.regions if row.kind == "tumor"]) == len(names)
+
+
+def test_a_second_click_before_a_button_is_hidden_does_nothing(user: Any, nodes: Any, application: Any) -> None:
+    user.open_section("masksSection")
+    for decision in ("rejectButton", "acceptButton", "undoFixButton"):
+        if decision != "undoFixButton":
+            user.click("splitButton")
+            user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+        button = user.find(decision)
+        for _click in range(2):
+            QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        user.settle()
+        application.assert_no_errors()
+        assert not user.sees("proposalWidget") and user.sees("undoFixButton") is (decision == "acceptButton")
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
