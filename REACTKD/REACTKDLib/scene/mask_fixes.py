@@ -8,29 +8,24 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
-from vtk.util.numpy_support import numpy_to_vtk
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import fix_words
-from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.scene.case import CaseNodes
-from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.graded_inputs import NEAR_MM
 from REACTKDLib.scene.hand_over import hand_over_masks
-from REACTKDLib.scene.scene_nodes import new_unlisted_node, remove_with_displays
+from REACTKDLib.scene.mask_edits import apply_edits, copy_of, grids_of, matrix_in, new_ids_for
+from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
-from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, segment_array
+from REACTKDLib.scene.segments import SegmentChoice, segment_array
 from REACTKDLib.scene.signal import Signal
-from REACTKDLib.scene.terminology import tag
-from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
+from REACTKDLib.scene.volumes import grid_of
 
-_HUE_STEP = 0.61803  # the golden ratio: successive hues are far apart
 _UNDO_DEPTH = 10
 _REPLACED = _("The proposal was not accepted and is gone; press Fix again.")
 _MOVED_BEFORE = _("The masks were moved or resampled since this fix was proposed; reject it, and press Fix again.")
@@ -43,7 +38,7 @@ class Proposal:
     """A proposed fix. node: a copy of the segmentation with the fix. text: its description. edits: voxels that change.
 
     choice: the segments of the case after it. ijk_to_ras: (4, 4), of the voxels of `edits` in the frame of the
-    segmentation, with which they move. grids: see `_grids`, when the edits were made or last applied. milliliters:
+    segmentation, with which they move. grids: see `grids_of`, when the edits were made or last applied. milliliters:
     total change. lesions: name and milliliters of each new segment, with the voxels that existing segments lose.
     largest_stays: existing segments keep their largest lesion.
     """
@@ -138,9 +133,9 @@ class MaskFixer(ScriptRunner):
         segmentation = proposal.nodes.segmentation
         if not self.scene.IsNodePresent(segmentation):
             return
-        _apply(segmentation, proposal.ijk_to_ras, proposal.edits, proposal.new_segments, proposal.choice.task)
+        apply_edits(segmentation, proposal.ijk_to_ras, proposal.edits, proposal.new_segments, proposal.choice.task)
         self._at_hand = segmentation
-        done = replace(proposal, grids=_grids(segmentation, proposal.edits))
+        done = replace(proposal, grids=grids_of(segmentation, proposal.edits))
         self._done = [*self._done, (done, self._asked_choice)][-_UNDO_DEPTH:]
         now = choice or self._asked_choice
         self.accepted(replace(now, tumors=tuple(dict.fromkeys((*now.tumors, *proposal.new_segments)))))
@@ -174,7 +169,7 @@ class MaskFixer(ScriptRunner):
         segmentation = proposal.nodes.segmentation
         data = segmentation.GetSegmentation()
         new = [i for i in proposal.new_segments if data.GetSegment(i) is not None]
-        _apply(segmentation, proposal.ijk_to_ras, _backwards(proposal, new), (), proposal.choice.task)
+        apply_edits(segmentation, proposal.ijk_to_ras, _backwards(proposal, new), (), proposal.choice.task)
         kept = tuple(i for i in new if segment_array(segmentation, i)[0].any())
         for segment_id in set(new) - set(kept):
             data.RemoveSegment(segment_id)
@@ -231,22 +226,22 @@ class MaskFixer(ScriptRunner):
 
     def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str, largest_stays: bool) -> Script:
         self._set_progress(0.0, _("Reading the masks"))
-        grid, matrix = grid_of(nodes.reference), _matrix_in(nodes)
+        grid, matrix = grid_of(nodes.reference), matrix_in(nodes)
         masks = yield from hand_over_masks(nodes, choice, self.dispatcher.client.scratch)
         edits = yield from self._ask(job(masks, list(grid.shape), grid.ijk_to_ras.tolist()), (0.3, 0.8))
         yield
         node = copy_of(self.scene, nodes.segmentation, "REACTKD proposed masks")
         try:
             yield
-            new = _new_ids(nodes.segmentation, [edit.name for edit in edits if edit.segment is None])
-            _apply(node, matrix, edits, new, choice.task)
+            new = new_ids_for(nodes.segmentation, [edit.name for edit in edits if edit.segment is None])
+            apply_edits(node, matrix, edits, new, choice.task)
         except BaseException:
             remove_with_displays(self.scene, node)
             raise
         changed = grid.voxel_ml * sum(int(edit.mask.sum()) for edit in edits if edit.segment is not None)
         lesions = tuple((e.name, grid.voxel_ml * int(e.mask.sum())) for e in edits if e.segment is None)
         after = replace(choice, tumors=(*choice.tumors, *new))
-        about = matrix, _grids(nodes.segmentation, edits), changed, lesions, largest_stays
+        about = matrix, grids_of(nodes.segmentation, edits), changed, lesions, largest_stays
         self.proposal = Proposal(nodes, node, text, edits, new, after, *about)
         self.proposal_changed(self.proposal)
 
@@ -267,32 +262,6 @@ class MaskFixer(ScriptRunner):
         return proposal
 
 
-def copy_of(scene: Any, segmentation: Any, name: str) -> Any:
-    """Add a copy of a segmentation that is neither saved with the scene nor offered in selectors, and return it."""
-    node = unlisted_segmentation(scene, name)
-    node.GetSegmentation().DeepCopy(segmentation.GetSegmentation())
-    node.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
-    node.CreateDefaultDisplayNodes()
-    return node
-
-
-def unlisted_segmentation(scene: Any, name: str) -> Any:
-    """Add an empty segmentation that is neither saved with the scene nor offered in selectors, and return it."""
-    return scene.AddNode(new_unlisted_node(scene, "vtkMRMLSegmentationNode", scene.GenerateUniqueName(name)))
-
-
-def _new_ids(segmentation: Any, names: Iterable[str]) -> tuple[str, ...]:
-    """Return unused IDs for new segments with these names."""
-    ids, taken = [], set(segmentation.GetSegmentation().GetSegmentIDs())
-    for name in names:
-        new = name.replace(" ", "_")
-        while new in taken:
-            new += "_"
-        taken.add(new)
-        ids.append(new)
-    return tuple(ids)
-
-
 def _lacks_segments(proposal: Proposal) -> bool:
     """Return True if the segmentation exists but lacks a segment that a fix changes."""
     segmentation = proposal.nodes.segmentation
@@ -308,73 +277,9 @@ def _backwards(proposal: Proposal, new: Iterable[str]) -> list[Edit]:
     return [Edit(segment_id, not edit.add, edit.mask, edit.corner) for segment_id, edit in there]
 
 
-def _grids(segmentation: Any, edits: Iterable[Edit]) -> dict[str, np.ndarray]:
-    """Return the (4, 4) matrix of the label map of each segment that is changed, by its ID.
-
-    Drawing leaves it as it is; a transform that is hardened, or another geometry, changes it.
-    """
-    data, grids = segmentation.GetSegmentation(), {}
-    for segment_id in {edit.segment for edit in edits} - {None}:
-        image = data.GetSegment(segment_id).GetRepresentation(LABELMAP)
-        if image is not None:
-            matrix = vtk.vtkMatrix4x4()
-            image.GetImageToWorldMatrix(matrix)
-            grids[segment_id] = slicer.util.arrayFromVTKMatrix(matrix)
-    return grids
-
-
 def _was_moved(proposal: Proposal) -> bool:
     """Return True if a segment has moved in its own frame, so that nobody knows where the voxels of the fix are."""
     segmentation = proposal.nodes.segmentation
-    now = _grids(segmentation, proposal.edits) if segmentation.GetScene() is not None else {}
+    now = grids_of(segmentation, proposal.edits) if segmentation.GetScene() is not None else {}
     pairs = ((proposal.grids[segment_id], now[segment_id]) for segment_id in proposal.grids if segment_id in now)
     return any(not np.allclose(then, grid, rtol=0.0, atol=NEAR_MM) for then, grid in pairs)
-
-
-def _apply(
-    segmentation: Any, ijk_to_ras: np.ndarray, edits: Iterable[Edit], new_ids: Iterable[str], task: Task
-) -> None:
-    """Change only the voxels of the edits. Slicer resamples them if a segment has another geometry.
-
-    ijk_to_ras: see `Proposal`.
-
-    A changed segment first gets its own layer. In a shared layer a voxel has one label: adding it to one segment would
-    remove it from another, and a merge would keep the larger label, whichever segment it belongs to.
-    """
-    kind, new_ids = slicer.vtkSlicerSegmentationsModuleLogic, iter(new_ids)
-    hold = segmentation.StartModify()
-    try:
-        for edit in edits:
-            segment_id = edit.segment
-            image = image_of(edit.mask if edit.add else ~edit.mask, edit.corner, ijk_to_ras)
-            mode = kind.MODE_MERGE_MAX if edit.add else kind.MODE_MERGE_MIN
-            if segment_id is None:
-                segment_id, mode = next(new_ids), kind.MODE_REPLACE
-                _add_segment(segmentation.GetSegmentation(), segment_id, edit.name, task)
-            segmentation.GetSegmentation().SeparateSegmentLabelmap(segment_id)
-            if not kind.SetBinaryLabelmapToSegment(image, segmentation, segment_id, mode):
-                raise UsageError(_("A segment could not be changed; save the scene, load it again and try once more."))
-    finally:
-        segmentation.EndModify(hold)
-
-
-def _matrix_in(nodes: CaseNodes) -> np.ndarray:
-    """Return the (4, 4) matrix of the reference grid in the frame of the segmentation."""
-    return relation_between(nodes.reference, nodes.segmentation).placed(ijk_to_ras_of(nodes.reference))
-
-
-def _add_segment(data: Any, segment_id: str, name: str, task: Task) -> None:
-    """Add an empty segment for a lesion of a task, with its own color."""
-    hue = data.GetNumberOfSegments() * _HUE_STEP % 1.0
-    color = [0.55 + 0.45 * max(0.0, min(1.0, abs((hue * 6 + shift) % 6 - 3) - 1)) for shift in (0, 4, 2)]
-    data.AddEmptySegment(segment_id, name, color)
-    tag(data.GetSegment(segment_id), "tumor", task)
-
-
-def image_of(mask: np.ndarray, corner: tuple[int, int, int], matrix: np.ndarray) -> Any:
-    """Return a mask at `corner` of the grid of `matrix` as vtkOrientedImageData."""
-    image = slicer.vtkOrientedImageData()
-    image.SetExtent(*(v for start, n in zip(corner[::-1], mask.shape[::-1]) for v in (start, start + n - 1)))
-    image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(matrix))
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(mask, np.uint8).reshape(-1), deep=True))
-    return image
