@@ -20,7 +20,7 @@ PACE = {"slicer": (0.5, 30.0), "terminal": (0.1, 0.1), "lines": (2.0, 60.0), "mi
 MEASURED_S, SHORT_S = 2.0, 10.0
 #: no estimate before this share of the work, unless it took this long: the first cases also load packages
 MEASURED_SHARE, LONG_S = 0.02, 600.0
-_BAR = "{percentage:5.1f} %|{bar:20}| {desc}"
+_BAR = "{percentage:5.1f} %|{bar:20}|{desc}"
 
 
 class WeightedProgress:
@@ -76,7 +76,7 @@ class ProgressDisplay:
         """Show the progress, unless the last report was a moment ago."""
         if self._style == "none":
             return
-        seconds = self._left(fraction)
+        text, seconds = text.rstrip(), self._left(fraction)
         if self._style == "minutes" and self._clock() - self._last < self._pace():
             return
         if fraction < MEASURED_SHARE and self._clock() - self._started < LONG_S:
@@ -91,10 +91,10 @@ class ProgressDisplay:
         if self._style == "slicer":
             self._print(f"<filter-progress>{fraction:.4f}</filter-progress>\n<filter-comment>{text}</filter-comment>")
         elif self._bar is None:
-            self._print(f"{100 * fraction:5.1f} %  {text}")
+            self._print(f"{100 * fraction:5.1f} %  {text}".rstrip())
         else:
             self._bar.n = 100 * min(max(fraction, 0.0), 1.0)
-            self._bar.set_description_str(writable(text, self._stream))
+            self._bar.set_description_str(f" {writable(text, self._stream)}" if text else "")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -40,14 +40,14 @@ class Progress:
             return
         self._last = now
         done = round(WIDTH * min(max(fraction, 0.0), 1.0))
-        line = f"[{'#' * done}{'.' * (WIDTH - done)}] {self.prefix}{text}".rstrip()
-        self._stream.write("\r\x1b[K" + writable(line[:110], self._stream))
+        line = f"[{'#' * done}{'.' * (WIDTH - done)}] {self.prefix}{text}"
+        self._stream.write("\r\x1b[K" + writable(line[:110].rstrip(), self._stream))
         self._stream.flush()
 
     def say(self, text: str) -> None:
         """Write a permanent line; only on a terminal."""
         if self._shown:
-            self._stream.write(f"\r\x1b[K{writable(text, self._stream)}\n")
+            self._stream.write(f"\r\x1b[K{writable(text.rstrip(), self._stream)}\n")
             self._stream.flush()
 
     def __enter__(self) -> Progress:
