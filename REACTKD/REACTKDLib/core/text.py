@@ -121,7 +121,10 @@ _PARTS = ("context", "template", "values", "raised")
 
 
 def sentence(text: str) -> str:
-    """Capitalize the first letter of `text`, so that a message may begin with a role such as "the CT"."""
+    """Capitalize the first letter of `text`, so that a message may begin with a role such as "the CT".
+
+    No message may begin with the name of a file, which would become another one.
+    """
     if isinstance(text, Text):
         return text if text[:1].upper() == text[:1] else Text.of(text.context, text.template, text.values, True)
     return text[:1].upper() + text[1:]

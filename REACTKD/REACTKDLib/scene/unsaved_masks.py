@@ -58,4 +58,4 @@ def _fault(error: ReactkdError) -> str:
     target, reason = (error.values.get(name) for name in ("target", "reason"))
     if target is None or reason is None:
         return str(error)
-    return _("{target} cannot be written ({reason}).").format(target=target, reason=reason)
+    return _("The output {target} cannot be written ({reason}).").format(target=target, reason=reason)

@@ -131,7 +131,7 @@ def _worklist_cohort(
         unknown = sorted(set(grades) - {_composed(job.case) for job, _ in listed})
         if unknown:
             raise UsageError(
-                f"{GRADES_FILE} names {quoted(unknown)}, for which there is no case; write each as its folder."
+                f"The file {GRADES_FILE} names {quoted(unknown)}, for which there is no case; write each as its folder."
             )
         listed = [(job, grades.get(_composed(job.case), {})) for job, _ in listed]
     _check_files([job for job, _ in listed], _NO_FILES_IN_WORKLIST)
@@ -158,11 +158,12 @@ def _rows_by_case(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WO
         return {}
     table = read_table(path, f"the file {path.name}", ("case", "grade"))
     if not table.columns:
-        raise UsageError(f"{path.name} is empty; give it the columns case and grade, or take it away.")
+        raise UsageError(f"The file {path.name} is empty; give it the columns case and grade, or take it away.")
     other = [name for name in table.columns if name != "patient" and _PATIENT_LIKE.search(name)]
     if other and "patient" not in table.columns:
         raise UsageError(
-            f"{path.name} has the column {quoted(other)}, which is not read; call that of the patients 'patient'."
+            f"The file {path.name} has the column {quoted(other)}, which is not read; call that of the patients "
+            "'patient'."
         )
     rows: dict[str, dict[str, str]] = {}
     for row in table.rows:
@@ -173,7 +174,7 @@ def _rows_by_case(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WO
             row.get("patient"),
         ):
             fault = f"says two things of {quoted([name])}" if name else "has a row without the name of a case"
-            raise UsageError(f"{path.name} {fault}; correct it.")
+            raise UsageError(f"The file {path.name} {fault}; correct it.")
     return rows
 
 

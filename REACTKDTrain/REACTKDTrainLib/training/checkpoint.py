@@ -46,8 +46,8 @@ def load_checkpoint(
         return None
     if not is_whole(path):
         raise UsageError(
-            f"{Path(path).name} is damaged, or is not a checkpoint of this program; put a copy of it back, or remove "
-            "it and resume, and this stage begins again."
+            f"The file {Path(path).name} is damaged, or is not a checkpoint of this program; put a copy of it "
+            "back, or remove it and resume, and this stage begins again."
         )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -56,11 +56,12 @@ def load_checkpoint(
             raise ValueError(header["format"])
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{Path(path).name} is not a checkpoint of this program; remove it, or choose another output folder."
+            f"The file {Path(path).name} is not a checkpoint of this program; remove it, or choose another output "
+            "folder."
         ) from error
     if header["binding"] not in (binding, *former):
         raise UsageError(
-            f"{Path(path).name} belongs to a run with another configuration or other cases; resume with the settings "
-            "in run.json, or choose another output folder."
+            f"The file {Path(path).name} belongs to a run with another configuration or other cases; resume with the "
+            "settings in run.json, or choose another output folder."
         )
     return content["tensors"], header["state"]

@@ -108,8 +108,8 @@ def read_rows(path: Path) -> list[Prediction]:
         return [Prediction(**{**row, "probabilities": tuple(row["probabilities"])}) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{Path(path).name} of {Path(path).parent.name} in the output folder is damaged; remove it, and resume "
-            "with that fold to predict its cases again."
+            f"The file {Path(path).name} of {Path(path).parent.name} in the output folder is damaged; remove it, and "
+            "resume with that fold to predict its cases again."
         ) from error
 
 

@@ -120,7 +120,9 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
         old = json.loads(path.read_text(encoding="utf-8"))
         known, cohorts = dict(old["configuration"]), old["cohorts"]
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UsageError("run.json in the output folder is not readable; choose another output folder.") from error
+        raise UsageError(
+            "The file run.json in the output folder is not readable; choose another output folder."
+        ) from error
     check_free(folder, resume)
     changed = difference(completed(known), record["configuration"])
     if changed:

@@ -11,7 +11,8 @@ import pytest
 
 from support.made_up_language import CALL
 
-LIBRARY = Path(__file__).resolve().parents[3] / "REACTKD" / "REACTKDLib"
+ROOT = Path(__file__).resolve().parents[3]
+LIBRARY, TRAINING = ROOT / "REACTKD" / "REACTKDLib", ROOT / "REACTKDTrain" / "REACTKDTrainLib"
 FIELD = re.compile(r"\{(\w+)\}")
 ERRORS = {
     node.name
@@ -107,3 +108,54 @@ def test_texts_are_marked_and_whole(file: str) -> None:
 )
 def test_what_is_a_fault(source: str, faults: int) -> None:
     assert len(faults_of(source)) == faults
+
+
+#: what holds the name of a file, and such a name
+HOLDS_A_FILE = re.compile(r"path|target|file|Path|\w+_FILE|WEIGHTS|METADATA|ENSEMBLE")
+FILE = re.compile(r"[\w-]+\.(json|csv|pt|nii|gz)\b")
+
+
+def names_that_begin_a_message(source: str) -> list[str]:
+    """The messages in a file that begin with the name of a file, by line."""
+    tree, found = ast.parse(source), []
+    for name, call in calls_in(tree):
+        if not call.args or not (name in (*ERRORS, "_", "Finding", "Problem") or name.endswith("Error")):
+            continue
+        text = said_before(tree, call.args[-1])
+        if isinstance(text, ast.Call) and getattr(text.func, "id", "") == "_":
+            text = text.args[0]
+        first = text.values[0] if isinstance(text, ast.JoinedStr) else text
+        if isinstance(first, ast.Constant) and isinstance(first.value, str) and (field := FIELD.match(first.value)):
+            given = {value.arg: value.value for value in call.keywords}
+            first = given.get(field[1], ast.Name(field[1]))
+        if isinstance(first, ast.Constant):
+            is_file = FILE.match(str(first.value)) is not None
+        else:
+            words = (getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(first))
+            is_file = first is not text and any(HOLDS_A_FILE.fullmatch(word) for word in words)
+        if is_file:
+            found.append(f"{call.lineno}: begin with a word instead of {ast.unparse(first)}")
+    return found
+
+
+def test_no_message_begins_with_the_name_of_a_file() -> None:
+    """A sentence begins with a capital, and Low.nii.gz is another file than low.nii.gz."""
+    paths = [path for library in (LIBRARY, TRAINING) for path in sorted(library.rglob("*.py"))]
+    found = {path.name: names_that_begin_a_message(path.read_text(encoding="utf-8")) for path in paths}
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "faults"),
+    [
+        ('raise UsageError(f"{path.name} is empty.")', 1),
+        ('raise UsageError("run.json is empty.")', 1),
+        ('text = _("{target} is full.")', 1),
+        ('raise NotAnImage(_("{name} is empty."), name=path.name)', 1),
+        ('text = _("{name} is empty.")\nraise NotAnImage(text, name=path.name)', 1),
+        ('raise UsageError(f"The file {path.name} is empty.")', 0),
+        ('raise NotAnImage(_("{role} is empty."), role=role)', 0),
+    ],
+)
+def test_what_begins_with_the_name_of_a_file(source: str, faults: int) -> None:
+    assert len(names_that_begin_a_message(source)) == faults

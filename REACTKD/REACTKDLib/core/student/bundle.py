@@ -92,13 +92,13 @@ class Bundle:
             content = (folder / WEIGHTS).read_bytes()
         except OSError as error:
             text = _(
-                "{file} in the model folder '{name}' cannot be read ({why}); check its permissions, or copy the "
-                "model folder again."
+                "The file {file} in the model folder '{name}' cannot be read ({why}); check its permissions, or copy "
+                "the model folder again."
             )
             raise BundleIncomplete(text, file=WEIGHTS, name=folder.name, why=error.strerror or "") from error
         if hashlib.sha256(content).hexdigest() != metadata["reactkd"]["sha256"]:
             text = _(
-                "{file} in the model folder '{name}' is not the file that the metadata describes; copy "
+                "The file {file} in the model folder '{name}' is not the file that the metadata describes; copy "
                 "the model folder again."
             )
             raise BundleAltered(text, file=WEIGHTS, name=folder.name)
@@ -216,7 +216,7 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
         raise BundleUnsafe(text, name=path.name) from error
     except Exception as error:  # torch raises many types of exception for a broken file
         raise BundleMismatch(
-            _("{name} is not a weights file of PyTorch; copy the model folder again."), name=path.name
+            _("The file {name} is not a weights file of PyTorch; copy the model folder again."), name=path.name
         ) from error
     tensors = isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values())
     if not tensors or not all(isinstance(name, str) for name in state):

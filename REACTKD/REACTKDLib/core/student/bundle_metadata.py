@@ -43,20 +43,25 @@ def read_metadata(path: Path) -> dict[str, Any]:
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
-        text = _("{file} in the model folder '{name}' is not readable JSON; copy the model folder again.")
+        text = _("The file {file} in the model folder '{name}' is not readable JSON; copy the model folder again.")
         raise BundleMismatch(text, file=file, name=name) from error
     ours = metadata.get("reactkd") if isinstance(metadata, dict) else None
     if not isinstance(ours, dict):
-        text = _("{file} in the model folder '{name}' has no 'reactkd' section; choose the folder of a REACTKD model.")
+        text = _(
+            "The file {file} in the model folder '{name}' has no 'reactkd' section; choose the folder of a REACTKD "
+            "model."
+        )
         raise BundleIncomplete(text, file=file, name=name)
     missing = [key for key in REQUIRED if key not in ours]
     if missing:
-        text = _("{file} in the model folder '{name}' lacks {keys} under 'reactkd'; copy the model folder again.")
+        text = _(
+            "The file {file} in the model folder '{name}' lacks {keys} under 'reactkd'; copy the model folder again."
+        )
         raise BundleIncomplete(text, file=file, name=name, keys=", ".join(missing))
     if HASH in ours and ours[HASH] != description_hash(metadata):
         text = _(
-            "{file} in the model folder '{name}' is not the description that was saved with the model; copy the model "
-            "folder again."
+            "The file {file} in the model folder '{name}' is not the description that was saved with the model; copy "
+            "the model folder again."
         )
         raise BundleAltered(text, file=file, name=name)
     return metadata

@@ -214,7 +214,9 @@ def _entries(folder: Path) -> list[dict[str, str]]:
         if any(Path(entry["folder"]).is_absolute() or ".." in Path(entry["folder"]).parts for entry in entries):
             raise ValueError("a member lies outside the folder")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        text = _("{file} in the model folder '{name}' is not a list of models ({reason}); copy the folder again.")
+        text = _(
+            "The file {file} in the model folder '{name}' is not a list of models ({reason}); copy the folder again."
+        )
         raise BundleMismatch(text, file=ENSEMBLE.name, name=folder.name, reason=shown(error, 100)) from error
     missing = [entry["folder"] for entry in entries if not (folder / entry["folder"] / METADATA).is_file()]
     if missing:

@@ -67,7 +67,7 @@ class LogReader:
         for cells in csv.reader(lines):
             if not self._names:
                 if not set(_HEAD) <= set(cells):
-                    raise ValueError(f"{self.path.name} lacks the columns of a log")
+                    raise ValueError(f"the table {self.path.name} lacks the columns of a log")
                 self._names = cells
                 continue
             if len(cells) != len(self._names):

@@ -108,7 +108,9 @@ class RunReader:
             )
         record = _read_json(path)
         if record is None or record.get("format") != FORMAT:
-            raise UsageError(_("run.json is not of this version of REACTKDTrain; choose the folder of another run."))
+            raise UsageError(
+                _("The file run.json is not of this version of REACTKDTrain; choose the folder of another run.")
+            )
         return record
 
     def _state(self, measured: bool, begun: bool, quiet: float) -> State:

@@ -14,7 +14,7 @@ from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.kept_files import is_whole
 from REACTKDLib.core.writing.owners import hidden_name
-from REACTKDLib.core.writing.replacing import Stage, recover, recover_now_and_then, remove
+from REACTKDLib.core.writing.replacing import Stage, final_place, recover, recover_now_and_then, remove
 
 _BLOCK = 1 << 20
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO)
@@ -48,8 +48,8 @@ def written_beside(target: Path | str) -> Iterator[Path]:
 
 def _not_writable(target: Path, error: OSError) -> OutputNotWritable:
     fix = _("make room on the disk or choose another folder") if error.errno in _NO_ROOM else _NO_ACCESS
-    text = _("{target} cannot be written ({reason}); {fix}.")
-    return OutputNotWritable(text, target=target, reason=error.strerror or error, fix=fix)
+    text = _("The output {target} cannot be written ({reason}); {fix}.")
+    return OutputNotWritable(text, target=final_place(target), reason=error.strerror or error, fix=fix)
 
 
 def write_files(folder: Path | str, contents: Mapping[str, bytes]) -> list[Path]:

@@ -26,6 +26,15 @@ _next_look: dict[Path, float] = {}
 _abandoned: set[Path] = set()  # stages of this process whose undo failed
 
 
+def final_place(path: Path) -> Path:
+    """Return where a path will be after the commit of its stage, for messages; other paths are unchanged."""
+    parts = path.parts
+    for n, part in enumerate(parts[:-1]):
+        if part.startswith(PREFIX) and part.endswith(_STAGE) and parts[n + 1] == _NEW:
+            return final_place(Path(*parts[:n], *parts[n + 2 :]))
+    return path
+
+
 class Stage:
     """A hidden folder in `home`; `commit` moves the content of `new` into `home`."""
 
