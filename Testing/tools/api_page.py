@@ -115,9 +115,10 @@ def _text(doc: str) -> list[str]:
     for line in doc.splitlines():
         code = line.startswith((" ", ">>>", "('", "[", "{")) if line.strip() else fenced
         if code != fenced:
-            out += ["```text"] if code else ["```", ""]
+            out += ["", "```text"] if code else ["```", ""]
             fenced = code
-        out += ["", line, ""] if re.match(r"(Args|Returns|Raises|Example)\b", line) and not fenced else [line]
+        begins = not fenced and re.match(r"(Args|Returns|Raises|Example):", line)
+        out += ["", line] if begins else [line]  # what follows may be the rest of its sentence
     return [*out, "```"] if fenced else out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -53,3 +54,23 @@ def test_every_public_name_is_described():
     short = {name for name, _signature, doc, kind in api_page.entries() if kind == "function" and "Example:" not in doc}
     assert short <= {"REACTKDTrainLib.open_cohort"}
     assert not [name for name, _signature, doc, _kind in api_page.entries() if not doc]
+
+
+def test_a_wrapped_paragraph_of_a_docstring_stays_one_on_the_page() -> None:
+    doc = "Grade.\n\nReturns: a line\nor two.\nRaises: UsageError; TypeError for an\nargument.\nExample:\n    >>> 1"
+    assert "\n".join(api_page._text(doc)).split("\n\n") == [
+        "Grade.",
+        "\nReturns: a line\nor two.",
+        "Raises: UsageError; TypeError for an\nargument.",
+        "Example:",
+        "```text\n    >>> 1\n```",
+    ]
+
+
+def test_no_paragraph_of_the_page_begins_in_the_middle_of_a_sentence() -> None:
+    """`Raises: ... TypeError for an` and `argument that does not exist.` were two paragraphs."""
+    page, broken = api_page.page(), []
+    for first, then in itertools.pairwise(re.sub(r"```.*?```", "", page, flags=re.DOTALL).split("\n\n")):
+        if first.strip() and re.match(r"[a-z\"]", then.strip()) and not first.rstrip().endswith((".", ":")):
+            broken.append((first.strip()[-60:], then.strip()[:60]))
+    assert broken == []
