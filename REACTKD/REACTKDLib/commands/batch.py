@@ -21,6 +21,7 @@ from REACTKDLib.commands.arguments import (
 from REACTKDLib.commands.batch_case import KEPT, BatchCase, CaseGrader, ModelOpened
 from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.result_table import ResultTable, alone_in
+from REACTKDLib.commands.summary import none_graded
 from REACTKDLib.core.cases.case_list import RESULTS
 from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
 from REACTKDLib.core.errors import ReactkdError, UsageError
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         table = _graded(jobs, own, work, engine, shard, progress, arguments.again)
     failed = sum(row["status"] == "failed" for row in table.rows)
     if failed == len(own):
-        raise ReactkdError(f"None of the {plural(failed, 'case')} could be graded; {RESULTS} says why for each.")
+        raise ReactkdError(none_graded(failed, RESULTS))
     print(_summary(table.rows))
 
 

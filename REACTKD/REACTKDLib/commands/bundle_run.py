@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from REACTKDLib.commands.arguments import folder_name
 from REACTKDLib.commands.results import earlier_results_set_aside, write_results
 from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.commands.summary import none_graded
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.log import log_cause, log_unforeseen
-from REACTKDLib.core.text import plural
 from REACTKDLib.core.writing.atomic import write_text
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ class DatalistEvaluator:
         columns = ["case", "grade", *(f"p_{name}" for name in self.inferer.bundle.classes), "uncertain", "reason"]
         write_text(self.output_dir / PREDICTIONS, table_text([columns, *rows]))
         if reports and not any(reports):
-            raise ReactkdError(
-                f"None of the {plural(len(reports), 'case')} could be graded; {PREDICTIONS} says why for each."
-            )
+            raise ReactkdError(none_graded(len(reports), PREDICTIONS))
         return reports
 
     def _grade(self, index: int, name: str) -> GradeReport:

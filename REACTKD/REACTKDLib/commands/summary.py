@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from REACTKDLib.core.reports.report import GradeReport
 
 
+def none_graded(cases: int, table: str) -> str:
+    """Return the sentence for a list of which no case could be graded. table: the file whose rows have the reasons."""
+    if cases == 1:
+        return f"The case could not be graded; {table} says why."
+    return f"None of the {cases} cases could be graded; {table} says why for each."
+
+
 def summary_lines(report: GradeReport, folder: Path) -> list[str]:
     """Return grade and probabilities, every warning, and the paths of the files."""
     from REACTKDLib.core.reports.set_words import set_words

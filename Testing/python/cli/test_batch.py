@@ -15,6 +15,7 @@ import pytest
 from REACTKDLib.__main__ import FAILED, main
 from REACTKDLib.commands import progress
 from REACTKDLib.commands.batch import RESULTS
+from REACTKDLib.commands.summary import none_graded
 from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.console import INTERRUPTED
 from REACTKDLib.core.errors import FileMissing, UsageError
@@ -102,7 +103,19 @@ def test_nothing_could_be_graded(cohort, bundle_folder, tmp_path, capsys):
     shutil.copytree(cohort / "C", tmp_path / "in" / "C")
     assert run(tmp_path / "in", tmp_path / "out", bundle_folder) == FAILED
     assert rows_of(tmp_path / "out")["C"]["status"] == "failed"
-    assert capsys.readouterr().err == f"None of the 1 case could be graded; {RESULTS} says why for each.\n"
+    assert capsys.readouterr().err == f"The case could not be graded; {RESULTS} says why.\n"
+
+
+@pytest.mark.parametrize(
+    ("cases", "said"),
+    [
+        (1, "The case could not be graded; a.csv says why."),
+        (2, "None of the 2 cases could be graded; a.csv says why for each."),
+    ],
+)
+def test_one_case_is_not_counted(cases: int, said: str) -> None:
+    """It said "None of the 1 case"."""
+    assert none_graded(cases, "a.csv") == said
 
 
 def test_a_fault_of_ours_ends_one_case_only(cohort, bundle_folder, tmp_path, monkeypatch):

@@ -117,7 +117,7 @@ def test_when_every_case_crashes_it_says_so(cohort, start, tmp_path):
     shutil.copytree(cohort / "A", tmp_path / "one" / "A")
     process = start(tmp_path / "one", "A", signal.SIGKILL)
     out, err = process.communicate(timeout=120)
-    assert (process.returncode, out) == (2, "") and err.startswith("None of the 1 case could be graded")
+    assert (process.returncode, out) == (2, "") and err.startswith("The case could not be graded")
     assert rows_of(tmp_path / "out")["A"]["error"] == "case-crashed"
 
 
