@@ -15,6 +15,7 @@ from REACTKDLib.commands.summary import none_graded
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.log import log_cause, log_unforeseen
+from REACTKDLib.core.text import without_folders
 from REACTKDLib.core.writing.atomic import write_text
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ class DatalistEvaluator:
                 report = self._grade(index, folder_name(job.case, PREDICTIONS))
             except ReactkdError as error:
                 log_cause(error, _WHAT)
-                reason = str(error)
+                reason = without_folders(error.message, self.output_dir.absolute())
             except Exception as error:  # one unusual case must not end a long run
-                reason = f"An unexpected fault stopped this case; please report it; {log_unforeseen(error, _WHAT)}."
+                where = without_folders(log_unforeseen(error, _WHAT), self.output_dir.absolute())
+                reason = f"An unexpected fault stopped this case; please report it; {where}."
             reports.append(report)
             rows.append(self._row(job.case, report, reason))
         columns = ["case", "grade", *(f"p_{name}" for name in self.inferer.bundle.classes), "uncertain", "reason"]

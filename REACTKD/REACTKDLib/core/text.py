@@ -13,6 +13,7 @@ there.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import unicodedata
@@ -128,6 +129,26 @@ def sentence(text: str) -> str:
     if isinstance(text, Text):
         return text if text[:1].upper() == text[:1] else Text.of(text.context, text.template, text.values, True)
     return text[:1].upper() + text[1:]
+
+
+def without_folders(text: str, base: Path) -> str:
+    """Return a text for a table that is passed on: folders, whose names may be those of patients, are left out of its
+    values.
+
+    A value that is an absolute path is given relative to `base`, the folder of the table; elsewhere by its name alone.
+    A text without a template is returned unchanged.
+    """
+    if not isinstance(text, Text):
+        return text
+    values = {name: _without_folder(value, base) for name, value in text.values.items()}
+    return Text.of(text.context, text.template, values, text.raised)
+
+
+def _without_folder(value: str, base: Path) -> str:
+    if isinstance(value, Text) or not os.path.isabs(value):
+        return without_folders(value, base)
+    path = Path(value)
+    return path.relative_to(base).as_posix() if base in path.parents else path.name or value
 
 
 def quoted(names: Iterable[str], limit: int = 12) -> str:
