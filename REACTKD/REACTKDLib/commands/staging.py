@@ -11,6 +11,7 @@ from pathlib import Path
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.writing.exchange import exchange
 from REACTKDLib.core.writing.owners import PREFIX
+from REACTKDLib.core.writing.refusals import is_broken_link, refusal_of
 from REACTKDLib.core.writing.replacing import Stage, recover, recover_now_and_then
 
 _TRIES = 10  # attempts to create a folder that other runs remove
@@ -37,6 +38,8 @@ def all_or_nothing(output: Path) -> Iterator[Path]:
             existed = output.is_dir()
             # Inside an existing folder, since its parent may belong to another user or lie on another disk.
             home = output if existed else output.parent
+            if is_broken_link(output):  # it would be replaced, and the results be in another place than is meant
+                raise FileNotFoundError(output)
             if output.exists() and not existed:
                 raise NotADirectoryError(0, "A file has that name")
             recover_now_and_then(output.parent)  # may contain thousands of cases
@@ -46,13 +49,13 @@ def all_or_nothing(output: Path) -> Iterator[Path]:
             folder = stage.new if existed else stage.new / output.name
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise _not_writable(error) from error
+            raise _not_writable(error, output) from error
         yield folder
         try:
             if not (existed and _swapped_whole(folder, output)):
                 stage.commit()
         except OSError as error:
-            raise _not_writable(error) from error
+            raise _not_writable(error, output) from error
         done = True
     finally:
         if stage is not None:
@@ -143,6 +146,6 @@ def _same_owner(new: Path, old: Path) -> bool:
     return (a.st_uid, a.st_gid) == (b.st_uid, b.st_gid)
 
 
-def _not_writable(error: OSError) -> OutputNotWritable:
-    why = (error.strerror or "the disk refused it").lower()
+def _not_writable(error: OSError, output: Path) -> OutputNotWritable:
+    why = refusal_of(error, output)
     return OutputNotWritable(f"The output folder cannot be written ({why}); choose another folder.")

@@ -14,6 +14,7 @@ from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.kept_files import is_whole
 from REACTKDLib.core.writing.owners import hidden_name
+from REACTKDLib.core.writing.refusals import refusal_of
 from REACTKDLib.core.writing.replacing import Stage, final_place, recover, recover_now_and_then, remove
 
 _BLOCK = 1 << 20
@@ -41,15 +42,16 @@ def written_beside(target: Path | str) -> Iterator[Path]:
         _bring_to_disk(beside)
         _take_place(beside, target)
     except OSError as error:
-        raise _not_writable(target, error) from error
+        raise _not_writable(target, target.parent, error) from error
     finally:
         remove(beside)
 
 
-def _not_writable(target: Path, error: OSError) -> OutputNotWritable:
+def _not_writable(target: Path, folder: Path, error: OSError) -> OutputNotWritable:
     fix = _("make room on the disk or choose another folder") if error.errno in _NO_ROOM else _NO_ACCESS
+    reason = refusal_of(error, folder)
     text = _("The output {target} cannot be written ({reason}); {fix}.")
-    return OutputNotWritable(text, target=final_place(target), reason=error.strerror or error, fix=fix)
+    return OutputNotWritable(text, target=final_place(target), reason=reason, fix=fix)
 
 
 def write_files(folder: Path | str, contents: Mapping[str, bytes]) -> list[Path]:
@@ -70,7 +72,7 @@ def write_files(folder: Path | str, contents: Mapping[str, bytes]) -> list[Path]
         finally:
             stage.discard()
     except OSError as error:
-        raise _not_writable(folder, error) from error
+        raise _not_writable(folder, folder, error) from error
     return [folder / name for name in contents]
 
 

@@ -17,6 +17,7 @@ from REACTKDLib.core.text import plural, sentence
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDLib.core.writing.file_lock import Locked, locked
+from REACTKDLib.core.writing.refusals import refusal_of
 from REACTKDLib.core.writing.replacing import recover
 
 
@@ -38,9 +39,9 @@ def running_alone(target: Path, what: str) -> Iterator[None]:
     except Locked as error:
         raise FolderInUse(_in_use_text(owner, what)) from error
     except OSError as error:
-        why = error.strerror.lower() if error.strerror else _("the disk refused it")
         raise OutputNotWritable(
-            _("The output folder cannot be written ({reason}); choose another folder."), reason=why
+            _("The output folder cannot be written ({reason}); choose another folder."),
+            reason=refusal_of(error, target.parent),
         ) from error
     try:
         recover(target.parent)

@@ -25,7 +25,7 @@ def test_a_file_in_a_stage_is_named_as_it_would_be_in_the_output(existed: bool, 
         output.mkdir()
     with pytest.raises(OutputNotWritable) as fault, all_or_nothing(output) as folder, written_beside(folder / name):
         raise NO_ROOM
-    assert str(fault.value).startswith(f"The output {output / name} cannot be written (No space left on device); make")
+    assert str(fault.value).startswith(f"The output {output / name} cannot be written (no space left on device); make")
     assert list(tmp_path.rglob("*")) == ([output] if existed else [])
 
 
