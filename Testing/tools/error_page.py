@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "reference" / "errors.md"
 ROOTS = (REPOSITORY / "REACTKD", REPOSITORY / "REACTKDTrain")
 #: call -> the arguments that are its code and its message
-CALLS = {"Finding": (0, 2), "Problem": (1, 2), "_fail_running": (0, 1), "_fail_all": (0, 1)}
+CALLS = {"Finding": (0, 2), "Problem": (1, 2), "WorkerFault": (0, 1), "_fail_running": (0, 1), "_fail_all": (0, 1)}
 #: places where a case fails with a code and a message that are not one of our errors: a pair, or a row of a table
 PAIRS = ("client.py", "server.py", "batch_case.py")
 SECTIONS = {"error": "## Errors", "Finding": "## Findings", "Problem": "## Problems of a cohort"}
@@ -64,7 +64,7 @@ def codes() -> dict[str, dict[str, list[str]]]:
     for file in _files(tuple({*classes, *CALLS})):
         for scope, node in file.found:
             name = _last(node.func) if isinstance(node, ast.Call) else ""
-            if name in classes:
+            if name in classes and name not in CALLS:
                 kind, found, sentence = "error", [classes[name]], node.args[0] if node.args else None
             else:
                 kind = name if name in SECTIONS else "error"
@@ -74,6 +74,8 @@ def codes() -> dict[str, dict[str, list[str]]]:
             for code in filter(_CODE.fullmatch, found):
                 known = out[kind].setdefault(code, [])
                 known += [text for text in dict.fromkeys(said) if text not in known and code not in WITHOUT_SENTENCES]
+    if not out["error"][classes["ReactkdError"]]:
+        del out["error"][classes["ReactkdError"]]  # only its subclasses are raised
     return out
 
 
@@ -150,9 +152,21 @@ def _texts(node: ast.expr, scope: ast.AST, file: _File, line: int) -> Iterator[s
         for found in ast.walk(function):
             if isinstance(found, ast.Return) and found.value is not None:
                 yield from _texts(found.value, function, where, found.lineno)
+    elif isinstance(node, ast.Attribute) and _last(node.value) == "self":
+        for value in _attributes(node.attr):
+            yield from _texts(value, scope, file, line)
     elif isinstance(node, ast.Name):
         for value, at in _assigned(node.id, scope, file, line):
             yield from _texts(value, scope, file, at)
+
+
+@cache
+def _attributes(name: str) -> list[ast.expr]:
+    """Return the texts of a class attribute in every class that states it."""
+    places = [path for path, text in texts().items() if re.search(rf"^    {name} = ", text, re.MULTILINE)]
+    classes = [node for path in places for node in _File(path, ()).tree.body if isinstance(node, ast.ClassDef)]
+    assigned = [node for found in classes for node in found.body if isinstance(node, ast.Assign)]
+    return [node.value for node in assigned if name in map(_last, node.targets)]
 
 
 def _assigned(name: str, scope: ast.AST, file: _File, line: int) -> list[tuple[ast.expr, int]]:

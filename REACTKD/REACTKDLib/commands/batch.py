@@ -24,7 +24,7 @@ from REACTKDLib.commands.result_table import ResultTable, alone_in
 from REACTKDLib.commands.summary import none_graded
 from REACTKDLib.core.cases.case_list import RESULTS
 from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
-from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.errors import NothingGraded, UsageError
 from REACTKDLib.core.files.tables import as_read_back
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import TimeLeft, duration, no_progress
@@ -71,7 +71,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Grade the worklist. Raises: ReactkdError if no case could be graded; results.csv then states why."""
+    """Grade the worklist. Raises: NothingGraded; results.csv then states why."""
     output, shard = arguments.output.absolute(), arguments.shard
     jobs = _jobs(arguments)
     own = shard.part(list(enumerate(jobs)))
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         table = _graded(jobs, own, work, engine, shard, progress, arguments.again)
     failed = sum(row["status"] == "failed" for row in table.rows)
     if failed == len(own):
-        raise ReactkdError(none_graded(failed, RESULTS))
+        raise NothingGraded(none_graded(failed, RESULTS))
     print(_summary(table.rows))
 
 

@@ -16,6 +16,7 @@ from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.core.cases.case_list import RESULTS
 from REACTKDLib.core.cases.job_fingerprint import job_fingerprint
 from REACTKDLib.core.errors import Canceled, ReactkdError
+from REACTKDLib.core.job_pool import WorkerLost
 from REACTKDLib.core.log import log_cause, log_unforeseen
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import without_folders
@@ -104,10 +105,10 @@ class CaseGrader:
     def lost(self, case: BatchCase | None) -> dict[str, Any]:
         """Return the row of a case that ended its process twice, and clean up after it.
 
-        Raises: ReactkdError if the model was the cause.
+        Raises: WorkerLost if the model was the cause.
         """
         if case is None:
-            raise ReactkdError("The grading process ended by itself; free some memory, or install the packages again.")
+            raise WorkerLost("The grading process ended by itself; free some memory, or install the packages again.")
         try:
             folder = self.output / folder_name(case.job.case, RESULTS)
             recover(self.output)

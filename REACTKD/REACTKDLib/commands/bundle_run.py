@@ -12,7 +12,7 @@ from REACTKDLib.commands.arguments import folder_name
 from REACTKDLib.commands.results import earlier_results_set_aside, write_results
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.commands.summary import none_graded
-from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.errors import NothingGraded, ReactkdError
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.log import log_cause, log_unforeseen
 from REACTKDLib.core.text import without_folders
@@ -46,7 +46,7 @@ class DatalistEvaluator:
     def run(self) -> list[GradeReport | None]:
         """Grade every case, continuing after failures, which the rows explain. Returns None in place of their reports.
 
-        Raises: ReactkdError if no case could be graded, after the table is written; OutputNotWritable.
+        Raises: NothingGraded if no case could be graded, after the table is written; OutputNotWritable.
         """
         reports: list[GradeReport | None] = []
         rows = []
@@ -65,7 +65,7 @@ class DatalistEvaluator:
         columns = ["case", "grade", *(f"p_{name}" for name in self.inferer.bundle.classes), "uncertain", "reason"]
         write_text(self.output_dir / PREDICTIONS, table_text([columns, *rows]))
         if reports and not any(reports):
-            raise ReactkdError(none_graded(len(reports), PREDICTIONS))
+            raise NothingGraded(none_graded(len(reports), PREDICTIONS))
         return reports
 
     def _grade(self, index: int, name: str) -> GradeReport:

@@ -59,6 +59,12 @@ class UsageError(ReactkdError):
     code = "usage"
 
 
+class NothingGraded(ReactkdError):
+    """No case of a list could be graded; a table has the error of each."""
+
+    code = "nothing-graded"
+
+
 # Files
 class FileMissing(ReactkdError):
     code = "file-missing"

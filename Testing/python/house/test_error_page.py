@@ -45,6 +45,20 @@ def test_sentences_are_found():
     assert {"unexpected", "out-of-memory", "worker-died", "case-crashed"} <= codes["error"].keys()
 
 
+def test_no_code_is_taken_for_a_message():
+    """The entry of `error` listed "case-not-open" and "unexpected": the first argument of an error with a code."""
+    for kind, found in error_page.codes().items():
+        codes = {code for code, texts in found.items() if any(re.fullmatch(r"[a-z-]+", text) for text in texts)}
+        assert not codes, f"{kind}: a message of one word"
+    unexpected = error_page.codes()["error"]["unexpected"]
+    assert any("stopped the grading ({name}); grade again, and report it; {where}" in text for text in unexpected)
+
+
+def test_every_error_has_a_code_with_its_own_cause():
+    """A cause that fits every error fits none: the base class itself is raised nowhere."""
+    assert "error" not in error_page.codes()["error"]
+
+
 @pytest.mark.parametrize(
     ("found", "changed", "fault"),
     [

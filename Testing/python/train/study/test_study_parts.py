@@ -52,6 +52,10 @@ def some_run(found=None, row="kd", make=dict) -> Run:
     [
         (["--part", "methods", "--arm", "shared"], "--arm is for the parts nodes and map"),
         (["--part", "methods", "external", "--ready"], "--ready is for the parts nodes and map"),
+        (["--part", "nodes", "--cohort", "x.csv"], "--cohort is for the parts methods, seeds, ablation and external"),
+        (["--part", "nodes", "map", "--external", "x.csv"], "--external is for the part external, which --part leaves"),
+        (["--part", "methods", "--external", "x.csv"], "--external is for the part external, which --part leaves"),
+        (["--part", "map", "--cohort", "x.csv", "--map", "G1=well"], "--cohort is for the parts methods"),
         (["--tables", "--part", "methods"], "--tables runs nothing, so --part"),
         (["--tables", "--arm", "shared"], "--tables runs nothing, so --arm"),
         (["--tables", "--jobs", "2"], "so --jobs means nothing"),
@@ -65,6 +69,21 @@ def test_an_option_without_effect_is_refused(given, words, tmp_path, capsys):
     assert main(["study", "--preset", "smoke", "--output", str(tmp_path / "out"), *given]) == 1
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_every_part_is_one_that_an_option_is_for():
+    assert {part for parts in PARTS_OF.values() for part in parts} == set(PARTS)
+
+
+def test_the_cohort_of_finished_runs_may_be_given_again(tmp_path, capsys):
+    """The tables are made anew from all finished runs, and find those of a cohort by its cases."""
+    (tmp_path / "runs" / "methods").mkdir(parents=True)
+    (tmp_path / "runs" / "methods" / "a.npz").touch()
+    arguments = ["study", "--preset", "smoke", "--output", str(tmp_path), "--part", "nodes", "--arm", "shard"]
+    assert main([*arguments, "--cohort", "x.csv"]) == 1
+    assert "There is no arm 'shard'" in capsys.readouterr().err  # the next fault
+    assert main([*arguments, "--external", "x.csv"]) == 1
+    assert "--external is for the part external" in capsys.readouterr().err
 
 
 # ---- runs
