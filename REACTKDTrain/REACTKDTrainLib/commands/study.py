@@ -20,6 +20,16 @@ OWN = (
     "preset", "output", "cohort", "map", "external", "cache", "part", "arm", "tables", "ready", "jobs", "old_jobs",
     "dask", "shard", "device",
 )  # fmt: skip
+#: option -> the parts that it is for; the tables of finished runs read those of `READ_AGAIN` too
+_HOSPITAL = ("methods", "seeds", "ablation", "external")
+PARTS_OF = {
+    "arm": ("nodes", "map"),
+    "ready": ("nodes", "map"),
+    "cohort": _HOSPITAL,
+    "external": ("external",),
+    "map": _HOSPITAL,
+}
+READ_AGAIN = ("cohort", "external", "map")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,13 +95,22 @@ def _check(options: argparse.Namespace) -> None:
     """Raise UsageError for incompatible options."""
     from REACTKDTrainLib.cohorts.open_cohort import check_map
 
-    check_map(",".join(options.map), options.cohort, options.external)
     own = [name for name in ("part", "arm", "ready", "jobs", "old_jobs", "dask") if getattr(options, name)]
     own += ["shard"] if options.shard != options.usual["shard"] else []
     if options.tables and own:
         raise UsageError(f"--tables runs nothing, so --{_flag(own[0])} means nothing; leave one of them out.")
-    if options.part and not {"nodes", "map"} & set(options.part) and (nodes := {"arm", "ready"} & set(own)):
-        raise UsageError(f"--{min(nodes)} is for the parts nodes and map, which --part leaves out; leave it out too.")
+    _check_parts(options)
+    check_map(",".join(options.map), options.cohort, options.external)
+
+
+def _check_parts(options: argparse.Namespace) -> None:
+    for name in (name for name in PARTS_OF if options.part and getattr(options, name)):
+        begun = options.output / "runs"
+        done = [part for part in PARTS_OF[name] if name in READ_AGAIN and any((begun / part).glob("*.npz"))]
+        if not set(PARTS_OF[name]) & {*options.part, *done}:
+            *first, last = PARTS_OF[name]
+            parts = f"parts {', '.join(first)} and {last}" if first else f"part {last}"
+            raise UsageError(f"--{name} is for the {parts}, which --part leaves out; leave it out too.")
 
 
 def _flag(name: str) -> str:

@@ -21,6 +21,7 @@ from REACTKDLib.core.shard import Shard
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.cohorts.phantom import phantom_case
+from REACTKDTrainLib.commands.study import PARTS_OF
 from REACTKDTrainLib.data.limits import latents_of, limit_of
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
@@ -36,7 +37,7 @@ from REACTKDTrainLib.study.page import comparison, insert_tables
 from REACTKDTrainLib.study.presets import ARMS, COMPARED, MAP_ARMS, PRESETS, preset_of
 from REACTKDTrainLib.study.results import pooled
 from REACTKDTrainLib.study.runs import Run, RunFiles
-from REACTKDTrainLib.study.study import Study, caption_of
+from REACTKDTrainLib.study.study import PARTS, Study, caption_of
 from REACTKDTrainLib.study.tables import map_of, tables_of
 from REACTKDTrainLib.study.volumes import VolumeStudy
 from support.node_cases import cases
