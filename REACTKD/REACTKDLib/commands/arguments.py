@@ -92,6 +92,17 @@ def add_output_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="folder for the results")
 
 
+def check_case(arguments: argparse.Namespace) -> None:
+    """Check `add_case_arguments` as far as possible without reading a file, before a model is loaded.
+
+    Raises: UsageError, NoVolume, FileMissing, NotAnImage.
+    """
+    from REACTKDLib.core.cases.open_case import check_paths, given_images
+
+    checked_id(arguments.case)
+    check_paths(given_images(arguments.ct, arguments.fdg, arguments.acetate), arguments.segmentation)
+
+
 def read_case(arguments: argparse.Namespace, task: Task) -> Case:
     """Return the case of `add_case_arguments` for a task, checked. Raises: what `open_case` raises."""
     from REACTKDLib.core.cases.open_case import open_case

@@ -12,6 +12,7 @@ from REACTKDLib.commands.arguments import (
     add_case_arguments,
     add_device_argument,
     add_output_argument,
+    check_case,
     read_case,
 )
 from REACTKDLib.commands.progress import Progress
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = arguments.output
     with Progress() as progress, earlier_results_set_aside(output), all_or_nothing(output) as folder:
         progress(0.0, "reading")
+        check_case(arguments)
         grader = grader_of(arguments.bundle, arguments.device)
         case = read_case(arguments, grader.bundle.task)
         headers = _dicom_headers(arguments, case, grader) if arguments.dicom else None

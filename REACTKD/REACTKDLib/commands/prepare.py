@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from REACTKDLib.commands.arguments import (
     add_case_arguments,
     add_output_argument,
+    check_case,
     read_case,
 )
 from REACTKDLib.commands.progress import Progress
@@ -46,6 +47,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the representations of one case."""
+    check_case(arguments)  # before torch is imported
     from REACTKDLib.core.files.straight_axes import check_straight
     from REACTKDLib.core.files.volumes import write_volume
     from REACTKDLib.core.modality import ROLES

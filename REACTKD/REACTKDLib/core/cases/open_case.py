@@ -54,15 +54,29 @@ def open_case(
     Raises: NoVolume, EmptySegmentation, SkewedAxes, MaskOffImage, PatientMismatch, and what `read_volume`,
     `read_dicom_volume`, `read_segmentation`, `read_dicom_segmentation`, `choose` and `checked` raise.
     """
-    paths = {Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}
-    given = {modality: path for modality, path in paths.items() if path is not None}
-    if not given:
-        raise NoVolume(_("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it."))
+    given = given_images(ct, fdg, acetate)
     if segmentation is None:
         raise no_segmentation(task)
     volumes, findings = read_volumes(given, segmentation, different_patients_ok=different_patients_ok)
     masks = read_any_segmentation(segmentation, task)
     return case_of(volumes, masks, liver, tumor, case_id, findings, keep_specks, task)
+
+
+def given_images(ct: PathLike | None, fdg: PathLike | None, acetate: PathLike | None) -> dict[Modality, PathLike]:
+    """Return the paths of the images that are given. Raises: NoVolume if there is none."""
+    paths = {Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}
+    given = {modality: path for modality, path in paths.items() if path is not None}
+    if not given:
+        raise NoVolume(_("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it."))
+    return given
+
+
+def check_paths(given: Mapping[Modality, PathLike], segmentation: PathLike | None) -> None:
+    """Check all paths of a case without opening a file: see `check_path`, also for Raises."""
+    for modality, path in given.items():
+        check_path(path, ROLES[modality])
+    if segmentation is not None:
+        check_path(segmentation, SEGMENTATION_ROLE)
 
 
 def no_segmentation(task: Task) -> EmptySegmentation:
@@ -111,16 +125,14 @@ def read_volumes(
     be of the same patient. check: called before each image; it may raise to stop. different_patients_ok: see
     `open_case`. Returns the volumes, and findings about their files.
 
-    Raises: PatientMismatch, before anything is read; and what `read_volume` and `read_dicom_volume` raise.
+    Raises: what `check_paths` raises, and PatientMismatch, before anything is read; and what `read_volume` and
+    `read_dicom_volume` raise.
     """
     from REACTKDLib.core.files.dicom.images import read_image
     from REACTKDLib.core.files.dicom.sources import find_images
 
     check()
-    for modality, path in given.items():
-        check_path(path, ROLES[modality])
-    if segmentation is not None:
-        check_path(segmentation, SEGMENTATION_ROLE)
+    check_paths(given, segmentation)
     series, findings = find_images(given, segmentation, different_patients_ok)
     volumes = {}
     for modality, path in given.items():

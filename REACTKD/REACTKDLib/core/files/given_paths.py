@@ -15,17 +15,17 @@ MOST_ENTRIES = 10_000  # a dynamic PET has some thousand files; a folder of many
 
 
 def check_path(path: PathLike, role: str) -> None:
-    """Check what is at `path` without opening it; a missing file is left to the reader.
+    """Check what is at `path` without opening it.
 
-    role: its name in messages ("the CT"). Raises: NotAnImage for a device or a pipe, whose reading might never end, and
-    for a folder of more than `MOST_ENTRIES` entries; FileMissing for an invalid file name.
+    role: its name in messages ("the CT"). Raises: FileMissing, also for a name that no file can have; NotAnImage for a
+    device or a pipe, whose reading might never end, and for a folder of more than `MOST_ENTRIES` entries.
     """
     try:
         mode = os.stat(path).st_mode
     except ValueError as error:  # a NUL, or a lone surrogate
         raise FileMissing(_("The name of {role} is none that a file can have; correct the path."), role=role) from error
-    except OSError:
-        return
+    except OSError as error:
+        raise FileMissing(_("There is no file at the path given for {role}; check the path."), role=role) from error
     if stat.S_ISDIR(mode):
         if _entries(Path(path)) > MOST_ENTRIES:
             text = _(

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.errors import FileMissing, NotAnImage, NotFinite, ReactkdError, SkewedAxes, UsageError
+from REACTKDLib.core.errors import NotAnImage, NotFinite, ReactkdError, SkewedAxes, UsageError
 from REACTKDLib.core.files.formats.reading import read_array, read_header
+from REACTKDLib.core.files.given_paths import check_path
 from REACTKDLib.core.files.headers import LPS_TO_RAS, not_scalar
 from REACTKDLib.core.files.straight_axes import NEAREST_ROTATION, skew_of, straightened
 from REACTKDLib.core.findings import Finding
@@ -128,8 +129,7 @@ def _check_is_file(path: Path, role: str) -> None:
             "3D Slicer and save it as NRRD or NIfTI."
         )
         raise NotAnImage(text, role=role)
-    if not os.path.isfile(path):
-        raise FileMissing(_("There is no file at the path given for {role}; check the path."), role=role)
+    check_path(path, role)
 
 
 def _compact(array: np.ndarray) -> np.ndarray:
