@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+#: marks the nodes of `new_unlisted_node`, which a user's hidden nodes are not
+_TEMPORARY = "REACTKD.Temporary"
+
 
 def nodes_of_class(scene: Any, kind: str) -> list[Any]:
     """Return the nodes of a class, or of one derived from it, in the scene's order."""
@@ -25,7 +28,13 @@ def new_unlisted_node(scene: Any, kind: str, name: str) -> Any:
     node.SetName(name)
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
+    node.SetAttribute(_TEMPORARY, "1")
     return node
+
+
+def is_temporary(node: Any) -> bool:
+    """Return True for a node of `new_unlisted_node`, which is removed again by what made it."""
+    return bool(node.GetAttribute(_TEMPORARY))
 
 
 def new_marked_node(scene: Any, kind: str, name: str, mark: str, value: str) -> Any:
