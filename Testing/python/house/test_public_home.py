@@ -32,7 +32,25 @@ def test_workflows_call_what_is_there(path: Path) -> None:
         assert (REPOSITORY / named).is_file(), named
     for named in re.findall(r"\bpython3? (\S+\.py)|uses: \./(\S+)", content):
         assert (REPOSITORY / "".join(named)).is_file(), named
-    assert "\npermissions:\n  contents: read\n" in content, "a workflow may read, and nothing else"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_may_read_and_nothing_else(path: Path) -> None:
+    """What a step runs, such as a package that pip installs, could otherwise push with the token of the checkout."""
+    content = path.read_text(encoding="utf-8")
+    assert "\npermissions:\n  contents: read\n" in content and content.count("permissions:") == 1
+    assert not re.search(r"pull_request_target|secrets\.|GITHUB_TOKEN|git push", content)
+    for step in re.split(r"^ +- (?=\w+:)", content, flags=re.MULTILINE)[1:]:
+        if "uses: actions/checkout@" in step:
+            assert re.search(r"^ +with:\n(?: +.*\n)*? +persist-credentials: false$", step, re.MULTILINE), step
+
+
+def test_no_text_of_a_pull_request_is_run_as_a_command() -> None:
+    """A title or the name of a branch can hold a command; a step reads it from its environment instead."""
+    written = re.compile(r"^ +(?:- )?run: .*\n(?: {8,}.*\n)*", re.MULTILINE)
+    for path in WORKFLOWS:
+        for step in written.findall(path.read_text("utf-8")):
+            assert not re.search(r"\$\{\{ *(github\.(event|head_ref|ref_name)|inputs)", step), f"{path.name}: {step}"
 
 
 def test_every_action_has_one_version() -> None:
