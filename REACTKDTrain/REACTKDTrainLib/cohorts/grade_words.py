@@ -83,7 +83,8 @@ class GradeWords:
             given = shown(repr(value) if isinstance(value, str) else value)
             word = shown(text, 20)
             how = "say what it means too, such as" if self.meanings else "say what it means, such as --map"
-            hint = f", or {how} {word}={task.class_names[0]}" if isinstance(value, str) else ""
+            free = [name for name in task.class_names if _plain(name) not in map(_plain, self.meanings.values())]
+            hint = f", or {how} {word}={free[0]}" if isinstance(value, str) and free else ""
             raise UsageError(f"Case {quoted([case])} has the grade {given}; give {_choices(task, not numbered)}{hint}.")
         return known[text]
 

@@ -294,7 +294,7 @@ def test_several_models_answer_as_one(user: Any, nodes: Any, context: Any, small
         assert shown == f"{100 * value:.1f} % ({100 * spread.low:.1f} to {100 * spread.high:.1f})"
     user.screenshot("graded-by-an-ensemble", of="window")
     hint, details = user.text("whyHintLabel"), user.text("regionDetailsLabel")
-    assert "of 2; over all" in hint and "Weight" in details and "Adds to" not in details
+    assert "of 2; from model to model" in hint and "Weight" in details and "Adds to" not in details
     assert not context.other_model
     assert report.grades is None and "cases like those the model was tested on" not in user.text("detailsLabel")
 

@@ -122,7 +122,7 @@ def test_reports_keep_it_and_pages_say_it(ensemble, case, tmp_path):
     agreeing = report.ensemble.agreeing(report.grade)
     assert f"Models that say {report.grade}: {agreeing} of 3" in said and str(share_line(report)) in said
     page = report_page(report)
-    assert f"{agreeing} of 3; over all" in page and " to " in page and "For poor" not in page
+    assert f"{agreeing} of 3; from model to model" in page and " to " in page and "For poor" not in page
     report.write_csv(tmp_path / "regions.csv")
     header = (tmp_path / "regions.csv").read_text().splitlines()[0]
     assert "share_by_grade_poor" in header

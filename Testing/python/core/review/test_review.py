@@ -143,18 +143,16 @@ def test_windows_in_processes_of_their_own_lose_nothing(path):
 def test_killed_while_writing(path):
     """Whenever the process is killed, the file is complete."""
     program = (
-        "import sys; from pathlib import Path; from REACTKDLib.core.review.review import Review\n"
+        "import sys, time; from pathlib import Path; from REACTKDLib.core.review.review import Review\n"
         "review = Review(Path(sys.argv[1])); print(flush=True)\n"
-        "n = 0\n"
-        "while True: review.update(f'case {n % 200}', reader={'grade': 'well'}); n += 1\n"
+        "n, end = 0, time.monotonic() + 60\n"  # no longer, should the test itself be killed
+        "while time.monotonic() < end: review.update(f'case {n % 200}', reader={'grade': 'well'}); n += 1\n"
     )
     for wait in (0.05, 0.1, 0.17):
-        process = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE)
-        process.stdout.readline()
-        time.sleep(wait)
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            time.sleep(wait)
+            process.kill()
         count = len(on_disk(path)["cases"])
         assert count > 0 and len(Review(path).cases) == count
 
@@ -174,14 +172,15 @@ def test_a_lock_ends_with_its_holder(path):
     review = Review(path)
     environment = {**os.environ, "PYTHONPATH": PATH}
     command = [sys.executable, "-c", HOLDER, str(path)]
-    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    assert holder.stdout.readline().strip() == "held"
-    started = time.monotonic()
-    assert not review.update("a", reviewed={})
-    assert time.monotonic() - started < 0.1, "the user interface waits"
-    assert "saved in a moment" in review.problem and review.of("a").state == "reviewed" and review.unsaved == 1
-    holder.kill()
-    holder.communicate()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as holder:
+        try:
+            assert holder.stdout.readline().strip() == "held"
+            started = time.monotonic()
+            assert not review.update("a", reviewed={})
+            assert time.monotonic() - started < 0.1, "the user interface waits"
+            assert "saved in a moment" in review.problem and review.of("a").state == "reviewed" and review.unsaved == 1
+        finally:
+            holder.kill()
     assert lock_of(path).exists()
     assert review.flush() and review.problem == "" and review.unsaved == 0
     assert on_disk(path)["cases"]["a"]["state"] == "reviewed"
