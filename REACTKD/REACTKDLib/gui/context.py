@@ -19,6 +19,7 @@ from REACTKDLib.core.student.ensemble import ENSEMBLE, task_of
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import Model
+from REACTKDLib.core.writing.stamps import stamp_of
 from REACTKDLib.gui.answer_on_screen import AnswerOnScreen
 from REACTKDLib.gui.packages import ensure_packages, missing_packages
 from REACTKDLib.gui.views import show_case
@@ -323,7 +324,6 @@ class PanelContext(AnswerOnScreen):
             signal.disconnect_all()
 
 
-def _written_at(model: str | None) -> tuple[int, ...]:
-    """Return when the description of a model or an ensemble was written; empty for the shipped one."""
-    paths = [Path(model) / name for name in (METADATA, ENSEMBLE)] if model else []
-    return tuple(path.stat().st_mtime_ns for path in paths if path.is_file())
+def _written_at(model: str | None) -> list[tuple[int, int, int] | None]:
+    """Return stamps of the descriptions of a model or an ensemble; empty for the shipped one."""
+    return [stamp_of(Path(model) / name) for name in (METADATA, ENSEMBLE)] if model else []

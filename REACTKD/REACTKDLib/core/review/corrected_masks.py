@@ -14,8 +14,9 @@ from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.names import file_name_of
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.review.readers import UNNAMED, reader_folder
-from REACTKDLib.core.review.review import Review, stamp_of
+from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.text import tr as _
+from REACTKDLib.core.writing.stamps import stamp_of
 
 _SUFFIX = ".seg.nrrd"
 

@@ -28,6 +28,7 @@ from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import write_bytes, write_text
 from REACTKDLib.core.writing.file_lock import Locked, locked, prepare
+from REACTKDLib.core.writing.stamps import stamp_of
 
 __all__ = ["NOT_SAVED", "SCHEMA", "Review", "now"]
 NOT_SAVED = _(
@@ -43,15 +44,6 @@ _NEWER = _(
 def now() -> str:
     """The time as it is written: UTC, to the second."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def stamp_of(path: Path) -> tuple[int, int, int] | None:
-    """Return a stamp that changes whenever a file is written; None if there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 _NOTHING_KNOWN = CaseReview()  # shared, since a list of a thousand cases is queried at every refresh

@@ -14,7 +14,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ from REACTKDLib.core.text import quoted, shown
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import written_beside
 from REACTKDLib.core.writing.replacing import recover
+from REACTKDLib.core.writing.stamps import stamp_of
 
 if TYPE_CHECKING:
     from REACTKDLib.core.student.config import StudentConfig
@@ -178,9 +179,16 @@ def model_hash(folder: Path | str | None) -> str | None:
     folder: None for the shipped model.
     """
     try:
-        return read_metadata(Path(folder or shipped_bundle_folder()) / METADATA)["reactkd"]["sha256"]
+        path = Path(folder or shipped_bundle_folder()) / METADATA
+        return _stated_hash(path, stamp_of(path))
     except (ReactkdError, OSError):
         return None
+
+
+@lru_cache(maxsize=16)
+def _stated_hash(path: Path, _stamp: tuple | None) -> str:
+    """Read the description only when it was written again: the panel and its worker compare it after every edit."""
+    return read_metadata(path)["reactkd"]["sha256"]
 
 
 def shipped_bundle_folder() -> Path:

@@ -30,9 +30,10 @@ from REACTKDLib.core.student.bundle import (
     SHIPPED_MAX_PARAMETERS,
     WEIGHTS,
     Bundle,
+    model_hash,
     shipped_bundle_folder,
 )
-from REACTKDLib.core.student.bundle_metadata import HASH, description_hash
+from REACTKDLib.core.student.bundle_metadata import HASH, description_hash, read_metadata
 from support.small_models import metadata_for, random_student
 
 SCHEMAS = Path(os.environ.get("REACTKD_REAL_DATA", Path(__file__).parents[5] / "shared" / "data")) / "schemas"
@@ -90,6 +91,21 @@ def test_saving_over_a_model_replaces_it_and_leaves_nothing_else(folder):
     Bundle.save(folder, other, metadata_for(other, version="2.0"))
     assert Bundle.load(folder).info["version"] == "2.0"
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
+
+
+def test_the_hash_of_a_model_is_read_again_only_after_it_was_written(folder, monkeypatch):
+    """The panel and its worker compare it after every edit; the shipped description takes milliseconds to parse."""
+    reads = []
+    monkeypatch.setattr(bundle_module, "read_metadata", lambda path: reads.append(path) or read_metadata(path))
+    first = [model_hash(folder) for _ in range(3)]
+    other = random_student(5)
+    Bundle.save(folder, other, metadata_for(other))
+    reads.clear()
+    second = [model_hash(folder) for _ in range(3)]
+    assert len(set(first)) == len(set(second)) == len(reads) == 1 and first[0] != second[0]
+    assert second[0] == Bundle.load(folder).info["sha256"]
+    (folder / METADATA).unlink()
+    assert model_hash(folder) is None
 
 
 def test_a_model_that_does_not_fit_its_description_is_not_saved(folder):
