@@ -1,4 +1,4 @@
-"""The loggers with their own packages, where these are installed: what is logged is read back by TensorBoard and MLflow."""
+"""Loggers with their own packages, where these are installed: TensorBoard and MLflow read back what was logged."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from REACTKDLib.core.text import tr as _
 HALF = 0.5  # a FRACTIONAL segment covers voxels of at least this fraction
 POSITION_MM = 0.05  # smaller deviations from even spacing are rounding, which `on_even_grid` has corrected if possible
 MOST_PLANES = 5000  # including empty ones between the frames
+_TOGETHER = 1 << 24  # voxels of segments that are read at a time: highdicom looks through all frames for each call
 _BACKGROUND = ("DCM", "125040")
 
 
@@ -109,17 +110,27 @@ def open_segmentation(path: str | os.PathLike) -> Any:
 
 
 def _packed(dataset: Any, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
-    """Return matrix, layers, and the layer and label of each segment; only one segment is in memory at a time."""
+    """Return matrix, layers, and the layer and label of each segment.
+
+    At most `_TOGETHER` voxels, or one segment, are in memory at a time.
+    """
     placed: list[np.ndarray] = []
 
     def masks() -> Iterator[np.ndarray]:
-        for segment in numbers:
+        first, count = 0, 1
+        while first < len(numbers):
             volume = dataset.get_volume(
-                segment_numbers=[segment], combine_segments=False, allow_missing_positions=True, atol=POSITION_MM
+                segment_numbers=numbers[first : first + count],
+                combine_segments=False,
+                allow_missing_positions=True,
+                atol=POSITION_MM,
             )
-            mask, matrix = ascending(volume.array[..., 0] >= HALF, volume.affine)
-            placed.append(matrix)
-            yield mask
+            for n in range(volume.array.shape[-1]):
+                mask, matrix = ascending(volume.array[..., n] >= HALF, volume.affine)
+                placed.append(matrix)
+                yield mask
+            first += count
+            count = max(1, _TOGETHER // volume.array[..., 0].size)
 
     if not numbers:
         raise NotASegmentation(_("The DICOM segmentation describes no segment; export it again."))

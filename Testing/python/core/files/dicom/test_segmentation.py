@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from REACTKDLib.core.cases.open_case import masks_on, open_case
 from REACTKDLib.core.errors import AmbiguousSeries, EmptySegmentation, FileMissing, NotASegmentation, ReactkdError
+from REACTKDLib.core.files.dicom import segmentation
 from REACTKDLib.core.files.dicom.images import read_dicom_volume
 from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.files.dicom.sources import referenced_series
@@ -56,6 +57,17 @@ def test_more_segments_than_a_byte_counts_are_read(tmp_path):
     assert file.mask([200]).sum() == 1 and file.mask([263]).sum() == 1 and not (file.mask([7]) & file.mask([263])).any()
     liver, tumor, _ = graded_masks(tmp_path / "ct", seg)
     assert np.array_equal(tumor, masks["Mass"]) and np.array_equal(liver, masks["Liver"])
+
+
+@pytest.mark.parametrize("together", [1, 2, 3, 100])
+def test_segments_are_the_same_however_many_are_read_at_a_time(tmp_path, monkeypatch, together):
+    paths, masks = scan(tmp_path / "ct")
+    used = np.flatnonzero(np.any(list(masks.values()), axis=(0, 2, 3)))
+    monkeypatch.setattr(segmentation, "_TOGETHER", together * (used[-1] + 1 - used[0]) * SHAPE[1] * SHAPE[2])
+    file = read_dicom_segmentation(write_seg(tmp_path / "seg.dcm", paths, masks))
+    assert [segment.name for segment in file.segments] == list(masks)
+    for n, mask in enumerate(masks.values()):
+        assert np.array_equal(file.mask([n]), mask[used[0] : used[-1] + 1])
 
 
 @pytest.mark.parametrize("how", [{}, {"flipped": True}], ids=["as the CT", "flipped in rows and columns (HCC_003)"])
