@@ -42,6 +42,7 @@ from REACTKDLib.scene.view_choice import ViewChoice
 
 CHANGED = _("Masks or images have changed since this grade; grade again before you leave something out.")
 _NOT_OPEN = "case-not-open"
+_LOST = _NOT_OPEN, "worker-died"
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,14 @@ class GradingController(ScriptRunner):
         self._observed = []
 
     def _grading(self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str, model: jobs.Model) -> Script:
-        opened, answer = yield from self._opening(nodes, asked, case_id, model)
-        yield from self._showing(opened, answer)
+        for last in (False, True):
+            opened, answer = yield from self._opening(nodes, asked, case_id, model)
+            try:
+                yield from self._showing(opened, answer)
+                return
+            except WorkerFault as fault:  # the worker ended after the numbers, and the case with it: once more
+                if last or fault.code not in _LOST:
+                    raise
 
     def _opening(
         self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str, model: jobs.Model
@@ -220,7 +227,12 @@ class GradingController(ScriptRunner):
                 raise
             yield from again
             return
-        yield from self._showing(replace(opened, key=key, choice=choice, masks=stamp, content=content), answer)
+        try:
+            yield from self._showing(replace(opened, key=key, choice=choice, masks=stamp, content=content), answer)
+        except WorkerFault as fault:
+            if fault.code not in _LOST:
+                raise
+            yield from again
 
     def _showing(self, opened: OpenedCase, answer: GradeAnswer) -> Script:
         """Show the numbers, then color the scene; after a cancel in between, the former result is shown again."""

@@ -387,6 +387,28 @@ def test_a_worker_that_dies_is_told_in_one_sentence_and_comes_back(controller, n
     assert controller.state is RunState.IDLE and controller.answer.encoder_calls == 3
 
 
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_worker_that_ends_between_numbers_and_colors_is_replaced_once(controller, nodes, dispatcher, again, times):
+    if again:
+        graded(controller, nodes)
+    ended = []
+
+    def end(report):
+        if report is not None and len(ended) < times and controller.result is None:  # not the former one, put back
+            ended.append(dispatcher.client.process_id)
+            os.kill(ended[-1], signal.SIGKILL)
+
+    controller.result_changed.connect(end)
+    controller.regrade() if again else controller.grade(nodes)
+    run(controller)
+    assert len(set(ended)) == times
+    if times == 1 or again:  # a new grade after a lost edit is tried once more itself
+        assert controller.state is RunState.IDLE and controller.result is not None and controller.report is not None
+    else:
+        assert controller.state is RunState.FAILED and controller.error_code in ("worker-died", "case-not-open")
+
+
 def test_closed_while_running_nothing_is_left_of_it(scene, nodes):
     controller = GradingController(scene)
     count = scene.GetNumberOfNodes()
