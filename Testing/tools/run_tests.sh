@@ -4,9 +4,10 @@
 #
 # A crash in OpenGL or Slicer's libraries cannot hide the results of the other groups. There are as many lanes as the
 # computer has cores; LANES sets another number. (One more fills the pauses of the panel's tests, but on two cores all
-# tests together then take about 15 % more processor time and end later.) Each lane takes the longest group that is left, so
-# that all end at about the same time. The first lane is shown as it runs, the others after it. A group that selects no
-# test (pytest's exit status 5, usual with `-m slow`) is not a failure; a run in which no group selected any is.
+# tests together then take about 15 % more processor time and end later.) Each lane takes the longest group that is
+# left, so that all end at about the same time. The first lane is shown as it runs, the others after it. A group that
+# selects no test (pytest's exit status 5, usual with `-m slow`) is not a failure; a run in which no group selected any
+# is.
 set -u
 
 python=$1
