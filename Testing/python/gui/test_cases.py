@@ -268,13 +268,7 @@ def test_a_case_is_graded_as_it_opens_if_wished(
 def test_the_open_case_shows_its_answer_of_the_whole_list_where_it_is_of_these_masks(
     user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any, edited: bool
 ) -> None:
-    for name in CASES[1:]:
-        shutil.rmtree(folder / name)
-    choose_model(user, small_model)
-    open_folder(user, monkeypatch, folder)
-    user.click("nextCaseButton")
-    nodes = at_hand(user, widget, CASES[0])
-    user.toggle_section("reportSection")
+    nodes = only_case(user, widget, folder, small_model, monkeypatch)
     user.click("batchButton")
     if edited:
         correct(nodes)
@@ -297,13 +291,7 @@ def test_the_open_case_shows_its_answer_of_the_whole_list_where_it_is_of_these_m
 def test_an_answer_of_the_whole_list_is_shown_even_if_it_comes_within_a_second_or_while_work_ends(
     user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
-    for name in CASES[1:]:
-        shutil.rmtree(folder / name)
-    choose_model(user, small_model)
-    open_folder(user, monkeypatch, folder)
-    user.click("nextCaseButton")
-    nodes = at_hand(user, widget, CASES[0])
-    user.toggle_section("reportSection")
+    nodes = only_case(user, widget, folder, small_model, monkeypatch)
     context, reading = widget.panel.context, widget.panel.reading
     one_second = now()  # times are written to the second
     monkeypatch.setattr(reading.review, "_clock", lambda: one_second)
@@ -326,6 +314,18 @@ def test_an_answer_of_the_whole_list_is_shown_even_if_it_comes_within_a_second_o
     context.cancel()
     user.wait_until(lambda: not context.busy, GRADE_S, "the work to stop")
     assert context.report.probabilities == first.probabilities
+
+
+def only_case(user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any) -> Any:
+    """Open a list of one case and the section Report; return the nodes of the case."""
+    for name in CASES[1:]:
+        shutil.rmtree(folder / name)
+    choose_model(user, model)
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    user.toggle_section("reportSection")
+    return nodes
 
 
 def grade_list(user: Any) -> None:
