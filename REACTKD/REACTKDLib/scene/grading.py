@@ -184,14 +184,16 @@ class GradingController(ScriptRunner):
             self.scene.RemoveObserver(tag)
         self._observed = []
 
-    def _grading(self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str, model: jobs.Model) -> Script:
-        for last in (False, True):
+    def _grading(
+        self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str, model: jobs.Model, attempts: int = 2
+    ) -> Script:
+        for left in reversed(range(attempts)):
             opened, answer = yield from self._opening(nodes, asked, case_id, model)
             try:
                 yield from self._showing(opened, answer)
                 return
-            except WorkerFault as fault:  # the worker ended after the numbers, and the case with it: once more
-                if last or fault.code not in _LOST:
+            except WorkerFault as fault:  # the worker ended after the numbers, and the case with it
+                if not left or fault.code not in _LOST:
                     raise
 
     def _opening(
@@ -210,9 +212,9 @@ class GradingController(ScriptRunner):
         return OpenedCase(key, nodes, choice, asked, case_id, model, *stamps, content), answer
 
     def _regrading(self, opened: OpenedCase) -> Script:
-        again = self._grading(opened.nodes, opened.asked, opened.case_id, opened.model or self.model)
+        whole = opened.nodes, opened.asked, opened.case_id, opened.model or self.model
         if opened.key is None or opened.images_changed:
-            yield from again
+            yield from self._grading(*whole)
             return
         self._set_progress(0.0, _("Reading the masks"))
         choice = opened.choice_now()
@@ -225,14 +227,14 @@ class GradingController(ScriptRunner):
         except WorkerFault as fault:
             if fault.code != _NOT_OPEN:
                 raise
-            yield from again
+            yield from self._grading(*whole)
             return
         try:
             yield from self._showing(replace(opened, key=key, choice=choice, masks=stamp, content=content), answer)
         except WorkerFault as fault:
             if fault.code not in _LOST:
                 raise
-            yield from again
+            yield from self._grading(*whole, attempts=1)  # this was the first
 
     def _showing(self, opened: OpenedCase, answer: GradeAnswer) -> Script:
         """Show the numbers, then color the scene; after a cancel in between, the former result is shown again."""
