@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.modality import MODALITIES, subset_name
@@ -41,6 +43,8 @@ from REACTKDTrainLib.training.outputs import NOT_CLINICAL, model_metadata
 
 FORMAT = "reactkd-release/2"
 COHORT = "large"
+#: fields of a recipe that no weight depends on
+MEASURING = frozenset({"conformal", "test"})
 #: relative costs of the steps, dominated by the simulation of patients
 COST = {
     **{f"patients of {part}": cost for part, cost in zip(PARTS, (50.0, 4.0, 6.0, 12.0))},
@@ -187,9 +191,13 @@ class Release:
     # -- students
 
     def _step(self, name: str, make: Callable[[], dict]) -> dict:
-        """Return the result of `make`, computed once for this recipe, which also determines the encoder's training."""
-        parts = {"format": FORMAT, "step": name, "nodes": self._nodes.key(self.cases(self.recipe.test)[0])}
-        parts |= {"recipe": self.recipe.to_dict()}
+        """Return the result of `make`, computed once for this recipe, which also determines the encoder's training.
+
+        Patients that only measure the result are no part of the key: other ones measure the same weights.
+        """
+        recipe = {key: value for key, value in self.recipe.to_dict().items() if key not in MEASURING}
+        parts = {"format": FORMAT, "step": name, "nodes": self._nodes.key(self.cases(self.recipe.train)[0])}
+        parts |= {"recipe": recipe}
 
         on_progress = self._progress.part(name)
 
@@ -240,6 +248,8 @@ class Release:
 
     def run(self, output: Path, version: str) -> Bundle:
         """Compute missing steps, evaluate once, and write the model folder with its card."""
+        for part in ("validation", "test"):  # said before the training, which takes hours
+            require_every_class(self.bare[part], part)
         baselines, records = self.baselines()
         *_, last = MOMENT_BASELINES
         ships = self.decision["ships"]
@@ -270,6 +280,14 @@ class Release:
         return bundle
 
 
+def require_every_class(table: NodeTable, part: str) -> None:
+    """Raise UsageError if a class has no patient: then there is no AUC."""
+    absent = [label for k, label in enumerate(GRADES) if not (table.grade == k).any()]
+    if absent:
+        text = "No patient of {part} is of class {absent}; give more of them: --patients {part}=FIRST:LAST."
+        raise UsageError(text, part=part, absent=" or ".join(absent))
+
+
 def release(
     recipe: ReleaseRecipe,
     work: Path,
@@ -281,7 +299,9 @@ def release(
     """Train a model by a recipe: crops, encoder, node vectors, heads, distillation, temperature, evaluation, card.
 
     work: a folder that stores every step; the same call resumes an interrupted one. output: the model folder, replaced
-    atomically at the end. Raises: OutputNotWritable, UsageError, WorkerLost.
+    atomically at the end.
+
+    Raises: OutputNotWritable, WorkerLost; UsageError if a class has no patient for validation or test.
 
     Example:
         >>> release(PRESETS["tiny"], Path("work"), Path("model"), "0.0.1")

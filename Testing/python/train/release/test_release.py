@@ -102,6 +102,28 @@ def test_a_second_call_goes_on_from_what_is_there_and_gives_the_same_model(made)
     assert not list((folder / "work" / "steps").glob("*checkpoint*"))
 
 
+def test_other_test_patients_measure_the_same_model_again_and_train_nothing(made):
+    folder, bundle, _ = made
+    said: list[str] = []
+    others = replace(TINY, test=(500010, 500022), conformal=(2604, 2607))
+    again = release(others, folder / "work", folder / "others", "9.9.9", on_progress=lambda _, text: said.append(text))
+    assert not [text for text in said if "training" in text]
+    assert again.info["sha256"] == bundle.info["sha256"] and again.info["evaluation"]["cases"] == 12
+    assert again.info["training"]["test_seeds"] == [500010, 500021]
+    assert again.info["evaluation"]["subsets"] != bundle.info["evaluation"]["subsets"]
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_patients_without_one_of_the_classes_are_refused_before_the_training(made, part):
+    folder, *_ = made
+    first, _last = getattr(TINY, part)
+    said: list[str] = []
+    few = Release(replace(TINY, **{part: (first, first + 1)}), folder / "work", on_progress=lambda _, t: said.append(t))
+    with pytest.raises(UsageError, match=f"No patient of {part} is of class .* or .*; give more"):
+        few.run(folder / "none", "9.9.9")
+    assert not [text for text in said if "training" in text] and not (folder / "none").exists()
+
+
 def test_another_recipe_of_the_encoder_is_another_encoder(made):
     folder, bundle, _ = made
     other = replace(TINY, encoder=replace(TINY.encoder, steps=7))
