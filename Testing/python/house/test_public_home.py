@@ -53,9 +53,13 @@ def test_no_text_of_a_pull_request_is_run_as_a_command() -> None:
             assert not re.search(r"\$\{\{ *(github\.(event|head_ref|ref_name)|inputs)", step), f"{path.name}: {step}"
 
 
-def test_every_action_has_one_version() -> None:
-    used = {found for path in WORKFLOWS for found in re.findall(r"uses: ([\w/-]+)@(\S+)", path.read_text("utf-8"))}
-    assert used and len(dict(used)) == len(used), sorted(used)
+def test_every_action_has_one_version_and_is_named_by_its_commit() -> None:
+    """Whoever can move the tag of an action could otherwise change what runs here; Dependabot renews both."""
+    uses = [found for path in WORKFLOWS for found in re.findall(r"uses: ([^.\s].*)", path.read_text("utf-8"))]
+    used = {
+        re.fullmatch(r"([\w/-]+)@([0-9a-f]{40} # v\d+\.\d+\.\d+)", found) or pytest.fail(found) for found in set(uses)
+    }
+    assert used and len({found[1] for found in used}) == len(used), sorted(found[0] for found in used)
 
 
 def test_the_hook_lints_with_the_version_of_make_lint() -> None:
