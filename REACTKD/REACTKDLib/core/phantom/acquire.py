@@ -82,8 +82,7 @@ def _scan_ct(patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.r
     stored = np.empty(field.shape, dtype=np.int16)
     for own, kept in zip(field, stored, strict=True):  # a slice fits in the processor's cache, an image does not
         np.rint(own, out=own)
-        np.maximum(own, -1024, out=own)
-        np.minimum(own, 3071, out=own)
+        own.clip(-1024, 3071, out=own)
         kept.ravel()[:] = own.astype(np.int16).ravel()[::-1]
     stored = stored[:, ::-1, ::-1]  # in the memory order that `_volume` needs
     if protocol.padded and field.shape[1] == field.shape[2]:
