@@ -11,7 +11,6 @@ from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs import gut, solid_organs
 from REACTKDLib.core.phantom.organs.bones import Skeleton, paint_ribs, paint_spine
 from REACTKDLib.core.phantom.organs.frame import Frame
-from REACTKDLib.core.phantom.organs.grid_solid import FAR_MM
 from REACTKDLib.core.phantom.organs.liver_lobes import HILUM, GridLiver, grow_liver
 from REACTKDLib.core.phantom.organs.painter import Painter
 from REACTKDLib.core.phantom.organs.parts import Part
@@ -144,7 +143,6 @@ def draw_body(rng: np.random.Generator) -> tuple[GridLiver, Body]:
     parts += solid_organs.gallbladder(rng, frame)
     parts += solid_organs.portal_trunk(rng, frame, HILUM)
     parts += solid_organs.esophagus_and_heart(rng, frame, np.minimum(above, walls))
-    np.maximum(frame.taken, FAR_MM, out=frame.taken)
     liver = grow_liver(rng, frame, cavity, wanted_ml)
     parts += solid_organs.spleen(rng, frame, cavity)
     parts += solid_organs.pancreas(rng, frame)

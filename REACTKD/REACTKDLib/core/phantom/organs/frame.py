@@ -12,6 +12,7 @@ from REACTKDLib.core.phantom.shapes import smooth_union
 
 _LOW, _SHAPE = (-172.0, -124.0, -172.0), (84, 63, 87)
 _WAVES, _BEND_MM = 4, 4.0
+_ROOM_MM = 24.0  # for the deformation, around what is drawn
 
 
 @dataclass(eq=False)
@@ -50,11 +51,22 @@ class Frame:
             bent.append((own + shift * np.float32(_BEND_MM / np.sqrt(_WAVES / 2))).astype(np.float32))
         return cls(grid, *bent, scale=scale, taken=np.full(grid.shape, FAR_MM, dtype=np.float32))
 
-    def box(self, low, high, pad: float = 24.0) -> tuple[slice, slice, slice]:
+    def box(self, low, high, pad: float = _ROOM_MM) -> tuple[slice, slice, slice]:
         """Return slices of the grid that contain these corners of the average body, with room for the deformation."""
         low, high = np.asarray(low) * self.scale, np.asarray(high) * self.scale
         box = self.grid.box(np.minimum(low, high), np.maximum(low, high), pad)
         return box if box is not None else (slice(0, 1),) * 3
+
+    def box_around(self, points, reach: float) -> tuple[slice, slice, slice]:
+        """Return slices of the grid that contain all that `add` and `add_path` draw within `reach` mm of points (n, 3)
+        of the average body, and one step around it, which `GridSolid.cropped` keeps.
+        """
+        points = np.asarray(points)
+        return self.box(points.min(axis=0) - reach, points.max(axis=0) + reach, pad=_ROOM_MM + 2 * STEP_MM)
+
+    def around(self, points, reach: float) -> Frame:
+        """Return the frame of `box_around`, in which an organ is drawn in a fraction of the time."""
+        return self.part(self.box_around(points, reach))
 
     def part(self, box: tuple[slice, slice, slice], step: int = 1) -> Frame:
         """The frame of a box of the grid, every `step`-th point; organs placed in it with step 1 are placed in this
@@ -105,7 +117,9 @@ class Frame:
 
         Returns the depth.
         """
-        np.minimum(depth, -self.taken - gap, out=depth)
+        free = np.negative(self.taken)
+        free -= gap
+        np.minimum(depth, free, out=depth)
         np.maximum(self.taken, depth, out=self.taken)
         return depth
 

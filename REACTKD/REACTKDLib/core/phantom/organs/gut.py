@@ -13,18 +13,21 @@ def stomach(rng: np.random.Generator, frame: Frame, cavity: np.ndarray) -> tuple
     """Fundus under the left diaphragm, body forward, antrum over the spine to the duodenum."""
     full = rng.uniform(0.72, 1.08)
     path = moved(rng, [(-60, -14, 48), (-66, 6, 26), (-62, 34, -4), (-40, 50, -34), (-6, 52, -46), (24, 42, -44)], 3)
-    depth = frame.add_path(frame.empty(), path, np.array([37, 35, 31, 25, 19, 12]) * full, blend=8.0)
-    np.minimum(depth, cavity - 1, out=depth)
+    box = frame.box_around(path, 37 * full)
+    own = frame.part(box)
+    depth = own.add_path(own.empty(), path, np.array([37, 35, 31, 25, 19, 12]) * full, blend=8.0)
+    np.minimum(depth, cavity[box] - 1, out=depth)
     level = float((path[2][1] + rng.uniform(-14, 16)) * frame.scale[1])
     layers = (
         Layer("content", rng.uniform(8, 35), inset=4.0, mottle=rng.uniform(0, 40)),
         Layer("gas", -940.0, inset=4.0, above=level),
     )
     duodenum = moved(rng, [(26, 42, -44), (44, 28, -40), (48, 6, -62), (42, -2, -92), (8, 6, -100), (-30, 2, -92)], 2.5)
-    loop = frame.add_path(frame.empty(), duodenum, [12, 13, 12, 12, 11, 11], blend=3.0)
-    found = finished(frame, "stomach", "stomach", rng.uniform(70, 95), depth, *layers, gap=1.5)
+    found = finished(own, "stomach", "stomach", rng.uniform(70, 95), depth, *layers, gap=1.5)
     inside = Layer("content", rng.uniform(10, 40), inset=3.0)
-    return found + finished(frame, "duodenum", "bowel", rng.uniform(75, 100), loop, inside, gap=1.0)
+    own = frame.around(duodenum, 13)
+    loop = own.add_path(own.empty(), duodenum, [12, 13, 12, 12, 11, 11], blend=3.0)
+    return found + finished(own, "duodenum", "bowel", rng.uniform(75, 100), loop, inside, gap=1.0)
 
 
 def colon(rng: np.random.Generator, frame: Frame, cavity: np.ndarray) -> tuple[Part, ...]:
@@ -39,7 +42,8 @@ def colon(rng: np.random.Generator, frame: Frame, cavity: np.ndarray) -> tuple[P
     )  # fmt: skip
     size = np.array([29, 29, 27, 25, 24, 24, 23, 21, 18, 17, 17]) * rng.uniform(0.85, 1.12)
     depth = frame.add_path(frame.empty(), path, size, blend=4.0)
-    depth += (2.2 * np.sin(frame.x / 5.2 + 1) * np.sin(frame.z / 5.6) + 1.2 * np.sin(frame.y / 6)).astype(np.float32)
+    haustra = 2.2 * np.sin(frame.x / 5.2 + 1) * np.sin(frame.z / 5.6) + 1.2 * np.sin(frame.y / 6)
+    depth += haustra.astype(np.float32)  # on the whole grid: the largest depths of later organs contain them
     np.minimum(depth, cavity - 2, out=depth)
     level = float(rng.uniform(54, 74) * frame.scale[1])
     layers = (
@@ -60,8 +64,11 @@ def small_bowel(rng: np.random.Generator, frame: Frame, cavity: np.ndarray) -> t
             step /= np.linalg.norm(step)
             place = place + 19.0 * step
             path.append(place)
-        depth = frame.add_path(frame.empty(), path, rng.uniform(11.0, 16.0, len(path)), blend=1.0)
-        np.minimum(depth, cavity - 3, out=depth)
+        radii = rng.uniform(11.0, 16.0, len(path))
+        box = frame.box_around(path, max(radii))
+        own = frame.part(box)
+        depth = own.add_path(own.empty(), path, radii, blend=1.0)
+        np.minimum(depth, cavity[box] - 3, out=depth)
         inside = Layer("content", rng.uniform(12, 40), inset=2.8, mottle=25.0)
-        found += finished(frame, name, "bowel", rng.uniform(85, 115), depth, inside, gap=1.2)
+        found += finished(own, name, "bowel", rng.uniform(85, 115), depth, inside, gap=1.2)
     return found

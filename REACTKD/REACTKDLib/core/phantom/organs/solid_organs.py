@@ -32,36 +32,37 @@ def great_vessels(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
     """Aorta (20 to 25 mm) with celiac trunk and superior mesenteric artery; inferior vena cava up to the atrium."""
     r = rng.uniform(10.0, 12.5) / frame.scale[:2].mean()
     hu, venous = rng.uniform(135, 175), rng.uniform(120, 155)
-    aorta = frame.add_path(
-        frame.empty(),
-        [(-7, -13, -180), (-8, -14, -40), (-10, -19, 40), (-15, -27, 100), (-18, -30, 190)],
-        [0.88 * r, 0.96 * r, r, 1.04 * r, 1.06 * r],
-    )
-    for path in (
+    trunk = [(-7, -13, -180), (-8, -14, -40), (-10, -19, 40), (-15, -27, 100), (-18, -30, 190)]
+    branches = (
         [(-7, -4, 4), (-5, 6, 2), (8, 14, 0)],
         [(-7, -5, -14), (-5, 6, -24), (-4, 12, -50), (4, 16, -120)],
         [(-8, -12, -36), (-36, -28, -48)],
         [(-7, -12, -40), (6, -16, -46), (38, -30, -62)],
-    ):
-        frame.add_path(aorta, path, [3.6, *[3.0] * (len(path) - 1)])
-    cava = frame.add_path(
-        frame.empty(),
-        [(22, -12, -180), (23, -10, -50), (25, -6, 0), (25, 0, 48), (20, 4, 78), (14, 14, 112)],
-        [10, 12, 12.5, 12.5, 13, 17],
-        flat=1.25,
     )
-    frame.add_path(cava, [(25, -9, -48), (44, -26, -62)], [5, 4.5])
-    frame.add_path(cava, [(22, -6, -40), (0, 1, -38), (-34, -24, -46)], [4.5, 4.5, 4.5])
-    return finished(frame, "aorta", "blood", hu, aorta) + finished(frame, "vena cava", "blood", venous, cava)
+    own = frame.around([*trunk, *sum(branches, [])], 1.06 * r)
+    aorta = own.add_path(own.empty(), trunk, [0.88 * r, 0.96 * r, r, 1.04 * r, 1.06 * r])
+    for path in branches:
+        own.add_path(aorta, path, [3.6, *[3.0] * (len(path) - 1)])
+    found = finished(own, "aorta", "blood", hu, aorta)
+    trunk = [(22, -12, -180), (23, -10, -50), (25, -6, 0), (25, 0, 48), (20, 4, 78), (14, 14, 112)]
+    right, left = [(25, -9, -48), (44, -26, -62)], [(22, -6, -40), (0, 1, -38), (-34, -24, -46)]
+    own = frame.around([*trunk, *right, *left], 1.25 * 17)
+    cava = own.add_path(own.empty(), trunk, [10, 12, 12.5, 12.5, 13, 17], flat=1.25)
+    own.add_path(cava, right, [5, 4.5])
+    own.add_path(cava, left, [4.5, 4.5, 4.5])
+    return found + finished(own, "vena cava", "blood", venous, cava)
 
 
 def portal_trunk(rng: np.random.Generator, frame: Frame, hilum) -> tuple[Part, ...]:
     """Splenic and superior mesenteric vein and the portal vein to the hilum of the liver."""
     meet = np.array([15, 12, -24]) + rng.normal(0, 2, 3)
-    vein = frame.add_path(frame.empty(), [(12, 20, -170), (13, 18, -70), meet], [6.0, 6.0, 6.5])
-    frame.add_path(vein, [(-84, -26, 20), (-52, -14, 8), (-16, 6, -14), meet], [3.5, 4.2, 4.8, 5.2])
-    frame.add_path(vein, [meet, (np.asarray(hilum) + meet) / 2 + (0, 2, 0), hilum], [6.8, 6.6, 6.2])
-    return finished(frame, "portal vein", "blood", rng.uniform(150, 180), vein, gap=0.5)
+    mesenteric, splenic = [(12, 20, -170), (13, 18, -70), meet], [(-84, -26, 20), (-52, -14, 8), (-16, 6, -14), meet]
+    portal = [meet, (np.asarray(hilum) + meet) / 2 + (0, 2, 0), hilum]
+    own = frame.around([*mesenteric, *splenic, *portal], 6.8)
+    vein = own.add_path(own.empty(), mesenteric, [6.0, 6.0, 6.5])
+    own.add_path(vein, splenic, [3.5, 4.2, 4.8, 5.2])
+    own.add_path(vein, portal, [6.8, 6.6, 6.2])
+    return finished(own, "portal vein", "blood", rng.uniform(150, 180), vein, gap=0.5)
 
 
 def kidneys(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
@@ -71,20 +72,21 @@ def kidneys(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
         center = np.array([66.0 * side, -40.0, z]) + rng.normal(0, (3, 3, 6))
         turn = turned((-0.22 * side, -0.22, 1.0), (side, 1.1, 0.0))
         size = np.array([24, 27, 54]) * rng.uniform(0.9, 1.1, 3)
-        depth = frame.add(frame.empty(), center, size, turn)
-        sinus = frame.add(frame.empty(), center + (-15 * side, 8, 0), (12, 12, 27), turn)
-        pelvis = frame.add_path(
-            frame.empty(),
+        own = frame.around([center], max(size))
+        depth = own.add(own.empty(), center, size, turn)
+        sinus = own.add(own.empty(), center + (-15 * side, 8, 0), (12, 12, 27), turn)
+        pelvis = own.add_path(
+            own.empty(),
             [center + (-8 * side, 5, 8), center + (-17 * side, 8, 0), center + (-9 * side, 5, -12)],
             [4, 6, 4],
         )
-        frame.add_path(pelvis, [center + (-17 * side, 8, 0), center + (-27 * side, 9, -22)], [6, 3])
+        own.add_path(pelvis, [center + (-17 * side, 8, 0), center + (-27 * side, 9, -22)], [6, 3])
         layers = (
             Layer("kidney", hu - 32, inset=8.0, mottle=16.0),
-            Layer("fat", -85.0, solid=_solid(frame, sinus)),
-            Layer("urine", 22.0, solid=_solid(frame, pelvis)),
+            Layer("fat", -85.0, solid=_solid(own, sinus)),
+            Layer("urine", 22.0, solid=_solid(own, pelvis)),
         )
-        found += finished(frame, name, "kidney", hu, depth, *layers)
+        found += finished(own, name, "kidney", hu, depth, *layers)
     return found
 
 
@@ -97,9 +99,12 @@ def adrenals(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
     found = ()
     for side, name, z in ((1, "right adrenal", 0.0), (-1, "left adrenal", 4.0)):
         top = np.array([37.0 * side, -22.0, z]) + rng.normal(0, 2, 3)
-        depth = frame.add_path(frame.empty(), [top, top + (3 * side, -14, -10)], [4.4, 3.4])
-        frame.add_path(depth, [top, top + (12 * side, -11, -8)], [4.4, 3.4])
-        found += finished(frame, name, "adrenal", 75, depth)
+        limbs = [top, top + (3 * side, -14, -10)], [top, top + (12 * side, -11, -8)]
+        own = frame.around(np.concatenate(limbs), 4.4)
+        depth = own.empty()
+        for limb in limbs:
+            own.add_path(depth, limb, [4.4, 3.4])
+        found += finished(own, name, "adrenal", 75, depth)
     return found
 
 
@@ -107,19 +112,22 @@ def spleen(rng: np.random.Generator, frame: Frame, cavity: np.ndarray) -> tuple[
     """Against the wall and the diaphragm, hollow toward the stomach."""
     center = np.array([-100.0, -32.0, 22.0]) + rng.normal(0, (2, 4, 6))
     size = np.array([36.0, 52.0, 56.0]) * rng.uniform(0.85, 1.15)
-    depth = frame.add(frame.empty(), center, size, turned((-0.1, -0.45, 1.0)))
-    hollow = frame.add(frame.empty(), center + (44, 22, -4), (36, 50, 60))
+    box = frame.box_around([center], max(size))
+    own = frame.part(box)
+    depth = own.add(own.empty(), center, size, turned((-0.1, -0.45, 1.0)))
+    hollow = own.add(own.empty(), center + (44, 22, -4), (36, 50, 60))
     np.minimum(depth, -hollow, out=depth)
-    np.minimum(depth, cavity - 0.5, out=depth)
-    return finished(frame, "spleen", "spleen", rng.uniform(108, 132), depth, gap=1.5)
+    np.minimum(depth, cavity[box] - 0.5, out=depth)
+    return finished(own, "spleen", "spleen", rng.uniform(108, 132), depth, gap=1.5)
 
 
 def pancreas(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
     """Head right of the mesenteric vein, tail toward the spleen."""
     path = moved(rng, [(30, 8, -58), (29, 14, -40), (15, 22, -26), (-10, 23, -12), (-42, 2, 6), (-76, -22, 18)], 2.5)
-    depth = frame.add_path(frame.empty(), path, np.array([11, 14, 10, 10, 9.5, 9]) * rng.uniform(0.85, 1.1), blend=4.0)
+    radii = np.array([11, 14, 10, 10, 9.5, 9]) * rng.uniform(0.85, 1.1)
+    depth = frame.add_path(frame.empty(), path, radii, blend=4.0)
     lobules = 1.2 * np.sin(frame.x / 2.2) * np.sin(frame.y / 2.4 + 1) * np.sin(frame.z / 2.6 + 2)
-    depth += lobules.astype(np.float32)
+    depth += lobules.astype(np.float32)  # on the whole grid: the largest depths of later organs contain them
     return finished(frame, "pancreas", "pancreas", rng.uniform(85, 110), depth, gap=0.5)
 
 
@@ -127,33 +135,39 @@ def gallbladder(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
     """In its fossa below the liver, the fundus to the front."""
     center = np.array([48.0, 44.0, -42.0]) + rng.normal(0, (3, 3, 4))
     size = np.array([13.0, 13.0, 32.0]) * rng.uniform(0.75, 1.15)
-    depth = frame.add(frame.empty(), center, size, turned((-0.1, -0.75, 0.7)))
+    own = frame.around([center], max(size))
+    depth = own.add(own.empty(), center, size, turned((-0.1, -0.75, 0.7)))
     return finished(
-        frame, "gallbladder", "bile", rng.uniform(60, 75), depth, Layer("bile", rng.uniform(4, 16), inset=2.2)
+        own, "gallbladder", "bile", rng.uniform(60, 75), depth, Layer("bile", rng.uniform(4, 16), inset=2.2)
     )
 
 
 def muscles(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
     """Psoas, quadratus lumborum, erector spinae, and the crura of the diaphragm."""
-    hu, depth = rng.uniform(52, 64), frame.empty()
+    hu, own = rng.uniform(52, 64), frame.around([(-72, -72, -180), (72, 2, 62)], 24)
+    depth = own.empty()
     for side in (1, -1):
-        frame.add_path(depth, [(24 * side, -44, 8), (32 * side, -44, -50), (42 * side, -38, -180)], [5, 13, 24])
-        frame.add_path(depth, [(58 * side, -72, -30), (72 * side, -70, -180)], [9, 14])
-        frame.add_path(depth, [(13 * side - 2, -24, 30), (14 * side, -26, -30), (15 * side, -30, -70)], [5.5, 5, 3])
-        frame.add_path(depth, [(14 * side - 2, -22, 34), (22 * side - 4, 2, 62)], [4.5, 3])
-    return finished(frame, "muscles", "muscle", hu, depth, gap=0.0)
+        own.add_path(depth, [(24 * side, -44, 8), (32 * side, -44, -50), (42 * side, -38, -180)], [5, 13, 24])
+        own.add_path(depth, [(58 * side, -72, -30), (72 * side, -70, -180)], [9, 14])
+        own.add_path(depth, [(13 * side - 2, -24, 30), (14 * side, -26, -30), (15 * side, -30, -70)], [5.5, 5, 3])
+        own.add_path(depth, [(14 * side - 2, -22, 34), (22 * side - 4, 2, 62)], [4.5, 3])
+    return finished(own, "muscles", "muscle", hu, depth, gap=0.0)
 
 
 def esophagus_and_heart(rng: np.random.Generator, frame: Frame, below: np.ndarray) -> tuple[Part, ...]:
     """The esophagus, and the heart on the diaphragm with its chambers. below: height above the diaphragm, mm."""
-    tube = frame.add_path(frame.empty(), [(-6, -12, 190), (-12, -6, 90), (-22, 2, 66)], [8, 8, 8])
-    found = finished(frame, "esophagus", "muscle", 60, tube, Layer("gas", -300, inset=5.5))
+    path = [(-6, -12, 190), (-12, -6, 90), (-22, 2, 66)]
+    own = frame.around(path, 8)
+    tube = own.add_path(own.empty(), path, [8, 8, 8])
+    found = finished(own, "esophagus", "muscle", 60, tube, Layer("gas", -300, inset=5.5))
     center = np.array([-26.0, 38.0, 118.0]) + rng.normal(0, 3, 3)
-    depth = frame.add(frame.empty(), center, (64, 47, 46), turned((0.75, -0.3, 0.6)))
-    np.minimum(depth, below - 4, out=depth)
-    left = frame.add(frame.empty(), center + (-24, 0, -2), (19, 19, 36), turned((0.8, -0.35, 0.5)))
-    right = frame.add(frame.empty(), center + (20, 8, 4), (22, 26, 34), turned((0.6, -0.2, 0.8)))
-    chambers = _solid(frame, np.maximum(left, right))
+    box = frame.box_around([center], 64)
+    own = frame.part(box)
+    depth = own.add(own.empty(), center, (64, 47, 46), turned((0.75, -0.3, 0.6)))
+    np.minimum(depth, below[box] - 4, out=depth)
+    left = own.add(own.empty(), center + (-24, 0, -2), (19, 19, 36), turned((0.8, -0.35, 0.5)))
+    right = own.add(own.empty(), center + (20, 8, 4), (22, 26, 34), turned((0.6, -0.2, 0.8)))
+    chambers = _solid(own, np.maximum(left, right))
     return found + finished(
-        frame, "heart", "myocardium", 112, depth, Layer("blood", rng.uniform(140, 165), 7.0, solid=chambers)
+        own, "heart", "myocardium", 112, depth, Layer("blood", rng.uniform(140, 165), 7.0, solid=chambers)
     )
