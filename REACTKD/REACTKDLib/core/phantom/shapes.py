@@ -76,8 +76,18 @@ class Tube:
 
 def smooth_union(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
     """Depth of the union of two bodies, with the crease filled over `blend_mm`."""
-    h = np.clip(0.5 + 0.5 * (a - b) / blend_mm, 0, 1)
-    return b + (a - b) * h + blend_mm * h * (1 - h)
+    depth = a - b
+    h = 0.5 * depth
+    h /= blend_mm
+    h += 0.5
+    h = np.clip(h, 0, 1)
+    depth *= h
+    depth += b
+    crease = 1 - h
+    h *= blend_mm
+    crease *= h
+    depth += crease
+    return depth
 
 
 def soft_inside(depth: np.ndarray, edge_mm: float, out: np.ndarray | None = None) -> np.ndarray:

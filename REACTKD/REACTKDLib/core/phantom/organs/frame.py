@@ -128,27 +128,56 @@ def ellipsoid(x, y, z, center, axes, turn: np.ndarray | None = None) -> np.ndarr
     """First-order depth, mm, positive inside. turn: (3, 3), whose rows are the directions of the axes."""
     offset = [a - np.float32(c) for a, c in zip((x, y, z), center, strict=True)]
     if turn is not None:
-        offset = [sum(np.float32(w) * o for w, o in zip(row, offset, strict=True)) for row in turn]
-    unit = [o / np.float32(a) for o, a in zip(offset, axes, strict=True)]
-    radius = np.sqrt(sum(u * u for u in unit))
-    slope = np.sqrt(sum((u / np.float32(a)) ** 2 for u, a in zip(unit, axes, strict=True)))
-    return np.clip(radius * (1 - radius) / np.maximum(slope, 1e-5), FAR_MM, None)
+        offset = [weighted(row, offset) for row in turn]
+    radius, slope = np.zeros_like(offset[0]), np.zeros_like(offset[0])
+    for unit, axis in zip(offset, axes, strict=True):
+        unit /= np.float32(axis)
+        radius += unit * unit
+        unit /= np.float32(axis)
+        unit *= unit
+        slope += unit
+    np.sqrt(radius, out=radius)
+    np.sqrt(slope, out=slope)
+    slope.clip(1e-5, np.inf, out=slope)
+    depth = 1 - radius
+    depth *= radius
+    depth /= slope
+    return depth.clip(FAR_MM, np.inf, out=depth)
+
+
+def weighted(weights, terms) -> np.ndarray:
+    """Return the sum of three arrays with weights, float32."""
+    total = np.float32(weights[0]) * terms[0]
+    for weight, term in zip(weights[1:], terms[1:], strict=True):
+        total += np.float32(weight) * term
+    return total
 
 
 def capsule(x, y, z, start, end, radius, flat: float = 1.0) -> np.ndarray:
     """Depth of a tube with round ends whose radius changes linearly; `flat` times wider in x and z than in y."""
     p0, axis = np.asarray(start, float), np.asarray(end, float) - np.asarray(start, float)
-    dx, dy, dz = x - np.float32(p0[0]), (y - np.float32(p0[1])) * np.float32(flat), z - np.float32(p0[2])
+    offset = [x - np.float32(p0[0]), y - np.float32(p0[1]), z - np.float32(p0[2])]
+    if flat != 1:
+        offset[1] *= np.float32(flat)
     axis = axis * (1, flat, 1)
-    t = (dx * np.float32(axis[0]) + dy * np.float32(axis[1]) + dz * np.float32(axis[2])) / np.float32(
-        axis @ axis + 1e-9
-    )
-    t = np.clip(t, 0, 1)
-    dx, dy, dz = (d - t * np.float32(a) for d, a in zip((dx, dy, dz), axis, strict=True))
-    distance = np.sqrt(dx * dx + dy * dy + dz * dz)
-    return (np.float32(radius[0]) + t * np.float32(radius[1] - radius[0]) - distance) / np.float32(
-        max(flat, 1.0) ** 0.5
-    )
+    t = weighted(axis, offset)
+    t /= np.float32(axis @ axis + 1e-9)
+    t.clip(0, 1, out=t)
+    along = np.empty_like(t)
+    for across, step in zip(offset, axis, strict=True):
+        np.multiply(t, np.float32(step), out=along)
+        across -= along
+        across *= across
+    distance = offset[0]
+    distance += offset[1]
+    distance += offset[2]
+    np.sqrt(distance, out=distance)
+    t *= np.float32(radius[1] - radius[0])
+    t += np.float32(radius[0])
+    t -= distance
+    if flat > 1:
+        t /= np.float32(flat**0.5)
+    return t
 
 
 def join(a: np.ndarray, b: np.ndarray, blend: float = 0.0) -> np.ndarray:
@@ -158,4 +187,5 @@ def join(a: np.ndarray, b: np.ndarray, blend: float = 0.0) -> np.ndarray:
 
 def meet(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
     """Depth of the intersection, with the edge rounded over `blend` mm."""
-    return -join(-a, -b, blend)
+    depth = join(-a, -b, blend)
+    return np.negative(depth, out=depth)

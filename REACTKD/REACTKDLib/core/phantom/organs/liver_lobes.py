@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from REACTKDLib.core.phantom.organs.frame import Frame, join, meet
+from REACTKDLib.core.phantom.organs.frame import Frame, join, meet, weighted
 from REACTKDLib.core.phantom.organs.grid_solid import FAR_MM, STEP_MM, GridSolid
 from REACTKDLib.core.phantom.organs.solid_organs import turned
 from REACTKDLib.core.phantom.shapes import Tube
@@ -35,8 +35,8 @@ class GridLiver:
 def _plane(frame: Frame, point, normal) -> np.ndarray:
     """Depth below a plane whose `normal` points out of the liver."""
     n = np.asarray(normal, float) / np.linalg.norm(normal)
-    terms = (np.float32(w) * (a - np.float32(p)) for w, a, p in zip(n, (frame.x, frame.y, frame.z), point, strict=True))
-    return -sum(terms)
+    depth = weighted(n, [a - np.float32(p) for a, p in zip((frame.x, frame.y, frame.z), point, strict=True)])
+    return np.negative(depth, out=depth)
 
 
 class _Shape(NamedTuple):
