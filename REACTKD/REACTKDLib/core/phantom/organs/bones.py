@@ -45,10 +45,32 @@ def paint_spine(painter: Painter, trunk: Trunk, bones: Skeleton) -> None:
 def _paint_vertebrae(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple[slice, slice, slice]) -> None:
     """Paint some slices of the spine."""
     sy = float(trunk.scale[1])
-    x, y, z = painter.lattice.coordinates(box)
-    y = y - np.float32(BODY_Y * sy)  # the spine keeps its size; its position follows the trunk's depth
     period = _PERIOD_MM * float(trunk.scale[2])
-    phase = np.mod(z - bones.first, period)
+    phase = np.mod(painter.lattice.z[box[0], None, None] - bones.first, period)
+    edge = -1.25 * painter.reach_mm  # depths shrink up to 1.25 times as fast as distances grow; beyond, nothing shows
+
+    def within(wide: float, back: float, front: float):
+        """The part of the box within these mm and an edge of the spine's center, its x (1, 1, w), and y (1, h, 1)."""
+        place = np.float32(BODY_Y * sy)  # the spine keeps its size; its position follows the trunk's depth
+        low = np.array([-wide - edge, float(place) + back - edge, -1e4])
+        own = painter.lattice.box(low, np.array([wide + edge, float(place) + front + edge, 1e4]))
+        if own is None:
+            return None
+        own = box[0], *(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(own[1:], box[1:]))
+        if any(part.start >= part.stop for part in own[1:]):
+            return None
+        x, y, _ = painter.lattice.coordinates(own)
+        return own, x, y - place
+
+    _paint_body(painter, bones, within(25.0, -21.0, 18.0), phase, period)
+    _paint_arch(painter, bones, within(41.0, -54.0, -7.0), phase, period)
+
+
+def _paint_body(painter: Painter, bones: Skeleton, place, phase: np.ndarray, period: float) -> None:
+    """Paint discs and vertebral bodies of some slices. place: see `_paint_vertebrae`. phase: (d, 1, 1) mm."""
+    if place is None:
+        return
+    box, x, y = place
     disc = np.minimum(phase, period - phase) - _DISC_MM / 2  # > 0 in a vertebra
     waist = 1 - 0.06 * np.sin(np.pi * np.clip((phase - 4) / (period - 8), 0, 1))
     back = np.clip(-y / 40, 0, 1) * 3  # the posterior face of a vertebral body is concave
@@ -59,6 +81,13 @@ def _paint_vertebrae(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple
     painter.put(box, painter.soft(inner), "bone", bones.cortex)
     painter.put(box, painter.soft(inner - 1.6), "marrow", bones.marrow)
     painter.unrest(box, painter.soft(inner - 3.0), 30.0)
+
+
+def _paint_arch(painter: Painter, bones: Skeleton, place, phase: np.ndarray, period: float) -> None:
+    """Paint arches, processes and the canal of some slices. place, phase: see `_paint_body`."""
+    if place is None:
+        return
+    box, x, y = place
     v = y + 25  # relative to the center of the canal
     canal = (1 - np.sqrt((x / 11.5) ** 2 + (v / 9.5) ** 2)) * 10
     level = 0.5 + 0.5 * np.cos((phase / period - 0.45) * 2 * np.pi)  # 1 at the height of an arch

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from REACTKDLib.core.images.geometry import Box, bounding_box
 from REACTKDLib.core.phantom.anatomy import TRACERS
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.parts import UPTAKE, Layer, Part
@@ -29,11 +30,24 @@ def mottle(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Return the texture of stool and food, (D, H, W). x: (1, 1, W), y: (1, H, 1), z: (D, 1, 1) mm."""
     field = _unrest()
     n = len(field)
-    k, j, i = (np.floor(a).astype(np.int32) % n for a in (z + 0.3 * x, y + 0.2 * z, x + 0.2 * y))
-    place = k * n + j
-    place *= n
+    # each index depends on two coordinates only, so most of the work is on planes
+    k, j, i = (np.floor(a).astype(np.intp) % n for a in (z + 0.3 * x, y + 0.2 * z, x + 0.2 * y))
+    place = k * (n * n) + j * n
     place += i
     return field.ravel().take(place)
+
+
+def _common(box: Box, other: Box | None) -> Box:
+    """Return the slices inside `box` that are in another box too; empty ones if the other is None."""
+    if other is None:
+        return (slice(0, 0),) * 3
+    ends = ((b.start, max(b.start, o.start), min(b.stop, o.stop)) for b, o in zip(box, other, strict=True))
+    return tuple(slice(low - start, max(low, high) - start) for start, low, high in ends)
+
+
+def _inner(box: Box, part: Box) -> Box:
+    """Return the box of slices `part` inside `box`."""
+    return tuple(slice(b.start + p.start, b.start + p.stop) for b, p in zip(box, part, strict=True))
 
 
 @dataclass(eq=False)
@@ -78,15 +92,21 @@ class Painter:
                 self._layer(box, depth, layer)
 
     def _layer(self, box, depth: np.ndarray, layer: Layer) -> None:
-        points = self.lattice.coordinates(box)
+        if layer.solid is not None:  # most layers fill a small part of their organ
+            part = _common(box, self.lattice.box(*layer.solid.bounds(), pad_mm=1e-3))
+            box, depth = _inner(box, part), depth[part]
+            if not depth.size:
+                return
         inside = depth - np.float32(layer.inset)
+        points = self.lattice.coordinates(box)
         if layer.above is not None:
-            inside = np.minimum(inside, points[1] - np.float32(layer.above))
+            np.minimum(inside, points[1] - np.float32(layer.above), out=inside)
         if layer.solid is not None:
-            inside = np.minimum(inside, layer.solid.depth(*points))
-        if inside.max() <= self.reach_mm:
+            np.minimum(inside, layer.solid.depth(*points), out=inside)
+        part = bounding_box(inside > self.reach_mm)
+        if part is None:
             return
-        weight = self.soft(inside)
+        box, weight = _inner(box, part), self.soft(inside[part])
         self.put(box, weight, layer.kind, np.float32(layer.hu))
         if layer.mottle:
             self.unrest(box, weight, layer.mottle)
