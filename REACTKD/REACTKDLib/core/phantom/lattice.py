@@ -39,7 +39,7 @@ class Lattice:
 
     @cached_property
     def _axes(self) -> tuple[list[float], list[float], list[float]]:
-        """z, y, x as lists of floats: a thousand small boxes are searched in them for each image."""
+        """z, y, x as lists of floats, in which boxes are searched."""
         return self.z.tolist(), self.y.tolist(), self.x.tolist()
 
     def box(self, low: np.ndarray, high: np.ndarray, pad_mm: float = 0.0) -> tuple[slice, slice, slice] | None:
@@ -51,6 +51,17 @@ class Lattice:
                 return None
             slices.append(slice(start, stop))
         return tuple(slices)
+
+    def boxes(self, low: np.ndarray, high: np.ndarray, pad_mm: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Return the starts and the stops (n, 3: z, y, x) of the slices that `box` finds for each of n boxes.
+
+        low, high: (n, 3) mm corners (x, y, z). A box without centers has a stop at or below its start.
+        """
+        ends = [
+            [np.searchsorted(axis, at[:, 2 - number]) for number, axis in enumerate(self._axes)]
+            for at in (low - pad_mm, high + pad_mm)
+        ]
+        return np.stack(ends[0], axis=1), np.stack(ends[1], axis=1)
 
     def coordinates(self, box: tuple[slice, slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return broadcastable x (1,1,W), y (1,H,1), z (D,1,1) of a box."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,40 +39,50 @@ class Tube:
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the low and high corner of the bounding box, mm."""
-        low, high = self.corners()
-        return np.array(low), np.array(high)
+        ends = np.array([self.start, self.end])
+        return ends.min(axis=0) - max(self.radius), ends.max(axis=0) + max(self.radius)
 
-    def corners(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-        """The corners of `bounds` as plain floats: a body has a thousand tubes."""
-        (ax, ay, az), (bx, by, bz), pad = self.start, self.end, max(self.radius)
-        low = (min(ax, bx) - pad, min(ay, by) - pad, min(az, bz) - pad)
-        return low, (max(ax, bx) + pad, max(ay, by) + pad, max(az, bz) + pad)
+    @cached_property
+    def axis(self) -> tuple[float, float, float]:
+        """The end from the start, mm (x, y, z)."""
+        return tuple((np.asarray(self.end) - np.asarray(self.start)).tolist())
+
+    @cached_property
+    def squared(self) -> float:
+        """The squared length, mm^2, at least 1e-9."""
+        axis = np.array(self.axis)
+        return max(float(axis @ axis), 1e-9)
 
     def depth(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Signed distance to the surface, mm, positive inside; float64.
+        """Signed distance to the surface, mm, positive inside; float64."""
+        offset = [np.asarray(a, dtype=np.float64) - p for a, p in zip((x, y, z), self.start, strict=True)]
+        return tube_depth(offset, self.axis, self.squared, self.radius)
 
-        Computed in place if possible, since most tubes are tiny.
-        """
-        axis = np.asarray(self.end) - np.asarray(self.start)
-        dx, dy, dz = (np.asarray(a, dtype=np.float64) - p for a, p in zip((x, y, z), self.start, strict=True))
-        ax, ay, az = axis.tolist()
-        t = dx * ax + dy * ay + dz * az
-        t /= max(float(axis @ axis), 1e-9)
-        t.clip(0, 1, out=t)
-        distance = t * ax
-        np.subtract(dx, distance, out=distance)
-        distance *= distance
-        across = np.empty_like(t)
-        for d, a in ((dy, ay), (dz, az)):
-            np.multiply(t, a, out=across)
-            np.subtract(d, across, out=across)
-            across *= across
-            distance += across
-        np.sqrt(distance, out=distance)
-        t *= self.radius[1] - self.radius[0]
-        t += self.radius[0]
-        t -= distance
-        return t
+
+def tube_depth(offset, axis, squared, radius) -> np.ndarray:
+    """Depth of points in a tube, or of each point in its own tube; see `Tube`. Computed in place where possible.
+
+    offset: x, y and z from the start, broadcastable float64. axis: three numbers, or three arrays for the points;
+    squared and the two of radius likewise.
+    """
+    (dx, dy, dz), (ax, ay, az) = offset, axis
+    t = dx * ax + dy * ay + dz * az
+    t /= squared
+    t.clip(0, 1, out=t)
+    distance = t * ax
+    np.subtract(dx, distance, out=distance)
+    distance *= distance
+    across = np.empty_like(t)
+    for d, a in ((dy, ay), (dz, az)):
+        np.multiply(t, a, out=across)
+        np.subtract(d, across, out=across)
+        across *= across
+        distance += across
+    np.sqrt(distance, out=distance)
+    t *= radius[1] - radius[0]
+    t += radius[0]
+    t -= distance
+    return t
 
 
 def smooth_union(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:

@@ -18,6 +18,7 @@ import pytest
 
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.grid_solid import GridSolid
+from REACTKDLib.core.phantom.organs.painter import Painter
 from REACTKDLib.core.phantom.shapes import Tube
 from support.drawn_phantoms import drawn, marks
 from support.fixed_processor import avx2_environment
@@ -86,3 +87,28 @@ def test_the_depth_of_a_tube_is_its_formula():
     distance = np.sqrt(sum((a - p) ** 2 for a, p in zip((x, y, z), nearest, strict=True)))
     tube = Tube(tuple(start), tuple(end), (3.0, 1.5))
     assert np.allclose(tube.depth(x, y, z), 3.0 - 1.5 * t - distance, rtol=0, atol=1e-9)
+
+
+def test_tubes_painted_together_are_those_painted_one_by_one():
+    """Also tubes that cross, that are outside the lattice, that lie along an axis, and that have no length."""
+    rng = np.random.default_rng(3)
+    ends = rng.uniform(-30, 30, (160, 3))
+    steps = rng.normal(size=(160, 3)) * 7
+    steps[::5, rng.integers(3)] = 0
+    steps[3] = 0
+    tubes = [
+        Tube(tuple(a), tuple(a + s), tuple(r))
+        for a, s, r in zip(ends.tolist(), steps, rng.uniform(0.6, 4, (160, 2)).tolist(), strict=True)
+    ]
+    for spacing, edge_mm in (((0.7, 0.8, 2.5), 0.9), ((4.0, 4.2, 3.4), 4.0)):
+        lattice = Lattice.regular(np.array([-20.0, -24.0, -26.0]), np.array(spacing), (14, 41, 53))
+        field = rng.normal(size=lattice.shape).astype(np.float32)
+        within = rng.uniform(0, 1, lattice.shape).astype(np.float32)
+        one, all_ = (Painter(field.copy(), lattice, edge_mm) for _ in range(2))
+        for tube in tubes:
+            box = (slice(None),) * 3
+            one.put(box, one.soft(tube.depth(*lattice.coordinates(box))) * within, "blood", np.float32(75.0))
+        all_.tubes(tubes, "blood", 75.0, within)
+        assert np.array_equal(one.field, all_.field) and not np.array_equal(one.field, field)
+        all_.tubes([], "blood", 75.0)
+        assert np.array_equal(one.field, all_.field)

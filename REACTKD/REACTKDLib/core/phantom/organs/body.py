@@ -48,8 +48,7 @@ class Body:
 
     def _paint(self, painter: Painter, liver: GridLiver, liver_hu: float, vessel_hu: float) -> None:
         band = paint_trunk(painter, self.trunk)
-        for tube in self.small_vessels:
-            painter.tube(tube, "blood", 75.0)
+        painter.tubes(self.small_vessels, "blood", 75.0)
         if band is not None:
             paint_ribs(painter, self.trunk, self.skeleton, *band)
         for part in self.parts:
@@ -67,14 +66,13 @@ class Body:
         """Paint the liver and, on CT, its vessels, limited to the liver."""
         value = np.float32(liver_hu if painter.tracer is None else painter.suv)
         inside = np.zeros(painter.lattice.shape if painter.tracer is None else (0, 0, 0), dtype=np.float32)
-        for box, depth in liver.solid.pieces(painter.lattice, painter.reach_mm):
+        for box, depth in liver.pieces(painter.lattice, painter.reach_mm):
             weight = painter.soft(depth)
             painter.blend(box, weight, value)
             if inside.size:
                 inside[box] = weight
         if inside.size:
-            for tube in liver.vessels:
-                painter.tube(tube, "blood", vessel_hu, inside)
+            painter.tubes(liver.vessels, "blood", vessel_hu, inside)
 
     def paint_ct(
         self, lattice: Lattice, edge_mm: float, liver: GridLiver, liver_hu: float, vessel_hu: float

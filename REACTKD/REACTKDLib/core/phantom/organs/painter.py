@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ from REACTKDLib.core.images.geometry import Box, bounding_box
 from REACTKDLib.core.phantom.anatomy import TRACERS
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.parts import UPTAKE, Layer, Part
+from REACTKDLib.core.phantom.organs.tubes import tube_voxels, turns
 from REACTKDLib.core.phantom.shapes import Tube, soft_inside
 
 
@@ -127,14 +129,16 @@ class Painter:
         old = slices[place]
         slices[place] = old + (self.value(kind, hu) - old) * weight.ravel()[hit]
 
-    def tube(self, tube: Tube, kind: str, hu: float, within: np.ndarray | None = None) -> None:
-        """Paint a tube; within: a soft mask (D, H, W) on the lattice that limits it."""
-        box = self.lattice.box(*tube.corners(), pad_mm=self.edge_mm)
-        if box is None:
-            return
-        if within is not None and not within[box].any():
-            return
-        weight = self.soft(tube.depth(*self.lattice.coordinates(box)))
-        if within is not None:
-            weight *= within[box]
-        self.put(box, weight, kind, np.float32(hu))
+    def tubes(self, tubes: Sequence[Tube], kind: str, hu: float, within: np.ndarray | None = None) -> None:
+        """Paint tubes, one after the other; within: a soft mask (D, H, W) on the lattice that limits them."""
+        flat, value = self.field.reshape(-1), np.float32(self.value(kind, np.float32(hu)))
+        for place, depth in tube_voxels(tubes, self.lattice, -self.reach_mm):
+            weight = self.soft(depth)
+            hit = np.flatnonzero(weight)
+            place, weight = place[hit], weight[hit]
+            if within is not None:
+                weight *= within.reshape(-1)[place]
+            for turn in turns(place):
+                own = place[turn]
+                old = flat[own]
+                flat[own] = old + (value - old) * weight[turn]
