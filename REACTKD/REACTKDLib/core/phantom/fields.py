@@ -53,7 +53,7 @@ def ct_field(patient: Patient, lattice: Lattice, edge_mm: float = 1.2) -> np.nda
     for lesion in patient.lesions:
         box = lattice.box(*lesion.bounds(), pad_mm=edge_mm)
         if box is not None:
-            offset, depth = lesion.ct_offset(*lattice.coordinates(box))
+            offset, depth = lesion.ct_offset(*lattice.coordinates(box), edge_mm=edge_mm)
             field[box] += (patient.liver_hu + offset - field[box]) * soft_inside(depth, edge_mm)
     return field
 
@@ -107,9 +107,8 @@ def masks(patient: Patient, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
     """Whole liver (lesions included, also where they bulge out of it) and tumor, bool (D, H, W)."""
     # in the memory order for which the axes turned by `acquire` are in C order
     liver, tumor = (np.zeros(lattice.shape, dtype=bool)[:, ::-1, ::-1] for _ in range(2))
-    box = lattice.box(*patient.liver.bounds())
-    if box is not None:
-        liver[box] = patient.liver.depth(*lattice.coordinates(box)) > 0
+    for box, depth in patient.liver.pieces(lattice, 0.0):
+        liver[box] = depth > 0
     for lesion in patient.lesions:
         box = lattice.box(*lesion.bounds())
         if box is not None:

@@ -121,7 +121,7 @@ def _on_ct(ct: Volume, lesions: tuple[Lesion, ...]) -> tuple[np.ndarray, np.ndar
     added, mask = np.zeros(ct.shape, dtype=np.float32), np.zeros(ct.shape, dtype=bool)
     for lesion in lesions:
         box = lattice.box(*lesion.bounds(), pad_mm=4.0)
-        offset, inside = lesion.ct_offset(*lattice.coordinates(box))
+        offset, inside = lesion.ct_offset(*lattice.coordinates(box), edge_mm=1.0)
         weight = soft_inside(inside, 1.0)
         added[box] += (offset - added[box]) * weight
         mask[box] |= inside > 0

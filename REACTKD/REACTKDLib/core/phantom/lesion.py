@@ -92,7 +92,7 @@ class Lesion:
         step = rng.normal(size=3)
         return np.asarray(self.center) + step / np.linalg.norm(step) * rng.uniform(0, 0.22) * self.radius
 
-    def _parts(self, x, y, z, distance: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _parts(self, x, y, z, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return soft indicators of the capsule ring and of the necrotic part."""
         ring = np.clip(0.5 + (CAPSULE_MM - depth) / 1.0, 0, 1) * np.clip(0.5 + depth, 0, 1)
         nx, ny, nz = self._necrosis_center
@@ -130,15 +130,28 @@ class Lesion:
         """Means of capsule, necrosis and texture over the lesion, so that its overall mean can be kept."""
         axis = np.linspace(-self.reach, self.reach, 34)
         x, y, z = (axis.reshape(s) + c for s, c in zip(((1, 1, -1), (1, -1, 1), (-1, 1, 1)), self.center, strict=True))
-        distance, depth = self.polar(x, y, z)
+        depth = self.polar(x, y, z)[1]
         inside = depth > 0
-        ring, necrosis = self._parts(x, y, z, distance, depth)
-        return float(ring[inside].mean()), float(necrosis[inside].mean()), float(self.texture(x, y, z)[inside].mean())
+        x, y, z = (np.broadcast_to(a, depth.shape)[inside] for a in (x, y, z))
+        ring, necrosis = self._parts(x, y, z, depth[inside])
+        return float(ring.mean()), float(necrosis.mean()), float(self.texture(x, y, z).mean())
 
-    def ct_offset(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return HU above normal liver, and the depth, at points; the mean over the lesion is `contrast_hu`."""
-        distance, depth = self.polar(x, y, z)
-        ring, necrosis = self._parts(x, y, z, distance, depth)
+    def ct_offset(
+        self, x: np.ndarray, y: np.ndarray, z: np.ndarray, edge_mm: float = np.inf
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return HU above normal liver, and the depth, at points; the mean over the lesion is `contrast_hu`.
+
+        edge_mm: of `soft_inside`; the offset of points where it gives 0, most of a box, is 0 instead.
+        """
+        depth = self.polar(x, y, z)[1]
+        shown = depth > -0.5 * edge_mm - 1e-3  # with a margin for rounding
+        offset = np.zeros(depth.shape, dtype=np.float32)
+        offset[shown] = self._offset(*(np.broadcast_to(a, depth.shape)[shown] for a in (x, y, z)), depth[shown])
+        return offset, depth
+
+    def _offset(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        """Return HU above normal liver at points (n,) of these depths."""
+        ring, necrosis = self._parts(x, y, z, depth)
         ring_mean, necrosis_mean, texture_mean = self._ct_means
         solid = 1 - necrosis * 0.5  # necrosis is smoother than viable tumor
         value = (
@@ -147,7 +160,7 @@ class Lesion:
             + NECROSIS_DROP_HU * (necrosis - necrosis_mean)
             + self.texture_hu * (self.texture(x, y, z) - texture_mean) * solid
         )
-        return value.astype(np.float32), depth
+        return value.astype(np.float32)
 
     def pet_ratio(self, tracer: str, x, y, z) -> tuple[np.ndarray, np.ndarray]:
         """Return uptake relative to normal liver, and the depth, at points; the mean over the lesion is the ratio."""

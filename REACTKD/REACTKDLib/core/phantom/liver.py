@@ -4,10 +4,12 @@ lesions.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from REACTKDLib.core.images.geometry import Box
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.shapes import Ellipsoid, Tube, smooth_union
 
@@ -30,6 +32,12 @@ class LiverShape:
     def depth(self, x, y, z) -> np.ndarray:
         """Signed depth, mm, positive inside."""
         return smooth_union(self.right.depth(x, y, z), self.left.depth(x, y, z), _BLEND_MM)
+
+    def pieces(self, lattice: Lattice, above_mm: float) -> Iterator[tuple[Box, np.ndarray]]:
+        """Yield the box of `lattice` in which the depth may exceed `above_mm`, at least 0, and the depth in it."""
+        box = lattice.box(*self.bounds())
+        if box is not None:
+            yield box, self.depth(*lattice.coordinates(box))
 
 
 def _lobes(scale: float, wobble: np.ndarray) -> tuple[Ellipsoid, Ellipsoid]:

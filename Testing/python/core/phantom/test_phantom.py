@@ -31,7 +31,7 @@ def measured(lesion, patient):
     distance, depth = lesion.polar(*points)
     inside = depth > 0
     ct = ct_field(alone, lattice)
-    necrotic = lesion._parts(*points, distance, depth)[1]
+    necrotic = lesion._parts(*points, depth)[1]
     living = (depth > 6) & (necrotic < 0.05)
     fdg = pet_field(alone, lattice, "fdg", edge_mm=1.0) / patient.liver_suv[0]
     acetate = pet_field(alone, lattice, "acetate", edge_mm=1.0) / patient.liver_suv[1]

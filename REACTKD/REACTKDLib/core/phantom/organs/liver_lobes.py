@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from REACTKDLib.core.images.geometry import Box
+from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.frame import Frame, join, meet, weighted
 from REACTKDLib.core.phantom.organs.grid_solid import FAR_MM, STEP_MM, GridSolid
 from REACTKDLib.core.phantom.organs.solid_organs import turned
@@ -30,6 +33,10 @@ class GridLiver:
     def depth(self, x, y, z) -> np.ndarray:
         """Signed depth, mm, positive inside."""
         return self.solid.depth(x, y, z)
+
+    def pieces(self, lattice: Lattice, above_mm: float) -> Iterator[tuple[Box, np.ndarray]]:
+        """See `GridSolid.pieces`."""
+        return self.solid.pieces(lattice, above_mm)
 
 
 def _plane(frame: Frame, point, normal) -> np.ndarray:
