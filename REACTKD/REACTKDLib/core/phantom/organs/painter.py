@@ -118,16 +118,16 @@ class Painter:
         if self.tracer is None:
             self.field[box] += np.float32(hu) * weight * mottle(*self.lattice.coordinates(box))
 
-    def put_columns(self, rows: np.ndarray, columns: np.ndarray, weight: np.ndarray, kind: str, hu, first=0) -> None:
-        """Blend a tissue in at positions (n,) of d slices from `first` on; weight: (d, n), hu: (n,) or a number."""
-        hit = np.flatnonzero(weight)
+    def put_columns(self, rows: np.ndarray, columns: np.ndarray, depth: np.ndarray, kind: str, hu, first=0) -> None:
+        """Blend a tissue in at positions (n,) of d slices from `first` on; depth: (d, n) mm, hu: (n,) or a number."""
+        hit = np.flatnonzero(depth > self.reach_mm)
         k, n = np.divmod(hit, len(rows))
         if np.ndim(hu):
             hu = hu[n]
-        slices = self.field[first : first + len(weight)]
+        slices = self.field[first : first + len(depth)]
         place = k, rows[n], columns[n]
         old = slices[place]
-        slices[place] = old + (self.value(kind, hu) - old) * weight.ravel()[hit]
+        slices[place] = old + (self.value(kind, hu) - old) * self.soft(depth.ravel()[hit])
 
     def tubes(self, tubes: Sequence[Tube], kind: str, hu: float, within: np.ndarray | None = None) -> None:
         """Paint tubes, one after the other; within: a soft mask (D, H, W) on the lattice that limits them."""

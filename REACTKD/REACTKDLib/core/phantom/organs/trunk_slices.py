@@ -108,10 +108,12 @@ class _Lung:
         self.places = self.first = self.work = np.zeros(0)
 
     def within(self, places: np.ndarray) -> np.ndarray:
-        """Restrict to these positions (n,) of a slice; returns them in the order in which slices reach them, upward."""
+        """Restrict to these positions (n,) of a slice; returns them in the order in which slices reach them, upward, to
+        a millimeter."""
         dome, steep, beside = (a.ravel()[places] for a in (self.dome, self.steep, self.beside))
         first = dome - (1.8 + self.edge / 2 + np.float32(_ROUNDING_MM)) / steep
-        order = np.argsort(first)
+        first = np.floor(first).clip(-3e4, 3e4).astype(np.int16)  # NumPy sorts 16-bit numbers in a tenth of the time
+        order = np.argsort(first, kind="stable")
         self.places, self.first = places[order], first[order]
         self.dome, self.steep, self.beside = dome[order], steep[order], beside[order]
         self.work = np.empty((3, len(order)), np.float32)
