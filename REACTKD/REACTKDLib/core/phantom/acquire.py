@@ -76,11 +76,11 @@ def ct_lattice(patient: Patient, protocol: CtProtocol, size: str) -> Lattice:
 def _scan_ct(patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.random.Generator) -> np.ndarray:
     field = ct_field(patient, lattice, edge_mm=max(1.2, float(lattice.spacing[0])))
     if isinstance(patient.anatomy, Body):
-        field = scan_slices(field, lattice, protocol, rng)
+        slices = scan_slices(field, lattice, protocol, rng)
     else:
-        field = add_ct_noise(blur_slices(field, lattice, float(lattice.spacing[2])), lattice, protocol, rng)
+        slices = add_ct_noise(blur_slices(field, lattice, float(lattice.spacing[2])), lattice, protocol, rng)
     stored = np.empty(field.shape, dtype=np.int16)
-    for own, kept in zip(field, stored, strict=True):  # a slice fits in the processor's cache, an image does not
+    for own, kept in zip(slices, stored, strict=True):  # a slice fits in the processor's cache, an image does not
         np.rint(own, out=own)
         own.clip(-1024, 3071, out=own)
         kept.ravel()[:] = own.astype(np.int16).ravel()[::-1]

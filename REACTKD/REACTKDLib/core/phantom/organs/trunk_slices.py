@@ -109,7 +109,8 @@ class _Lung:
 
     def within(self, places: np.ndarray) -> np.ndarray:
         """Restrict to these positions (n,) of a slice; returns them in the order in which slices reach them, upward, to
-        a millimeter."""
+        a millimeter.
+        """
         dome, steep, beside = (a.ravel()[places] for a in (self.dome, self.steep, self.beside))
         first = dome - (1.8 + self.edge / 2 + np.float32(_ROUNDING_MM)) / steep
         first = np.floor(first).clip(-3e4, 3e4).astype(np.int16)  # NumPy sorts 16-bit numbers in a tenth of the time
