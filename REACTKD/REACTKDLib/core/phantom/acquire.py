@@ -80,10 +80,11 @@ def _scan_ct(patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.r
     else:
         slices = add_ct_noise(blur_slices(field, lattice, float(lattice.spacing[2])), lattice, protocol, rng)
     stored = np.empty(field.shape, dtype=np.int16)
+    turned = np.empty(field[0].size, dtype=np.float32)
     for own, kept in zip(slices, stored, strict=True):  # a slice fits in the processor's cache, an image does not
-        np.rint(own, out=own)
-        own.clip(-1024, 3071, out=own)
-        kept.ravel()[:] = own.astype(np.int16).ravel()[::-1]
+        np.rint(own.ravel()[::-1], out=turned)
+        turned.clip(-1024, 3071, out=turned)
+        kept.ravel()[:] = turned
     stored = stored[:, ::-1, ::-1]  # in the memory order that `_volume` needs
     if protocol.padded and field.shape[1] == field.shape[2]:
         outside = lattice.x[None, :] ** 2 + lattice.y[:, None] ** 2 > lattice.x[-1] ** 2
