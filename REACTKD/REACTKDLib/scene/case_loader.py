@@ -14,14 +14,14 @@ from typing import Any
 import slicer
 
 from REACTKDLib.core.cases.job import Job
-from REACTKDLib.core.errors import NoScratchSpace, ReactkdError
+from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.files_read import FilesRead
-from REACTKDLib.core.worker.jobs import ReadFiles, SaveSegments
-from REACTKDLib.scene.drawn_segments import hand_over_segments, save_at_once, segments_stamp
+from REACTKDLib.core.worker.jobs import ReadFiles, SaveSegments, SegmentFile
+from REACTKDLib.scene.drawn_segments import save_at_once, save_in_steps, segments_stamp
 from REACTKDLib.scene.hand_over import files_stamp
 from REACTKDLib.scene.listed_nodes import ListedNodes, add_case, images_in_slices, remove_case
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
@@ -170,15 +170,13 @@ class CaseLoader(ScriptRunner):
 
     def _saving(self, path: Path) -> Script:
         stamp, nodes = self.stamp(), self.loaded.nodes
-        try:
-            files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.dispatcher.client.scratch)
+
+        def write(files: list[SegmentFile]) -> Script:
             yield from self._ask(SaveSegments(path, files), _ALL)
-        except ReactkdError as error:
-            if error.code != NoScratchSpace.code:
-                raise
-            stamp = self.stamp()
-            save_at_once(nodes.segmentation, nodes.reference, path)
-        self._stamp = stamp
+
+        client = self.dispatcher.client
+        by_worker = yield from save_in_steps(nodes.segmentation, nodes.reference, path, client, write)
+        self._stamp = stamp if by_worker else self.stamp()
         if self._ahead is not None and self._ahead[0].segmentation == path:
             self._forget_ahead()
 

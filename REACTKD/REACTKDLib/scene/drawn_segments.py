@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from REACTKDLib.core.errors import NoScratchSpace, ReactkdError
 from REACTKDLib.core.files.placed_masks import write_placed_masks
 from REACTKDLib.core.files.segments import PlacedMask
 from REACTKDLib.core.worker.arrays import write_mask
+from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import SegmentFile
 from REACTKDLib.scene.hand_over import cut_segment
@@ -57,10 +59,37 @@ def hand_over_segments(
     return files
 
 
+def save_in_steps(
+    segmentation: Any,
+    reference: Any,
+    path: Path,
+    client: WorkerClient,
+    write: Callable[[list[SegmentFile]], Generator[None, None, Any]],
+) -> Generator[None, None, bool]:
+    """Write every segment to `path` in small steps, or synchronously if the temporary folder is full.
+
+    client: of the worker. write: steps in which the worker writes the files handed over to `path`. A segmentation that
+    is removed from the scene meanwhile is written all the same.
+
+    Returns: True if the worker wrote them, False if they were written synchronously, as drawn at the end.
+
+    Raises: what `write` raises; what `save_at_once` raises.
+    """
+    try:
+        files = yield from hand_over_segments(segmentation, reference, client.scratch)
+        yield from write(files)
+        return True
+    except ReactkdError as error:
+        if error.code != NoScratchSpace.code:  # of an error in the worker only the code is known
+            raise
+    save_at_once(segmentation, reference, path)
+    return False
+
+
 def save_at_once(segmentation: Any, reference: Any, path: Path) -> None:
     """Write every segment to `path` in the format of its suffix, synchronously and without temporary files.
 
-    For the last opportunity to save, and for a temporary folder that is full, often on another disk than `path`.
+    For the last opportunity to save, and for a temporary folder that is full: it is often on another disk than `path`.
 
     Raises: what `write_placed_masks` raises.
     """

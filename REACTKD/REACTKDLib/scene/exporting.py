@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.errors import InputGone, NoScratchSpace, ReactkdError
+from REACTKDLib.core.errors import InputGone
 from REACTKDLib.core.reports.dicom_export import REGIONS, REPORT
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes
-from REACTKDLib.scene.drawn_segments import hand_over_segments, save_at_once
+from REACTKDLib.scene.drawn_segments import save_in_steps
 from REACTKDLib.scene.script_runner import Script, ScriptRunner
 from REACTKDLib.scene.signal import Signal
 
@@ -50,14 +50,12 @@ class CaseExporter(ScriptRunner):
 
     def _saving(self, nodes: CaseNodes, path: Path) -> Script:
         self._set_progress(0.0, _("Reading the masks"))
-        try:
-            files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.dispatcher.client.scratch)
+
+        def write(files: list[jobs.SegmentFile]) -> Script:
             self._alive = lambda: True  # the worker has all that it needs
             yield from self._ask(jobs.SaveSegments(path, files), (0.2, 1.0))
-        except ReactkdError as error:
-            if error.code != NoScratchSpace.code or not self.scene.IsNodePresent(nodes.segmentation):
-                raise
-            save_at_once(nodes.segmentation, nodes.reference, path)
+
+        yield from save_in_steps(nodes.segmentation, nodes.reference, path, self.dispatcher.client, write)
         self.written([path.name])
 
     def _exporting(self, job: jobs.ExportDicom) -> Script:

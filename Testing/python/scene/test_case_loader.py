@@ -233,7 +233,7 @@ def test_masks_are_saved_although_the_temporary_folder_is_full(scene, folder, tm
         nodes = loader.loaded.nodes
         paint(nodes.segmentation, "Tumor", ball(nodes.reference, (-20.0, 10.0, 50.0), 8.0), nodes.reference)
         tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
-        paths = [tmp_path / "a.seg.nrrd", tmp_path / "b.seg.nrrd"]
+        paths = [tmp_path / name for name in ("a.seg.nrrd", "b.seg.nrrd", "removed.seg.nrrd")]
         fill(disk, 0)
         before = set(dispatcher.client.scratch.path.iterdir())
         assert run(loader, loader.save, paths[0]) is None and not loader.edited
@@ -242,9 +242,11 @@ def test_masks_are_saved_although_the_temporary_folder_is_full(scene, folder, tm
         while exporter.busy:
             exporter.poll()
         assert exporter.error is None
+        scene.RemoveNode(nodes.segmentation)
+        assert run(loader, loader.save, paths[2]) is None
         for path in paths:
             assert read_segmentation(path).mask([1]).sum() == tumor.sum()
-        assert set(dispatcher.client.scratch.path.iterdir()) <= before, "nothing is left on the full disk"
+        assert set(dispatcher.client.scratch.path.iterdir()) <= before, "the full disk must hold no new file"
         loader.unload()
         dispatcher.close()
 
