@@ -17,6 +17,7 @@ from REACTKDLib.core.masks.uptake import RegionUptake
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion
 from REACTKDLib.core.task import HCC_GRADE
+from support.grids import centers_ras
 
 GRADES = ("well", "moderate", "poor")
 LESIONS = {(-40.0, 20.0, 30.0): 14.0, (-10.0, 35.0, 45.0): 9.0, (-60.0, 0.0, 60.0): 6.0}  # center in mm RAS: radius
@@ -50,7 +51,7 @@ def make_case(
 ) -> Case:
     """Return a CT of gray tissue with a brighter liver and darker lesions, and both PETs on their own coarser grids."""
     matrix = oblique(spacing, shape)
-    ras = Grid(shape, matrix).centers_ras()
+    ras = centers_ras(Grid(shape, matrix))
     liver = (((ras - LIVER_CENTER) / LIVER_RADII) ** 2).sum(axis=-1) < 1
     tumor = np.zeros(shape, dtype=bool)
     for center, radius in lesions.items():

@@ -8,6 +8,9 @@ import numpy as np
 import slicer
 import vtk
 
+from REACTKDLib.core.images.grid import Grid
+from support.grids import centers_ras
+
 
 def rigid(degrees: tuple[float, float, float], shift: tuple[float, float, float]) -> np.ndarray:
     """Return a (4, 4) rotation about R, then A, then S, followed by a shift in mm."""
@@ -46,13 +49,6 @@ def bending_transform(scene: Any, amount_mm: float = 6.0, parent: Any = None) ->
     return node
 
 
-def matrix_of(node: Any) -> np.ndarray:
-    """Return the IJK-to-RAS matrix of a volume node, (4, 4)."""
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)
-
-
 def to_world(points: np.ndarray, parents: list[Any]) -> np.ndarray:
     """Transform points (n, 3) by the nodes, nearest first, one point at a time."""
     moved = np.array(points, dtype=float)
@@ -62,20 +58,12 @@ def to_world(points: np.ndarray, parents: list[Any]) -> np.ndarray:
     return moved
 
 
-def voxel_ras(shape: tuple[int, int, int], ijk_to_ras: np.ndarray, kji: np.ndarray) -> np.ndarray:
-    """Return the positions (n, 3) of the voxels `kji` (n, 3)."""
-    return kji[:, ::-1] @ ijk_to_ras[:3, :3].T + ijk_to_ras[:3, 3]
-
-
-def coordinate_volumes(
-    scene: Any, shape: tuple[int, int, int], ijk_to_ras: np.ndarray, parents: list[Any]
-) -> list[Any]:
+def coordinate_volumes(shape: tuple[int, int, int], ijk_to_ras: np.ndarray, parents: list[Any]) -> list[Any]:
     """Add three volumes whose values are the R, A and S coordinates (mm, float32) of their own voxels in the world.
 
     Sampled anywhere, they give their original position: the difference to the true one is the error in mm.
     """
-    kji = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1).reshape(-1, 3)
-    world = to_world(voxel_ras(shape, ijk_to_ras, kji), parents)
+    world = to_world(centers_ras(Grid(shape, ijk_to_ras)).reshape(-1, 3), parents)
     nodes = []
     for axis in range(3):
         array = world[:, axis].reshape(shape).astype(np.float32)

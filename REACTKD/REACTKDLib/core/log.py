@@ -66,7 +66,7 @@ def log_cause(error: BaseException, doing: str, program: str = MAIN) -> None:
         _logged(error, doing, program, logging.WARNING)
 
 
-def log_uncaught(doing: str, program: str = MAIN) -> Callable[[], None]:
+def log_uncaught(doing: str) -> Callable[[], None]:
     """Log uncaught exceptions of the application's callbacks, in addition to its own handling; return a function to end
     this.
 
@@ -77,7 +77,7 @@ def log_uncaught(doing: str, program: str = MAIN) -> Callable[[], None]:
     def hook(kind: type[BaseException], error: BaseException, trace: object) -> None:
         with suppress(Exception):
             if not issubclass(kind, KeyboardInterrupt) and _is_ours(trace):
-                _logged(error, doing, program, logging.ERROR)
+                _logged(error, doing, MAIN, logging.ERROR)
         before(kind, error, trace)
 
     def end() -> None:

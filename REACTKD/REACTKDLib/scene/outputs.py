@@ -114,13 +114,12 @@ def write_outputs(
     result: GradeResult,
     reference: Any,
     folder_name: str,
-    view: ViewChoice | None = None,
 ) -> Outputs:
     """Write `result` into the output nodes of `parameter_node`, creating missing ones; return them.
 
     reference: the volume node whose grid the result has; outputs share its frame. Input nodes are not changed.
     """
-    for _step in output_steps(scene, parameter_node, result, reference, folder_name, lambda: view):
+    for _step in output_steps(scene, parameter_node, result, reference, folder_name):
         pass
     return outputs_of(parameter_node)
 

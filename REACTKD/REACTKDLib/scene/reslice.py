@@ -19,12 +19,11 @@ def reslice(
     ijk_to_ras: np.ndarray,
     relation: Relation,
     onto: Grid,
-    fill: float = 0.0,
     nearest: bool = False,
 ) -> np.ndarray:
     """Return `array` (D, H, W) with `ijk_to_ras` sampled at the voxel centers of `onto`, in the array's own type.
 
-    relation: from the array's frame to that of `onto`. fill: the value outside. nearest: for labels; else linear.
+    relation: from the array's frame to that of `onto`. nearest: for labels; else linear. The value outside is 0.
     Slicer's ResampleVolumeToReferenceVolume is not used: it ignores transforms of the reference and keeps the input's.
     """
     filter_ = vtk.vtkImageReslice()
@@ -35,7 +34,7 @@ def reslice(
     filter_.SetOutputExtent(0, width - 1, 0, height - 1, 0, depth - 1)
     filter_.SetResliceTransform(_index_to_index(ijk_to_ras, relation, onto))
     filter_.SetInterpolationModeToNearestNeighbor() if nearest else filter_.SetInterpolationModeToLinear()
-    filter_.SetBackgroundLevel(fill)
+    filter_.SetBackgroundLevel(0.0)
     filter_.Update()
     return vtk_to_numpy(filter_.GetOutput().GetPointData().GetScalars()).reshape(onto.shape)
 

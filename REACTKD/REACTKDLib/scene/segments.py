@@ -87,9 +87,9 @@ def keeps_specks(segmentation: Any) -> bool:
     return segmentation.GetAttribute(KEEP_SPECKS) == "1"
 
 
-def keep_specks(segmentation: Any, keep: bool = True) -> None:
-    """Record with a segmentation, as the reader states, whether to grade its lesions under 0.05 ml."""
-    segmentation.SetAttribute(KEEP_SPECKS, "1" if keep else None)
+def keep_specks(segmentation: Any) -> None:
+    """Record with a segmentation that its lesions under 0.05 ml are graded, as the reader states."""
+    segmentation.SetAttribute(KEEP_SPECKS, "1")
 
 
 def _candidate(segment_id: str, segment: Any) -> Candidate:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -43,11 +43,6 @@ class LayoutOptions:
     phase: Phase = "portal-venous"
     sheet: Path | None = None
     names: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def chosen(self) -> tuple[str, ...]:
-        """Return the names of the options that differ from their defaults."""
-        return tuple(own.name for own in fields(self) if getattr(self, own.name) != getattr(AS_IT_IS, own.name))
 
 
 AS_IT_IS = LayoutOptions()
@@ -100,13 +95,7 @@ def check_options(layout: Layout | None, chosen: Collection[str]) -> None:
             raise UsageError(f"The option --{flag} is for a folder that holds {holds}, and this is none; leave it out.")
 
 
-def survey_folder(
-    folder: Path, options: LayoutOptions = AS_IT_IS, on_progress: OnProgress = no_progress
-) -> Survey | None:
-    """Survey a folder with a known layout; None for any other.
-
-    Raises: UsageError for an option that is not used, see `check_options`; the errors of the layout's reader.
-    """
+def survey_folder(folder: Path) -> Survey | None:
+    """Survey a folder with a known layout, with default options; None for any other. Raises: those of its reader."""
     found = layout_of(folder)
-    check_options(found, options.chosen)
-    return None if found is None else found.survey(folder, options, on_progress)
+    return None if found is None else found.survey(folder, AS_IT_IS, no_progress)

@@ -24,6 +24,8 @@ from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.low_dose.calibration import METHOD
 from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets
 
+_MODE = "log"  # of the simulation, as for the test sets
+
 
 def write_test_sets(
     cohort: Cohort, sets: DoseTestSets, on_progress: OnProgress = no_progress
@@ -48,7 +50,7 @@ def write_test_sets(
     return tuple(left_out)
 
 
-def at_dose(cohort: Cohort, folder: Path, level: str, seed: int = TEST_SEEDS[0], mode: str = "log") -> Cohort:
+def at_dose(cohort: Cohort, folder: Path, level: str, seed: int = TEST_SEEDS[0]) -> Cohort:
     """Return the cohort with its CT at one of `LEVELS`, simulated when a case is first opened and stored in `folder`.
 
     The photon budget is fitted to the noise of each scan, so that a tenth of the dose is a tenth of the scan's own
@@ -58,29 +60,29 @@ def at_dose(cohort: Cohort, folder: Path, level: str, seed: int = TEST_SEEDS[0],
     """
     if level not in LEVELS:
         raise UsageError(f"There is no level '{level}'; choose one of {', '.join(LEVELS)}.")
-    cases = tuple(_dosed(case, Path(folder), level, seed, mode) for case in cohort.cases if "ct" in case.modalities)
+    cases = tuple(_dosed(case, Path(folder), level, seed) for case in cohort.cases if "ct" in case.modalities)
     without = tuple((c.id, "It has no CT.") for c in cohort.cases if "ct" not in c.modalities)
     description = f"{cohort.description}; CT at {level} dose ({LEVELS[level]:g} of its own), noise seed {seed}"
     return replace(cohort, cases=cases, description=description, skipped=(*cohort.skipped, *without))
 
 
-def _dosed(case: CohortCase, folder: Path, level: str, seed: int, mode: str) -> CohortCase:
+def _dosed(case: CohortCase, folder: Path, level: str, seed: int) -> CohortCase:
     if LEVELS[level] == 1.0:
         return case
-    recipe = f"{case.fingerprint} {level} {LEVELS[level]} {seed} {mode} {METHOD}"
+    recipe = f"{case.fingerprint} {level} {LEVELS[level]} {seed} {_MODE} {METHOD}"
     return replace(
         case,
-        load=partial(open_dosed, case.load, case.id, folder, level, seed, mode),
+        load=partial(open_dosed, case.load, case.id, folder, level, seed),
         fingerprint=content_key(recipe),
         provenance=f"{case.provenance}; CT at {LEVELS[level]:g} of its dose, noise seed {seed}".lstrip("; "),
     )
 
 
-def open_dosed(load: Callable[[], Case], case_id: str, folder: Path, level: str, seed: int, mode: str) -> Case:
+def open_dosed(load: Callable[[], Case], case_id: str, folder: Path, level: str, seed: int) -> Case:
     """Open a case and replace its CT by that of a test set, which is written first if it is missing."""
     case = load()
     ct = _ct_of(case, case_id)
-    sets = DoseTestSets(folder, {level: LEVELS[level]}, (seed,), mode, calibrate=True)
+    sets = DoseTestSets(folder, {level: LEVELS[level]}, (seed,), _MODE, calibrate=True)
     (path,) = sets.write(case_id, ct)
     low = ct.with_array(read_volume(path, Modality.CT).array)
     dosed = replace(case, volumes={m: low if m is Modality.CT else v for m, v in case.volumes.items()})

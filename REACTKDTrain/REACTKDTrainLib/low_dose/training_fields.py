@@ -24,9 +24,9 @@ from REACTKDTrainLib.low_dose.volumes import Scan, Simulators
 LOWEST_DOSE = 0.1
 
 
-def draw_dose(rng: np.random.Generator, lowest: float = LOWEST_DOSE) -> float:
-    """Draw a dose fraction, log-uniform in [lowest, 1]. Raises: DoseOutOfRange."""
-    return float(math.exp(rng.uniform(math.log(check_dose(lowest)), 0.0)))
+def draw_dose(rng: np.random.Generator) -> float:
+    """Draw a dose fraction, log-uniform in [`LOWEST_DOSE`, 1]."""
+    return float(math.exp(rng.uniform(math.log(LOWEST_DOSE), 0.0)))
 
 
 def draw_signs(rng: np.random.Generator) -> tuple[int, int]:

@@ -37,9 +37,9 @@ def difference_cell(found: Mapping | None, digits: int = 4) -> str:
     return f"{found['difference']:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
-def number_cell(value: float | None, digits: int = 3) -> str:
+def number_cell(value: float | None) -> str:
     """'0.812', or the text for a missing value."""
-    return NOTHING if value is None else f"{value:.{digits}f}"
+    return NOTHING if value is None else f"{value:.3f}"
 
 
 def p_cell(value: float | None) -> str:

@@ -34,11 +34,11 @@ def answers(student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = 
 
 
 @torch.no_grad()
-def node_answers(student: Student, table: NodeTable, inputs: Sequence[Sequence[str]] = INPUTS) -> dict[str, np.ndarray]:
+def node_answers(student: Student, table: NodeTable) -> dict[str, np.ndarray]:
     """As `answers`, for cases given as node vectors, over the expert's masks; each has the images of the table."""
     student.eval()
     whole = images_read(student, table.fixed)
-    subsets = list(dict.fromkeys([*map(tuple, inputs), whole]))
+    subsets = list(dict.fromkeys([*map(tuple, INPUTS), whole]))
 
     def decided() -> Iterator[dict[str, Decision]]:
         for row in range(len(table)):
@@ -46,7 +46,7 @@ def node_answers(student: Student, table: NodeTable, inputs: Sequence[Sequence[s
             yield {subset_name(s): _decide(student, case, s) for s in subsets}
 
     names = [subset_name(whole)] * len(table)
-    return _answers(student.config.hidden, decided(), names, list(map(subset_name, inputs)))
+    return _answers(student.config.hidden, decided(), names, list(map(subset_name, INPUTS)))
 
 
 def _decide(student: Student, case: TableBatch, subset: Sequence[str]) -> Decision:

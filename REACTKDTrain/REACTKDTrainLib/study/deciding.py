@@ -79,13 +79,13 @@ def _by_grade(values: np.ndarray, grade: np.ndarray) -> dict:
     return {name: mean_over_cases(own.tolist(), DRAWS) for name, own in groups.items()}
 
 
-def deciding_table(found: Mapping, heads: Mapping[str, str], group: str = "all") -> Table:
-    """One row per name, one column per set of inputs. heads: inputs -> heading; group: 'all' or a grade."""
+def deciding_table(found: Mapping, heads: Mapping[str, str]) -> Table:
+    """One row per name, one column per set of inputs, over the livers of all grades. heads: inputs -> heading."""
     own = found["inputs"]
     rows = [["the lesion named", *(heads[i] for i in own)]]
     names = dict.fromkeys(name for ways in own.values() for name in ways if name != LIMIT)
     for name in (*names, LIMIT):
-        rows.append([name, *(share_cell(own[i][name][group]) if name in own[i] else NOTHING for i in own)])
+        rows.append([name, *(share_cell(own[i][name]["all"]) if name in own[i] else NOTHING for i in own)])
     return rows
 
 

@@ -138,7 +138,7 @@ def save_model(
     about = {"name": name, "version": "1.0.0", "clinical_use": NOT_CLINICAL[cohort["digital_phantom"]]}
     trained = (config.student.modalities, best.trained_on, config.data.size, best.window)
     metadata = model_metadata(about, *trained, training, metrics, task)
-    card = model_card(metadata["reactkd"], config)
+    card = model_card(metadata["reactkd"])
     bundle = Bundle.save(folder, best.student.cpu(), metadata)
     write_text(Path(folder) / "docs" / "README.md", card)
     return bundle
@@ -187,7 +187,7 @@ def counts_of(cohort: dict) -> dict:
     return public | kept | {"skipped": len(cohort["skipped"])}
 
 
-def model_card(info: dict, config: TrainingConfig) -> str:
+def model_card(info: dict) -> str:
     """Return the model card: what the model is, its training data, its results, and what it must not be used for."""
     training, cohort, metrics = info["training"], info["training"]["cohort"], info["evaluation"]
     grades = ", ".join(f"{n} {name}" for name, n in cohort["grades"].items() if n)

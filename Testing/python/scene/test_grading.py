@@ -16,6 +16,7 @@ import slicer
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
@@ -87,7 +88,7 @@ def content_of(nodes: CaseNodes) -> list[bytes]:
     return images + [mask_of(nodes.segmentation, name, nodes.reference).tobytes() for name in ("Liver", "Tumor")]
 
 
-def lesion(nodes: CaseNodes, case: object) -> np.ndarray:
+def smallest_lesion(case: Case) -> np.ndarray:
     """The voxels of the smallest lesion."""
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     return regions.mask(len(regions.regions) - 1)
@@ -130,7 +131,7 @@ def test_after_a_canceled_regrade_nothing_is_told_of_the_masks_that_nobody_sees_
     controller.what_if(mute)
     run(controller)
     before = controller.what_if_answer.report
-    erase(nodes.segmentation, "Tumor", lesion(nodes, case), nodes.reference)
+    erase(nodes.segmentation, "Tumor", smallest_lesion(case), nodes.reference)
     controller.regrade()
     run(controller, until=lambda: controller.report is not first)
     controller.cancel()
@@ -144,7 +145,7 @@ def test_after_a_canceled_regrade_nothing_is_told_of_the_masks_that_nobody_sees_
     run(exporter)
     assert exporter.error_code == "case-not-open"
     exporter.close()
-    paint(nodes.segmentation, "Tumor", lesion(nodes, case), nodes.reference)
+    paint(nodes.segmentation, "Tumor", smallest_lesion(case), nodes.reference)
     controller.regrade()
     run(controller)
     controller.what_if(mute)
@@ -156,7 +157,7 @@ def test_after_a_canceled_regrade_nothing_is_told_of_the_masks_that_nobody_sees_
 def test_a_mask_edit_is_noticed_and_graded_without_the_encoder(controller, nodes, case):
     first = graded(controller, nodes).report
     assert not controller.masks_changed()
-    erase(nodes.segmentation, "Tumor", lesion(nodes, case), nodes.reference)
+    erase(nodes.segmentation, "Tumor", smallest_lesion(case), nodes.reference)
     count = controller.scene.GetNumberOfNodes()
     assert controller.masks_changed()
     controller.regrade()
@@ -228,7 +229,7 @@ def test_cancel_leaves_the_scene_as_it_was(controller, nodes, phase):
 
 def test_cancel_of_a_second_grade_brings_the_first_answer_back(controller, nodes, case):
     first = graded(controller, nodes).report
-    erase(nodes.segmentation, "Tumor", lesion(nodes, case), nodes.reference)
+    erase(nodes.segmentation, "Tumor", smallest_lesion(case), nodes.reference)
     controller.regrade()
     run(controller, until=lambda: controller.report != first)
     controller.cancel()

@@ -16,10 +16,11 @@ from REACTKDLib.scene.proposed_changes import ProposedChanges
 from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
 from REACTKDLib.scene.terminology import codes_of
+from REACTKDLib.scene.volumes import ijk_to_ras_of
 from support.edits import erase, mask_of, paint
 from support.kidney_phantoms import KIDNEY
 from support.script_runs import run
-from support.worlds import linear_transform, matrix_of, rigid
+from support.worlds import linear_transform, rigid
 
 
 def bytes_of(segmentation) -> dict[str, bytes]:
@@ -43,7 +44,7 @@ def with_stray_lesion(nodes: CaseNodes) -> tuple[np.ndarray, Finding]:
     stray = np.zeros(mask_of(nodes.segmentation, "Tumor", nodes.reference).shape, bool)
     stray[1:4, 1:5, 1:6] = True
     paint(nodes.segmentation, "Tumor", stray, nodes.reference)
-    matrix = matrix_of(nodes.reference)
+    matrix = ijk_to_ras_of(nodes.reference)
     place = (matrix @ [3.0, 2.5, 2.0, 1.0])[:3]
     return stray, Finding("lesion-outside-liver", "warning", "A lesion lies outside.", tuple(place))
 

@@ -22,10 +22,11 @@ from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.session import SceneSession, grade_in_scene
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
+from REACTKDLib.scene.volumes import ijk_to_ras_of
 from support.scene_cases import HandMadeGrader, make_case, make_result, with_measures
 from support.scene_files import load_scene, save_scene
 from support.small_models import small_bundle
-from support.worlds import linear_transform, matrix_of, rigid
+from support.worlds import linear_transform, rigid
 
 
 def _grade(scene, nodes, grader=None, **options):
@@ -38,7 +39,7 @@ def _snapshot(node) -> tuple:
     content: list = [node.GetName(), node.GetTransformNodeID(), node.GetNumberOfDisplayNodes()]
     if node.IsA("vtkMRMLVolumeNode"):
         content.append(slicer.util.arrayFromVolume(node).tobytes())
-        content.append(matrix_of(node).tobytes())
+        content.append(ijk_to_ras_of(node).tobytes())
         display = node.GetDisplayNode()
         content += [display.GetMTime(), display.GetWindow(), display.GetLevel(), display.GetColorNodeID()]
     else:
@@ -246,7 +247,7 @@ def test_heat_map_lies_on_the_reference_and_is_clear_where_zero(scene, nodes):
     outputs = outputs_of(_grade(scene, nodes))
     heat, ct = outputs.heat_map, nodes.reference
     assert slicer.util.arrayFromVolume(heat).shape == slicer.util.arrayFromVolume(ct).shape
-    assert np.array_equal(matrix_of(heat), matrix_of(ct))
+    assert np.array_equal(ijk_to_ras_of(heat), ijk_to_ras_of(ct))
     assert heat.GetTransformNodeID() == outputs.regions.GetTransformNodeID() == shared.GetID()
     display = heat.GetDisplayNode()
     assert display.GetApplyThreshold() and 0 < display.GetLowerThreshold() < 0.2

@@ -14,9 +14,9 @@ from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.own_results import refuse_results
 from REACTKDLib.scene.scene_nodes import new_marked_node
 from REACTKDLib.scene.segments import choose_segments
+from REACTKDLib.scene.volumes import ijk_to_ras_of
 from support.edits import mask_of, paint
 from support.script_runs import run
-from support.worlds import matrix_of
 
 WORDS = "What is chosen as {role} is a temporary copy of this module"
 
@@ -28,7 +28,7 @@ def proposal(fixer, nodes):
     stray[:] = False
     stray[1:4, 1:5, 1:6] = True
     paint(nodes.segmentation, "Tumor", stray, nodes.reference)
-    place = (matrix_of(nodes.reference) @ [3.0, 2.5, 2.0, 1.0])[:3]
+    place = (ijk_to_ras_of(nodes.reference) @ [3.0, 2.5, 2.0, 1.0])[:3]
     finding = Finding("lesion-outside-liver", "warning", "A lesion lies outside.", tuple(place))
     fixer.propose(nodes, choose_segments(nodes.segmentation), finding)
     run(fixer)

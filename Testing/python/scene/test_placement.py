@@ -10,8 +10,9 @@ from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.segments import mask_on
 from REACTKDLib.scene.volumes import volume_from_node, volume_in_frame_of
+from support.grids import centers_ras, voxel_ras
 from support.scene_cases import oblique
-from support.worlds import bending_transform, coordinate_volumes, linear_transform, rigid, to_world, voxel_ras
+from support.worlds import bending_transform, coordinate_volumes, linear_transform, rigid, to_world
 
 CT_SHAPE, CT_SPACING = (30, 44, 50), (3.0, 3.1, 4.0)
 PET_SHAPE, PET_SPACING = (20, 26, 28), (4.1, 4.3, 5.0)
@@ -58,7 +59,7 @@ def test_pet_lies_where_it_is_in_the_world(scene, name):
     ct_matrix = oblique(CT_SPACING, CT_SHAPE)
     ct = slicer.util.addVolumeFromArray(np.zeros(CT_SHAPE, np.int16), ijkToRAS=ct_matrix, name="CT")
     ct.SetAndObserveTransformNodeID(ct_parents[0].GetID() if ct_parents else None)
-    pets = coordinate_volumes(scene, PET_SHAPE, PET_MATRIX, pet_parents)
+    pets = coordinate_volumes(PET_SHAPE, PET_MATRIX, pet_parents)
 
     placed = [volume_in_frame_of(pet, ct) for pet in pets]
 
@@ -78,7 +79,7 @@ def _errors_mm(placed, ct_parents):
         inside = kji[_away_from_filling(said, kji)]
         kji = inside
     kji = kji[:: max(1, len(kji) // 2000)]
-    world = to_world(voxel_ras(volume.shape, volume.ijk_to_ras, kji), ct_parents)
+    world = to_world(voxel_ras(volume.ijk_to_ras, kji), ct_parents)
     return np.linalg.norm(said[tuple(kji.T)] - world, axis=1), len(kji)
 
 
@@ -123,8 +124,8 @@ def test_mask_on_another_geometry_lies_where_it_was_drawn(scene, name):
     ct.SetAndObserveTransformNodeID(ct_parents[0].GetID() if ct_parents else None)
     pet = slicer.util.addVolumeFromArray(np.zeros(PET_SHAPE, np.float32), ijkToRAS=PET_MATRIX, name="PET")
     pet.SetAndObserveTransformNodeID(seg_parents[0].GetID() if seg_parents else None)
-    pet_world = to_world(Grid(PET_SHAPE, PET_MATRIX).centers_ras().reshape(-1, 3), seg_parents)
-    ct_world = to_world(Grid(CT_SHAPE, ct_matrix).centers_ras().reshape(-1, 3), ct_parents)
+    pet_world = to_world(centers_ras(Grid(PET_SHAPE, PET_MATRIX)).reshape(-1, 3), seg_parents)
+    ct_world = to_world(centers_ras(Grid(CT_SHAPE, ct_matrix)).reshape(-1, 3), ct_parents)
     center = (pet_world.mean(axis=0) + ct_world.mean(axis=0)) / 2
     ball = (np.linalg.norm(pet_world - center, axis=1) < 18).reshape(PET_SHAPE)
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Drawn on PET")

@@ -11,10 +11,11 @@ from REACTKDLib.core.worker.mending import Changes, Edit
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.proposed_changes import LOOKS, ProposedChanges
 from REACTKDLib.scene.segments import choose_segments, mask_on
+from REACTKDLib.scene.volumes import ijk_to_ras_of
 from support.edits import erase, mask_of
 from support.panel_steps import segments_as_bytes
 from support.script_runs import run
-from support.worlds import linear_transform, matrix_of, rigid
+from support.worlds import linear_transform, rigid
 
 
 def test_added_removed_and_moved_voxels_are_told_apart():
@@ -82,7 +83,7 @@ def test_highlighted_where_it_changes_and_put_back(scene, fixer, nodes, slices, 
     world = slicer.util.arrayFromVTKMatrix(slices[0].GetSliceToRAS())[:3, 3]
     point = [0.0] * 3
     nodes.reference.TransformPointFromWorld(list(world), point)
-    inverse = np.linalg.inv(matrix_of(nodes.reference))
+    inverse = np.linalg.inv(ijk_to_ras_of(nodes.reference))
     k, j, i = np.rint(inverse @ [*point, 1.0])[:3].astype(int)[::-1]
     assert tumor[k, j, i], "the slices cross a voxel that changes"
     display = fixer.proposal.node.GetDisplayNode()

@@ -160,5 +160,3 @@ def test_the_readers_word_on_specks_goes_with_the_choice(scene):
     assert not choose_segments(node).keep_specks
     keep_specks(node)
     assert choose_segments(node) == SegmentChoice(("s0",), ("s1",), True)
-    keep_specks(node, False)
-    assert choose_segments(node) == SegmentChoice(("s0",), ("s1",))

@@ -49,17 +49,17 @@ def suffix_of(path: str | os.PathLike) -> str:
     return next((s for s in (".seg.nrrd", ".nii.gz", *SUFFIXES) if name.endswith(s)), "")
 
 
-def read_volume(path: str | os.PathLike, expect: Modality | None = None, role: str | None = None) -> Volume:
+def read_volume(path: str | os.PathLike, expect: Modality | None = None) -> Volume:
     """Read a 3-D image and check that it matches its stated modality.
 
     expect: CT requires Hounsfield units (see `hounsfield`), a PET requires an uptake image and gets its unit from the
-    header or else from its values (see `pet_values`); None accepts any image. role: the name of the image in messages.
-    Messages never contain the path: folder names are often patients' names.
+    header or else from its values (see `pet_values`); None accepts any image. Messages never contain the path: folder
+    names are often patients' names.
 
     Raises: FileMissing, NotAnImage, NotThreeDimensional, NotFinite, BadSpacing, SingularDirection, SkewedAxes,
     NotHounsfield, NotPet.
     """
-    role = role or ROLES[expect]
+    role = ROLES[expect]
     return as_modality(read_raw(path, role), expect, role)
 
 

@@ -68,13 +68,6 @@ class Grid:
         matrix[:3, 3] = (matrix @ [*low, 1.0])[:3]
         return Grid(tuple(int(n) for n in (high - low + 1)[::-1]), matrix)
 
-    def centers_ras(self) -> np.ndarray:
-        """Return voxel centers, (D, H, W, 3), mm RAS, float64."""
-        k, j, i = np.meshgrid(*(np.arange(n, dtype=np.float64) for n in self.shape), indexing="ij")
-        return np.stack([i, j, k], axis=-1) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3]
-
-    def same_as(self, other: Grid, tolerance_mm: float = 1e-6) -> bool:
-        """Return True if shape and position agree."""
-        return self.shape == other.shape and bool(
-            np.allclose(self.ijk_to_ras, other.ijk_to_ras, rtol=0, atol=tolerance_mm)
-        )
+    def same_as(self, other: Grid) -> bool:
+        """Return True if shape and position agree, to 1e-6 mm."""
+        return self.shape == other.shape and bool(np.allclose(self.ijk_to_ras, other.ijk_to_ras, rtol=0, atol=1e-6))

@@ -10,7 +10,7 @@ result.
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -57,13 +57,12 @@ class Review:
     soon as possible.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], str] = now) -> None:
+    def __init__(self, path: Path) -> None:
         """Read the review at `path`; it need not exist. Nothing is raised: faults become a notice or a problem."""
         self.path = Path(path)
         self.problem = ""
         self.reader = UNNAMED
         self._hides = False
-        self._clock = clock
         self._writer = uuid4().hex[:12]
         self._in_file: dict[str, CaseReview] = {}
         self._records: dict[str, CaseReview] = {}
@@ -146,7 +145,7 @@ class Review:
         unknown = set(parts) - set(PARTS)
         if unknown:
             raise ValueError(f"There is no part {sorted(unknown)[0]!r}; the parts are {PARTS}.")
-        at = self._clock()
+        at = now()
         record = self.record(case_id)
         own = own_masks or parts.get("masks") is not None or record.keeps_own_answer(self.reader)
         for part, value in parts.items():

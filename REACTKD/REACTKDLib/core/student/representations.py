@@ -60,13 +60,13 @@ def represent(case: Case, preparation: Preparation) -> Representations:
     return Representations(volumes, masks, network.findings)
 
 
-def lesion_crop(volume: Volume, lesion: Region, ijk_to_ras: np.ndarray, margin_mm: float = MARGIN_MM) -> Volume | None:
+def lesion_crop(volume: Volume, lesion: Region, ijk_to_ras: np.ndarray) -> Volume | None:
     """Return the part of `volume` around `lesion`, on the volume's own grid with its own position, or None.
 
-    ijk_to_ras: of the grid in which `lesion.box` is given.
+    The part reaches `MARGIN_MM` beyond `lesion.box`. ijk_to_ras: of the grid in which that box is given.
     """
     edges = np.array([[s.start - 0.5, s.stop - 0.5] for s in lesion.box])[::-1]  # i, j, k
-    pad = margin_mm / np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
+    pad = MARGIN_MM / np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
     edges += np.stack([-pad, pad], axis=1)
     corners = np.array([[edges[0, a], edges[1, b], edges[2, c], 1] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
     index = (np.linalg.inv(volume.ijk_to_ras) @ ijk_to_ras @ corners.T)[:3]

@@ -19,6 +19,7 @@ from REACTKDLib.core.student.bands import smooth
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.network import FeatureMaps
 from REACTKDLib.core.student.pooling import NodeMasks
+from support.grids import centers_ras
 from support.small_cases import case_stored, restored, rigid, small_case, storage_variants
 from support.small_models import PREPARATION, random_student, small_bundle
 from support.tensor_memory import peak_bytes
@@ -102,7 +103,7 @@ def test_interpolation_to_the_reference_keeps_a_linear_field(case):
     grid, _ = PREPARATION.grid_for(case)
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     slope = np.array([0.02, -0.03, 0.05])
-    found = onto_reference((grid.centers_ras() @ slope + 9).astype(np.float32), grid, regions)
+    found = onto_reference((centers_ras(grid) @ slope + 9).astype(np.float32), grid, regions)
     index = np.argwhere(case.liver)
     ras = index[:, ::-1] @ case.reference.ijk_to_ras[:3, :3].T + case.reference.ijk_to_ras[:3, 3]
     assert np.allclose(found[case.liver], ras @ slope + 9, atol=1e-3)

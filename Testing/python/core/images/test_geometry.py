@@ -21,6 +21,7 @@ from REACTKDLib.core.images.geometry import (
 )
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Volume
+from support.grids import centers_ras
 from support.small_cases import rotation
 
 axis = st.tuples(st.integers(1, 40), st.floats(0.4, 6), st.floats(-30, 60), st.integers(1, 40), st.floats(0.4, 6))
@@ -82,17 +83,17 @@ def test_sampling_is_right_in_the_world(degrees, spacing):
     matrix = np.eye(4)
     matrix[:3, :3] = rotation(degrees) * spacing
     matrix[:3, 3] = (-40, 25, 10) - matrix[:3, :3] @ (np.array(shape[::-1]) - 1) / 2
-    volume = Volume(field(Grid(shape, matrix).centers_ras()).astype(np.float32), matrix)
+    volume = Volume(field(centers_ras(Grid(shape, matrix))).astype(np.float32), matrix)
     target = np.eye(4)
     target[:3, :3] = rotation((3, 4, -5)) * 2.5
     target[:3, 3] = (-80, -20, -90)
     grid = Grid((40, 36, 32), target)
     values, inside = sample_volume(volume, grid, fill=-99)
-    index = (grid.centers_ras() - matrix[:3, 3]) @ np.linalg.inv(matrix[:3, :3]).T
+    index = (centers_ras(grid) - matrix[:3, 3]) @ np.linalg.inv(matrix[:3, :3]).T
     margin = 3 * 2.5 / min(spacing)
     deep = np.all((index > margin) & (index < np.array(shape[::-1]) - 1 - margin), axis=-1)
     assert deep.sum() > 1000 and (~inside).sum() > 1000
-    assert np.abs(values - field(grid.centers_ras()))[deep].max() < 2e-3
+    assert np.abs(values - field(centers_ras(grid)))[deep].max() < 2e-3
     assert (values[~inside] == -99).all()
 
 

@@ -11,13 +11,14 @@ from scipy.spatial.transform import Rotation
 
 from REACTKDLib.core.images.grid import Grid, corners_of
 from REACTKDLib.core.images.regrid import has_no_geometry, mask_on_grid, share_inside, whole_voxel_windows
+from support.grids import centers_ras
 from support.small_cases import placed, restored, rotation, small_case, storage_variants, stored
 
 CENTER = np.array([14.0, -33.0, 71.0])
 
 
 def ellipsoid(grid: Grid, radius: float = 22.0) -> np.ndarray:
-    return (((grid.centers_ras() - CENTER) / [1.0, 0.8, 1.1]) ** 2).sum(-1) <= radius**2
+    return (((centers_ras(grid) - CENTER) / [1.0, 0.8, 1.1]) ** 2).sum(-1) <= radius**2
 
 
 @settings(max_examples=20, deadline=None)

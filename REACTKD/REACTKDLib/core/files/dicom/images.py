@@ -25,18 +25,13 @@ from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import tr as _
 
 
-def read_dicom_volume(
-    source: str | os.PathLike,
-    modality: Modality,
-    on_progress: OnProgress | None = None,
-    preferred: Sequence[str] = (),
-) -> tuple[Volume, list[Finding]]:
-    """Read the series of `modality` in a folder, or the one to which a file belongs. preferred: see `find_series`.
+def read_dicom_volume(source: str | os.PathLike, modality: Modality) -> tuple[Volume, list[Finding]]:
+    """Read the series of `modality` in a folder, or the one to which a file belongs.
 
     CT is returned in HU; PET in SUVbw if the header allows it, else in its own unit, with a finding that explains why
     there is no SUV. Raises: what `find_series`, `one_phase`, `read_series`, `read_multiframe` raise.
     """
-    return read_image(find_image(source, modality, on_progress, preferred), modality)
+    return read_image(find_image(source, modality), modality)
 
 
 def find_image(
