@@ -116,9 +116,9 @@ def _train(options: argparse.Namespace, on_progress: OnProgress) -> tuple[str, i
 
 def train(values: dict[str, Any], on_progress: OnProgress) -> Result:
     """Run the training; signals stop it like a STOP file."""
+    options = options_from(values)  # a wrong option is refused before PyTorch is loaded, which takes seconds
     from REACTKDTrainLib.training.experiment import run_experiment
 
-    options = options_from(values)
     stop_on_signals(options.output)
     return run_experiment(options, on_progress)
 

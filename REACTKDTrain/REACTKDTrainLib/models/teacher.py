@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from monai.networks.nets.swin_unetr import SwinTransformer
 from torch import Tensor, nn
 
 from REACTKDLib.core.student.cbam import CBAM3D
@@ -34,6 +33,8 @@ class SwinBranch(nn.Module):
 
     def __init__(self, config: TeacherConfig, channels: int):
         super().__init__()
+        from monai.networks.nets.swin_unetr import SwinTransformer  # takes seconds, and many runs have no Swin teacher
+
         self.swin = SwinTransformer(
             in_chans=channels,
             embed_dim=config.feature_size,
