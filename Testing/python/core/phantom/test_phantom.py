@@ -14,7 +14,9 @@ from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.masks.topology import margin_irregularity
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import acquire, draw_patient
-from REACTKDLib.core.phantom.fields import ct_field, pet_field
+from REACTKDLib.core.phantom.acquire import ct_lattice
+from REACTKDLib.core.phantom.ct_scanner import draw_ct_protocol
+from REACTKDLib.core.phantom.fields import ct_field, masks, pet_field
 from REACTKDLib.core.phantom.lattice import Lattice
 
 STEP_MM = 1.5
@@ -123,12 +125,12 @@ def test_scanned_images_show_contrast_and_uptake(biology):
     assert abs(np.mean(uptake)) < 0.15 and np.std(uptake) < 0.2
 
 
-def test_count_and_volumes_inside_the_masks():
+def test_masks_hold_the_lesions_and_volumes_of_the_patient():
     right = 0
     for seed in range(20):
         patient = drawn(seed, biology="shared")
-        case = acquire(patient, "small").case
-        regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+        lattice = ct_lattice(patient, draw_ct_protocol(np.random.default_rng(seed), patient.cohort), "small")
+        regions = RegionSet.from_masks(*masks(patient, lattice), np.diag([*lattice.spacing, 1.0]))
         right += len(regions.lesions) == patient.latents.lesions
         truth = sum(4 / 3 * np.pi * les.radius**3 for les in patient.lesions) / 1000
         assert abs(np.log(sum(r.volume_ml for r in regions.lesions) / truth)) < 0.35
