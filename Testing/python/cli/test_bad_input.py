@@ -157,7 +157,7 @@ def one_sentence(text: str) -> str:
 
 
 @pytest.mark.parametrize(("spoiled", "row"), [(name, name) for name in ROWS], indirect=["spoiled"])
-def test_functions_raise_the_code(spoiled, row):
+def test_each_bad_input_raises_its_error_code(spoiled, row):
     _, _, code, words = ROWS[row]
     arguments = build_parser().parse_args(["check", *spoiled])
     with pytest.raises(ReactkdError, match=words) as caught:
@@ -166,7 +166,9 @@ def test_functions_raise_the_code(spoiled, row):
 
 
 @pytest.mark.parametrize(("spoiled", "row"), [(name, name) for name in ROWS], indirect=["spoiled"])
-def test_command_says_one_sentence_and_writes_nothing(spoiled, row, run_command, call_command, tmp_path, bundle_folder):
+def test_a_command_refuses_bad_input_in_one_sentence_and_writes_nothing(
+    spoiled, row, run_command, call_command, tmp_path, bundle_folder
+):
     before = sorted(tmp_path.rglob("*"))
     output = tmp_path / "new" / "results"
     run = run_command if row == "cut off" else call_command  # one row in a real process; all rows exit in the same way
@@ -211,7 +213,9 @@ def pickled(folder: Path) -> None:
     [(incomplete, "bundle-incomplete"), (altered, "bundle-altered"), (pickled, "bundle-unsafe")],
     ids=["incomplete", "altered", "pickled"],
 )
-def test_bad_bundle(spoil, code, bundle_folder, case_folder, tmp_path, call_command):
+def test_a_damaged_model_is_refused_and_its_code_is_not_run(
+    spoil, code, bundle_folder, case_folder, tmp_path, call_command
+):
     folder = tmp_path / "model"
     shutil.copytree(bundle_folder, folder)
     spoil(folder)
@@ -253,7 +257,7 @@ def test_output_that_cannot_be_written(below, case_folder, bundle_folder, tmp_pa
     ],
     ids=" ".join,
 )
-def test_usage(arguments, run_command, call_command, tmp_path):
+def test_wrong_arguments_are_refused_in_one_sentence_and_write_nothing(arguments, run_command, call_command, tmp_path):
     run = run_command if arguments[:1] in ([], ["batch"]) else call_command  # a batch starts a supervising process
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == FAILED

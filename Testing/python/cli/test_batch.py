@@ -42,7 +42,7 @@ def run(worklist: Path, output: Path, bundle: Path, *more: str) -> int:
     return main(["batch", "--worklist", str(worklist), "--output", str(output), "--bundle", str(bundle), *more])
 
 
-def test_folder_of_cases(cohort, bundle_folder, tmp_path, capsys):
+def test_a_folder_of_cases_is_graded_case_by_case(cohort, bundle_folder, tmp_path, capsys):
     output = tmp_path / "out"
     assert run(cohort, output, bundle_folder) == 0
     rows = rows_of(output)
@@ -118,7 +118,7 @@ def test_one_case_is_not_counted(cases: int, said: str) -> None:
     assert none_graded(cases, "a.csv") == said
 
 
-def test_a_fault_of_ours_ends_one_case_only(cohort, bundle_folder, tmp_path, monkeypatch):
+def test_an_unexpected_exception_fails_one_case_only(cohort, bundle_folder, tmp_path, monkeypatch):
     import REACTKDLib.core.cases.open_job as module
 
     real = module.open_job
@@ -142,7 +142,7 @@ def graded_now(worklist: Path, output: Path, bundle: Path, *more: str) -> set[st
     return {path.parent.name for path in output.glob("*/report.json") if path.stat().st_ino != before[path.parent.name]}
 
 
-def test_a_batch_that_is_started_again_keeps_what_holds(cohort, bundle_folder, tmp_path, capsys):
+def test_a_restarted_batch_keeps_results_that_are_still_valid(cohort, bundle_folder, tmp_path, capsys):
     output, listed = tmp_path / "out", tmp_path / "listed"
     shutil.copytree(cohort, listed)
     assert run(listed, output, bundle_folder) == 0
@@ -168,7 +168,7 @@ def test_a_batch_that_is_started_again_keeps_what_holds(cohort, bundle_folder, t
     assert rows_of(output)["C"]["status"] == "graded"
 
 
-def test_a_case_is_graded_again_when_anything_that_its_answer_depends_on_has_changed(cohort, bundle_folder, tmp_path):
+def test_a_case_is_graded_again_when_anything_that_its_result_depends_on_has_changed(cohort, bundle_folder, tmp_path):
     listed, output = tmp_path / "listed", tmp_path / "out"
     shutil.copytree(cohort / "A 1", listed / "A 1")
     assert run(listed, output, bundle_folder) == 0
@@ -200,13 +200,13 @@ def test_a_case_is_graded_again_when_anything_that_its_answer_depends_on_has_cha
         ("case,segmentation\na,b\nA,c\n", "names 'A', 'a' more than once"),
     ],
 )
-def test_bad_worklist(tmp_path, text, words):
+def test_a_worklist_with_wrong_columns_or_without_cases_is_refused(tmp_path, text, words):
     (tmp_path / "work.csv").write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=words):
         read_worklist(tmp_path / "work.csv")
 
 
-def test_worklist_that_is_not_there_or_not_text(tmp_path):
+def test_a_missing_or_binary_worklist_is_refused(tmp_path):
     with pytest.raises(FileMissing):
         read_worklist(tmp_path / "nowhere.csv")
     (tmp_path / "binary.csv").write_bytes(bytes(range(128, 256)))
@@ -223,7 +223,7 @@ def test_case_names_that_cannot_be_folders(cohort, bundle_folder, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "work.csv"]
 
 
-def test_a_rerun_keeps_the_rows_of_the_one_before(cohort, bundle_folder, tmp_path):
+def test_a_rerun_keeps_the_rows_of_the_previous_run(cohort, bundle_folder, tmp_path):
     """Another worklist into the same output folder: one table with every case, each row the newest for its case."""
     output = tmp_path / "out"
     assert run(cohort, output, bundle_folder) == 0
@@ -266,7 +266,7 @@ def test_rows_stay_until_they_are_replaced(cohort, bundle_folder, tmp_path, monk
     assert rows["B"] == before["B"] and rows["C"] == before["C"]
 
 
-def test_rows_of_a_model_with_other_classes_keep_theirs(cohort, bundle_folder, tmp_path):
+def test_rows_of_a_model_with_other_classes_keep_their_columns(cohort, bundle_folder, tmp_path):
     output = tmp_path / "out"
     output.mkdir()
     text = "case,status,grade,p_benign,p_Well\nold,graded,benign,0.8,0.2\n"
@@ -277,7 +277,7 @@ def test_rows_of_a_model_with_other_classes_keep_theirs(cohort, bundle_folder, t
     assert rows["A 1"]["p_benign"] == "" and len(rows) == 4
 
 
-def test_a_table_of_something_else_is_not_written_over(cohort, bundle_folder, tmp_path, capsys):
+def test_a_table_of_another_program_is_not_overwritten(cohort, bundle_folder, tmp_path, capsys):
     output = tmp_path / "out"
     output.mkdir()
     (output / RESULTS).write_text("name,score\nx,1\n", encoding="utf-8")
@@ -287,7 +287,7 @@ def test_a_table_of_something_else_is_not_written_over(cohort, bundle_folder, tm
     assert (output / RESULTS).read_text(encoding="utf-8") == "name,score\nx,1\n"
 
 
-def test_two_batches_on_one_folder(cohort, bundle_folder, tmp_path, capsys):
+def test_a_second_batch_on_the_same_folder_is_refused(cohort, bundle_folder, tmp_path, capsys):
     """The second one is refused, names the first and changes nothing; afterwards it succeeds."""
     output = tmp_path / "out"
     with running_alone(output / RESULTS, "a batch"):

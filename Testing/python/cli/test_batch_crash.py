@@ -86,7 +86,7 @@ def start(tmp_path, bundle_folder):
         process.communicate()
 
 
-def test_the_other_cases_are_graded(cohort, start, tmp_path):
+def test_cases_after_a_crash_are_graded(cohort, start, tmp_path):
     """The first and the last case crash their process; a header that used to crash it gives an ordinary failed row."""
     shutil.copytree(cohort, tmp_path / "in")
     (tmp_path / "in" / "B" / NAMES[Modality.CT]).unlink()
@@ -113,7 +113,7 @@ def test_the_other_cases_are_graded(cohort, start, tmp_path):
 
 
 @pytest.mark.slow  # the row is covered by the test above, the sentence by any batch without a grade
-def test_when_every_case_crashes_it_says_so(cohort, start, tmp_path):
+def test_a_batch_whose_every_case_crashes_says_so(cohort, start, tmp_path):
     shutil.copytree(cohort / "A", tmp_path / "one" / "A")
     process = start(tmp_path / "one", "A", signal.SIGKILL)
     out, err = process.communicate(timeout=120)

@@ -48,13 +48,13 @@ def one_by_one(batch, tmp_path_factory) -> bytes:
     return (output / RESULTS).read_bytes()
 
 
-def test_two_processes_leave_the_table_of_one(batch, one_by_one, tmp_path):
+def test_two_processes_write_the_table_of_one_process(batch, one_by_one, tmp_path):
     assert batch(tmp_path, "--jobs", "2") == 0
     assert (tmp_path / RESULTS).read_bytes() == one_by_one
     assert (tmp_path / "case 11" / "report.json").is_file() and not list(tmp_path.rglob(".*"))
 
 
-def test_parts_in_any_order_merge_into_the_table_of_one(batch, one_by_one, tmp_path, capsys):
+def test_shards_in_any_order_merge_into_the_table_of_one_process(batch, one_by_one, tmp_path, capsys):
     for part in ("3/3", "1/3", "2/3"):
         assert batch(tmp_path, "--shard", part) == 0
     assert (tmp_path / RESULTS).read_bytes() == one_by_one
@@ -63,7 +63,7 @@ def test_parts_in_any_order_merge_into_the_table_of_one(batch, one_by_one, tmp_p
     assert capsys.readouterr().err == "The worklist has 12 cases, so part 13 of 20 is empty.\n"
 
 
-def test_a_part_does_not_run_beside_the_whole_nor_twice(batch, tmp_path, monkeypatch, capsys):
+def test_a_shard_is_refused_while_the_whole_batch_or_the_same_shard_runs(batch, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("REACTKDLib.commands.result_table._START_S", 0.05)
     for name in (RESULTS, ".results.1-of-2.csv"):
         with running_alone(tmp_path / name, "a batch"):
@@ -72,7 +72,7 @@ def test_a_part_does_not_run_beside_the_whole_nor_twice(batch, tmp_path, monkeyp
     assert not (tmp_path / RESULTS).exists()
 
 
-def test_jobs_that_make_no_sense_are_one_sentence(batch, tmp_path, capsys):
+def test_impossible_shard_or_process_numbers_are_refused_in_one_sentence(batch, tmp_path, capsys):
     for more, words in ((["--jobs", "0"], "at least 1"), (["--shard", "3/2"], "write I/N with I from 1 to N")):
         assert batch(tmp_path, *more) == FAILED
         said = capsys.readouterr().err
@@ -86,7 +86,7 @@ def cluster(tmp_path):
 
 
 @pytest.mark.slow  # five processes load PyTorch or Dask
-def test_a_cluster_that_loses_a_worker_leaves_the_table_of_one(batch, one_by_one, cluster, tmp_path):
+def test_a_cluster_that_loses_a_worker_writes_the_table_of_one_process(batch, one_by_one, cluster, tmp_path):
     pytest.importorskip("distributed")
     from distributed import Client
 

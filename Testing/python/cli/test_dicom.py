@@ -52,7 +52,7 @@ def test_grade_from_dicom_folders(folder, bundle_folder, tmp_path, call_command)
     assert np.array_equal(regions > 1, small_case().tumor)
 
 
-def test_the_same_numbers_as_from_files(folder, case_folder, capsys):
+def test_dicom_and_nifti_give_the_same_numbers(folder, case_folder, capsys):
     told = []
     images = [(folder / "ct", folder / "seg.dcm"), (case_folder / "CT.nii.gz", case_folder / "segmentation.seg.nrrd")]
     for ct, segmentation in images:
@@ -80,7 +80,7 @@ def test_a_folder_of_images_that_are_no_dicom_asks_for_a_file_and_not_for_a_pack
     assert told.count("\n") == 1 and "holds no DICOM images; give a file, or the folder of a DICOM series" in told
 
 
-def test_a_pet_folder_with_a_ct_is_one_sentence(folder, capsys):
+def test_a_pet_folder_that_holds_a_ct_is_refused_in_one_sentence(folder, capsys):
     files = ["--ct", folder / "ct", "--fdg", folder / "ct", "--segmentation", folder / "seg.dcm"]
     assert main(["check", *map(str, files)]) == 2
     told = capsys.readouterr().err

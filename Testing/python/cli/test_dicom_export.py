@@ -74,7 +74,7 @@ def test_a_phantom_is_the_same_as_dicom_and_as_nifti(patient):
         assert np.allclose(first[:3], other.ijk_to_ras[:3, 3], atol=0.01)
 
 
-def test_a_phantom_has_nobodys_identity(patient):
+def test_a_phantom_in_dicom_has_no_birth_date_or_sex_and_its_own_id(patient):
     for path in (patient / "dicom").rglob("*.dcm"):
         dataset = pydicom.dcmread(path, stop_before_pixels=True)
         assert (dataset.PatientID, dataset.PatientName) == ("PHANTOM-POOR-7", "Phantom^Digital")
@@ -82,7 +82,7 @@ def test_a_phantom_has_nobodys_identity(patient):
 
 
 @pytest.mark.parametrize("name", ["Jane Doe", "12345678", "HCC_001", "PHANTOM", "PHANTOM-Jane", "PHANTOM-^", ""])
-def test_a_phantom_refuses_an_id_that_could_be_a_patients(name, tmp_path, capsys):
+def test_a_phantom_id_that_could_be_a_patients_is_refused(name, tmp_path, capsys):
     command = ["phantom", "--grade", "well", "--seed", "1", "--size", "small", "--output", str(tmp_path / "out")]
     assert main([*command, "--dicom", "--patient-id", name]) == 2
     told = capsys.readouterr().err
@@ -118,7 +118,7 @@ def numbers(members) -> dict[str, float]:
     }  # fmt: skip
 
 
-def test_the_report_says_what_the_json_says(results):
+def test_the_dicom_report_has_the_values_of_the_json_report(results):
     document = pydicom.dcmread(results / "report.dcm")
     report = GradeReport.read_json(results / "report.json")
     assert document.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.34" and document.Modality == "SR"
@@ -199,7 +199,7 @@ def test_the_segments_are_the_region_map_bit_by_bit(results):
     assert np.array_equal(seen, regions.array)
 
 
-def test_itk_reads_as_many_voxels(results):
+def test_itk_reads_the_same_number_of_voxels(results):
     import SimpleITK as sitk
 
     image = sitk.GetArrayFromImage(sitk.ReadImage(str(results / "regions.dcm")))
@@ -225,7 +225,7 @@ def test_dcmtk_reads_it(results, name):
     assert done.returncode == 0 and ("Lesion 1" in done.stdout) and "E: " not in done.stderr
 
 
-def test_the_standards_own_checker_finds_no_error(results, patient):
+def test_dciodvfy_finds_no_error(results, patient):
     tool = shutil.which("dciodvfy")
     if tool is None:
         pytest.skip("dicom3tools is not installed (dciodvfy)")
@@ -313,7 +313,7 @@ def test_without_a_frame_of_reference_the_grading_is_not_begun(
     assert not (tmp_path / "out").exists()
 
 
-def test_who_may_be_written_about():
+def test_phantom_models_write_dicom_of_phantoms_only_and_cleared_models_of_patients():
     nobody, person = pydicom.Dataset(), pydicom.Dataset()
     nobody.PatientID, person.PatientID, person.PatientName = "PHANTOM-1", "4711", "Doe^Jane"
     for words in ("trained on digital phantoms", "random weights: not for clinical use"):

@@ -53,7 +53,7 @@ def change(path: Path, edit) -> None:
     dataset.save_as(path)
 
 
-def test_as_written(case, tmp_path):
+def test_an_undamaged_series_has_no_finding_about_its_files(case, tmp_path):
     assert not {"images-left-out", "files-unreadable", "slices-maybe-lacking"} & set(
         codes(graded(case, tmp_path / "o"))
     )

@@ -105,7 +105,7 @@ def test_a_batch_grades_what_belongs_together_and_names_what_does_not(cases, tmp
     assert "POOR-99" not in everything and "Other^Phantom" not in everything
 
 
-def test_who_knows_that_it_is_one_patient_gets_the_grade_with_a_warning(cases, tmp_path, capsys):
+def test_different_patients_ok_gives_the_grade_with_a_warning(cases, tmp_path, capsys):
     one = tmp_path / "one"
     shutil.copytree(cases / "patient", one / "patient")
     row = batch(one, tmp_path / "out", "--different-patients-ok")["patient"]

@@ -20,7 +20,7 @@ def run_module(name: str, monkeypatch, capsys, *arguments: str) -> tuple[int, st
 
 
 @pytest.mark.parametrize("name", MOVED)
-def test_an_earlier_name_runs_with_a_hint(name: str, monkeypatch, capsys) -> None:
+def test_a_command_of_the_previous_release_runs_and_prints_a_hint(name: str, monkeypatch, capsys) -> None:
     module = f"REACTKDTrainLib.{name}".removesuffix(".__main__")
     status, text, errors = run_module(module, monkeypatch, capsys, "--help")
     now = f"python -m REACTKDTrainLib {MOVED[name]}"
@@ -28,7 +28,7 @@ def test_an_earlier_name_runs_with_a_hint(name: str, monkeypatch, capsys) -> Non
     assert status == 0 and text.startswith("usage: ") and MOVED[name].split()[-1] in text.split("\n")[0]
 
 
-def test_other_names_are_not_found() -> None:
+def test_unknown_command_names_are_refused() -> None:
     for name in ("nothing", "heads.nothing", "run.compare"):
         with pytest.raises(ImportError):
             runpy.run_module(f"REACTKDTrainLib.{name}")

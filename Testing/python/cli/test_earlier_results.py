@@ -80,7 +80,7 @@ def test_a_stop_changes_nothing(graded, monkeypatch, stop, status):
     assert main(arguments) == status and contents(output) == before and len(list(output.iterdir())) == 4
 
 
-def test_a_full_disk_changes_nothing_and_says_whose_results_lie_there(graded, monkeypatch, capsys):
+def test_a_full_disk_leaves_the_earlier_results_and_says_that_they_are_of_an_earlier_run(graded, monkeypatch, capsys):
     import REACTKDLib.commands.grade as module
 
     output, arguments, before = graded
@@ -143,7 +143,7 @@ def test_a_case_that_ends_the_process_keeps_no_report(case_folder, bundle_folder
     assert (tmp_path / "out" / "a" / "earlier" / "report.json").is_file()
 
 
-def test_two_runs_of_one_odd_name_have_one_row(case_folder, bundle_folder, tmp_path):
+def test_two_runs_of_a_case_with_an_odd_name_leave_one_row(case_folder, bundle_folder, tmp_path):
     import json
 
     entries = [{"id": name, "ct": "none.nii", "segmentation": "none.nii"} for name in ("a\ud800b", "=1", "nul\0")]

@@ -24,7 +24,9 @@ for arguments in json.loads(sys.argv[2]):
 
 
 @pytest.mark.parametrize("command", ["grade", "prepare"])
-def test_missing_files_and_wrong_options_are_refused_at_once(command: str, case_folder: Path, tmp_path: Path) -> None:
+def test_missing_files_and_wrong_options_are_refused_without_torch(
+    command: str, case_folder: Path, tmp_path: Path
+) -> None:
     good = [*map(str, case_arguments(case_folder)), "--output", str(tmp_path / "out")]
     ct, masks = str(case_folder / NAMES[Modality.CT]), str(case_folder / SEGMENTATION)
     faults = {
@@ -38,7 +40,7 @@ def test_missing_files_and_wrong_options_are_refused_at_once(command: str, case_
     assert not (tmp_path / "out").exists()
 
 
-def test_wrong_options_of_a_training_are_refused_at_once(tmp_path: Path) -> None:
+def test_wrong_options_of_a_training_are_refused_without_torch(tmp_path: Path) -> None:
     good = ["train", "--cohort", "phantom:hospital", "--output", str(tmp_path / "out")]
     (tmp_path / "file").touch()
     faults = {

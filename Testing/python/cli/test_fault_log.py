@@ -32,7 +32,9 @@ def logged(folder: Path, name: str = "reactkd.log") -> str:
 
 
 @pytest.mark.parametrize("command", ["grade", "check"])
-def test_of_a_command(command, case_folder, bundle_folder, folder, tmp_path, monkeypatch, capsys) -> None:
+def test_a_fault_of_a_command_is_logged(
+    command, case_folder, bundle_folder, folder, tmp_path, monkeypatch, capsys
+) -> None:
     monkeypatch.setattr("REACTKDLib.core.cases.open_case.open_case", fails)
     more = ["--bundle", bundle_folder, "--output", tmp_path / "out"] if command == "grade" else []
     assert main([command, *map(str, (*case_arguments(case_folder), *more))]) == 2
@@ -41,7 +43,7 @@ def test_of_a_command(command, case_folder, bundle_folder, folder, tmp_path, mon
     assert f"commands/{command}.py" in logged(folder) and CANARY not in told
 
 
-def test_of_one_case_of_a_batch(case_folder, bundle_folder, folder, tmp_path, monkeypatch) -> None:
+def test_a_fault_of_one_case_of_a_batch_is_logged(case_folder, bundle_folder, folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("REACTKDLib.core.cases.open_job.open_job", fails)
     work = tmp_path / "work.csv"
     work.write_text(f"case,ct,segmentation\na,{case_folder}/CT.nii.gz,{case_folder}/segmentation.seg.nrrd\n")
@@ -51,7 +53,7 @@ def test_of_one_case_of_a_batch(case_folder, bundle_folder, folder, tmp_path, mo
     assert "reactkd.log" in (out / "results.csv").read_text(encoding="utf-8")
 
 
-def test_of_a_training(folder, train, monkeypatch, tmp_path) -> None:
+def test_a_fault_of_a_training_is_logged(folder, train, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr("REACTKDTrainLib.commands.train.train", fails)
     status, _, told = train("--cohort", COHORT, "--output", tmp_path / "out")
     assert status == 1 and told.endswith(f"its details are in {folder / 'training.log'}.\n")
@@ -63,7 +65,7 @@ def test_of_a_training(folder, train, monkeypatch, tmp_path) -> None:
     [("cohorts", ["check", "."]), ("low_dose", ["--ct", "ct.nii", "--output", "low.nii"]), ("study", []),
      ("compare", ["runs", "a", "b"]), ("release", ["page", "model"])],
 )  # fmt: skip
-def test_of_the_commands_beside_a_training(command, arguments, folder, monkeypatch, capsys) -> None:
+def test_a_fault_of_the_other_training_commands_is_logged(command, arguments, folder, monkeypatch, capsys) -> None:
     monkeypatch.setattr(f"REACTKDTrainLib.commands.{command}.run", fails)
     assert training_command([command.replace("_", "-"), *arguments]) == (1 if command == "study" else 2)
     error = capsys.readouterr().err

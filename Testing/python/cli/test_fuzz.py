@@ -27,7 +27,7 @@ def fuzz(*arguments: str, output: Path) -> subprocess.CompletedProcess:
     )
 
 
-def test_some_inputs_of_every_reader_are_read_right_or_refused(tmp_path: Path) -> None:
+def test_some_damaged_inputs_of_every_reader_are_read_correctly_or_refused(tmp_path: Path) -> None:
     result = fuzz("--inputs", "150", "--seed", "90000", output=tmp_path)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     for name in SHARES:
@@ -35,7 +35,7 @@ def test_some_inputs_of_every_reader_are_read_right_or_refused(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_two_thousand_inputs_are_read_right_or_refused(tmp_path: Path) -> None:
+def test_two_thousand_damaged_inputs_are_read_correctly_or_refused(tmp_path: Path) -> None:
     result = fuzz("--inputs", "2000", output=tmp_path)
     assert result.returncode == 0, result.stdout[-8000:]
 
@@ -48,7 +48,7 @@ def test_two_thousand_inputs_are_read_right_or_refused(tmp_path: Path) -> None:
         ('while input(): print(\'{"verdict": "accepted", "text": ""}\', flush=True)', "accepted"),
     ],
 )
-def test_a_reader_that_crashes_or_hangs_is_found_and_the_next_question_is_answered(code: str, verdict: str) -> None:
+def test_a_reader_that_crashes_or_hangs_is_reported_and_the_next_input_is_tested(code: str, verdict: str) -> None:
     child = Child([sys.executable, "-c", code], hang_s=1.5, start_s=0.0)
     try:
         for _ in range(2):
@@ -58,7 +58,7 @@ def test_a_reader_that_crashes_or_hangs_is_found_and_the_next_question_is_answer
     assert not child.folder.exists()
 
 
-def test_a_reader_that_breaks_its_promise_fails_the_command(tmp_path: Path) -> None:
+def test_a_reader_that_raises_prints_or_returns_wrong_voxels_is_reported(tmp_path: Path) -> None:
     """An exception outside the hierarchy, wrong voxels, and output on the terminal."""
     breaker = tmp_path / "broken.py"
     breaker.write_text(
@@ -93,7 +93,7 @@ def test_the_same_seed_makes_the_same_input() -> None:
         assert str(damaged_json({"a": [1, {"b": 2}]}, a)) == str(damaged_json({"a": [1, {"b": 2}]}, b))
 
 
-def test_every_reader_gets_its_share() -> None:
+def test_the_inputs_are_divided_among_all_readers() -> None:
     asked = list(questions(1000, 7, list(SHARES), corpus=False))
     assert abs(len(asked) - 1000) <= len(SHARES)
     assert {question["target"] for question in asked} == set(SHARES)

@@ -17,7 +17,7 @@ def check(*arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_without_a_gpu_it_says_so():
+def test_without_a_gpu_the_check_prints_no_gpu():
     done = check()
     assert (done.returncode, done.stdout) == (0, "no GPU\n"), done.stderr
 

@@ -81,7 +81,7 @@ def test_the_bar_never_goes_back(case_folder, bundle_folder, tmp_path, monkeypat
     assert bars[-1] < progress.WIDTH  # a full bar means finished
 
 
-def test_several_models_answer_together(case_folder, bundle_folder, tmp_path, capsys):
+def test_several_models_give_one_result(case_folder, bundle_folder, tmp_path, capsys):
     other = write_small_model(tmp_path / "other", seed=5)
     bundles = ["--bundle", str(bundle_folder), str(other), "--device", "cpu"]
     assert main(["grade", *case_arguments(case_folder), "--output", str(tmp_path / "out"), *bundles]) == 0
@@ -128,7 +128,7 @@ def test_no_lesion_means_no_grade(bundle_folder, tmp_path):
     assert not read_volume(tmp_path / "r" / ATTENTION).array.any()
 
 
-def test_no_finding_is_said_twice(bundle_folder, tmp_path):
+def test_no_finding_is_reported_twice(bundle_folder, tmp_path):
     folder = write_case(small_case(lesions=(((25.0, 5.0, -5.0), 2.5),)), tmp_path / "case")
     assert grade(folder, tmp_path / "r", bundle_folder) == 0
     report = json.loads((tmp_path / "r" / REPORT).read_text(encoding="utf-8"))
@@ -183,7 +183,7 @@ def fine_case() -> Case:
     return Case("fine", {Modality.CT: Volume(ct, matrix, Unit.HU)}, liver, tumor)
 
 
-def test_specks_are_told_and_left_out_unless_they_are_kept(bundle_folder, tmp_path):
+def test_specks_are_reported_and_left_out_unless_kept(bundle_folder, tmp_path):
     case = fine_case()
     far = np.argwhere(case.liver & ~case.tumor)[0]
     tumor = case.tumor.copy()

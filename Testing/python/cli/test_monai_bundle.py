@@ -51,7 +51,7 @@ def answers(bundle_folder, case_folder, tmp_path_factory) -> Path:
     return folder / "answers"
 
 
-def test_a_datalist_is_graded_with_the_numbers_of_grade(answers, bundle_folder, case_folder):
+def test_monai_grades_a_datalist_with_the_numbers_of_the_grade_command(answers, bundle_folder, case_folder):
     rows = rows_of(answers, "predictions.csv")
     files = {name: case_folder / f"{name.upper()}.nii.gz" for name in ("ct", "fdg")}
     files["segmentation"] = case_folder / "segmentation.seg.nrrd"

@@ -67,7 +67,7 @@ def images(folder: Path) -> list[str | Path]:
     return ["--ct", folder / "CT.nii.gz", "--segmentation", folder / SEGMENTATION]
 
 
-def test_grade_and_check_say_nothing_of_the_patient(run_command, bundle_folder, patient, places, tmp_path) -> None:
+def test_grade_and_check_write_no_patient_name(run_command, bundle_folder, patient, places, tmp_path) -> None:
     told, watched = places
     out = tmp_path / "out"
     graded = run_command("grade", *images(patient), "--bundle", bundle_folder, "--output", out, **told)
@@ -82,7 +82,7 @@ def test_grade_and_check_say_nothing_of_the_patient(run_command, bundle_folder, 
         assert canary not in checked.stdout + graded.stdout + failed.stderr
 
 
-def test_batch_says_the_given_id_alone(run_command, bundle_folder, patient, places, tmp_path) -> None:
+def test_batch_writes_the_given_id_and_no_patient_name(run_command, bundle_folder, patient, places, tmp_path) -> None:
     told, watched = places
     worklist, out = tmp_path / "in" / "list.csv", tmp_path / "out"
     rows = ["case,ct,segmentation"]
@@ -98,7 +98,7 @@ def test_batch_says_the_given_id_alone(run_command, bundle_folder, patient, plac
 
 
 @pytest.mark.slow
-def test_a_model_that_was_trained_holds_counts_alone(places, tmp_path) -> None:
+def test_a_trained_model_contains_counts_and_no_patient_name(places, tmp_path) -> None:
     told, watched = places
     listed = cohort(tmp_path / "in" / FOLDER)
     config = write_config(tmp_path, data={**QUICK["data"], "doses": False, "size": "tiny", "mask_variants": 0})

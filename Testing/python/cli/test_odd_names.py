@@ -34,7 +34,7 @@ def entry(case_folder: Path, name: str) -> dict:
     return {"id": name, "ct": f"{case_folder}/CT.nii.gz", "segmentation": f"{case_folder}/{SEGMENTATION}"}
 
 
-def test_an_odd_name_costs_one_case_and_no_more(case_folder, bundle_folder, tmp_path, capsys):
+def test_an_invalid_case_name_fails_that_case_only(case_folder, bundle_folder, tmp_path, capsys):
     entries = [entry(case_folder, name) for name in [*ODD, "good", "Müller 王"]]
     assert batch(tmp_path, entries, bundle_folder, tmp_path / "out") == 0
     rows = read_table(tmp_path / "out" / RESULTS, "the table", ("case", "status")).rows
@@ -52,7 +52,7 @@ def test_two_cases_never_share_a_folder(case_folder, bundle_folder, tmp_path, ca
     assert "more than once" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
-def test_folders_whose_names_are_no_text(case_folder, bundle_folder, tmp_path):
+def test_a_folder_whose_name_is_not_text_fails_that_case_only(case_folder, bundle_folder, tmp_path):
     try:
         shutil.copytree(case_folder, tmp_path / "in" / os.fsdecode(b"M\xfcller"))
     except OSError:
@@ -64,7 +64,7 @@ def test_folders_whose_names_are_no_text(case_folder, bundle_folder, tmp_path):
     assert [(row["case"], row["status"]) for row in rows] == [("M\\udcfcller", "failed"), ("good", "graded")]
 
 
-def test_the_table_runs_in_no_spreadsheet_and_gives_the_ids_back(case_folder, bundle_folder, tmp_path):
+def test_the_table_contains_no_formulas_and_keeps_the_ids(case_folder, bundle_folder, tmp_path):
     entries = [entry(case_folder, name) for name in FORMULAS] + [{**entry(case_folder, "gone"), "ct": "=gone"}]
     assert batch(tmp_path, entries, bundle_folder, tmp_path / "out") == 0
     with open(tmp_path / "out" / RESULTS, encoding="utf-8", newline="") as stream:
@@ -76,7 +76,7 @@ def test_the_table_runs_in_no_spreadsheet_and_gives_the_ids_back(case_folder, bu
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
-def test_check_writes_whole_json_whatever_the_console(run_command, case_folder, encoding):
+def test_check_writes_complete_json_in_any_console_encoding(run_command, case_folder, encoding):
     done = run_command("check", *case_arguments(case_folder), "--case", "王 Müller", PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii() and json.loads(done.stdout)["case"] == "王 Müller"
@@ -100,7 +100,7 @@ class WindowsTerminal:
         pass
 
 
-def test_names_on_a_windows_terminal(case_folder, bundle_folder, tmp_path):
+def test_names_print_on_a_windows_terminal(case_folder, bundle_folder, tmp_path):
     arguments = [*case_arguments(case_folder), "--output", str(tmp_path / "o"), "--bundle", str(bundle_folder)]
     assert main(["grade", *arguments]) == 0
     screen = WindowsTerminal()

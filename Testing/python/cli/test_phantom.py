@@ -27,7 +27,7 @@ def phantom_folder(tmp_path_factory):
     return folder
 
 
-def test_phantom_files(phantom_folder):
+def test_phantom_writes_images_masks_and_the_truth(phantom_folder):
     names = sorted(path.name for path in phantom_folder.iterdir())
     assert names == sorted([*NAMES.values(), SEGMENTATION, "truth.json"])
     assert [s.name for s in read_segmentation(phantom_folder / SEGMENTATION).segments] == ["Liver", "Tumor"]
@@ -49,7 +49,7 @@ def test_phantom_of_the_first_edition(tmp_path):
     assert main([*command, "--heterogeneity", "2"]) == 2
 
 
-def test_files_hold_the_phantom(phantom_folder):
+def test_the_files_contain_the_phantom(phantom_folder):
     made = acquire(draw_patient(11, grade="poor"), size="small").case
     read = open_case(
         **{m.value: phantom_folder / NAMES[m] for m in Modality}, segmentation=phantom_folder / SEGMENTATION
@@ -63,7 +63,7 @@ def test_files_hold_the_phantom(phantom_folder):
 
 @pytest.mark.parametrize("name", ["CT.nii.gz", "segmentation.seg.nrrd", "FDG"])
 @pytest.mark.parametrize("more", [[], ["--dicom"]])
-def test_images_that_are_no_phantoms_are_not_replaced(tmp_path, capsys, name, more):
+def test_images_that_are_not_phantoms_are_not_replaced(tmp_path, capsys, name, more):
     (tmp_path / name).write_bytes(b"a patient's")
     asked = ["phantom", "--grade", "well", "--seed", "3", "--size", "small", "--output", str(tmp_path), *more]
     assert main(asked) == 2
@@ -71,14 +71,14 @@ def test_images_that_are_no_phantoms_are_not_replaced(tmp_path, capsys, name, mo
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: b"a patient's"}
 
 
-def test_same_seed_same_bytes(phantom_folder, tmp_path, capsys):
+def test_the_same_seed_gives_the_same_bytes(phantom_folder, tmp_path, capsys):
     assert main(["phantom", "--grade", "poor", "--seed", "11", "--size", "small", "--output", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"Wrote a digital patient, grade poor, into {tmp_path}.\n"
     for path in phantom_folder.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
-def test_lesions_into_a_scan(phantom_folder, tmp_path, capsys):
+def test_lesions_are_drawn_into_a_scan(phantom_folder, tmp_path, capsys):
     """The scan is the phantom of the first test; its own lesions remain and are listed in the truth."""
     images = ["--on", str(phantom_folder / NAMES[Modality.CT]), "--fdg", str(phantom_folder / NAMES[Modality.FDG])]
     command = ["phantom", "--grade", "well", "--seed", "3", "--output", str(tmp_path / "out")]
@@ -104,7 +104,7 @@ def prepared(folder, output, *more):
     return json.loads((output / "prepared.json").read_text(encoding="utf-8"))
 
 
-def test_three_representations(case_folder, bundle_folder, tmp_path):
+def test_prepare_writes_three_representations_of_the_case(case_folder, bundle_folder, tmp_path):
     said = prepared(case_folder, tmp_path / "out", "--bundle", str(bundle_folder))
     assert said["preparation"]["field"] == "liver"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*said["files"], "prepared.json"])
@@ -132,7 +132,7 @@ def test_three_representations(case_folder, bundle_folder, tmp_path):
         assert mask.shape == read_volume(tmp_path / "out" / f"ct_lesion_{n}.nii.gz").shape
 
 
-def test_the_papers_own_grid(case_folder, tmp_path):
+def test_prepare_with_paper_uses_the_grid_and_the_normalization_of_the_paper(case_folder, tmp_path):
     said = prepared(case_folder, tmp_path / "out", "--paper")
     ct = read_volume(tmp_path / "out" / "ct_normalized.nii.gz")
     assert ct.shape == (64, 224, 224)

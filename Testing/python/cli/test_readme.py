@@ -47,14 +47,14 @@ def run_command(line: str, folder: Path) -> str:
     return run(["-m", PROGRAMS[program], *rest], folder)
 
 
-def test_every_command_but_installing_is_one_of_ours() -> None:
+def test_every_command_except_installing_is_one_of_this_project() -> None:
     assert {line.split()[0] for line in COMMANDS if not line.startswith(INSTALLING)} == set(PROGRAMS)
     assert [line.startswith(INSTALLING) for line in COMMANDS].index(False) == len(INSTALLING), "first of all"
     assert [line for line in COMMANDS if line.startswith(LONG)], "the long one is marked here by its name"
 
 
 @pytest.mark.slow
-def test_commands_and_python_run_in_their_order(tmp_path: Path) -> None:
+def test_the_commands_and_the_python_code_run_in_their_order(tmp_path: Path) -> None:
     printed = {
         line.split()[1]: run_command(line, tmp_path)
         for line in COMMANDS

@@ -11,7 +11,7 @@ from REACTKDLib.core.files.volumes import read_volume
 from support.real_data import real_data
 
 
-def test_totalseg_slab(tmp_path, bundle_folder):
+def test_a_slab_with_stated_labels_gives_no_grade_and_the_stated_masks(tmp_path, bundle_folder):
     data = real_data("totalseg")
     files = ["--ct", str(data / "example_ct_sm.nii.gz"), "--segmentation", str(data / "example_seg.nii.gz")]
     output = ["--bundle", str(bundle_folder), "--output", str(tmp_path / "out"), "--device", "cpu"]
@@ -26,7 +26,7 @@ def test_totalseg_slab(tmp_path, bundle_folder):
     assert np.count_nonzero((regions.array == 1) != truth) <= 1  # one hole of one voxel is filled
 
 
-def test_totalseg_without_saying_which_label(tmp_path, bundle_folder, capsys):
+def test_a_slab_without_stated_labels_is_refused(tmp_path, bundle_folder, capsys):
     data = real_data("totalseg")
     files = ["--ct", str(data / "example_ct_sm.nii.gz"), "--segmentation", str(data / "example_seg.nii.gz")]
     assert main(["grade", *files, "--bundle", str(bundle_folder), "--output", str(tmp_path / "out")]) == 2

@@ -18,7 +18,7 @@ PAGE = (REPOSITORY / "docs" / "tutorials" / "researcher.md").read_text(encoding=
 
 
 @pytest.mark.slow
-def test_the_commands_run_and_leave_what_the_page_says(tmp_path: Path) -> None:
+def test_the_commands_run_and_write_what_the_page_says(tmp_path: Path) -> None:
     """Two trainings of three folds, which takes minutes."""
     roots = os.pathsep.join(str(REPOSITORY / name) for name in ("REACTKD", "REACTKDTrain"))
     printed = []

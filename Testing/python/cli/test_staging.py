@@ -54,7 +54,7 @@ def meanwhile(monkeypatch):
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_a_parent_that_another_run_makes_meanwhile_is_used(tmp_path, meanwhile, depth):
+def test_a_parent_folder_created_meanwhile_by_another_run_is_used(tmp_path, meanwhile, depth):
     target = tmp_path / "a" / "b" / "c" / "case"
     theirs = target.parents[depth - 1]
     meanwhile(theirs, lambda: os.makedirs(theirs))
@@ -63,7 +63,7 @@ def test_a_parent_that_another_run_makes_meanwhile_is_used(tmp_path, meanwhile, 
     assert [path.name for path in target.iterdir()] == ["report.json"]
 
 
-def test_a_parent_that_another_run_made_is_left_to_it(tmp_path, meanwhile):
+def test_a_parent_folder_created_by_another_run_is_not_removed(tmp_path, meanwhile):
     target = tmp_path / "a" / "b" / "case"
     meanwhile(tmp_path / "a", lambda: os.makedirs(tmp_path / "a"))
     with pytest.raises(ValueError), all_or_nothing(target):
@@ -71,7 +71,7 @@ def test_a_parent_that_another_run_made_is_left_to_it(tmp_path, meanwhile):
     assert list(tmp_path.rglob("*")) == [tmp_path / "a"]
 
 
-def test_a_parent_that_another_run_takes_away_again_is_made_anew(tmp_path, meanwhile):
+def test_a_parent_folder_removed_meanwhile_by_another_run_is_created_again(tmp_path, meanwhile):
     """The other run created it, failed, and removed it again."""
     target = tmp_path / "a" / "b" / "case"
     (tmp_path / "a").mkdir()
@@ -81,7 +81,7 @@ def test_a_parent_that_another_run_takes_away_again_is_made_anew(tmp_path, meanw
     assert [path.name for path in target.iterdir()] == ["report.json"]
 
 
-def test_a_file_that_takes_the_name_meanwhile_is_told(tmp_path, meanwhile):
+def test_a_file_created_meanwhile_under_the_output_name_is_refused(tmp_path, meanwhile):
     meanwhile(tmp_path / "a", lambda: (tmp_path / "a").write_text("mine"))
     with (
         pytest.raises(OutputNotWritable, match="output folder cannot be written"),
@@ -118,7 +118,7 @@ def test_nothing_is_left_on_error(tmp_path, error):
     assert (tmp_path / "kept" / "old").read_text() == "old"
 
 
-def test_the_folder_where_one_stands_stays_the_same(tmp_path, monkeypatch):
+def test_the_current_folder_as_output_stays_the_same_folder(tmp_path, monkeypatch):
     """`--output .`: a shell whose working directory is the folder sees the new results."""
     output = tmp_path / "results"
     for text in ("old", "new"):
@@ -128,7 +128,7 @@ def test_the_folder_where_one_stands_stays_the_same(tmp_path, monkeypatch):
     assert Path("report.json").read_text() == "new"
 
 
-def test_a_working_folder_that_is_gone_is_no_fault(tmp_path, monkeypatch):
+def test_a_removed_working_folder_does_not_stop_a_run(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -140,7 +140,7 @@ def test_a_working_folder_that_is_gone_is_no_fault(tmp_path, monkeypatch):
     assert (tmp_path / "results" / "report.json").read_text() == "new"
 
 
-def test_the_permissions_of_the_folder_stay(tmp_path):
+def test_the_permissions_of_the_folder_are_kept(tmp_path):
     output = tmp_path / "results"
     output.mkdir()
     output.chmod(0o750)
@@ -150,7 +150,7 @@ def test_the_permissions_of_the_folder_stay(tmp_path):
     assert output.stat().st_mode & 0o777 == 0o750 and [p.name for p in tmp_path.iterdir()] == ["results"]
 
 
-def test_move_that_fails_half_way_is_undone(tmp_path, monkeypatch):
+def test_a_move_that_fails_halfway_is_undone(tmp_path, monkeypatch):
     target = tmp_path / "results"
     target.mkdir()
     (target / "a").write_text("old a")
@@ -171,7 +171,7 @@ def test_move_that_fails_half_way_is_undone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 2)])
-def test_stopped_from_outside(number, status, case_folder, bundle_folder, tmp_path):
+def test_a_signal_ends_grade_with_its_status_and_leaves_no_output(number, status, case_folder, bundle_folder, tmp_path):
     """The signal arrives during grading: the right exit status, one sentence, no output folder."""
     script = (
         "import sys, time\n"

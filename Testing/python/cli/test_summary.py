@@ -23,7 +23,7 @@ def report(**changes):
     return Grader(small_bundle(1), "cpu").open(case).grade(**changes).report
 
 
-def test_a_person_reads_grade_warnings_and_folder():
+def test_the_text_summary_has_grade_warnings_and_folder():
     stream = io.StringIO()
     say_summary(report(), Path("result"), stream=stream)
     text = stream.getvalue()
@@ -31,7 +31,7 @@ def test_a_person_reads_grade_warnings_and_folder():
     assert "Nothing to see." not in text
 
 
-def test_a_person_reads_what_makes_the_answer():
+def test_the_text_summary_lists_shares_that_add_up_to_the_result():
     """The printed numbers are those of the report, and they add up exactly to the answer."""
     answer = report()
     lines = summary_lines(answer, Path("result"))
@@ -42,12 +42,12 @@ def test_a_person_reads_what_makes_the_answer():
     assert all(row.value("share_error") is None for row in answer.regions), "few regions: exact"
 
 
-def test_a_program_reads_the_report_itself():
+def test_the_json_summary_is_the_report():
     stream, answer = io.StringIO(), report()
     say_summary(answer, Path("result"), as_json=True, stream=stream)
     assert stream.getvalue().isascii() and json.loads(stream.getvalue()) == answer.to_dict()
 
 
-def test_no_lesion_no_grade():
+def test_without_a_lesion_no_grade_is_given():
     lines = summary_lines(report(tumor=small_case().tumor & False), Path("result"))
     assert lines[0] == "No grade is claimed."

@@ -50,7 +50,7 @@ def files(tmp_path) -> dict[str, str]:
     return {key: str(tmp_path / name) for key, name in write_case(tmp_path, 500, MASS_HU["malignant"]).items()}
 
 
-def test_a_model_of_another_task_says_what_it_answers(run):
+def test_a_model_of_another_task_stores_its_task_and_classes(run):
     bundle = Bundle.load(run / "bundle")
     assert bundle.task == KIDNEY and bundle.classes == ("benign", "malignant")
     assert [m.value for m in bundle.modalities] == ["ct"] and bundle.student.config.classes == 2
@@ -95,7 +95,7 @@ def test_batch_takes_columns_by_words_of_the_models_task(run, files, tmp_path):
     assert (job.liver, job.tumor) == (("Left kidney",), ("Renal mass",))
 
 
-def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp_path, call_command):
+def test_a_list_is_graded_and_cases_of_another_task_are_refused(run, tmp_path, call_command):
     cohort = write_cohort(tmp_path / "cohort", 2, tuple(MASS_HU.values()), first=700)
     words = ["--worklist", cohort, "--device", "cpu", "--output"]
     done = call_command("batch", "--bundle", run / "bundle", *words, tmp_path / "out")
@@ -149,7 +149,7 @@ def test_sentences_of_a_case_without_masks_name_no_liver(tmp_path):
     assert not any(word in " ".join(case.problems).lower() for word in FOREIGN)
 
 
-def test_checks_and_codes_are_those_of_the_task(files, call_command):
+def test_checks_follow_the_task(files, call_command):
     done = call_command("check", "--task", TASK_FILE, "--ct", files["ct"], "--segmentation", files["segmentation"])
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

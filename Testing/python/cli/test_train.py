@@ -62,7 +62,7 @@ def test_progress_rises_from_0_to_1_and_names_stage_loss_and_time_left(finished)
     assert run.errors == ""
 
 
-def test_results_come_back_as_return_parameters(finished) -> None:
+def test_results_are_returned_as_return_parameters(finished) -> None:
     run, out = finished
     metrics = json.loads((out / "metrics.json").read_text())
     assert float(run.results["macroAUC"]) == pytest.approx(metrics["macro_auc"])
@@ -70,7 +70,7 @@ def test_results_come_back_as_return_parameters(finished) -> None:
     assert Path(run.results["bundle"]) == out / "bundle"
 
 
-def test_the_output_folder_holds_what_is_promised(finished) -> None:
+def test_the_output_folder_has_the_documented_files(finished) -> None:
     _, out = finished
     record = json.loads((out / "run.json").read_text())
     assert record["configuration"]["folds"] == 2 and record["versions"]["torch"] and record["hardware"]["device"]
@@ -108,7 +108,7 @@ def test_the_models_metadata_fit_monais_schema(finished) -> None:
 
 
 @pytest.mark.slow
-def test_cancel_ends_it_within_a_second_and_the_resumed_run_ends_with_the_same_weights(
+def test_cancel_ends_a_training_within_a_second_and_the_resumed_run_gives_the_same_weights(
     finished, tmp_path: Path, cache: Path
 ) -> None:
     run = start(TRAIN_SCRIPT, parameters(tmp_path, cache), tmp_path)
@@ -165,7 +165,7 @@ def test_doses_unlabeled_ct_and_an_external_cohort_join_one_run(tmp_path: Path, 
 
 
 @pytest.mark.slow
-def test_a_stop_file_ends_it_within_a_step_and_so_does_a_signal_after_resuming(tmp_path: Path, cache: Path) -> None:
+def test_a_stop_file_or_a_signal_ends_a_training_within_a_step(tmp_path: Path, cache: Path) -> None:
     long = {"student_stage": {"epochs": 2000, "batch": 4, "rate": 0.003}}
     told = parameters(tmp_path, cache, settings=long)
     log = tmp_path / "out" / "fold0" / "student" / "log.csv"
@@ -188,7 +188,9 @@ def ended_cleanly(run) -> None:
     assert "resume" in run.text[-1]
 
 
-def test_teachers_first_and_the_student_later_is_the_same_as_both(finished, tmp_path: Path, cache: Path, train) -> None:
+def test_training_teachers_first_and_the_student_later_gives_the_weights_of_both_at_once(
+    finished, tmp_path: Path, cache: Path, train
+) -> None:
     for stage, more in (("teacher", {}), ("student", {"resume": True})):
         status, _, errors = train(*arguments_of(XML, parameters(tmp_path, cache, stage=stage, **more)))
         assert (status, errors) == (0, "")
@@ -198,7 +200,9 @@ def test_teachers_first_and_the_student_later_is_the_same_as_both(finished, tmp_
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_losses_of_one_and_write_once(finished, tmp_path: Path, cache: Path) -> None:
+def test_two_processes_give_the_losses_of_one_process_and_write_each_file_once(
+    finished, tmp_path: Path, cache: Path
+) -> None:
     told = parameters(tmp_path, tmp_path / "own-cache")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(TRAIN_SCRIPT)]
     threads = {"OMP_NUM_THREADS": "1"}  # otherwise torchrun chooses and prints a warning
@@ -219,7 +223,7 @@ def losses(path: Path) -> list[float]:
     return [float(row.split(",")[column]) for row in rows]
 
 
-def test_another_configuration_is_refused_on_resume_and_nothing_is_lost(finished, tmp_path, cache, train) -> None:
+def test_resuming_with_another_configuration_is_refused_and_changes_nothing(finished, tmp_path, cache, train) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished[1], out)
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}

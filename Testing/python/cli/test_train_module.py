@@ -104,7 +104,7 @@ def test_names_and_titles_are_unique() -> None:
         assert len(told) == len(set(told)), what
 
 
-def test_slicer_gets_the_description_by_asking_too() -> None:
+def test_the_option_xml_prints_the_description() -> None:
     assert run_script("--xml").stdout == XML.read_text(encoding="utf-8")
 
 
@@ -115,7 +115,7 @@ def test_the_xml_is_made_from_the_options() -> None:
     assert train_xml.description() == XML.read_text(encoding="utf-8")
 
 
-def test_xml_and_options_are_one_list() -> None:
+def test_xml_and_options_have_the_same_parameters() -> None:
     spoken = {re.sub("[A-Z]", lambda c: "_" + c.group().lower(), e.findtext("name")) for e in INPUTS}
     assert spoken == {f.name for f in fields(RunOptions)}
 
@@ -148,7 +148,7 @@ def test_both_spellings_of_a_flag_work() -> None:
     assert parse(["--skip-unreadable"]).skipUnreadable and parse(["--skipUnreadable"]).skipUnreadable
 
 
-def test_help_says_each_parameter_once(train) -> None:
+def test_help_lists_each_parameter_once(train) -> None:
     status, text, errors = train("--help")
     assert status == 0 and errors == ""
     for element in INPUTS:
@@ -156,7 +156,7 @@ def test_help_says_each_parameter_once(train) -> None:
         assert len(re.findall(rf"^  {flag}\b", text, re.MULTILINE)) == 1, flag
 
 
-def test_a_misspelled_parameter_is_noticed() -> None:
+def test_a_misspelled_parameter_is_refused_by_the_test_runner() -> None:
     with pytest.raises(UnknownParameter):
         arguments_of(XML, {"teacherEpoch": 3})
 
@@ -180,7 +180,7 @@ def test_every_parameter_is_documented_and_no_other() -> None:
         assert re.findall(r"--([a-z-]+)", flags) == spoken
 
 
-def test_what_the_documentation_types_is_understood() -> None:
+def test_the_commands_of_the_documentation_are_parsed() -> None:
     names = {e.findtext("name") for e in INPUTS}
     python = "\n".join(blocks("python"))
     compile(python, "docs/how-to/training.md", "exec")
@@ -227,7 +227,7 @@ def test_the_library_is_found_where_slicer_puts_it(commands: str, modules: str, 
     assert run.stderr == how_to_install(["torch"]) + "\n"
 
 
-def test_without_its_library_it_says_what_to_do(tmp_path: Path) -> None:
+def test_without_its_library_the_script_says_how_to_repair_the_installation(tmp_path: Path) -> None:
     for path in (TRAIN_SCRIPT, XML):
         shutil.copy(path, tmp_path)
     run = run_without("REACTKDTrainLib", tmp_path, tmp_path / "REACTKDTrain.py")
@@ -248,17 +248,17 @@ def run_without(package: str, folder: Path, script: Path = TRAIN_SCRIPT) -> subp
     return run_script("--cohort", COHORT, "--output", str(folder / "o"), script=script, PYTHONPATH=str(folder))
 
 
-def test_all_that_is_missing_is_said_at_once() -> None:
+def test_all_missing_packages_are_named_at_once() -> None:
     said = how_to_install(["torch", "monai", "sklearn"])
     assert "monai, scikit-learn" in said and "pip install monai scikit-learn" in said and "PyTorch extension" in said
 
 
-def test_the_documentation_installs_all_that_slicer_lacks() -> None:
+def test_the_documentation_installs_all_packages_that_slicer_does_not_have() -> None:
     (line,) = re.findall(r'pip_install\("([^"]+)"\)', PAGE)
     assert set(line.split()) == set(NEEDED.values()) - {"numpy", "scipy", "SimpleITK", "torch"}
 
 
-def test_every_package_that_a_training_imports_is_looked_for() -> None:
+def test_every_package_that_a_training_imports_is_checked_at_its_start() -> None:
     optional = {"openpyxl", "pydicom", "highdicom"}  # needed by some cohorts only, which report it themselves
     optional |= {"tensorboard", "mlflow"}  # loggers, requested by name
     optional |= {"typing_extensions"}  # always installed: torch and pydantic depend on it
@@ -292,7 +292,7 @@ def test_the_first_line_makes_it_a_command_line_module() -> None:
 # -- standard output
 
 
-def test_progress_fits_its_reader(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_printed_as_slicer_tags_as_a_bar_or_as_lines(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     for in_slicer, terminal, text in (
         (True, False, "<filter-progress>0.2500</filter-progress>\n<filter-comment>teacher</filter-comment>\n"),
         (False, True, " 25.0 %|"),
@@ -308,7 +308,7 @@ def test_progress_fits_its_reader(capsys, monkeypatch: pytest.MonkeyPatch) -> No
     assert capsys.readouterr().out == ""
 
 
-def test_an_error_of_another_process_says_whose_it_is(train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_another_process_names_the_process(train, monkeypatch: pytest.MonkeyPatch) -> None:
     (status, _, first), said = train("--jobs", "0"), "No cohort was given"
     monkeypatch.setenv("RANK", "3")
     assert status == 1 and "must be at least 1" in first
@@ -316,7 +316,9 @@ def test_an_error_of_another_process_says_whose_it_is(train, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks_and_the_second_ends(number: int, train_module, tmp_path: Path) -> None:
+def test_the_first_signal_requests_a_stop_and_the_second_ends_the_process(
+    number: int, train_module, tmp_path: Path
+) -> None:
     commands.stop_on_signals(tmp_path / "o")
     signal.raise_signal(number)
     assert (tmp_path / "o" / "STOP").is_file()

@@ -50,7 +50,9 @@ from support.small_training import COHORT, QUICK, TRAIN_SCRIPT, write_config
         ([], "No cohort was given"),
     ],
 )
-def test_bad_input_is_one_sentence_and_leaves_nothing(arguments: list[str], sentence: str, train, tmp_path) -> None:
+def test_bad_input_is_refused_in_one_sentence_and_writes_nothing(
+    arguments: list[str], sentence: str, train, tmp_path
+) -> None:
     if "cuda" in arguments and torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     refused(train(*arguments, "--output", tmp_path / "o"), sentence)
@@ -64,13 +66,13 @@ def refused(outcome: tuple[int, str, str], sentence: str) -> None:
     assert errors.count("\n") == 1 and errors.rstrip().endswith(".") and "Traceback" not in errors
 
 
-def test_without_a_place_for_results_nothing_begins(train, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(train, tmp_path: Path) -> None:
     refused(train("--cohort", COHORT), "No output folder was given")
     (tmp_path / "taken").touch()
     refused(train("--cohort", COHORT, "--output", tmp_path / "taken"), "The output is a file")
 
 
-def test_two_trainings_in_one_folder(train, tmp_path: Path) -> None:
+def test_a_second_training_in_the_same_folder_is_refused(train, tmp_path: Path) -> None:
     """The second is refused, names the first's process and age, resumed or not, and changes nothing."""
     output = tmp_path / "o"
     with running_alone(output / "run.json", "a training"):
@@ -100,7 +102,7 @@ def test_a_wrong_setting_is_named(content: str, sentence: str, train, tmp_path: 
     assert not (tmp_path / "o").exists()
 
 
-def test_a_configuration_that_is_not_there_is_named(train, tmp_path: Path) -> None:
+def test_a_missing_configuration_is_named(train, tmp_path: Path) -> None:
     told = train("--cohort", COHORT, "--output", tmp_path / "o", "--config", tmp_path / "nowhere.json")
     refused(told, "There is no configuration nowhere.json at the path given; check the path.")
 
@@ -210,7 +212,9 @@ def with_room(room: int | None, folder: Path, cache: Path, *more: str) -> subpro
         ("a checkpoint", 30_000, "The checkpoint best.pt could not be written (is the disk full?); make room and"),
     ],
 )
-def test_a_full_disk_is_one_sentence_and_the_run_resumes(what, room, sentence, whole, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_sentence_and_the_run_can_be_resumed(
+    what, room, sentence, whole, tmp_path: Path
+) -> None:
     cache = whole[0] if what == "a checkpoint" else tmp_path / "cache"
     full = with_room(room, tmp_path, cache)
     refused((full.returncode, full.stdout, full.stderr), sentence)
@@ -232,7 +236,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_resumes(what, room, sentence, w
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_whatever_happens_a_user_reads_one_sentence(fault, sentence: str, train, monkeypatch, tmp_path: Path) -> None:
+def test_any_exception_is_reported_in_one_sentence(fault, sentence: str, train, monkeypatch, tmp_path: Path) -> None:
     def fails(values, on_progress):
         (tmp_path / "run.json").write_text("{}")
         raise fault

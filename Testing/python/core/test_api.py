@@ -60,7 +60,7 @@ def test_one_call_grades_files(files, model, expected):
     assert grade(**files, model=model, case_id="one").case == "one" and expected.case == "case"
 
 
-def test_images_of_simpleitk_and_nibabel_are_as_good_as_files(files, model, expected):
+def test_images_of_simpleitk_and_nibabel_give_the_same_result_as_files(files, model, expected):
     images = {name: sitk.ReadImage(str(files[name])) for name in NAMES.values()}
     same(grade(**images, segmentation=files["segmentation"], model=model), expected)
     images = {name: nibabel.load(files[name]) for name in NAMES.values()}
@@ -80,7 +80,7 @@ def test_arrays_and_label_images_are_masks(files, model, expected):
     same(grade(**images, segmentation=labels, liver=[1, 2], tumor=2, model=model), expected)
 
 
-def test_without_a_tumor_no_grade_is_claimed(files, model):
+def test_without_a_tumor_no_grade_is_given(files, model):
     case = read_case(files["ct"], liver=read_case(**files).liver)
     assert grade(case, model=model).grade is None
 
@@ -119,7 +119,7 @@ def test_a_volume_keeps_its_unit_and_a_nibabel_image_its_second_place(files):
         ({"ct": nibabel.Nifti1Image(np.full((5, 5, 5), np.nan, np.float32), np.eye(4))}, "NaN"),
     ],
 )
-def test_what_cannot_be_used_gets_one_sentence(files, change, said):
+def test_unusable_arguments_are_refused_in_one_sentence(files, change, said):
     with pytest.raises(ReactkdError, match=said) as caught:
         read_case(**{**files, **change})
     assert "\n" not in str(caught.value)
@@ -128,7 +128,7 @@ def test_what_cannot_be_used_gets_one_sentence(files, change, said):
 @pytest.mark.parametrize(
     ("name", "unit"), [("ct", Unit.SUVBW), ("ct", Unit.BQML), ("fdg", Unit.HU), ("acetate", Unit.HU)]
 )
-def test_a_unit_that_the_image_cannot_have_is_refused(files, name, unit):
+def test_an_impossible_unit_is_refused(files, name, unit):
     image = read_volume(files[name])
     images = {"ct": files["ct"], name: Volume(image.array, image.ijk_to_ras, unit)}
     with pytest.raises(ReactkdError, match=f"given as a volume in {unit.value}"):
@@ -148,7 +148,7 @@ def test_an_image_in_memory_is_checked_as_a_file_is(files):
         read_case(image / 1000, segmentation=files["segmentation"])
 
 
-def test_a_case_or_images_not_both(files, model):
+def test_a_case_and_images_together_are_refused(files, model):
     for arguments in ({}, {"case": read_case(**files), "ct": files["ct"]}):
         with pytest.raises(UsageError, match="Give either a case"):
             grade(**arguments, model=model)

@@ -22,12 +22,12 @@ from REACTKDLib.core.errors import UsageError
         ("gade --ct a", "invalid choice: .?gade"),
     ],
 )  # fmt: skip
-def test_a_word_that_is_not_known_is_told_before_one_that_is_missing(line, said):
+def test_an_unknown_option_is_reported_before_a_missing_one(line, said):
     with pytest.raises(UsageError, match=said):
         build_parser().parse_args(line.split())
 
 
-def test_what_follows_a_command_or_two_dashes_is_no_option_of_its_parser():
+def test_words_after_a_command_or_two_dashes_are_not_parsed_as_options():
     parser = Parser(prog="p")
     parser.add_argument("--whole", action="store_true")
     parser.add_argument("files", nargs="*")

@@ -75,7 +75,7 @@ def test_every_column_of_a_batch_is_on_the_page(tmp_path):
     assert names_in("report.md", "results.csv") == header.strip("\ufeff").split(",")
 
 
-def test_every_name_that_lists_know_is_on_the_page():
+def test_every_column_and_key_of_lists_is_on_the_page():
     assert names_in("lists.md", "Worklist") == [*worklist.COLUMNS, *worklist.LABELS]
     assert set(names_in("lists.md", "Datalist")) == set(datalist.KEYS)
 

@@ -48,7 +48,7 @@ def opens(*parts: str) -> None:
         ("win32", {"REACTKD_LOG_DIR": "/own"}, Path("/own")),
     ],
 )
-def test_the_place_is_the_systems(monkeypatch, platform, environment, place) -> None:
+def test_the_log_is_in_the_folder_of_the_system(monkeypatch, platform, environment, place) -> None:
     for name in ("REACTKD_LOG_DIR", "XDG_STATE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": "/house/x", **environment}.items():
@@ -57,7 +57,7 @@ def test_the_place_is_the_systems(monkeypatch, platform, environment, place) -> 
     assert log.log_folder() == place
 
 
-def test_the_traceback_is_there_and_the_data_is_not(folder) -> None:
+def test_the_log_has_the_traceback_and_no_data(folder) -> None:
     where = log.log_unforeseen(fault(lambda: opens(*PARTS)), "a test")
     text = (folder / "reactkd.log").read_text(encoding="utf-8")
     assert where == f"its details are in {folder / 'reactkd.log'}"
@@ -67,14 +67,14 @@ def test_the_traceback_is_there_and_the_data_is_not(folder) -> None:
     )
 
 
-def test_each_program_has_a_file_of_its_own(folder) -> None:
+def test_each_program_has_its_own_file(folder) -> None:
     error = fault(lambda: 1 / 0)
     for program in (log.MAIN, log.WORKER, log.TRAINING):
         log.log_unforeseen(error, "a test", program)
     assert {p.name for p in folder.iterdir()} == {"reactkd.log", "worker.log", "training.log"}
 
 
-def test_the_cause_of_a_told_fault_is_logged_and_what_has_none_is_not(folder) -> None:
+def test_the_cause_of_a_reported_fault_is_logged_and_a_fault_without_cause_is_not(folder) -> None:
     def refused() -> None:
         try:
             opens(*PARTS)
@@ -88,7 +88,7 @@ def test_the_cause_of_a_told_fault_is_logged_and_what_has_none_is_not(folder) ->
     assert text.index("FileNotFoundError") < text.index("which led to") < text.index("NotAnImage")
 
 
-def test_it_does_not_grow_without_end(folder, monkeypatch) -> None:
+def test_the_log_has_a_maximum_size(folder, monkeypatch) -> None:
     monkeypatch.setattr(log, "LARGEST_BYTES", 2000)
     for _ in range(60):
         log.log_unforeseen(fault(lambda: 1 / 0), "a test")
@@ -96,7 +96,7 @@ def test_it_does_not_grow_without_end(folder, monkeypatch) -> None:
     assert len(files) == 1 + log.KEPT and all(f.stat().st_size <= 2000 for f in files)
 
 
-def test_where_it_cannot_be_written_nothing_is_said(tmp_path, monkeypatch, capfd) -> None:
+def test_a_log_that_cannot_be_written_prints_nothing(tmp_path, monkeypatch, capfd) -> None:
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file" / "below", Path("/dev/full/x"), tmp_path / ("n" * 300)):
         monkeypatch.setenv("REACTKD_LOG_DIR", str(place))
@@ -105,14 +105,14 @@ def test_where_it_cannot_be_written_nothing_is_said(tmp_path, monkeypatch, capfd
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-def test_a_full_disk_is_no_fault_of_its_own(folder, capfd) -> None:
+def test_a_full_disk_raises_nothing(folder, capfd) -> None:
     folder.mkdir()
     (folder / "reactkd.log").symlink_to("/dev/full")
     assert "REACTKD_DEBUG=1" in log.log_unforeseen(fault(lambda: 1 / 0), "a test")
     assert capfd.readouterr() == ("", "")
 
 
-def test_nothing_happens_at_import_and_the_applications_log_is_left_alone(folder, caplog) -> None:
+def test_importing_and_logging_leave_the_applications_log_unchanged(folder, caplog) -> None:
     code = "import logging as l, REACTKDLib.core.log; print(l.getLogger().handlers, l.getLogger('REACTKD').handlers)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[] []" and not folder.exists()
@@ -129,7 +129,7 @@ def test_debugging_prints_the_traceback_as_it_is(folder, monkeypatch, capfd) -> 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(min_size=3, max_size=30).filter(lambda t: t.strip() and "'" not in t and "\\" not in t))
-def test_no_text_that_the_program_holds_comes_back(name: str) -> None:
+def test_no_text_of_a_variable_is_logged(name: str) -> None:
     patient = f"P{name}Q"
 
     class Node:
@@ -159,6 +159,6 @@ def test_paths_and_quotes_go_also_when_no_variable_holds_them(message: str) -> N
     assert "Canary" not in without_data(message)
 
 
-def test_what_the_program_itself_writes_stays() -> None:
+def test_text_of_the_program_is_logged() -> None:
     error = fault(lambda: {"spacing": 1}["weights"])
     assert plain_traceback(error).endswith("KeyError: 'weights'")

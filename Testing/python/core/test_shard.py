@@ -18,7 +18,7 @@ def test_the_parts_hold_every_item_once_and_each_begins_with_its_own(of: int) ->
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/", "a/b", "-1/2", "1/2/3", ""])
-def test_what_is_no_part_is_refused(text: str) -> None:
+def test_an_invalid_shard_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="write I/N with I from 1 to N"):
         Shard.from_text(text)
     assert Shard.from_text(" 2/8 ") == Shard(2, 8)

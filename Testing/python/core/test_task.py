@@ -55,7 +55,7 @@ def test_tasks_are_written_as_they_are_read():
     assert KIDNEY.lesion.many == "masses" and KIDNEY.organ.one == "a kidney" and KIDNEY.modalities == ("ct",)
 
 
-def test_long_names_keep_codes_of_their_own():
+def test_long_class_names_get_distinct_codes():
     """DICOM allows 16 characters for a code value, and a report distinguishes the classes only by their codes."""
     names = [f"histologic grade group {n}" for n in range(1, 101)]
     task = with_classes(*names)
@@ -126,7 +126,7 @@ def test_a_task_without_an_image_is_refused_by_both():
         Task.from_dict(data)
 
 
-def test_a_file_that_is_none_is_refused(tmp_path):
+def test_a_file_that_is_not_a_task_is_refused(tmp_path):
     with pytest.raises(FileMissing):
         Task.read(tmp_path / "nothing.json")
     (tmp_path / "task.json").write_text("{", encoding="utf-8")
@@ -156,7 +156,7 @@ def test_names_are_read_by_the_words_of_the_task(name, kind):
     assert recognize_name(name, KIDNEY) == kind
 
 
-def test_a_name_of_several_words_is_one_word():
+def test_a_name_of_several_words_is_matched_as_a_whole():
     organ = replace(KIDNEY.organ, name="adrenal gland", many="adrenal glands", beside=(), synonyms=())
     task = replace(KIDNEY, organ=organ)
     assert recognize_name("Left adrenal gland", task) == recognize_name("adrenal_gland", task) == "liver"
@@ -217,7 +217,7 @@ def test_a_report_carries_another_task_and_the_built_in_one_adds_nothing():
     assert "task" not in own and GradeReport.from_dict(own).task is HCC_GRADE
 
 
-def test_a_model_knows_its_task_and_refuses_a_case_of_another():
+def test_a_model_stores_its_task_and_refuses_a_case_of_another():
     bundle = small_bundle(info=INFO, classes=2, modalities=("ct",))
     assert bundle.task == KIDNEY and small_bundle().task is HCC_GRADE
     ct, organ, mass = draw(3, 60.0)

@@ -29,7 +29,7 @@ def test_a_text_is_its_english_and_passes_through_messages_whole(name: str, coun
     assert json.loads(json.dumps({"message": text})) == {"message": str.__str__(text)}  # files hold English only
 
 
-def test_an_error_says_its_template_with_its_values() -> None:
+def test_the_message_of_an_error_is_its_template_with_its_values() -> None:
     error = NoLiver(_("The {organ} mask is empty; draw the {organ}."), organ="liver")
     assert str(error) == "The liver mask is empty; draw the liver."
     assert (error.code, error.template) == ("no-liver", "The {organ} mask is empty; draw the {organ}.")
@@ -43,7 +43,7 @@ def test_an_error_says_its_template_with_its_values() -> None:
         NoLiver(_("The {organ} mask is empty."), liver="liver")
 
 
-def test_what_a_file_keeps_for_the_panel_is_believed_where_it_agrees_with_the_english() -> None:
+def test_a_stored_template_is_used_if_it_agrees_with_the_stored_english() -> None:
     text = sentence(_("{image} is flat.").format(image=ROLES[Modality.FDG]))
     entry = json.loads(json.dumps(to_entry(Finding("flat", "info", text))))
     assert entry["message"] == "The FDG PET is flat."
@@ -55,7 +55,7 @@ def test_what_a_file_keeps_for_the_panel_is_believed_where_it_agrees_with_the_en
 
 @pytest.mark.parametrize("part", ["context", "template", "values", "raised"])
 @pytest.mark.parametrize("wrong", [None, [1], {"a": None}, 7])
-def test_a_damaged_text_is_refused_or_not_believed(part: str, wrong: object) -> None:
+def test_a_damaged_text_is_refused_or_replaced_by_the_english(part: str, wrong: object) -> None:
     entry = {**packed(_("The {organ} is empty.").format(organ="liver")), part: wrong}
     assert text_from(entry, "The liver is empty.") == "The liver is empty."
     try:

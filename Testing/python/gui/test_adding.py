@@ -253,6 +253,6 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ADDED)
-def test_in_a_copy_of_the_tree(name: str, outcome: str) -> None:
+def test_the_examples_of_the_pages_work_in_a_copy_of_the_tree(name: str, outcome: str) -> None:
     passed = re.findall(rf"test_{name}\.py::\w+ PASSED", outcome)
     assert len(passed) == ADDED[name][1].count("\ndef test_"), outcome

@@ -101,9 +101,7 @@ def test_after_a_canceled_grade_of_other_segments_the_next_one_is_of_those_segme
     assert context.report.grade is None and not context.outdated
 
 
-def test_an_answer_that_is_shown_again_is_compared_with_the_masks_that_were_graded(
-    user: Any, nodes: Any, context: Any
-) -> None:
+def test_a_restored_result_is_compared_with_the_graded_masks(user: Any, nodes: Any, context: Any) -> None:
     grade(user)
     user.open_section("inputsSection")
     user.choose("segmentationSelector", None)
@@ -120,7 +118,7 @@ def test_an_answer_that_is_shown_again_is_compared_with_the_masks_that_were_grad
 
 
 @pytest.mark.parametrize("what", ["a PET is moved", "the masks are moved", "a CT is hardened", "voxels change"])
-def test_images_and_masks_that_change_make_the_answer_outdated_and_live_follows(
+def test_changed_images_and_masks_make_the_result_outdated_and_live_updates_it(
     user: Any, nodes: Any, context: Any, scene: Any, what: str
 ) -> None:
     """Their position counts as much as their voxels."""
@@ -148,7 +146,7 @@ def test_images_and_masks_that_change_make_the_answer_outdated_and_live_follows(
     assert not context.outdated
 
 
-def test_the_answer_lies_where_its_images_lie(user: Any, nodes: Any, context: Any, scene: Any) -> None:
+def test_the_result_follows_the_transform_of_its_images(user: Any, nodes: Any, context: Any, scene: Any) -> None:
     """A case that is moved as a whole keeps its answer, which moves with it: regions, map, graph and names."""
 
     def name_in_3d() -> np.ndarray:
@@ -177,7 +175,7 @@ def test_the_answer_lies_where_its_images_lie(user: Any, nodes: Any, context: An
     assert all(node.GetTransformNodeID() == move.GetID() for node in drawn), "still over the image"
 
 
-def test_the_review_does_not_take_an_answer_that_is_shown_again_for_one_to_the_edited_masks(
+def test_the_review_does_not_record_a_restored_result_for_the_edited_masks(
     user: Any, widget: Any, context: Any, listed: Any
 ) -> None:
     grade(user)
@@ -191,7 +189,7 @@ def test_the_review_does_not_take_an_answer_that_is_shown_again_for_one_to_the_e
     assert "(old masks)" in user.rows("casesTable")[0][1]
 
 
-def test_a_stored_answer_goes_with_its_images_and_is_compared_with_the_segments(
+def test_a_stored_result_is_removed_with_its_images_and_compared_with_the_segments(
     user: Any, widget: Any, context: Any, listed: Any, second: Any
 ) -> None:
     grade(user)
@@ -207,7 +205,7 @@ def test_a_stored_answer_goes_with_its_images_and_is_compared_with_the_segments(
     assert not user.sees("gradeLabel") and user.text("stateLabel") == "Ready to grade."
 
 
-def test_in_a_study_the_answer_stays_hidden_when_an_image_is_taken_out(
+def test_in_a_study_the_result_stays_hidden_when_an_image_is_deselected(
     user: Any, widget: Any, context: Any, listed: Any
 ) -> None:
     user.open_section("readerSection")
@@ -220,7 +218,7 @@ def test_in_a_study_the_answer_stays_hidden_when_an_image_is_taken_out(
     assert user.text("gradeButton") == "Confirm grade, show result" and not user.find("gradeButton").enabled
 
 
-def test_masks_that_are_taken_out_stay_out(user: Any, widget: Any, context: Any, listed: Any) -> None:
+def test_deselected_masks_stay_deselected(user: Any, widget: Any, context: Any, listed: Any) -> None:
     """Their node was loaded with the case a moment ago: it is not selected again as if it were still missing."""
     user.open_section("inputsSection")
     user.choose("segmentationSelector", None)
@@ -230,7 +228,7 @@ def test_masks_that_are_taken_out_stay_out(user: Any, widget: Any, context: Any,
     assert context.state.segmentation is None and user.sees("segmentationSelector")
 
 
-def test_the_reader_marks_the_case_of_the_list_and_no_other_images(
+def test_reader_marks_belong_to_the_case_of_the_list_and_not_to_other_images(
     user: Any, context: Any, listed: Any, second: Any
 ) -> None:
     """Without one image it is still that case; images of another patient cannot be marked as this case."""
@@ -250,7 +248,7 @@ def test_the_reader_marks_the_case_of_the_list_and_no_other_images(
     assert user.find("readerComboBox").currentText == "Poor" and user.sees("readerCaseWidget")
 
 
-def test_images_chosen_by_hand_bear_no_name_and_no_word_of_the_list(
+def test_manually_chosen_images_have_neither_name_nor_message_of_the_list(
     user: Any, context: Any, listed: Any, second: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     names = []

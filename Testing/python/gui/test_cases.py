@@ -52,7 +52,7 @@ def says(user: Any, words: str) -> bool:
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(6, marks=pytest.mark.slow)])
-def test_a_list_from_the_first_look_to_the_next_day(
+def test_a_list_is_graded_corrected_marked_closed_and_resumed(
     count: int, application: Any, user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
     cases = CASES[:count]
@@ -132,7 +132,7 @@ def test_a_list_from_the_first_look_to_the_next_day(
     assert row(user, 1)[:READER] == shown[:READER]
 
 
-def test_an_earlier_answer_is_seen_when_the_case_is_opened_again(
+def test_an_earlier_result_is_shown_when_the_case_is_opened_again(
     user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
     for name in CASES[2:]:
@@ -243,7 +243,7 @@ def correct(nodes: Any) -> dict[str, np.ndarray]:
     return {name: mask_of(segmentation, name, reference) for name in ("Tumor", "Tumor 2", "Liver")}
 
 
-def test_a_case_is_graded_as_it_opens_if_wished(
+def test_a_case_is_graded_on_opening_if_selected(
     user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
     choose_model(user, small_model)
@@ -265,7 +265,7 @@ def test_a_case_is_graded_as_it_opens_if_wished(
 
 
 @pytest.mark.parametrize("edited", [False, True])
-def test_the_open_case_shows_its_answer_of_the_whole_list_where_it_is_of_these_masks(
+def test_the_open_case_shows_its_result_of_the_whole_list_if_it_is_of_these_masks(
     user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any, edited: bool
 ) -> None:
     nodes = only_case(user, widget, folder, small_model, monkeypatch)
@@ -288,7 +288,7 @@ def test_the_open_case_shows_its_answer_of_the_whole_list_where_it_is_of_these_m
     assert "since" not in user.text("stateLabel") and "(old masks)" not in row(user, 0)[GRADE]
 
 
-def test_an_answer_of_the_whole_list_is_shown_even_if_it_comes_within_a_second_or_while_work_ends(
+def test_a_result_of_the_whole_list_is_shown_even_within_a_second_or_while_work_ends(
     user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
     nodes = only_case(user, widget, folder, small_model, monkeypatch)
@@ -360,7 +360,7 @@ def test_a_long_list_is_shown_in_parts(user: Any, widget: Any, tmp_path: Path, m
     assert [line[CASE] for line in user.rows("casesTable")] == names[:-1]
 
 
-def test_the_results_of_a_case_leave_the_views_without_a_complaint(application: Any, scene: Any) -> None:
+def test_closing_a_case_removes_its_results_from_the_views_without_an_error(application: Any, scene: Any) -> None:
     """VTK reports a color legend that outlives its color table, and a subject hierarchy item that outlives its node."""
     from REACTKDLib.scene.case import nodes_from_case
     from REACTKDLib.scene.outputs import remove_outputs, write_outputs
@@ -380,7 +380,7 @@ def test_the_results_of_a_case_leave_the_views_without_a_complaint(application: 
     application.assert_no_errors()
 
 
-def test_what_is_wrong_with_a_list_is_said(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+def test_problems_of_a_list_are_shown(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
     open_folder(user, monkeypatch, folder / "nowhere")
     assert "no worklist" in user.text("casesMessageLabel")
     (folder / CASES[0] / "CT.nii.gz").write_text("no image")
@@ -397,7 +397,9 @@ def test_what_is_wrong_with_a_list_is_said(user: Any, widget: Any, folder: Path,
     assert volumes() == 3
 
 
-def test_masks_that_cannot_be_saved_are_asked_about(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+def test_the_user_is_asked_about_masks_that_cannot_be_saved(
+    user: Any, widget: Any, folder: Path, monkeypatch: Any
+) -> None:
     open_folder(user, monkeypatch, folder)
     user.click("nextCaseButton")
     nodes = at_hand(user, widget, CASES[0])
@@ -421,7 +423,7 @@ def test_masks_that_cannot_be_saved_are_asked_about(user: Any, widget: Any, fold
     assert (folder / "review.reactkd.masks").is_dir()
 
 
-def test_tables_of_a_list_know_of_edits_that_were_not_saved_yet(
+def test_tables_of_a_list_take_unsaved_edits_into_account(
     user: Any, widget: Any, folder: Path, small_model: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     for name in CASES[1:]:
@@ -479,7 +481,7 @@ def test_the_last_case_of_a_list_is_saved_when_it_is_finished(
     assert saved.read_bytes() != first and user.find("reviewedCheckBox").checked
 
 
-def test_the_scene_is_closed_over_edits(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+def test_closing_the_scene_saves_edits(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
     open_folder(user, monkeypatch, folder)
     user.click("nextCaseButton")
     nodes = at_hand(user, widget, CASES[0])
@@ -493,7 +495,9 @@ def test_the_scene_is_closed_over_edits(user: Any, widget: Any, folder: Path, mo
     assert (tumor & liver).sum() == liver.sum()
 
 
-def test_reload_over_edits(application: Any, user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+def test_reloading_the_module_saves_edits(
+    application: Any, user: Any, widget: Any, folder: Path, monkeypatch: Any
+) -> None:
     open_folder(user, monkeypatch, folder)
     user.click("nextCaseButton")
     nodes = at_hand(user, widget, CASES[0])
@@ -508,7 +512,7 @@ def test_reload_over_edits(application: Any, user: Any, widget: Any, folder: Pat
     at_hand(user, again, CASES[0])
 
 
-def test_the_scene_is_closed_over_edits_that_cannot_be_saved(
+def test_closing_the_scene_reports_edits_that_cannot_be_saved(
     user: Any, widget: Any, folder: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     open_folder(user, monkeypatch, folder)
@@ -523,7 +527,7 @@ def test_the_scene_is_closed_over_edits_that_cannot_be_saved(
     assert "could not be saved" in user.text("casesMessageLabel") and str(kept) in user.text("casesMessageLabel")
 
 
-def test_keys_grade_and_go_on_and_belong_to_the_module_on_show(
+def test_shortcuts_grade_and_step_and_work_only_in_this_module(
     application: Any, user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
     choose_model(user, small_model)
@@ -555,7 +559,9 @@ def test_keys_grade_and_go_on_and_belong_to_the_module_on_show(
     assert user.text("readerComboBox") == "not graded" and review.of(CASES[1]).reviewed is None
 
 
-def test_a_list_in_a_folder_that_cannot_be_written(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+def test_a_list_in_a_folder_that_cannot_be_written_is_read(
+    user: Any, widget: Any, folder: Path, monkeypatch: Any
+) -> None:
     open_folder(user, monkeypatch, folder)
     panel = next(section for section in widget.panel.sections if section.ui_file == "CasesPanel.ui")
     user.click("nextCaseButton")
@@ -571,7 +577,7 @@ def test_a_list_in_a_folder_that_cannot_be_written(user: Any, widget: Any, folde
     assert told["cases"][CASES[0]]["reader"]["grade"] == "poor"
 
 
-def test_a_batch_with_a_broken_case_and_a_stop(
+def test_a_batch_reports_a_broken_case_and_can_be_stopped(
     user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
     choose_model(user, small_model)
@@ -602,7 +608,7 @@ def test_a_batch_with_a_broken_case_and_a_stop(
     at_hand(user, widget, CASES[0])
 
 
-def test_an_answer_to_edited_images_is_told_and_not_kept_with_the_list(
+def test_a_result_of_edited_images_is_reported_and_not_kept_with_the_list(
     user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
     choose_model(user, small_model)

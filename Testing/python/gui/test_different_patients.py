@@ -45,7 +45,7 @@ def two_patients(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return nodes
 
 
-def test_refused_until_the_user_knows_better(user: Any, two_patients: Any, context: Any) -> None:
+def test_different_patients_are_refused_until_the_user_confirms(user: Any, two_patients: Any, context: Any) -> None:
     assert not user.sees("samePatientButton")
     user.click("gradeButton")
     user.wait_until(lambda: user.sees("samePatientButton"), GRADE_S, "the refusal")
@@ -59,12 +59,12 @@ def test_refused_until_the_user_knows_better(user: Any, two_patients: Any, conte
     assert "different-patients" in {finding.code for finding in context.report.findings}
 
 
-def test_one_patient_is_not_asked(user: Any, nodes: Any) -> None:
+def test_images_of_one_patient_need_no_confirmation(user: Any, nodes: Any) -> None:
     grade(user)
     assert not user.sees("samePatientButton")
 
 
-def test_the_refusal_is_not_said_of_other_images(user: Any, scene: Any, two_patients: Any, context: Any) -> None:
+def test_the_refusal_disappears_with_other_images(user: Any, scene: Any, two_patients: Any, context: Any) -> None:
     from REACTKDLib.scene.case import nodes_from_case
 
     user.click("gradeButton")

@@ -30,7 +30,7 @@ def logged(tmp_path, monkeypatch):
     return read
 
 
-def test_of_a_grading(user: Any, nodes: Any, context: Any, logged: Any, monkeypatch: Any) -> None:
+def test_a_fault_while_grading_is_logged(user: Any, nodes: Any, context: Any, logged: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("REACTKDLib.scene.hand_over.write_slabs", fails)
     user.click("gradeButton")
     user.wait_until(lambda: context.controller.error_code == "unexpected", GRADE_S, "the fault")
@@ -38,7 +38,7 @@ def test_of_a_grading(user: Any, nodes: Any, context: Any, logged: Any, monkeypa
     assert "scene/script_runner.py" in logged()
 
 
-def test_of_a_callback(user: Any, widget: Any, logged: Any, monkeypatch: Any) -> None:
+def test_a_fault_in_a_callback_is_logged(user: Any, widget: Any, logged: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(widget.panel, "_work", deque([fails]))
     user.wait_until(lambda: qt_shim.slot_errors, 5, "the fault in the timer")
     widget.panel.timer.stop()  # otherwise a slow computer fails once more at the end

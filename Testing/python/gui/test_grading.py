@@ -49,7 +49,7 @@ def test_a_case_is_graded(user: Any, phantom_nodes: Any, context: Any) -> None:
     assert segments_as_bytes(nodes.segmentation) == before
 
 
-def test_other_inputs_make_the_answer_outdated_and_are_said(user: Any, nodes: Any) -> None:
+def test_other_inputs_make_the_result_outdated_and_are_named(user: Any, nodes: Any) -> None:
     grade(user)
     user.open_section("inputsSection")
     user.choose("fdgSelector", None)
@@ -71,7 +71,9 @@ def test_other_inputs_make_the_answer_outdated_and_are_said(user: Any, nodes: An
     user.screenshot("no-grade")
 
 
-def test_live_follows_the_pen_without_encoding_and_sees_a_new_segment(user: Any, nodes: Any, context: Any) -> None:
+def test_live_updates_after_an_edit_without_encoding_and_includes_a_new_segment(
+    user: Any, nodes: Any, context: Any
+) -> None:
     grade(user)
     before, first = probabilities(user), context.report
     user.click("liveCheckBox")
@@ -93,7 +95,7 @@ def test_live_follows_the_pen_without_encoding_and_sees_a_new_segment(user: Any,
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("again", "last"), [(False, 100), (True, 100), (True, 5)])
-def test_how_an_answer_is_shown_can_be_chosen_while_it_is_drawn(
+def test_the_display_can_be_chosen_while_the_result_is_drawn(
     user: Any, nodes: Any, context: Any, widget: Any, monkeypatch: Any, again: bool, last: int
 ) -> None:
     """At each step of the drawing; the last choice applies in the end."""
@@ -115,7 +117,7 @@ def test_how_an_answer_is_shown_can_be_chosen_while_it_is_drawn(
     assert legends and not any(legend.GetVisibility() for legend in legends)
 
 
-def test_without_live_an_edit_is_told_and_waits(user: Any, nodes: Any, context: Any) -> None:
+def test_without_live_an_edit_is_reported_and_not_graded(user: Any, nodes: Any, context: Any) -> None:
     grade(user)
     first = context.report
     lesion = ball(nodes.reference, first.regions[1].centroid_ras_mm, 40.0)
@@ -148,7 +150,7 @@ def test_cancel_takes_less_than_a_second_and_then_another_module_is_entered_whil
 
 
 @pytest.mark.slow
-def test_an_answer_that_comes_while_another_module_is_on_show_moves_no_slice(
+def test_a_result_that_arrives_in_another_module_moves_no_slice(
     user: Any, nodes: Any, context: Any, application: Any
 ) -> None:
     """By then the user may be drawing there."""
@@ -173,7 +175,7 @@ def test_cancel_twice_while_libraries_load_then_grade(user: Any, nodes: Any, con
     assert sum(probabilities(user).values()) == pytest.approx(100.0, abs=0.2)
 
 
-def test_after_a_failure_grading_again_makes_no_new_nodes_and_says_the_same(
+def test_after_a_failure_grading_again_makes_no_new_nodes_and_gives_the_same_result(
     user: Any, nodes: Any, small_model: Any, tmp_path: Any
 ) -> None:
     user.open_section("settingsSection")
@@ -224,7 +226,7 @@ def test_the_module_is_reloaded_while_it_runs(application: Any, user: Any, nodes
     grade(user)
 
 
-def test_a_saved_scene_brings_the_answer_back(user: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
+def test_a_saved_scene_shows_its_result_again(user: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
     from support.scene_files import load_scene, save_scene
 
     grade(user)
@@ -242,7 +244,7 @@ def test_a_saved_scene_brings_the_answer_back(user: Any, scene: Any, nodes: Any,
 
 
 @pytest.mark.slow
-def test_a_gpu_without_memory_leaves_the_work_to_the_cpu_and_says_so(user: Any, nodes: Any, context: Any) -> None:
+def test_a_gpu_without_memory_falls_back_to_the_cpu_and_is_reported(user: Any, nodes: Any, context: Any) -> None:
     from REACTKDLib.core.worker.client import WorkerClient
     from REACTKDLib.core.worker.dispatcher import JobDispatcher
 
@@ -258,7 +260,7 @@ def test_a_gpu_without_memory_leaves_the_work_to_the_cpu_and_says_so(user: Any, 
         context.controller.dispatcher.close()
 
 
-def test_the_worker_gets_ready_before_the_click(user: Any, widget: Any, nodes: Any, context: Any) -> None:
+def test_the_worker_loads_its_libraries_before_the_click(user: Any, widget: Any, nodes: Any, context: Any) -> None:
     timer = next(part for part in widget.panel.sections if part.ui_file == "GradePanel.ui").warm_up_timer
     assert timer.interval >= 1000, "the inputs are shown first"
     timer.setInterval(100)
@@ -276,7 +278,7 @@ def test_the_worker_gets_ready_before_the_click(user: Any, widget: Any, nodes: A
     grade(user)
 
 
-def test_several_models_answer_as_one(user: Any, nodes: Any, context: Any, small_model: Any, tmp_path: Any) -> None:
+def test_several_models_give_one_result(user: Any, nodes: Any, context: Any, small_model: Any, tmp_path: Any) -> None:
     """The mean of the members and their spread, and none of the values that a mean of probabilities does not have."""
     from REACTKDLib.core.student.ensemble import MEMBERS, write_ensemble
     from support.small_models import write_small_model
@@ -299,7 +301,7 @@ def test_several_models_answer_as_one(user: Any, nodes: Any, context: Any, small
     assert report.grades is None and "cases like those the model was tested on" not in user.text("detailsLabel")
 
 
-def test_a_model_says_which_grades_it_cannot_rule_out(user: Any, nodes: Any, context: Any, tmp_path: Any) -> None:
+def test_grades_that_cannot_be_ruled_out_are_shown(user: Any, nodes: Any, context: Any, tmp_path: Any) -> None:
     from REACTKDLib.core.student.bundle import Bundle
     from support.small_models import metadata_for, random_student
 

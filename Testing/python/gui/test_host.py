@@ -96,7 +96,7 @@ def test_an_unknown_signal_cannot_be_connected(application: Any, signature: str)
         qt.QPushButton().connect(signature, lambda: None)
 
 
-def test_slots_take_what_they_want_and_can_be_disconnected(application: Any) -> None:
+def test_slots_take_as_many_arguments_as_they_accept_and_can_be_disconnected(application: Any) -> None:
     import qt
 
     button, calls = qt.QPushButton(), []
@@ -149,7 +149,7 @@ def test_what_a_slot_raises_fails_the_test(application: Any, way: Any) -> None:
     application.assert_no_errors()
 
 
-def test_a_file_dialog_that_nobody_answers_fails(application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_dialog_without_an_answer_fails(application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import qt
 
     with pytest.raises(AssertionError, match="waits for an answer"):
@@ -165,7 +165,7 @@ def test_what_vtk_reports_fails_the_test(application: Any) -> None:
     application.forget_errors()
 
 
-def test_only_what_can_be_used_can_be_clicked(user: Any) -> None:
+def test_only_visible_and_enabled_widgets_can_be_clicked(user: Any) -> None:
     with pytest.raises(AssertionError, match="0 widgets are named noSuchButton"):
         user.click("noSuchButton")
 
@@ -248,7 +248,7 @@ def test_a_translated_text_needs_named_placeholders(application: Any) -> None:
             _("{0} cases")
 
 
-def test_what_is_waited_for_in_vain_is_told_with_what_the_panel_says(user: Any, widget: Any) -> None:
+def test_a_failed_wait_reports_the_texts_of_the_panel(user: Any, widget: Any) -> None:
     """A wait that fails once in a hundred runs cannot be repeated."""
     with pytest.raises(AssertionError, match=r"in vain for the moon; the panel says: .*Choose a segmentation and"):
         user.wait_until(lambda: False, 0.0, "the moon")

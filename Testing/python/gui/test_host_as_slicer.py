@@ -14,7 +14,7 @@ import pytest
 import slicer
 
 
-def test_a_node_selector_forgets_its_node_when_a_scene_is_added(application: Any, tmp_path: Path) -> None:
+def test_a_node_selector_loses_its_node_when_a_scene_is_imported(application: Any, tmp_path: Path) -> None:
     """Also after a failed import and after any other batch; the scene states have ended when the selector signals."""
     scene, told = slicer.mrmlScene, []
     selector = slicer.qMRMLNodeComboBox()
@@ -100,7 +100,7 @@ def test_a_reload_sets_up_and_does_not_enter(application: Any, tmp_path: Path) -
         application.selected = ""
 
 
-def test_the_views_say_which_volumes_they_show(application: Any) -> None:
+def test_the_views_display_the_names_of_their_volumes(application: Any) -> None:
     volume = slicer.util.addVolumeFromArray(np.zeros((20, 20, 20), np.int16), name="DOE^JANE")
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
     red = slicer.app.layoutManager().sliceWidget("Red").sliceView()
@@ -110,7 +110,7 @@ def test_the_views_say_which_volumes_they_show(application: Any) -> None:
     assert any(renderer.HasViewProp(red.cornerAnnotation()) for renderer in renderers)
 
 
-def test_the_main_window_has_keys_of_its_own_and_may_be_absent(application: Any) -> None:
+def test_the_main_window_has_shortcuts_and_may_be_absent(application: Any) -> None:
     keys = {action.shortcut.toString() for action in slicer.util.mainWindow().actions()}
     assert {"Ctrl+P", "Ctrl+F", "Ctrl+3"} <= keys
     application.app.setNoMainWindow(True)
@@ -123,7 +123,7 @@ def test_the_main_window_has_keys_of_its_own_and_may_be_absent(application: Any)
         application.app.setNoMainWindow(False)
 
 
-def test_the_segment_editor_chooses_by_itself_when_it_is_entered(application: Any) -> None:
+def test_the_segment_editor_selects_nodes_when_it_is_entered(application: Any) -> None:
     first, second = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name) for name in "ab")
     editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
     editor.setSegmentationNode(None)

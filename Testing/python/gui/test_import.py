@@ -60,7 +60,7 @@ def at_hand(user: Any) -> dict[str, Any]:
     return {**told, "state": user.sees("stateLabel") and user.text("stateLabel"), "bars": probabilities(user)}
 
 
-def test_inputs_and_answer_stay_and_a_grading_goes_on(
+def test_an_import_keeps_inputs_result_and_a_running_grading(
     application: Any, user: Any, nodes: Any, guest: str, context: Any
 ) -> None:
     grade(user)
@@ -85,7 +85,7 @@ def test_inputs_and_answer_stay_and_a_grading_goes_on(
     assert user.find("segmentationSelector").currentNode() is nodes.segmentation
 
 
-def test_an_image_that_the_user_left_out_is_not_taken_from_the_guest(user: Any, nodes: Any, guest: str) -> None:
+def test_a_deselected_image_is_not_taken_from_the_imported_scene(user: Any, nodes: Any, guest: str) -> None:
     user.open_section("inputsSection")
     user.choose("fdgSelector", None)
     add(guest)
@@ -107,7 +107,9 @@ def test_a_choice_after_an_import_changes_nothing_else(user: Any, nodes: Any, gu
     assert user.find("gradeButton").enabled
 
 
-def test_where_no_case_is_open_the_guest_is_it(user: Any, scene: Any, phantom_nodes: Any, tmp_path: Path) -> None:
+def test_without_an_open_case_the_imported_one_is_selected(
+    user: Any, scene: Any, phantom_nodes: Any, tmp_path: Path
+) -> None:
     from REACTKDLib.scene.panel_state import PanelState
 
     wait_for_inputs(user, phantom_nodes)
@@ -120,7 +122,7 @@ def test_where_no_case_is_open_the_guest_is_it(user: Any, scene: Any, phantom_no
     assert user.find("ctSelector").currentNode().GetName() == "CT" and user.find("gradeButton").enabled
 
 
-def test_the_case_stays_while_another_module_is_open(application: Any, user: Any, nodes: Any, guest: str) -> None:
+def test_an_import_in_another_module_keeps_the_case(application: Any, user: Any, nodes: Any, guest: str) -> None:
     application.select_module("SegmentEditor")
     add(guest)
     application.select_module("REACTKD")
@@ -130,7 +132,7 @@ def test_the_case_stays_while_another_module_is_open(application: Any, user: Any
 
 # Last in this file: after a scene is closed and another is imported, this host puts later nodes into no hierarchy, and
 # VTK reports errors when such a scene is saved and added to another.
-def test_a_guest_with_an_answer_gives_it_to_no_other_case(user: Any, nodes: Any, tmp_path: Path) -> None:
+def test_an_imported_result_is_not_shown_for_another_case(user: Any, nodes: Any, tmp_path: Path) -> None:
     grade(user)
     save_scene(slicer.mrmlScene, tmp_path / "graded.mrb")
     slicer.mrmlScene.Clear(0)

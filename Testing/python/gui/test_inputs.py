@@ -13,7 +13,7 @@ from support.panel_steps import grade, wait_for_inputs
 from support.worlds import linear_transform, rigid
 
 
-def test_a_case_that_comes_in_is_chosen_and_what_the_user_chooses_is_kept_and_told(
+def test_a_loaded_case_is_selected_and_choices_of_the_user_are_kept_and_shown(
     user: Any, nodes: Any, application: Any
 ) -> None:
     for name, modality in (
@@ -56,7 +56,7 @@ def test_a_case_that_comes_in_is_chosen_and_what_the_user_chooses_is_kept_and_to
     assert user.text("stateLabel") == "Choose a segmentation and at least one image."
 
 
-def test_an_image_that_comes_in_while_another_module_is_on_show_is_taken_up(
+def test_an_image_loaded_in_another_module_is_selected(
     user: Any, scene: Any, nodes: Any, application: Any, phantom_case: Any
 ) -> None:
     user.open_section("inputsSection")
@@ -72,7 +72,7 @@ def test_an_image_that_comes_in_while_another_module_is_on_show_is_taken_up(
     assert user.find("acetateSelector").currentNode() is None
 
 
-def test_a_liver_that_is_not_recognized_is_chosen_by_hand(user: Any, scene: Any, phantom_nodes: Any) -> None:
+def test_a_liver_that_is_not_recognized_can_be_chosen(user: Any, scene: Any, phantom_nodes: Any) -> None:
     data = phantom_nodes.segmentation.GetSegmentation()
     for segment_id, name in (("Liver", "Segment_1"), ("Tumor", "Segment_2")):
         data.GetSegment(segment_id).SetName(name)
@@ -88,7 +88,7 @@ def test_a_liver_that_is_not_recognized_is_chosen_by_hand(user: Any, scene: Any,
     assert (widget_choice.livers, widget_choice.tumors) == (("Liver",), ("Tumor",))
 
 
-def test_a_shared_rigid_transform_is_fine_and_a_grid_transform_is_refused_with_the_reason(
+def test_a_shared_rigid_transform_is_accepted_and_a_grid_transform_is_refused_with_the_reason(
     user: Any, scene: Any, nodes: Any
 ) -> None:
     shared = linear_transform(scene, rigid((5, 6, 7), (8, 9, 10)))
@@ -126,7 +126,7 @@ def grid_transform(scene: Any) -> Any:
     return node
 
 
-def test_an_input_that_is_deleted_is_no_input(user: Any, scene: Any, nodes: Any) -> None:
+def test_a_deleted_node_is_no_longer_an_input(user: Any, scene: Any, nodes: Any) -> None:
     scene.RemoveNode(nodes.volumes[Modality.FDG])
     user.wait_until(lambda: not user.sees("fdgInfoLabel"), what="the deletion to be noticed")
     assert user.find("fdgSelector").currentNode() is None and user.find("gradeButton").enabled
@@ -150,7 +150,7 @@ def test_a_result_that_is_chosen_as_an_input_is_refused_with_a_sentence(user: An
         assert outputs.regions.GetDisplayNode().GetVisibility()
 
 
-def test_choices_come_back_with_a_saved_scene(user: Any, widget: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
+def test_choices_are_restored_with_a_saved_scene(user: Any, widget: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
     from support.scene_files import load_scene, save_scene
 
     user.open_section("inputsSection")
@@ -168,7 +168,7 @@ def test_choices_come_back_with_a_saved_scene(user: Any, widget: Any, scene: Any
     assert user.find("liveCheckBox").checked and user.text("deviceComboBox") == "CPU"
 
 
-def test_everything_fits_into_300_pixels(application: Any, user: Any, nodes: Any) -> None:
+def test_the_section_fits_into_300_pixels(application: Any, user: Any, nodes: Any) -> None:
     """With every section open, as all of them can be."""
     application.window.set_panel_width(300)
     for name in ("cases", "inputs", "masks", "grade", "why", "report", "training", "settings"):

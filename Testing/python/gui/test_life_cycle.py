@@ -106,7 +106,7 @@ def test_a_closed_application_leaves_no_widget_of_the_panel(application: Any) ->
     assert set(QApplication.allWidgets()) == before
 
 
-def test_a_panel_that_is_reloaded_out_of_sight_waits(application: Any, user: Any, widget: Any) -> None:
+def test_a_panel_that_is_reloaded_in_another_module_is_not_entered(application: Any, user: Any, widget: Any) -> None:
     application.select_module("SegmentEditor")
     widget.onReload()
     user.settle()
@@ -127,7 +127,7 @@ def keys_of(user: Any) -> list[str]:
     return [one.key.toString() for one in user.window.findChildren(QShortcut) if one.enabled]
 
 
-def test_the_keys_are_free_and_told(application: Any, user: Any) -> None:
+def test_the_shortcuts_are_free_and_listed(application: Any, user: Any) -> None:
     keys = all_keys()
     own = keys_of(user)
     taken = {keys.toString() for kind in QKeySequence.StandardKey for keys in QKeySequence.keyBindings(kind)}
@@ -170,7 +170,7 @@ def test_images_of_a_scene_that_takes_long_to_load_are_recognized_at_its_end(
     user.wait_until(lambda: context.nodes == nodes, what="the recognition")
 
 
-def test_an_edit_waits_while_a_scene_is_added(
+def test_masks_are_not_read_during_an_import(
     user: Any, scene: Any, widget: Any, context: Any, nodes: Any, monkeypatch: Any
 ) -> None:
     read = []
@@ -185,7 +185,7 @@ def test_an_edit_waits_while_a_scene_is_added(
 
 
 @pytest.mark.parametrize("modality", list(Modality))
-def test_an_image_that_goes_with_many_other_nodes_is_no_input_any_more(
+def test_an_image_removed_in_a_batch_is_no_longer_an_input(
     user: Any, scene: Any, widget: Any, context: Any, nodes: Any, modality: Modality
 ) -> None:
     rest(user, widget.panel.nodes_timer)
@@ -196,7 +196,7 @@ def test_an_image_that_goes_with_many_other_nodes_is_no_input_any_more(
 
 
 @pytest.mark.parametrize("module", ["REACTKD", "SegmentEditor"])
-def test_a_closed_scene_leaves_no_node_and_no_word_behind(
+def test_a_closed_scene_leaves_no_node_and_no_message(
     application: Any, user: Any, scene: Any, context: Any, nodes: Any, module: str
 ) -> None:
     """A case still referenced here would keep all its voxels in memory."""
@@ -209,7 +209,7 @@ def test_a_closed_scene_leaves_no_node_and_no_word_behind(
     assert user.text("stateLabel") == "Choose a segmentation and at least one image."
 
 
-def test_an_answer_that_is_deleted_in_another_module_takes_its_names_along(
+def test_deleting_a_result_in_another_module_removes_its_labels(
     application: Any, user: Any, scene: Any, context: Any, nodes: Any
 ) -> None:
     """The name nodes appear in no list, so the user could not delete them."""
@@ -234,7 +234,7 @@ def test_an_answer_that_is_deleted_in_another_module_takes_its_names_along(
 
 @pytest.mark.parametrize("hidden", ["the regions", "one lesion"])
 @pytest.mark.parametrize("module", ["REACTKD", "SegmentEditor"])
-def test_regions_that_the_user_hides_take_their_names_and_outlines_along(
+def test_hiding_the_regions_hides_their_labels_and_outlines(
     application: Any, user: Any, context: Any, nodes: Any, module: str, hidden: str
 ) -> None:
     """For example with the eye icon in the module Data: names and outlines are in no list that has such an icon."""
@@ -275,7 +275,7 @@ def _over_a_pet(node: Any, regions: Any) -> bool:
     return node.GetAttribute("REACTKD.OverPet") == regions.GetID()
 
 
-def test_leaving_and_closing(application: Any, user: Any, panel: Any) -> None:
+def test_leaving_and_closing_the_module_stops_it(application: Any, user: Any, panel: Any) -> None:
     application.select_module("SegmentEditor")
     assert not panel.isEntered
     application.select_module("REACTKD")

@@ -136,7 +136,7 @@ def test_a_fix_is_a_copy_until_it_is_accepted_can_be_undone_and_goes_with_the_sc
     assert not user.sees("proposalWidget") and not user.sees("findingsWidget")
 
 
-def test_a_proposal_that_was_not_decided_does_not_go_without_a_word(user: Any, faulty: Any, context: Any) -> None:
+def test_an_undecided_proposal_is_not_removed_silently(user: Any, faulty: Any, context: Any) -> None:
     gone = "The proposal was not accepted and is gone; press Fix again."
 
     def propose(button: str) -> None:
@@ -172,7 +172,7 @@ def test_a_fix_of_a_segment_that_was_deleted_is_refused_with_a_sentence(user: An
     assert not user.sees("proposalWidget") and not user.sees("masksMessageLabel")
 
 
-def test_an_accepted_fix_is_undone_after_another_case_and_while_a_name_is_not_recognized(
+def test_an_accepted_fix_can_be_undone_after_another_case_and_without_recognized_names(
     user: Any, faulty: Any, scene: Any, context: Any
 ) -> None:
     check(user)
@@ -192,7 +192,7 @@ def test_an_accepted_fix_is_undone_after_another_case_and_while_a_name_is_not_re
     assert not user.sees("undoFixButton")
 
 
-def test_another_module_shows_the_users_masks_and_nothing_of_a_proposal(
+def test_in_another_module_the_users_masks_are_shown_and_the_proposal_is_hidden(
     user: Any, faulty: Any, application: Any, scene: Any, tmp_path: Path
 ) -> None:
     check(user)
@@ -219,7 +219,7 @@ def test_another_module_shows_the_users_masks_and_nothing_of_a_proposal(
     assert shown_segmentations() == own
 
 
-def test_a_proposal_that_is_ready_while_another_module_is_on_show_waits(
+def test_a_proposal_that_is_ready_in_another_module_is_shown_on_return(
     user: Any, faulty: Any, application: Any, widget: Any
 ) -> None:
     check(user)
@@ -245,7 +245,7 @@ def press(user: Any, key: Any) -> None:
     user.press_shortcut(key, Qt.KeyboardModifier.AltModifier)
 
 
-def test_findings_and_proposals_are_judged_by_keys(user: Any, scene: Any, faulty: Any, application: Any) -> None:
+def test_findings_and_proposals_are_decided_by_shortcuts(user: Any, scene: Any, faulty: Any, application: Any) -> None:
     liver = mask_of(faulty.segmentation, "Liver", faulty.reference)
     k, j, i = np.argwhere(liver & ~mask_of(faulty.segmentation, "Tumor", faulty.reference)).mean(axis=0).astype(int)
     hole = np.zeros_like(liver)
@@ -289,7 +289,7 @@ def test_findings_and_proposals_are_judged_by_keys(user: Any, scene: Any, faulty
 
 
 @pytest.mark.slow
-def test_findings_come_with_the_grade_as_well(user: Any, faulty: Any, context: Any) -> None:
+def test_grading_shows_the_findings_too(user: Any, faulty: Any, context: Any) -> None:
     grade(user)
     assert STRAY in user.text(f"findingLabel{stray_row(user)}")
     lesion = np.zeros_like(mask_of(faulty.segmentation, "Tumor", faulty.reference))
@@ -336,7 +336,7 @@ def test_a_second_click_before_a_button_is_hidden_does_nothing(user: Any, nodes:
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-def test_what_was_drawn_or_chosen_while_a_fix_was_on_show_or_before_it_is_undone_stays_so(
+def test_edits_and_choices_made_during_a_fix_are_kept_when_it_is_undone(
     user: Any, nodes: Any, context: Any, by_hand: bool
 ) -> None:
     """Otherwise a lesion that was just drawn would be left out of the grade silently."""
@@ -372,7 +372,7 @@ def test_what_was_drawn_or_chosen_while_a_fix_was_on_show_or_before_it_is_undone
     assert (context.state.tumors is not None) is by_hand, "recognition goes on where nothing was chosen by hand"
 
 
-def test_a_case_that_cannot_be_checked_says_why_and_the_segment_editor_opens_on_it(
+def test_a_case_that_cannot_be_checked_shows_the_reason_and_opens_in_the_segment_editor(
     user: Any, nodes: Any, application: Any
 ) -> None:
     everything = ball(nodes.reference, (0.0, 0.0, 0.0), 1e6)

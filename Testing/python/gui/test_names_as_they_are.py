@@ -42,7 +42,7 @@ def misread(user: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("text", ["a", MARKED, "a & b", "1 < 2\n<b>x", "&lt;b&gt;", "<i>a</i>\nb"])
-def test_a_tool_tip_shows_a_name_as_it_is(application: Any, text: str) -> None:
+def test_a_tool_tip_shows_a_name_unchanged(application: Any, text: str) -> None:
     from REACTKDLib.gui.plain_text import as_is
 
     shown = as_is(text)
@@ -51,7 +51,7 @@ def test_a_tool_tip_shows_a_name_as_it_is(application: Any, text: str) -> None:
     assert document.toPlainText() == text
 
 
-def test_names_of_nodes_and_segments(user: Any, nodes: Any, context: Any) -> None:
+def test_names_of_nodes_and_segments_are_shown_unchanged(user: Any, nodes: Any, context: Any) -> None:
     data = nodes.segmentation.GetSegmentation()
     for node in nodes.all():
         node.SetName(f"{MARKED} acetate")
@@ -69,7 +69,7 @@ def test_names_of_nodes_and_segments(user: Any, nodes: Any, context: Any) -> Non
     assert misread(user) == []
 
 
-def test_names_of_a_list_and_its_cases(
+def test_names_of_a_list_and_its_cases_are_shown_unchanged(
     user: Any, widget: Any, folder: Path, monkeypatch: Any, small_model: Path, context: Any
 ) -> None:
     context.use_bundle(small_model)

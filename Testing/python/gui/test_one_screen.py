@@ -51,7 +51,7 @@ def assert_fits(user: Any, width: int) -> None:
     assert ("Conf.: " in below) == ("Conf." not in seen), "what has no column is said below"
 
 
-def test_verdict_grade_of_the_reader_and_table_without_scrolling(
+def test_result_reader_grade_and_table_are_visible_without_scrolling(
     application: Any, user: Any, widget: Any, context: Any, small_model: Path, cohort: Path, monkeypatch: Any
 ) -> None:
     application.window.set_panel_width(300)
@@ -86,7 +86,7 @@ def test_verdict_grade_of_the_reader_and_table_without_scrolling(
     assert "case 2 of 2, 1 reviewed" in user.find("casesSection").toolTip
 
 
-def test_what_is_clean_is_a_line_and_what_is_wrong_opens(user: Any, nodes: Any, context: Any) -> None:
+def test_clean_findings_take_one_line_and_problems_open_their_section(user: Any, nodes: Any, context: Any) -> None:
     inputs, masks = user.find("inputsSection"), user.find("masksSection")
     assert inputs.collapsed and inputs.text == "Inputs: CT, FDG, acetate"
     assert masks.collapsed and masks.text == "Masks: not checked yet"

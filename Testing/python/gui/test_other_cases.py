@@ -38,7 +38,9 @@ def choose(user: Any, context: Any, case: Any) -> None:
     user.settle()
 
 
-def test_the_last_patients_answer_goes_and_comes_back(user: Any, nodes: Any, second: Any, context: Any) -> None:
+def test_the_result_of_the_previous_case_is_hidden_and_shown_again_with_it(
+    user: Any, nodes: Any, second: Any, context: Any
+) -> None:
     grade(user)
     before = segments_as_bytes(nodes.segmentation)
     first_regions, visible = context.outputs.regions.GetID(), shown_segmentations()
@@ -62,7 +64,7 @@ def test_the_last_patients_answer_goes_and_comes_back(user: Any, nodes: Any, sec
     assert segments_as_bytes(nodes.segmentation) == before
 
 
-def test_a_case_that_was_not_graded_steps_aside_too_and_what_the_user_has_hidden_stays_hidden(
+def test_an_ungraded_case_is_hidden_too_and_nodes_hidden_by_the_user_stay_hidden(
     user: Any, nodes: Any, second: Any, context: Any
 ) -> None:
     choose(user, context, second)
@@ -81,7 +83,7 @@ def test_a_case_that_was_not_graded_steps_aside_too_and_what_the_user_has_hidden
 
 
 @pytest.mark.parametrize("deleted", ["regions", "heat_map", "table", "graph_nodes"])
-def test_of_an_answer_that_was_deleted_in_part_the_rest_steps_aside_as_well(
+def test_the_rest_of_a_partly_deleted_result_is_hidden_too(
     user: Any, nodes: Any, second: Any, context: Any, deleted: str
 ) -> None:
     """Otherwise the previous patient's grade in the legend would be taken for the next one's."""
@@ -108,7 +110,9 @@ def test_another_segmentation_of_the_same_images_is_no_other_case(user: Any, nod
     assert nodes.segmentation.GetID() in shown_segmentations()
 
 
-def test_the_voxel_map_of_the_last_patient_leaves_the_slices(user: Any, nodes: Any, second: Any, context: Any) -> None:
+def test_the_voxel_map_of_the_previous_case_is_removed_from_the_slices(
+    user: Any, nodes: Any, second: Any, context: Any
+) -> None:
     from REACTKDLib.scene.overlay import Overlay
 
     grade(user)
@@ -123,7 +127,7 @@ def test_the_voxel_map_of_the_last_patient_leaves_the_slices(user: Any, nodes: A
 
 @pytest.mark.parametrize("taken", ["segmentationSelector", "every image"])
 @pytest.mark.parametrize("colors", ["effect", "voxels"])
-def test_without_a_case_no_answer_is_drawn_and_it_comes_back_with_the_case(
+def test_without_a_case_no_result_is_drawn_and_it_is_shown_again_with_the_case(
     user: Any, nodes: Any, context: Any, taken: str, colors: str
 ) -> None:
     """The panel then shows no grade, so colors and legend would be attributed to whatever is displayed."""

@@ -25,7 +25,7 @@ def lacking(application: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     application.app.setTestingEnabled(True)
 
 
-def test_the_panel_says_what_to_try_without_a_network_after_a_refusal_and_in_testing_mode(
+def test_the_panel_says_what_to_do_after_a_failed_declined_or_skipped_installation(
     user: Any, nodes: Any, lacking: Any, monkeypatch: Any, application: Any
 ) -> None:
     user.click("gradeButton")

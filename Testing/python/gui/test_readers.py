@@ -143,7 +143,7 @@ def test_two_readers_and_two_processes_on_one_list(
     assert user.text("readerMessageLabel") == "Saved as readers.csv." and len(asked) == 4
 
 
-def test_a_study_hides_every_answer_until_the_grade_stands(
+def test_a_study_hides_every_result_until_the_reader_has_graded(
     user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any, tmp_path: Path
 ) -> None:
     choose_model(user, small_model)

@@ -38,7 +38,7 @@ def graded(user: Any, phantom_nodes: Any, small_model: Path) -> Any:
     return phantom_nodes
 
 
-def test_the_answer_is_saved_in_three_forms(
+def test_the_result_is_saved_as_page_json_and_csv(
     user: Any, widget: Any, graded: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     from REACTKDLib.core.reports.report import GradeReport
@@ -105,9 +105,7 @@ def test_no_picture_of_the_page_shows_a_name(user: Any, graded: Any, tmp_path: P
     slicer.mrmlScene.RemoveNode(legend)
 
 
-def test_a_file_is_replaced_only_where_the_user_was_asked(
-    user: Any, graded: Any, tmp_path: Path, monkeypatch: Any
-) -> None:
+def test_a_file_is_replaced_only_after_a_question(user: Any, graded: Any, tmp_path: Path, monkeypatch: Any) -> None:
     asked, agrees = [], [False]
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: asked.append(text) or agrees[0])
     names = {"saveJsonButton": "p1.json", "saveCsvButton": "p1.csv", "saveMasksButton": "p1.seg.nrrd"}
@@ -128,9 +126,7 @@ def test_a_file_is_replaced_only_where_the_user_was_asked(
     assert not asked and (tmp_path / "p2.json").is_file()
 
 
-def test_the_dialog_for_masks_offers_no_form_that_a_name_without_suffix_would_not_get(
-    user: Any, graded: Any, monkeypatch: Any
-) -> None:
+def test_the_mask_dialog_has_one_filter_for_all_formats(user: Any, graded: Any, monkeypatch: Any) -> None:
     offered = []
     ask = staticmethod(lambda *given: offered.append(given[-1]) or "")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
@@ -139,7 +135,7 @@ def test_the_dialog_for_masks_offers_no_form_that_a_name_without_suffix_would_no
     assert all(suffix in first for suffix in ("*.seg.nrrd", "*.nii.gz")) and others == ["All files (*)"]
 
 
-def test_masks_are_saved_as_they_are_drawn_and_nothing_where_it_cannot_be_written(
+def test_masks_are_saved_as_drawn_and_nothing_is_written_to_a_read_only_place(
     user: Any, graded: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     import numpy as np
@@ -176,7 +172,7 @@ def test_masks_are_saved_as_they_are_drawn_and_nothing_where_it_cannot_be_writte
 
 
 @pytest.mark.slow
-def test_an_answer_goes_to_the_archive_as_dicom(
+def test_the_result_is_exported_as_dicom(
     user: Any, context: Any, small_model: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     import pydicom
@@ -217,7 +213,7 @@ def test_an_answer_goes_to_the_archive_as_dicom(
 
 
 @pytest.mark.parametrize("how", ["another case", "scene closed"])
-def test_what_was_said_of_saving_goes_with_the_case(
+def test_messages_on_saving_are_removed_with_the_case(
     user: Any, nodes: Any, context: Any, scene: Any, tmp_path: Path, monkeypatch: Any, how: str
 ) -> None:
     save_as(monkeypatch, tmp_path / "masks.seg.nrrd")
@@ -232,7 +228,9 @@ def test_what_was_said_of_saving_goes_with_the_case(
     assert user.text("reportLabel") == "A result can be saved once a case is graded."
 
 
-def test_why_a_list_was_not_graded_goes_with_the_list(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+def test_the_reason_of_a_failed_batch_is_removed_with_the_list(
+    user: Any, widget: Any, folder: Path, monkeypatch: Any
+) -> None:
     def refuse() -> None:
         raise PackagesMissing("REACTKD cannot run without a package.")
 
@@ -249,7 +247,7 @@ def test_why_a_list_was_not_graded_goes_with_the_list(user: Any, widget: Any, fo
 
 
 @pytest.mark.parametrize("handed_over", [False, True])
-def test_masks_are_saved_although_the_scene_closes_or_it_is_said_that_they_are_not(
+def test_masks_are_saved_although_the_scene_closes_or_the_failure_is_reported(
     user: Any, widget: Any, nodes: Any, scene: Any, tmp_path: Path, monkeypatch: Any, handed_over: bool
 ) -> None:
     exporter = next(part.exporter for part in widget.panel.sections if part.ui_file == "ReportPanel.ui")

@@ -77,7 +77,9 @@ def full_case() -> Any:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_views")
-def test_grading_and_following_an_edit(user: Any, scene: Any, full_case: Any, context: Any) -> None:
+def test_grading_and_updating_after_an_edit_never_block_the_window(
+    user: Any, scene: Any, full_case: Any, context: Any
+) -> None:
     from REACTKDLib.scene.case import nodes_from_case
 
     nodes = nodes_from_case(scene, full_case)
@@ -115,7 +117,7 @@ def long_list(full_case: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_views")
-def test_a_list_of_200_cases_is_opened_and_gone_through(
+def test_opening_and_stepping_through_200_cases_never_blocks_the_window(
     user: Any, widget: Any, context: Any, long_list: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(long_list)))

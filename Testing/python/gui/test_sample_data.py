@@ -27,7 +27,7 @@ def samples(application: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield User(application)
 
 
-def test_there_is_one_phantom_for_each_grade_with_its_picture(samples: Any) -> None:
+def test_the_sample_data_have_one_phantom_of_each_grade_with_a_picture(samples: Any) -> None:
     from SampleData import SampleDataLogic
 
     sources = SampleDataLogic.sampleDataSourcesByCategory("REACTKD")
@@ -39,7 +39,7 @@ def test_there_is_one_phantom_for_each_grade_with_its_picture(samples: Any) -> N
     samples.screenshot("sample-data")
 
 
-def test_a_click_makes_the_patient_here_and_shows_the_ct(samples: Any) -> None:
+def test_a_click_generates_the_patient_and_shows_its_ct(samples: Any) -> None:
     from host.heartbeat import Heartbeat
     from REACTKDLib.scene.case import case_from_nodes
 
@@ -77,7 +77,9 @@ def test_the_same_click_makes_the_same_patient(samples: Any) -> None:
     assert (arrays[0] == arrays[1]).all()
 
 
-def test_a_fault_says_so_and_leaves_the_scene(samples: Any, application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_reported_and_leaves_the_scene_unchanged(
+    samples: Any, application: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from REACTKDLib.gui import sample_data
 
     def fail(_sample: Any) -> None:
@@ -93,7 +95,7 @@ def test_a_fault_says_so_and_leaves_the_scene(samples: Any, application: Any, mo
 
 
 @pytest.mark.slow
-def test_the_shipped_student_grades_each_sample_as_what_it_is(application: Any) -> None:
+def test_the_shipped_student_grades_each_sample_correctly(application: Any) -> None:
     """The first three cases that a new user opens are graded correctly."""
     from REACTKDLib.core.grading.grader import Grader
     from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder

@@ -26,7 +26,9 @@ def kidney_model(tmp_path_factory: Any) -> Path:
     return folder
 
 
-def test_the_panel_speaks_of_the_organ_of_its_model(user: Any, scene: Any, context: Any, kidney_model: Path) -> None:
+def test_the_panel_names_the_organ_and_lesions_of_its_model(
+    user: Any, scene: Any, context: Any, kidney_model: Path
+) -> None:
     ct, organ, mass = draw(5, MASS_HU["malignant"])
     nodes = nodes_from_case(scene, Case("case", {Modality.CT: ct}, organ, mass, task=KIDNEY))
     wait_for_inputs(user, nodes)

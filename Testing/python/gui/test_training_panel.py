@@ -30,12 +30,12 @@ def section(user: Any, widget: Any) -> Iterator[Any]:
     yield section
 
 
-def test_without_a_folder_there_is_nothing_to_stop_or_take(section: Any, user: Any) -> None:
+def test_without_a_folder_no_stop_button_or_model_is_shown(section: Any, user: Any) -> None:
     assert not any(user.sees(name) for name in ("trainingStopButton", "trainingBundleButton", "trainingCurveLabel"))
     user.screenshot("training-empty")
 
 
-def test_a_run_is_followed_and_asked_once_to_stop(section: Any, user: Any, training: TrainingFolder) -> None:
+def test_a_run_is_watched_and_can_be_stopped_once(section: Any, user: Any, training: TrainingFolder) -> None:
     user.type("trainingPathEdit", str(training.folder))
     assert "16 digital phantoms" in user.text("trainingStateLabel")
     assert "Preparing" in user.text("trainingStateLabel")
@@ -67,7 +67,7 @@ def test_the_curve_of_an_earlier_stage_stays_chosen(section: Any, user: Any, tra
     assert user.find("trainingCurveLabel").pixmap.toImage() != before
 
 
-def test_the_model_is_taken_when_there_is_one(
+def test_the_model_of_a_finished_run_can_be_selected(
     section: Any, user: Any, widget: Any, training: TrainingFolder, small_model: Path
 ) -> None:
     training.step(1, "student", 6)
@@ -89,7 +89,7 @@ def test_the_model_is_taken_when_there_is_one(
     assert not user.sees("trainingMessageLabel")
 
 
-def test_a_run_that_fell_silent_is_not_called_running_and_another_folder_is_refused(
+def test_a_silent_run_is_not_shown_as_running_and_another_folder_is_refused(
     section: Any, user: Any, training: TrainingFolder, tmp_path: Path
 ) -> None:
     training.step(0, "teacher", 2)
@@ -105,7 +105,7 @@ def test_a_run_that_fell_silent_is_not_called_running_and_another_folder_is_refu
     assert not user.sees("trainingMessageLabel")
 
 
-def test_nobody_looks_while_the_section_is_closed(
+def test_the_folder_is_not_polled_while_the_section_is_closed(
     section: Any, user: Any, application: Any, training: TrainingFolder
 ) -> None:
     user.type("trainingPathEdit", str(training.folder))
@@ -153,7 +153,7 @@ def test_a_run_with_its_curve_fits_into_300_pixels(
     assert curve.pixmap.deviceIndependentSize().width() <= curve.width + 1  # whole, not clipped
 
 
-def test_a_run_that_obeyed_reads_as_stopped(section: Any, user: Any, training: TrainingFolder) -> None:
+def test_a_run_that_stopped_on_request_is_shown_as_stopped(section: Any, user: Any, training: TrainingFolder) -> None:
     training.step(0, "teacher", 4)
     (training.folder / "STOPPED").touch()
     training.age(10_000)

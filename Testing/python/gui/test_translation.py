@@ -107,7 +107,7 @@ def names(language: Any, user: Any, scene: Any, nodes: Any, context: Any) -> set
     return found | {str(context.state.model)}
 
 
-def test_every_text_of_the_panel(
+def test_every_text_of_the_panel_is_translated(
     language: Any, names: set[str], user: Any, panel: Any, nodes: Any, context: Any, scene: Any
 ) -> None:
     assert english(panel, names) == []
@@ -133,7 +133,7 @@ def test_every_text_of_the_panel(
     user.screenshot("made-up-language")
 
 
-def test_what_is_missing_is_said_in_the_language(language: Any, names: set[str], user: Any, panel: Any, nodes: Any):
+def test_messages_on_missing_inputs_are_translated(language: Any, names: set[str], user: Any, panel: Any, nodes: Any):
     user.open_section("inputsSection")
     user.choose("segmentationSelector", None)
     assert re.search("ñ", user.text("stateLabel"))
@@ -178,7 +178,7 @@ SAID: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("marked", SAID)
-def test_values_stay_and_the_words_around_them_change(language: Any, marked: str) -> None:
+def test_values_are_kept_in_translated_texts(language: Any, marked: str) -> None:
     from REACTKDLib.scene.translation import translated
 
     parts, text = marked.split("`"), SAID[marked]()
@@ -190,7 +190,7 @@ def test_values_stay_and_the_words_around_them_change(language: Any, marked: str
     assert translated(text_from(packed(text), "another text")) == "another text"
 
 
-def test_without_a_translation_nothing_changes(application: Any) -> None:
+def test_without_a_translation_the_english_text_is_shown(application: Any) -> None:
     from REACTKDLib.scene.translation import translated
 
     for marked, text in SAID.items():
@@ -208,7 +208,7 @@ def test_a_translation_that_lost_a_value_is_not_used(application: Any, monkeypat
     assert translated(text) == "1 { und 'a', 'b'"
 
 
-def test_lists_reports_and_trainings(
+def test_texts_of_lists_reports_and_trainings_are_translated(
     language: Any, names: set[str], user: Any, panel: Any, small_model: Path, tmp_path: Path,
     phantom_case: Any, context: Any, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

@@ -71,7 +71,7 @@ def key(user: Any, digit: int) -> None:
     wait_for_annotations(user)
 
 
-def test_the_images_by_buttons_and_keys_and_nothing_is_left_behind(
+def test_images_are_chosen_by_buttons_and_shortcuts_and_the_layout_is_restored(
     user: Any, nodes: Any, application: Any, tmp_path: Path
 ) -> None:
     axial = view_name(1, "Axial")
@@ -140,7 +140,7 @@ def test_the_images_by_buttons_and_keys_and_nothing_is_left_behind(
     assert manager().layout == DEFAULT and hidden_nodes() == [], "what is only for the views is not saved"
 
 
-def test_an_answer_in_all_views(user: Any, nodes: Any, context: Any, application: Any) -> None:
+def test_a_result_is_shown_in_all_views(user: Any, nodes: Any, context: Any, application: Any) -> None:
     grade(user)
     wait_for_annotations(user)
     user.screenshot("views-fused", of="window")
@@ -185,7 +185,7 @@ def test_an_answer_in_all_views(user: Any, nodes: Any, context: Any, application
     assert set(drawn(context.outputs.regions.GetDisplayNode())) == {view.GetLayoutName() for view in views}
 
 
-def test_a_case_with_one_image_offers_that_alone(user: Any, nodes: Any, context: Any) -> None:
+def test_a_case_with_one_image_offers_that_image_only(user: Any, nodes: Any, context: Any) -> None:
     if not user.sees("ctSelector"):
         user.toggle_section("inputsSection")
     user.choose("ctSelector", None)

@@ -52,7 +52,7 @@ def click_header(user: Any, column: int) -> None:
     user.settle()
 
 
-def test_the_table_is_the_report_and_sorting_takes_boxes_and_the_chosen_row_along(
+def test_the_table_has_the_rows_of_the_report_and_sorting_keeps_boxes_and_selection(
     user: Any, graded: Any, context: Any
 ) -> None:
     rows, report = user.rows("regionTable"), context.report
@@ -103,7 +103,7 @@ def test_the_table_is_the_report_and_sorting_takes_boxes_and_the_chosen_row_alon
 
 
 @pytest.mark.slow
-def test_the_chosen_row_and_the_order_stay_when_the_case_is_graded_again(
+def test_selection_and_order_are_kept_when_the_case_is_graded_again(
     user: Any, graded: Any, context: Any, scene: Any
 ) -> None:
     """A user who corrects a mask is looking at one region; another case starts afresh."""
@@ -145,7 +145,7 @@ def test_a_click_on_a_row_goes_to_the_region(user: Any, graded: Any, context: An
         assert center == pytest.approx(region.centroid_ras_mm, abs=1e-3)
 
 
-def test_colors_stand_for_what_is_chosen_and_what_would_be_changes_none(user: Any, graded: Any, context: Any) -> None:
+def test_colors_show_the_chosen_value_and_do_not_change_with_what_if(user: Any, graded: Any, context: Any) -> None:
     seen, hints = {}, {}
     known = (text for text in explained(context.report))
     assert all(text in user.text("whyHintLabel") for text in known) and "without any region" in user.text(
@@ -186,7 +186,7 @@ def test_colors_stand_for_what_is_chosen_and_what_would_be_changes_none(user: An
 
 
 @pytest.mark.slow
-def test_what_is_drawn_can_be_switched(user: Any, graded: Any, context: Any) -> None:
+def test_layers_can_be_switched(user: Any, graded: Any, context: Any) -> None:
     before = drawn(context)
     assert before["3d"] and before["legend"] and not before["graph"]
     user.open_section("settingsSection")
@@ -202,7 +202,7 @@ def test_what_is_drawn_can_be_switched(user: Any, graded: Any, context: Any) -> 
     assert drawn(context)["fill"] == pytest.approx(1.0) and drawn(context)["graph"], "the next answer is shown alike"
 
 
-def test_the_users_segments_step_aside_and_come_back(application: Any, user: Any, nodes: Any) -> None:
+def test_the_users_segments_are_hidden_with_a_result_and_shown_again(application: Any, user: Any, nodes: Any) -> None:
     display = nodes.segmentation.GetDisplayNode()
     assert display.GetVisibility()
     stray = np.zeros_like(mask_of(nodes.segmentation, "Tumor", nodes.reference))
@@ -225,9 +225,7 @@ def test_the_users_segments_step_aside_and_come_back(application: Any, user: Any
     assert display.GetVisibility()
 
 
-def test_the_legend_of_the_answer_steps_aside_while_masks_are_looked_at(
-    application: Any, user: Any, nodes: Any, context: Any
-) -> None:
+def test_the_legend_is_hidden_while_masks_are_shown(application: Any, user: Any, nodes: Any, context: Any) -> None:
     """Next to the segment colors it would be taken for their legend."""
     stray = np.zeros_like(mask_of(nodes.segmentation, "Tumor", nodes.reference))
     stray[2:5, 4:9, 4:9] = True
@@ -259,7 +257,7 @@ def test_the_legend_of_the_answer_steps_aside_while_masks_are_looked_at(
 
 
 @pytest.mark.slow
-def test_what_is_left_out_of_an_answer_whose_image_was_deleted_is_refused_with_a_sentence(
+def test_what_if_after_an_image_was_deleted_is_refused_in_one_sentence(
     user: Any, graded: Any, context: Any, scene: Any
 ) -> None:
     scene.RemoveNode(graded.volumes[Modality.FDG])
@@ -270,7 +268,7 @@ def test_what_is_left_out_of_an_answer_whose_image_was_deleted_is_refused_with_a
     assert not user.sees("whatIfLabel")
 
 
-def test_an_answer_to_other_boxes_than_those_that_are_clear_is_not_shown(user: Any, graded: Any, context: Any) -> None:
+def test_a_what_if_result_for_other_boxes_is_not_shown(user: Any, graded: Any, context: Any) -> None:
     """As when the computation for the second box was canceled."""
     toggle_box(user, "regionTable", 1)
     user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "the first answer")
@@ -284,7 +282,7 @@ def test_an_answer_to_other_boxes_than_those_that_are_clear_is_not_shown(user: A
     assert user.text("whatIfLabel") == shown
 
 
-def test_one_image_must_stay(user: Any, graded: Any, context: Any) -> None:
+def test_the_last_image_cannot_be_left_out(user: Any, graded: Any, context: Any) -> None:
     for name in ("ct", "fdg", "acetate"):
         user.click(f"{name}InUseCheckBox")
     assert user.text("whatIfLabel") == "Keep at least one image."
@@ -293,7 +291,7 @@ def test_one_image_must_stay(user: Any, graded: Any, context: Any) -> None:
     assert context.controller.error is None
 
 
-def test_a_scene_that_was_saved_beside_the_answer_opens_with_the_users_segments_on_show(
+def test_a_scene_saved_with_a_result_opens_with_the_users_segments_shown(
     application: Any, user: Any, scene: Any, graded: Any, tmp_path: Path
 ) -> None:
     name = graded.segmentation.GetName()

@@ -35,7 +35,7 @@ def test_the_window_shows_panel_and_views(application: object, tmp_path: Path) -
     assert red.lightness() < 10 < three_d.lightness(), "the slice view is black, the 3D view is not"
 
 
-def test_without_a_screen_it_says_so() -> None:
+def test_without_a_screen_the_command_says_so() -> None:
     result = run()
     assert result.returncode == 2
     assert "no screen" in result.stderr and 'ARGS="--screenshot' in result.stderr

@@ -77,14 +77,14 @@ def test_every_picture_of_the_catalog_is_in_the_repository() -> None:
     assert shown & set(re.findall(r"!\[[^]]+\]\(([^)]+)\)", home)), "the home page shows one of them"
 
 
-def test_the_description_says_what_it_is_for_and_what_not() -> None:
+def test_the_description_names_the_purpose_and_the_clinical_limit() -> None:
     """Two sentences and the warning, in characters that CMake and the catalog display unchanged."""
     text = cmake()["EXTENSION_DESCRIPTION"]
     assert text.endswith("not for clinical use.") and len(re.findall(r"\.(?: |$)", text)) <= 3
     assert text.isascii() and not set(text) & set(";$\\<>&#")
 
 
-def test_a_clone_is_as_small_as_the_index_wants_it() -> None:
+def test_a_clone_is_below_the_size_limit_of_the_index() -> None:
     command = ["git", "ls-files", "-z"]
     listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if listed.returncode:

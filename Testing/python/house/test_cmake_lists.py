@@ -32,7 +32,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_new_file_is_missed_until_the_lists_are_written(copy: Path) -> None:
+def test_a_new_file_is_reported_until_the_lists_are_written(copy: Path) -> None:
     module = MODULES["REACTKD"]
     new = "REACTKDLib/core/newcomer.py"
     (copy / "REACTKD" / new).write_text('"""New."""\n', encoding="utf-8")
@@ -44,13 +44,13 @@ def test_a_new_file_is_missed_until_the_lists_are_written(copy: Path) -> None:
     assert not cmake_lists.write(module, copy), "a second write has nothing to do"
 
 
-def test_a_removed_file_is_missed(copy: Path) -> None:
+def test_a_removed_file_is_reported(copy: Path) -> None:
     (copy / "REACTKDTrain" / "REACTKDTrainLib" / "__init__.py").unlink()
     (line,) = cmake_lists.differences(MODULES["REACTKDTrain"], copy)
     assert line.endswith("REACTKDTrainLib/__init__.py is listed but does not exist")
 
 
-def test_caches_and_unfinished_files_do_not_count(copy: Path) -> None:
+def test_caches_and_temporary_files_are_ignored(copy: Path) -> None:
     package = copy / "REACTKD" / "REACTKDLib"
     (package / "__pycache__").mkdir(exist_ok=True)
     for name in ("__pycache__/volume.cpython-311.pyc", ".hidden.py", "notes.txt~", "model.pt.part"):

@@ -35,7 +35,7 @@ def test_the_codes_are_those_of_the_classes():
     assert set(fixes.FIXES) | set(fixes.SPLITS) <= error_page.codes()["Finding"].keys()
 
 
-def test_sentences_are_found():
+def test_messages_are_found_in_the_code():
     codes = error_page.codes()
     said = [text for kind in codes.values() for texts in kind.values() for text in texts]
     assert len(said) > 300
@@ -45,7 +45,7 @@ def test_sentences_are_found():
     assert {"unexpected", "out-of-memory", "worker-died", "case-crashed"} <= codes["error"].keys()
 
 
-def test_no_code_is_taken_for_a_message():
+def test_codes_are_not_listed_as_messages():
     """The entry of `error` listed "case-not-open" and "unexpected": the first argument of an error with a code."""
     for kind, found in error_page.codes().items():
         codes = {code for code, texts in found.items() if any(re.fullmatch(r"[a-z-]+", text) for text in texts)}
@@ -69,5 +69,5 @@ def test_every_error_has_a_code_with_its_own_cause():
         (r"(?<=### `thick-slices`\n\n)(.*\n.*\n- Remedy:) .*\n", r"\1\n", "thick-slices lacks its Remedy"),
     ],
 )  # fmt: skip
-def test_a_page_that_is_not_complete_is_noticed(found, changed, fault):
+def test_an_incomplete_page_is_reported(found, changed, fault):
     assert fault in error_page.faults(re.sub(found, changed, PAGE, count=1))

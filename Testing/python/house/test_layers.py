@@ -79,12 +79,12 @@ def test_every_part_of_the_library_has_a_rule() -> None:
         "from ..scene import case",
     ],
 )
-def test_the_rule_sees_an_import_that_goes_up(tmp_path: Path, line: str) -> None:
+def test_an_upward_import_is_reported(tmp_path: Path, line: str) -> None:
     (tmp_path / "bad.py").write_text(line, encoding="utf-8")
     assert violations(tmp_path, FORBIDDEN[f"{LIBRARY}/core"])
 
 
-def test_the_rule_leaves_similar_names_alone(tmp_path: Path) -> None:
+def test_similar_module_names_are_accepted(tmp_path: Path) -> None:
     text = "import qtlike\nfrom REACTKDLib.core import scenery\nfrom REACTKDLib.core.images.volume import Volume"
     (tmp_path / "good.py").write_text(text, encoding="utf-8")
     assert violations(tmp_path, FORBIDDEN[f"{LIBRARY}/core"]) == []

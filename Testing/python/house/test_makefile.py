@@ -22,7 +22,7 @@ def make(*arguments: str, folder: Path = REPOSITORY) -> str:
 
 
 @needs_make
-def test_the_users_own_files_reach_the_demo() -> None:
+def test_files_given_to_make_are_passed_to_the_demo() -> None:
     printed = make("-n", "demo", "CT=ct.nii.gz", "SEG=my masks.seg.nrrd", "TUMOR=Lesion 1")
     command = " ".join(printed.replace("\\\n", " ").split())
     assert 'run_demo.py --output build/demo --ct "ct.nii.gz"' in command
@@ -31,7 +31,7 @@ def test_the_users_own_files_reach_the_demo() -> None:
 
 
 @needs_make
-def test_the_demo_knows_every_option_that_make_can_hand_on() -> None:
+def test_the_demo_accepts_every_option_that_make_passes() -> None:
     everything = make("-n", "demo", *(f"{name}=x" for name in ("CT", "FDG", "ACETATE", "SEG", "LIVER", "TUMOR")))
     options = set(re.findall(r"--[a-z]+", everything.partition("run_demo.py")[2]))
     assert len(options) == 7

@@ -73,13 +73,15 @@ def refused() -> str:
     return text
 
 
-def test_nothing_is_asked_where_nothing_is_missing(asked: list[str]) -> None:
+def test_without_missing_packages_nothing_is_asked(asked: list[str]) -> None:
     assert packages.missing_packages() == []
     packages.ensure_packages()
     assert asked == []
 
 
-def test_torch_comes_from_its_extension_and_the_rest_from_the_file(asked: list[str], absent: set[str]) -> None:
+def test_torch_is_installed_by_its_extension_and_the_rest_from_the_requirements(
+    asked: list[str], absent: set[str]
+) -> None:
     absent |= {"torch", "monai"}
     packages.ensure_packages()
     assert asked[0] == "torch>=2.4.1, asking: True"
@@ -106,7 +108,7 @@ PIP_FAILED = CalledProcessError(1, ["PythonSlicer", "-m", "pip", "install"])
 
 
 @pytest.mark.parametrize("answer", [lambda *_, **__: None, raising(PIP_FAILED), raising(OSError("no disk"))])
-def test_without_torch_nothing_else_is_asked(
+def test_without_torch_no_other_package_is_installed(
     monkeypatch: pytest.MonkeyPatch, asked: list[str], absent: set[str], answer: Callable[..., None]
 ) -> None:
     """Declined or failed: otherwise pip would install its own torch as a dependency of MONAI."""
@@ -116,7 +118,7 @@ def test_without_torch_nothing_else_is_asked(
     assert asked == [] and ("declined" in text or "HTTPS_PROXY" in text)
 
 
-def test_a_torch_that_is_too_old_is_left_alone(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> None:
+def test_an_old_torch_is_not_replaced(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> None:
     installed = packages._version
     monkeypatch.setattr(packages, "_version", lambda name: "2.3.1+cu121" if name == "torch" else installed(name))
     assert packages.missing_packages() == ["torch"]
@@ -142,7 +144,7 @@ def test_a_declined_installation_is_one_sentence(
 
 
 @pytest.mark.parametrize("error", [PIP_FAILED, OSError("no pip"), ValueError("its bug")])
-def test_a_failed_installation_says_what_to_try(
+def test_a_failed_installation_names_the_next_steps(
     monkeypatch: pytest.MonkeyPatch, asked: list[str], absent: set[str], error: Exception
 ) -> None:
     monkeypatch.setattr(sys.modules["slicer.packaging"], "pip_ensure", raising(error))
@@ -152,7 +154,7 @@ def test_a_failed_installation_says_what_to_try(
 
 
 @pytest.mark.parametrize("agrees", [True, False])
-def test_slicer_5_10_has_no_packaging(
+def test_slicer_without_its_packaging_module_is_supported(
     monkeypatch: pytest.MonkeyPatch, asked: list[str], absent: set[str], agrees: bool
 ) -> None:
     told: list[str] = []
@@ -191,7 +193,7 @@ def test_in_testing_mode_nothing_is_installed(
     assert "without torch, einops" in refused() and asked == []
 
 
-def test_an_installation_that_leaves_something_out_is_noticed(
+def test_an_incomplete_installation_is_reported(
     monkeypatch: pytest.MonkeyPatch, asked: list[str], absent: set[str]
 ) -> None:
     monkeypatch.setattr(sys.modules["slicer.packaging"], "pip_ensure", lambda *_, **__: None)

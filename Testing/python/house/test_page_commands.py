@@ -17,12 +17,12 @@ def test_commands_are_found() -> None:
 
 
 @pytest.mark.parametrize("page", [page for page, found in COMMANDS.items() if found], ids=lambda page: page.name)
-def test_the_commands_of_a_page_are_taken(page: Path) -> None:
+def test_the_commands_of_a_page_are_accepted(page: Path) -> None:
     for program, arguments in COMMANDS[page]:
         check(program, arguments)
 
 
-def test_a_command_that_is_not_taken_is_noticed() -> None:
+def test_a_wrong_command_is_reported() -> None:
     text = "Text\n\n    reactkd grade --ct a.nii.gz \\\n      --sgmentation b.nrrd --output c  # why\n"
     ((program, arguments),) = commands_in(text)
     assert arguments[-2:] == ["--output", "c"]

@@ -65,11 +65,11 @@ def broken_links(page: Path, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", OF_TODAY, ids=lambda page: page.name)
-def test_files_that_a_page_names_are_there(page: Path) -> None:
+def test_files_named_on_a_page_exist(page: Path) -> None:
     assert missing(page.read_text(encoding="utf-8")) == []
 
 
-def test_files_that_are_not_there_are_noticed() -> None:
+def test_missing_files_are_reported() -> None:
     text = (
         "`core/errors.py`, `errors.py`, `core/masks`, not `core/no_such.py`, `no_such.py`, `core/nowhere/`, `a.nii.gz`"
     )
@@ -79,11 +79,11 @@ def test_files_that_are_not_there_are_noticed() -> None:
 
 
 @each_page
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_of_a_page_exist(page: Path) -> None:
     assert broken_links(page, page.read_text(encoding="utf-8")) == []
 
 
-def test_broken_links_are_noticed() -> None:
+def test_broken_links_are_reported() -> None:
     text = "[a](README.md) [b](none.md) [c](#here) [d](#there) [e](https://example.org/x)\n# Here\n"
     page = REPOSITORY / "README.md"
     assert broken_links(page, text) == ["none.md#", "#here", "#there"], "an anchor is looked up in the page itself"
@@ -101,7 +101,7 @@ def test_commands_that_a_page_names_can_be_run(page: Path) -> None:
 
 
 @each_page
-def test_make_targets_that_a_page_names_are_there(page: Path) -> None:
+def test_make_targets_named_on_a_page_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"(?:`| {4})make ([a-z-]+)", page.read_text(encoding="utf-8"))) <= targets
 
@@ -121,7 +121,7 @@ def test_decisions_are_numbered_in_the_order_of_their_dates() -> None:
 
 
 @each_record
-def test_a_decision_says_why_what_and_what_it_costs(record: Path) -> None:
+def test_a_decision_has_context_decision_and_consequence(record: Path) -> None:
     parts = re.split(r"^## (.+)$", record.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     headings, texts = parts[::2], parts[1::2]
     assert headings == [name for name in HEADINGS if name in headings]

@@ -76,7 +76,7 @@ def test_every_class_that_is_not_of_qt_is_declared(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", UI_FILES, ids=lambda path: path.stem)
-def test_nothing_is_styled(path: Path) -> None:
+def test_panel_files_set_no_style_sheet(path: Path) -> None:
     assert "styleSheet" not in path.read_text(encoding="utf-8")
 
 

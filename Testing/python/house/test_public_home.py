@@ -15,7 +15,7 @@ def text(name: str) -> str:
     return (REPOSITORY / name).read_text(encoding="utf-8")
 
 
-def test_tests_run_on_every_python_that_is_promised() -> None:
+def test_the_workflow_tests_every_supported_python() -> None:
     oldest = re.search(r'requires-python = ">=3\.(\d+)"', text("pyproject.toml"))
     matrix = re.search(r"python: \[(.*)\]", text(".github/workflows/test.yml"))
     assert oldest and matrix
@@ -24,7 +24,7 @@ def test_tests_run_on_every_python_that_is_promised() -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_workflows_call_what_is_there(path: Path) -> None:
+def test_workflows_call_existing_targets_and_scripts(path: Path) -> None:
     content, makefile = path.read_text(encoding="utf-8"), text("Makefile")
     for target in re.findall(r"\bmake ([a-z-]+)", content):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
@@ -35,7 +35,7 @@ def test_workflows_call_what_is_there(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_may_read_and_nothing_else(path: Path) -> None:
+def test_workflows_have_read_permission_only(path: Path) -> None:
     """What a step runs, such as a package that pip installs, could otherwise push with the token of the checkout."""
     content = path.read_text(encoding="utf-8")
     assert "\npermissions:\n  contents: read\n" in content and content.count("permissions:") == 1

@@ -25,7 +25,7 @@ def not_announced(now: dict[str, str], released: dict[str, str], changelog: str)
     return sorted(name for name in tops if name.split(".")[1] not in announced and name not in announced)
 
 
-def test_the_page_of_public_names_is_fresh():
+def test_the_page_of_public_names_is_up_to_date():
     assert api_page.page() == api_page.PAGE.read_text(encoding="utf-8"), "run `make lists`"
 
 
@@ -45,7 +45,7 @@ def test_every_change_of_a_public_name_is_in_the_changelog():
     ],
     ids=["same", "changed", "gone", "announced", "method"],
 )
-def test_a_change_that_is_not_announced_is_found(now, found):
+def test_a_change_missing_in_the_changelog_is_reported(now, found):
     text = "## Unreleased\n\n- `g` is new.\n\n## 1.0\n\n- `f` and `C`\n"
     assert not_announced(now, {"A.f": "(x)"}, text) == found
 

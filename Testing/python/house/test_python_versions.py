@@ -88,7 +88,7 @@ def test_every_module_is_imported_where_the_packages_are(version: str) -> None:
     assert int(result.stdout.splitlines()[-1]) > 200
 
 
-def test_the_promise_is_the_same_in_every_place() -> None:
+def test_every_file_states_the_same_oldest_python() -> None:
     text = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     assert f'requires-python = ">={PROMISED[0]}"' in text
     assert f'target-version = "py{PROMISED[0].replace(".", "")}"' in text
@@ -109,7 +109,7 @@ def test_the_promise_is_the_same_in_every_place() -> None:
         ("3.13", "import cgi", "no module cgi"),
     ],
 )
-def test_the_check_sees_what_one_python_lacks(tmp_path: Path, version: str, line: str, said: str) -> None:
+def test_the_check_reports_what_one_python_does_not_have(tmp_path: Path, version: str, line: str, said: str) -> None:
     (tmp_path / "bad.py").write_text(line, encoding="utf-8")
     result = run(needs(version), "-S", str(CHECK), str(tmp_path))
     assert result.returncode == 1 and re.search(said, result.stdout), result.stdout + result.stderr
@@ -125,7 +125,7 @@ def test_the_check_sees_what_one_python_lacks(tmp_path: Path, version: str, line
         "from torch import absent",
     ],
 )
-def test_the_check_leaves_the_rest_alone(tmp_path: Path, line: str) -> None:
+def test_the_check_accepts_supported_imports(tmp_path: Path, line: str) -> None:
     (tmp_path / "good.py").write_text(line, encoding="utf-8")
     result = run(needs(PROMISED[0]), "-S", str(CHECK), str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
@@ -139,7 +139,7 @@ def pins(version: str) -> list[Requirement]:
 
 
 @pytest.mark.parametrize("version", PROMISED)
-def test_every_pinned_package_takes_that_python(version: str) -> None:
+def test_every_pinned_package_supports_that_python(version: str) -> None:
     """Each package is pinned once for that Python, to a release that supports it; checks only installed releases."""
     names = [r.name for r in pins(version)]
     assert len(names) == len(set(names)) > 20

@@ -46,12 +46,12 @@ def lost(text: str) -> Iterator[str]:
             yield place
 
 
-def test_places_named_in_the_code_are_there() -> None:
+def test_references_in_the_code_exist() -> None:
     found = {path.name: list(lost(path.read_text(encoding="utf-8"))) for path in READ}
     assert {name: places for name, places in found.items() if places} == {}
 
 
-def test_places_named_on_the_pages_are_there() -> None:
+def test_references_on_the_pages_exist() -> None:
     found = {path.name: list(lost(path.read_text(encoding="utf-8"))) for path in PAGES}
     assert {name: places for name, places in found.items() if places} == {}
 
@@ -65,5 +65,5 @@ def test_places_named_on_the_pages_are_there() -> None:
         ("as `joblib.Unheard` does, in `report.schema.json`", []),
     ],
 )
-def test_a_place_that_is_gone_is_seen(text: str, wrong: list[str]) -> None:
+def test_a_broken_reference_is_reported(text: str, wrong: list[str]) -> None:
     assert list(lost(text)) == wrong

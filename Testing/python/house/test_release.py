@@ -41,7 +41,7 @@ def test_one_call_sets_them_all(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("name", release.FILES)
-def test_what_is_left_is_found_in_each_file(copy: Path, name: str) -> None:
+def test_remaining_placeholders_are_found_in_each_file(copy: Path, name: str) -> None:
     text = (copy / name).read_text()
     (copy / name).write_text(text.replace("Some-Body", release.PLACEHOLDER))
     assert release.faults_of_addresses(copy) == [f"{name}: no account is named yet; run make owner OWNER=<account>."]
@@ -54,7 +54,7 @@ def test_what_is_left_is_found_in_each_file(copy: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("account", ["", "OWNER", "two words", "-a", "a/b", "a--b", "x" * 40])
-def test_what_is_no_account_is_refused(copy: Path, account: str) -> None:
+def test_an_invalid_account_is_refused(copy: Path, account: str) -> None:
     with pytest.raises(ValueError, match="no name"):
         release.write(account, copy)
     assert release.faults_of_addresses(copy) == []
@@ -86,7 +86,7 @@ def test_the_version_is_that_of_the_library() -> None:
     assert release.version() == REACTKDLib.__version__
 
 
-def test_a_release_is_refused_while_something_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_release_is_refused_while_placeholders_remain(capsys: pytest.CaptureFixture[str]) -> None:
     left = [*release.faults_of_addresses(), *release.faults_of_version()]
     assert release.main([]) == (1 if left else 0)
     assert not left or capsys.readouterr().out.splitlines() == left

@@ -123,7 +123,7 @@ def test_the_architecture_lists_the_rooms_in_this_order():
         "import importlib\nimportlib.import_module('REACTKDLib.core.images.case')",
     ],
 )
-def test_the_rule_sees_an_import_that_goes_up_and_a_circle(tmp_path, line):
+def test_an_upward_import_and_a_circle_are_reported(tmp_path, line):
     for name in ("writing/atomic.py", "images/case.py"):
         path = tmp_path / "REACTKDLib" / "core" / name
         path.parent.mkdir(parents=True)

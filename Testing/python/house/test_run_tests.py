@@ -42,7 +42,7 @@ def test_all_groups_pass(tmp_path: Path) -> None:
     assert result.stdout.count("1 passed") == 3
 
 
-def test_what_is_compiled_is_kept_where_the_environment_wants_none_beside_the_sources(tmp_path: Path) -> None:
+def test_bytecode_is_kept_in_build_where_the_environment_writes_none(tmp_path: Path) -> None:
     """Otherwise each of hundreds of processes would compile torch again."""
     (tmp_path / "imported.py").write_text("", encoding="utf-8")
     imports = "import sys\ndef test_it():\n    sys.path.insert(0, '.')\n    import imported\n"
@@ -75,7 +75,7 @@ def test_it():
 
 
 @pytest.mark.parametrize("bad", ["core", "rendering"])
-def test_a_failure_in_any_group_is_a_failure_and_the_others_still_run(tmp_path: Path, bad: str) -> None:
+def test_a_failure_in_one_group_fails_the_run_and_the_others_still_run(tmp_path: Path, bad: str) -> None:
     """In the first group that runs and in the last; the script uses group names only for the order."""
     groups = {"core": PASSES, "scene": PASSES, "rendering": PASSES, bad: FAILS}
     result = run(tmp_path, **groups)

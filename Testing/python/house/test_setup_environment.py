@@ -46,26 +46,26 @@ def set_up(computer: Path, interpreter: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=computer)
 
 
-def test_no_python(computer: Path) -> None:
+def test_a_missing_python_is_reported(computer: Path) -> None:
     result = set_up(computer, "")
     assert result.returncode == 1
     assert "install Python 3.10 or newer" in result.stderr
 
 
-def test_an_old_python(computer: Path) -> None:
+def test_an_old_python_is_refused(computer: Path) -> None:
     result = set_up(computer, python(computer, version="3.8.10", too_old=1))
     assert result.returncode == 1
     assert "is Python 3.8.10, 3.10 or newer is needed" in result.stderr
 
 
-def test_a_python_that_cannot_make_environments(computer: Path) -> None:
+def test_a_python_without_venv_is_reported(computer: Path) -> None:
     result = set_up(computer, python(computer, no_ensurepip=1))
     assert result.returncode == 1
     assert result.stderr.rstrip().endswith("sudo apt-get install -y python3.11-venv")
     assert not (computer / "venv").exists()
 
 
-def test_root_on_debian_gets_that_part_installed(computer: Path) -> None:
+def test_as_root_on_debian_the_missing_package_is_installed(computer: Path) -> None:
     interpreter = python(computer, no_ensurepip=1)
     program(computer, "id", "#!/bin/sh\necho 0\n")
     program(computer, "apt-get", f'#!/bin/sh\necho "$@" >> {computer}/asked\n')  # succeeds without installing anything

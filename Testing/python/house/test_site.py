@@ -36,7 +36,7 @@ def test_the_index_names_every_page() -> None:
     assert sections == ["Tutorials", "How-to", "Reference", "Explanation", "Results"]
 
 
-def test_a_page_that_the_index_does_not_name_is_noticed() -> None:
+def test_a_page_missing_in_the_index_is_reported() -> None:
     without = re.sub(r"^- \[The panel\].*\n", "", INDEX, flags=re.MULTILINE)
     assert without != INDEX and "reference/panel.md" not in set(named(pages.navigation(without)))
 
@@ -53,7 +53,7 @@ def test_a_page_that_the_index_does_not_name_is_noticed() -> None:
         ("index.md", "https://example.org/a.md", "https://example.org/a.md"),
     ],
 )
-def test_links_of_the_repository_lead_to_pages_of_the_site(at: str, link: str, target: str) -> None:
+def test_links_of_the_repository_become_links_of_the_site(at: str, link: str, target: str) -> None:
     class Page:
         meta: dict[str, Any] = {}
 
@@ -71,7 +71,7 @@ def test_a_notebook_becomes_a_page() -> None:
     assert pages.page_of_notebook(script) == expected
 
 
-def test_what_a_page_loads_from_another_server_is_noticed() -> None:
+def test_resources_from_other_servers_are_reported() -> None:
     own = '<link href="../site.css"><script src="assets/a.js"></script><a href="https://example.org">there</a>'
     assert pages.ELSEWHERE.findall(own) == []
     others = '<script defer src="https://example.org/a.js"></script><img alt="a" src="//example.org/b.png">'

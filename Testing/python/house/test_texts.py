@@ -85,7 +85,7 @@ def faults_of(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_texts_are_marked_and_whole(file: str) -> None:
+def test_texts_are_marked_and_complete(file: str) -> None:
     assert faults_of((LIBRARY / file).read_text(encoding="utf-8")) == []
 
 
@@ -106,7 +106,7 @@ def test_texts_are_marked_and_whole(file: str) -> None:
         ('def f():\n    for _ in "ab":\n        say(_("It is gone."))', 1),
     ],
 )
-def test_what_is_a_fault(source: str, faults: int) -> None:
+def test_faulty_texts_are_reported(source: str, faults: int) -> None:
     assert len(faults_of(source)) == faults
 
 
@@ -157,5 +157,5 @@ def test_no_message_begins_with_the_name_of_a_file() -> None:
         ('raise NotAnImage(_("{role} is empty."), role=role)', 0),
     ],
 )
-def test_what_begins_with_the_name_of_a_file(source: str, faults: int) -> None:
+def test_messages_that_begin_with_a_file_name_are_detected(source: str, faults: int) -> None:
     assert len(names_that_begin_a_message(source)) == faults

@@ -55,11 +55,11 @@ def test_a_machine_path_is_recognized(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["https://example.org/home/jane", "a/home/b", "$HOME/root/x", "<repo>/work/x"])
-def test_an_address_is_not_a_machine_path(text: str) -> None:
+def test_a_url_is_not_a_machine_path(text: str) -> None:
     assert not MACHINE_PATH.search(text)
 
 
-def test_no_line_ends_in_blanks_and_every_file_in_one_line_break() -> None:
+def test_no_trailing_blanks_and_one_final_newline() -> None:
     """As the hooks before a commit want it; the fuzzer's inputs are damaged on purpose, MONAI's schema is theirs."""
     faults = []
     for path in tracked_files():
@@ -72,7 +72,7 @@ def test_no_line_ends_in_blanks_and_every_file_in_one_line_break() -> None:
     assert faults == []
 
 
-def test_every_python_file_says_what_it_is() -> None:
+def test_every_python_file_has_a_docstring() -> None:
     files = [path for path in tracked_files() if path.suffix == ".py"]
     assert len(files) > 10
     assert [
@@ -104,7 +104,7 @@ def project() -> dict[str, object]:
     return tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def test_slicer_is_asked_for_what_pip_is_asked_for_but_never_for_what_it_has() -> None:
+def test_slicer_requirements_equal_those_of_pip_without_packages_of_slicer() -> None:
     wanted = requirements(lines_of("REACTKD/Resources/requirements.txt"))
     by_pip = requirements(project()["dependencies"])
     assert not {"torch", "numpy", "scipy", "simpleitk", "vtk", "requests", "pydicom"} & set(wanted)

@@ -41,7 +41,7 @@ def _demo(*arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
 
 
-def test_own_files_are_graded_and_everything_is_left(patient, bundle, tmp_path):
+def test_given_files_are_graded_and_all_outputs_are_written(patient, bundle, tmp_path):
     volumes = [part for m, path in patient.volumes.items() for part in (f"--{m.value}", path)]
     done = _demo(*volumes, "--segmentation", patient.segmentation, "--bundle", bundle, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -62,7 +62,7 @@ def test_own_files_are_graded_and_everything_is_left(patient, bundle, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_step_is_announced_before_it_is_taken(capsys):
+def test_each_step_is_printed_before_it_runs(capsys):
     with pytest.raises(KeyError), Step("Grading"):
         assert capsys.readouterr().out == "Grading..."
         raise KeyError
@@ -75,7 +75,7 @@ def slow(fault: str) -> object:
 
 
 @pytest.mark.parametrize("fault", [slow("no such file"), slow("no such segment"), "no model"])
-def test_a_fault_is_one_sentence_and_status_2(patient, bundle, tmp_path, fault):
+def test_a_fault_is_reported_in_one_sentence_with_status_2(patient, bundle, tmp_path, fault):
     ct = next(iter(patient.volumes.values()))
     arguments = {
         "no such file": ["--ct", tmp_path / "x.nii.gz", "--segmentation", patient.segmentation, "--bundle", bundle],

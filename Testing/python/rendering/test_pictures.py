@@ -124,7 +124,7 @@ def test_every_lesion_has_an_outline_that_differs_from_what_lies_under_it(graded
 
 
 @pytest.mark.parametrize("graded", [EFFECTS["faint"]], indirect=True)
-def test_outlines_can_be_seen_on_a_white_pet(graded, tmp_path):
+def test_outlines_are_visible_on_a_white_pet(graded, tmp_path):
     """Including lesions with no effect, whose own color is nearly white."""
     view, pet = graded.views.axial, graded.nodes.volumes[Modality.FDG]
     scene, outputs = pet.GetScene(), graded.outputs
@@ -176,7 +176,7 @@ def test_no_ring_runs_around_a_lesion(graded, tmp_path):
     assert changed[edge].mean() > 0.9, "the liver's own outline is there"
 
 
-def test_names_stand_beside_the_lesions_that_a_slice_cuts(graded, tmp_path):
+def test_labels_are_beside_the_lesions_that_a_slice_cuts(graded, tmp_path):
     graded.write(tmp_path)
     views, lesions = (graded.views.axial, graded.views.coronal, graded.views.volume), graded.result.regions.lesions
     bare = [view.pixels().astype(int) for view in views]
@@ -249,7 +249,7 @@ def _pixel_in(view, ras) -> tuple[int, int]:
     return view.size[1] - 1 - y, x
 
 
-def test_pictures_are_whole_files_with_a_caption(graded, tmp_path):
+def test_pictures_are_complete_files_with_a_caption(graded, tmp_path):
     from PIL import Image
 
     graded.write(tmp_path)

@@ -54,7 +54,7 @@ def test_nodes_to_case_to_nodes_is_exact(scene, nodes):
     [subset for n in (1, 2, 3) for subset in itertools.combinations(Modality, n)],
     ids=lambda subset: "+".join(m.value for m in subset),
 )
-def test_any_subset_of_inputs(scene, case, present):
+def test_any_subset_of_inputs_is_read(scene, case, present):
     """Without a CT, the masks lie on the grid of the first PET."""
     volumes = {m: case.volumes[m] for m in present}
     shape = next(iter(volumes.values())).shape
@@ -83,7 +83,7 @@ def _reordered(volume: Volume, permutation: tuple[int, ...], flips: tuple[bool, 
 
 
 @pytest.mark.parametrize(("permutation", "flips"), ORDERS)
-def test_48_axis_orders_under_a_shared_transform(scene, permutation, flips):
+def test_all_48_axis_orders_under_a_shared_transform_give_the_same_case(scene, permutation, flips):
     """However the images are stored, the case read from the scene has the same voxels at the same positions."""
     case = make_case(shape=(14, 18, 22), spacing=(6.5, 7.0, 8.0))
     reference = case.reference
@@ -130,7 +130,7 @@ def test_units_come_from_the_nodes_or_from_the_values(scene, nodes, case):
 
 
 @pytest.mark.parametrize("lean", [0.0, 5e-4, 0.02])
-def test_leaning_axes_are_refused_in_the_scene_as_in_files(scene, case, tmp_path, lean):
+def test_skewed_axes_are_refused_in_the_scene_as_in_files(scene, case, tmp_path, lean):
     """Non-orthogonal axes are refused both in the console and in the worker to which the panel hands the nodes."""
 
     def leaning(volume):
@@ -163,7 +163,7 @@ def test_case_id_is_not_the_name_of_a_node(nodes):
     assert _read(nodes, case_id="case 7").id == "case 7"
 
 
-def test_bent_ct_is_said(scene, nodes):
+def test_a_ct_under_a_nonlinear_transform_is_reported(scene, nodes):
     from support.worlds import bending_transform
 
     assert not _read(nodes).findings
@@ -171,7 +171,7 @@ def test_bent_ct_is_said(scene, nodes):
     assert [f.code for f in _read(nodes).findings] == ["non-linear-transform"]
 
 
-def test_faults_have_their_own_errors_and_no_node_name(scene, nodes):
+def test_faults_have_their_own_errors_without_node_names(scene, nodes):
     empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "DOE^JANE")
     color = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "DOE^JANE")
     slicer.util.updateVolumeFromArray(color, np.zeros((4, 5, 6, 3), np.uint8))

@@ -68,7 +68,7 @@ def run(loader: CaseLoader, start, *arguments) -> str | None:
     return None if told[0] is None else str(told[0])
 
 
-def test_a_case_is_as_its_files_say(loader, folder):
+def test_a_loaded_case_has_the_content_of_its_files(loader, folder):
     assert run(loader, loader.open, "a", files_of(folder, "a")) is None
     listed, case = loader.loaded, make_case()
     assert listed.case_id == "a" and listed.problem == "" and loader.present and not loader.edited
@@ -87,7 +87,7 @@ def test_a_case_is_as_its_files_say(loader, folder):
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (-60, 200) and not display.GetAutoWindowLevel()
 
 
-def test_the_next_takes_the_place_of_the_former_and_the_users_nodes_stay(loader, scene, folder):
+def test_the_next_case_replaces_the_former_and_the_users_nodes_stay(loader, scene, folder):
     own = scene.AddNewNodeByClass("vtkMRMLModelNode", "a model of the user")
     before = scene.GetNumberOfNodes()
     assert run(loader, loader.open, "a", files_of(folder, "a")) is None
@@ -110,7 +110,7 @@ def test_the_next_takes_the_place_of_the_former_and_the_users_nodes_stay(loader,
     assert scene.IsNodePresent(own) and scene.GetNumberOfNodes() <= before + 3
 
 
-def test_a_case_takes_results_with_it_that_another_segmentation_gave_for_its_images(loader, scene, folder):
+def test_a_removed_case_takes_along_all_results_of_its_images(loader, scene, folder):
     assert run(loader, loader.open, "a", files_of(folder, "a")) is None
     nodes = loader.loaded.nodes
     other = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Second reader")
@@ -123,7 +123,7 @@ def test_a_case_takes_results_with_it_that_another_segmentation_gave_for_its_ima
         assert scene.GetNumberOfNodesByClass(f"vtkMRML{kind}Node") == 0
 
 
-def test_a_case_that_cannot_be_read_leaves_all_as_it_was(loader, scene, folder):
+def test_a_case_that_cannot_be_read_leaves_the_scene_unchanged(loader, scene, folder):
     assert run(loader, loader.open, "a", files_of(folder, "a")) is None
     nodes = scene.GetNumberOfNodes()
     error = run(loader, loader.open, "broken", files_of(folder, "broken"))
@@ -132,7 +132,7 @@ def test_a_case_that_cannot_be_read_leaves_all_as_it_was(loader, scene, folder):
     assert run(loader, loader.open, "b", files_of(folder, "b")) is None
 
 
-def test_stopped_while_reading(loader, scene, folder):
+def test_a_stop_while_reading_leaves_the_scene_unchanged(loader, scene, folder):
     nodes = scene.GetNumberOfNodes()
     told = []
     loader.open("a", files_of(folder, "a"), told.append)
@@ -168,7 +168,7 @@ def test_a_case_read_ahead_is_not_read_again(loader, folder):
 
 
 @pytest.mark.parametrize("edit", ["paint", "erase", "add", "remove", "rename"])
-def test_an_edit_is_seen_saved_and_found_again(loader, folder, tmp_path, edit):
+def test_an_edit_is_detected_saved_and_read_back(loader, folder, tmp_path, edit):
     files = files_of(folder, "a")
     before = {path: path.read_bytes() for path in (folder / "a").iterdir()}
     assert run(loader, loader.open, "a", files) is None
@@ -204,7 +204,7 @@ def test_an_edit_is_seen_saved_and_found_again(loader, folder, tmp_path, edit):
         assert np.allclose(found.GetSegment(found.GetSegmentIdBySegmentName(names[-1])).GetColor(), (0.1, 0.5, 0.9))
 
 
-def test_looking_is_no_edit(loader, folder):
+def test_display_changes_are_not_edits(loader, folder):
     assert run(loader, loader.open, "a", files_of(folder, "a")) is None
     segmentation = loader.loaded.nodes.segmentation
     segmentation.CreateClosedSurfaceRepresentation()
@@ -213,7 +213,7 @@ def test_looking_is_no_edit(loader, folder):
     assert not loader.edited
 
 
-def test_saved_while_the_caller_waits(loader, folder, tmp_path):
+def test_save_now_writes_the_masks_synchronously(loader, folder, tmp_path):
     assert run(loader, loader.open, "a", files_of(folder, "a")) is None
     nodes = loader.loaded.nodes
     paint(nodes.segmentation, "Tumor", ball(nodes.reference, (-20.0, 10.0, 50.0), 8.0), nodes.reference)
@@ -272,7 +272,7 @@ def test_a_case_without_masks_can_be_drawn(loader, folder, tmp_path):
     assert read_segmentation(tmp_path / "a.seg.nrrd").mask([0]).sum() == make_case().liver.sum()
 
 
-def test_labels_without_names_and_many_of_them(loader, folder, tmp_path):
+def test_a_label_map_with_stated_labels_is_loaded(loader, folder, tmp_path):
     labels = make_case().liver.astype(np.int16) * 300
     labels[make_case().tumor] = 7
     write_volume(Volume(labels, make_case().reference.ijk_to_ras), tmp_path / "labels.nrrd")
@@ -283,7 +283,7 @@ def test_labels_without_names_and_many_of_them(loader, folder, tmp_path):
     assert len(loader.loaded.choice.livers) == len(loader.loaded.choice.tumors) == 1
 
 
-def test_a_node_that_the_user_removed(loader, scene, folder):
+def test_a_removed_node_is_not_an_edit_and_the_next_case_opens(loader, scene, folder):
     assert run(loader, loader.open, "a", files_of(folder, "a")) is None
     scene.RemoveNode(loader.loaded.nodes.segmentation)
     assert not loader.present and not loader.edited

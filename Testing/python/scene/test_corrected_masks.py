@@ -64,7 +64,7 @@ LEADS = {
 
 
 @pytest.mark.parametrize("lead", LEADS.values(), ids=LEADS)
-def test_a_record_leads_nowhere_else(start, listed, lead):
+def test_a_record_cannot_refer_to_files_outside_its_folder(start, listed, lead):
     (listed / OWN).mkdir()
     shutil.copy(listed.parent / "elsewhere" / "segmentation.seg.nrrd", listed / OWN / "b.seg.nrrd")
     record(listed, lead(listed))
@@ -127,7 +127,7 @@ def test_a_link_is_not_followed_when_the_scene_closes(start, listed, tmp_path, m
     assert every_file(listed) == before and "is a link to another place" in reading.message
 
 
-def test_a_list_that_names_files_in_its_own_folder_keeps_them(start, listed):
+def test_a_list_that_refers_to_its_corrected_masks_keeps_them(start, listed):
     """As when the user has put the corrected masks into the list."""
     (listed / "list.csv.reactkd.masks").mkdir()
     own = shutil.copy(listed / "a" / "segmentation.seg.nrrd", listed / "list.csv.reactkd.masks" / "a.seg.nrrd")
@@ -145,7 +145,7 @@ def test_a_list_that_names_files_in_its_own_folder_keeps_them(start, listed):
     assert tumor(reading).sum() == voxels
 
 
-def test_a_second_window_takes_no_name_of_another_case(start, listed):
+def test_a_second_window_uses_no_file_name_of_another_case(start, listed):
     shutil.copytree(listed / "b", listed / "a-2")
     first, second = start(listed), start(listed)
     places = {case.id: n for n, case in enumerate(first.cases.cases)}
@@ -160,7 +160,7 @@ def test_a_second_window_takes_no_name_of_another_case(start, listed):
     assert not first.loader.edited and first.masks.of(first.current) is None
 
 
-def test_masks_of_a_case_are_not_taken_for_those_of_one_added_later(start, listed):
+def test_masks_of_a_case_are_not_used_for_a_case_added_later(start, listed):
     first, second = start(listed), start(listed)
     for reading in (first, second):
         go(reading, 0)

@@ -76,11 +76,11 @@ def hand_over(arguments, folder) -> list:
             return end.value
 
 
-def test_one_patient_says_nothing(loaded):
+def test_one_patient_gives_no_finding(loaded):
     assert codes(case_from_nodes(**loaded(ct={}, fdg={}))) == set()
 
 
-def test_nodes_of_two_patients_are_refused_and_by_the_panel_too(loaded, tmp_path):
+def test_nodes_of_two_patients_are_refused_in_scripts_and_in_the_panel(loaded, tmp_path):
     given = loaded(ct={}, fdg={"PatientID": "4711", "PatientName": "Doe^Jane"})
     with pytest.raises(PatientMismatch, match="The CT and the FDG PET belong to different patients") as refused:
         case_from_nodes(**given)
@@ -99,14 +99,14 @@ def test_nodes_of_two_patients_are_refused_and_by_the_panel_too(loaded, tmp_path
     assert codes(case_from_nodes(**given)) == {"different-patients"}
 
 
-def test_the_database_still_knows_whose_a_deleted_file_was(loaded):
+def test_the_patient_of_a_deleted_file_is_found_in_the_database(loaded):
     given = loaded(ct={}, fdg={"PatientID": "4711"})
     loaded.database.files.clear()
     with pytest.raises(PatientMismatch):
         case_from_nodes(**given)
 
 
-def test_the_subject_hierarchy_is_an_indication(scene, loaded):
+def test_the_subject_hierarchy_gives_a_warning_only(scene, loaded):
     given = loaded()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     for name in ("ct", "fdg"):
@@ -125,7 +125,7 @@ def test_the_subject_hierarchy_is_an_indication(scene, loaded):
         ("another-study", {"StudyInstanceUID": uid_of("later")}),
     ],
 )
-def test_another_place_or_study_is_told(scene, loaded, code, tags):
+def test_another_frame_of_reference_or_study_is_reported(scene, loaded, code, tags):
     given = loaded(ct={}, fdg=tags)
     assert codes(case_from_nodes(**given)) == {code}
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Registered")

@@ -88,7 +88,7 @@ def codes(case: Case) -> set[str]:
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_slicers_own_reader_leaves_becquerel_which_become_suv(scene, pet, graded, backwards):
+def test_becquerel_values_of_slicers_reader_are_converted_to_suv(scene, pet, graded, backwards):
     paths, values = pet()
     node = load(scene, paths, values, backwards=backwards)
     before = slicer.util.arrayFromVolume(node).copy()
@@ -101,7 +101,7 @@ def test_slicers_own_reader_leaves_becquerel_which_become_suv(scene, pet, graded
     assert np.allclose(volume.array, command_line.array, rtol=1e-5)
 
 
-def test_petdicomextension_has_made_suv_already(scene, pet, graded):
+def test_suv_of_petdicomextension_is_not_converted(scene, pet, graded):
     paths, values = pet()
     node = load(scene, paths, values, SUVBW, "Doe_2001-08-12_(SUVbw)", scale=FACTOR)
     case = graded(node)
@@ -109,14 +109,14 @@ def test_petdicomextension_has_made_suv_already(scene, pet, graded):
     assert np.array_equal(case.volumes[Modality.FDG].array, values * np.float32(FACTOR))
 
 
-def test_what_was_multiplied_by_hand_is_not_multiplied_again(scene, pet, graded):
+def test_manually_converted_values_are_not_converted_again(scene, pet, graded):
     paths, values = pet()
     case = graded(load(scene, paths, values, scale=FACTOR))
     assert case.volumes[Modality.FDG].unit is Unit.SUVBW
     assert np.array_equal(case.volumes[Modality.FDG].array, values * np.float32(FACTOR))
 
 
-def test_suv_that_is_not_the_headers_is_told(scene, pet, graded):
+def test_suv_that_differs_from_the_header_is_reported(scene, pet, graded):
     paths, values = pet()
     case = graded(load(scene, paths, values, SUVBW, scale=FACTOR / 1000))
     (finding,) = (f for f in case.findings if f.code == "suv-differs")
@@ -124,21 +124,21 @@ def test_suv_that_is_not_the_headers_is_told(scene, pet, graded):
     assert np.array_equal(case.volumes[Modality.FDG].array, values * np.float32(FACTOR / 1000))
 
 
-def test_suv_in_the_file_stays(scene, pet, graded):
+def test_suv_stored_in_the_file_is_kept(scene, pet, graded):
     paths, values = pet(Units="GML", DecayCorrection="ADMIN")
     case = graded(load(scene, paths, values))
     assert case.volumes[Modality.FDG].unit is Unit.SUVBW
     assert np.array_equal(case.volumes[Modality.FDG].array, values)
 
 
-def test_a_missing_weight_is_told_as_on_the_command_line(scene, pet, graded):
+def test_a_missing_weight_is_reported_as_on_the_command_line(scene, pet, graded):
     paths, values = pet(PatientWeight=None)
     case = graded(load(scene, paths, values))
     assert case.volumes[Modality.FDG].unit is Unit.BQML and codes(case) == {"suv-refused"}
 
 
 @pytest.mark.parametrize("kind", ["SUVlbm", "SUVibw", "SUVbsa", "Standardized_Uptake_Value_lean_body_mass"])
-def test_other_kinds_of_suv_are_not_taken_for_suvbw(scene, pet, graded, kind):
+def test_other_kinds_of_suv_are_not_read_as_suvbw(scene, pet, graded, kind):
     paths, values = pet()
     node = load(scene, paths, values, SUVBW, f"Doe_2001-08-12_({kind})", scale=FACTOR * 0.7)
     assert unit_of(node) is Unit.UNKNOWN
@@ -147,7 +147,7 @@ def test_other_kinds_of_suv_are_not_taken_for_suvbw(scene, pet, graded, kind):
     assert info.stated and info.unit is Unit.UNKNOWN, "nor in the panel"
 
 
-def test_a_resampled_node_speaks_for_itself(scene, pet, graded):
+def test_a_resampled_node_is_judged_by_its_own_values(scene, pet, graded):
     paths, values = pet()
     node = load(scene, paths, values[:, ::-1])
     assert graded(node).volumes[Modality.FDG].unit is Unit.BQML
@@ -156,7 +156,7 @@ def test_a_resampled_node_speaks_for_itself(scene, pet, graded):
 
 
 @pytest.mark.parametrize("gone", ["the database", "the files"])
-def test_without_the_files_the_node_speaks_for_itself(scene, pet, graded, monkeypatch, gone):
+def test_without_its_files_a_node_is_judged_by_its_own_values(scene, pet, graded, monkeypatch, gone):
     paths, values = pet()
     node = load(scene, paths, values)
     if gone == "the database":
@@ -179,7 +179,7 @@ def test_the_wrong_tracer_and_units_without_uptake_are_refused(scene, pet, grade
         graded(load(scene, paths, values, SUVBW, scale=4.2e-7))
 
 
-def test_the_real_series(scene, case, monkeypatch):
+def test_a_real_series_gives_the_suv_of_its_files(scene, case, monkeypatch):
     folder = real_data("acrin_nsclc_042") / "PET_dicom"
     volume, _ = read_dicom_volume(folder, Modality.FDG)
     paths = sorted(folder.glob("*.dcm"), key=lambda p: float(pydicom.dcmread(p).ImagePositionPatient[2]))

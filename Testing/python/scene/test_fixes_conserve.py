@@ -101,7 +101,9 @@ def disjoint(masks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("layers", ["shared", "separate", "overlapping"])
 @pytest.mark.parametrize("code", [*FIXES, "split"])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_voxels_are_conserved(fixer, code: str, layers: str, seed: int) -> None:
+def test_a_fix_changes_only_the_voxels_it_reports_and_undo_restores_them(
+    fixer, code: str, layers: str, seed: int
+) -> None:
     masks = random_masks(seed)
     nodes = segmentation_of(masks if layers == "overlapping" else disjoint(masks), layers)
     choice, before = SegmentChoice(("Liver",), ("Tumor", "Tumor 2")), masks_of(nodes)
@@ -138,7 +140,7 @@ def test_voxels_are_conserved(fixer, code: str, layers: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("layers", ["shared", "separate"])
-def test_strokes_after_a_split_stay_when_it_is_undone(fixer, layers: str) -> None:
+def test_edits_after_a_split_are_kept_when_it_is_undone(fixer, layers: str) -> None:
     nodes = segmentation_of(disjoint(random_masks(4)), layers)
     choice, before = SegmentChoice(("Liver",), ("Tumor", "Tumor 2")), masks_of(nodes)
     fixer.split(nodes, choice, "Tumor")

@@ -49,9 +49,7 @@ def draw(nodes: CaseNodes) -> None:
     paint(nodes.segmentation, "Tumor", ball(nodes.reference, PLACE, 9.0), nodes.reference)
 
 
-def test_an_answer_shown_again_tells_of_an_edit_since_it_was_given(
-    controller: GradingController, graded: CaseNodes
-) -> None:
+def test_a_restored_result_is_outdated_after_an_edit(controller: GradingController, graded: CaseNodes) -> None:
     assert controller.restore() and not controller.masks_changed()
     controller.leave()
     tumor = mask_of(graded.segmentation, "Tumor", graded.reference)
@@ -62,7 +60,7 @@ def test_an_answer_shown_again_tells_of_an_edit_since_it_was_given(
     assert controller.restore() and not controller.masks_changed(), "drawn as it was"
 
 
-def test_masks_that_are_surfaces_alone_are_followed_too(controller: GradingController, nodes: CaseNodes) -> None:
+def test_surface_only_masks_are_watched_too(controller: GradingController, nodes: CaseNodes) -> None:
     """As loaded from a DICOM structure set: there is no label map whose modification could be observed."""
     data = nodes.segmentation.GetSegmentation()
     data.CreateRepresentation("Closed surface")
@@ -81,7 +79,7 @@ def test_masks_that_are_surfaces_alone_are_followed_too(controller: GradingContr
 
 
 @pytest.mark.parametrize("edited", [False, True])
-def test_a_saved_scene_knows_whether_its_masks_are_those_that_were_graded(
+def test_a_loaded_scene_detects_whether_its_masks_were_graded(
     controller: GradingController, scene: Any, graded: CaseNodes, tmp_path: Path, edited: bool
 ) -> None:
     if edited:
@@ -128,7 +126,7 @@ def test_other_voxels_of_an_image_make_the_answer_outdated(
 
 
 @pytest.mark.parametrize("edited", [False, True])
-def test_a_saved_scene_knows_whether_its_images_are_those_that_were_graded(
+def test_a_loaded_scene_detects_whether_its_images_were_graded(
     controller: GradingController, scene: Any, graded: CaseNodes, tmp_path: Path, edited: bool
 ) -> None:
     if edited:
@@ -151,7 +149,7 @@ def test_voxels_are_read_again_only_after_a_change(
     assert controller.restore() and read == [graded.volumes[Modality.FDG]]
 
 
-def test_grading_again_after_an_edit_of_masks_keeps_what_is_known_of_the_images(
+def test_a_regrade_keeps_the_record_of_the_images(
     controller: GradingController, nodes: CaseNodes, tmp_path: Path
 ) -> None:
     controller.model = save_small_model(tmp_path)
@@ -165,7 +163,9 @@ def test_grading_again_after_an_edit_of_masks_keeps_what_is_known_of_the_images(
 
 
 @pytest.mark.parametrize("text", ["[", "7", "[]", "[1]", '[["CT", 7]]', '[["CT", "x"]]'])
-def test_a_damaged_record_proves_nothing(controller: GradingController, scene: Any, graded: Any, text: str) -> None:
+def test_a_damaged_record_makes_the_result_outdated(
+    controller: GradingController, scene: Any, graded: Any, text: str
+) -> None:
     parameter_nodes(scene)[0].SetParameter(PARAMETER, text)
     assert controller.restore() and controller.masks_changed()
 
@@ -177,7 +177,7 @@ def test_a_scene_of_an_earlier_version_records_nothing_and_is_shown_as_it_is(
     assert controller.restore() and not controller.masks_changed()
 
 
-def test_an_edit_while_the_answer_is_drawn_is_no_part_of_what_was_graded(
+def test_an_edit_while_the_result_is_drawn_makes_it_outdated(
     controller: GradingController, nodes: CaseNodes, tmp_path: Path
 ) -> None:
     controller.model = save_small_model(tmp_path)
@@ -217,7 +217,7 @@ def test_what_if_of_a_stored_answer_to_other_masks_or_images_is_refused(
     assert controller.state is RunState.FAILED and controller.what_if_answer is None
 
 
-def test_what_if_of_a_lost_case_goes_on_seeing_new_segments(
+def test_what_if_of_a_reopened_case_still_detects_new_segments(
     controller: GradingController, nodes: CaseNodes, tmp_path: Path
 ) -> None:
     controller.model = save_small_model(tmp_path)

@@ -110,7 +110,7 @@ def test_grades_a_case_and_writes_its_results(controller, nodes):
     assert content_of(nodes) == before
 
 
-def test_the_answer_is_that_of_the_same_case_from_a_console(controller, nodes):
+def test_the_result_equals_that_of_the_same_case_in_a_script(controller, nodes):
     grader = Grader(Bundle.load(controller.model.bundle), "cpu")
     there = SceneSession(controller.scene, nodes, grader).answer()
     here = graded(controller, nodes).report
@@ -123,7 +123,7 @@ def test_the_answer_is_that_of_the_same_case_from_a_console(controller, nodes):
     assert np.abs(controller.result.voxel_map.array - there.voxel_map.array).max() < 2e-3
 
 
-def test_after_a_canceled_regrade_nothing_is_told_of_the_masks_that_nobody_sees_graded(controller, nodes, case):
+def test_after_a_canceled_regrade_what_if_uses_the_masks_of_the_shown_result(controller, nodes, case):
     """By then the worker has the edited masks, but the answer on the screen is still the previous one."""
     first = graded(controller, nodes).report
     key = controller.answer.key
@@ -154,7 +154,7 @@ def test_after_a_canceled_regrade_nothing_is_told_of_the_masks_that_nobody_sees_
     assert controller.what_if_answer.report.probabilities == pytest.approx(before.probabilities, abs=1e-6)
 
 
-def test_a_mask_edit_is_noticed_and_graded_without_the_encoder(controller, nodes, case):
+def test_a_mask_edit_is_detected_and_graded_without_the_encoder(controller, nodes, case):
     first = graded(controller, nodes).report
     assert not controller.masks_changed()
     erase(nodes.segmentation, "Tumor", smallest_lesion(case), nodes.reference)
@@ -171,7 +171,7 @@ def test_a_mask_edit_is_noticed_and_graded_without_the_encoder(controller, nodes
     assert again.probabilities == controller.report.probabilities
 
 
-def test_a_lesion_in_a_segment_of_its_own_counts_once_it_is_named(controller, nodes):
+def test_a_lesion_in_its_own_segment_counts_once_it_is_named(controller, nodes):
     graded(controller, nodes)
     segments = nodes.segmentation.GetSegmentation()
     segments.AddEmptySegment("second", "Tumor 2", [1.0, 0.0, 0.0])
@@ -179,7 +179,7 @@ def test_a_lesion_in_a_segment_of_its_own_counts_once_it_is_named(controller, no
     assert controller.masks_changed()
 
 
-def test_what_if_stands_beside_the_result(controller, nodes):
+def test_what_if_does_not_change_the_result(controller, nodes):
     report = graded(controller, nodes).report
     stored = read_report(controller.parameter_node)
     answers = []
@@ -227,7 +227,7 @@ def test_cancel_leaves_the_scene_as_it_was(controller, nodes, phase):
     graded(controller, nodes)
 
 
-def test_cancel_of_a_second_grade_brings_the_first_answer_back(controller, nodes, case):
+def test_canceling_a_second_grade_restores_the_first_result(controller, nodes, case):
     first = graded(controller, nodes).report
     erase(nodes.segmentation, "Tumor", smallest_lesion(case), nodes.reference)
     controller.regrade()
@@ -239,7 +239,7 @@ def test_cancel_of_a_second_grade_brings_the_first_answer_back(controller, nodes
 
 
 @pytest.mark.parametrize("when", ["reading", "computing", "writing"])
-def test_an_input_removed_while_it_runs(controller, nodes, when, monkeypatch):
+def test_an_input_removed_while_grading_fails_with_a_message(controller, nodes, when, monkeypatch):
     scene = controller.scene
     start_computing(controller, nodes) if when == "computing" else controller.grade(nodes)
     if when == "writing":
@@ -256,7 +256,7 @@ def test_an_input_removed_while_it_runs(controller, nodes, when, monkeypatch):
 
 
 @pytest.mark.parametrize("gone", [*ROLES, "parameter node"])
-def test_a_node_of_the_result_removed_while_it_is_written(controller, nodes, gone, monkeypatch):
+def test_a_result_node_removed_while_it_is_written_fails_with_a_message(controller, nodes, gone, monkeypatch):
     monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)
     scene = controller.scene
 
@@ -277,7 +277,7 @@ def test_a_node_of_the_result_removed_while_it_is_written(controller, nodes, gon
 
 
 @pytest.mark.parametrize("when", ["reading", "computing", "writing", "after"])
-def test_scene_close(controller, nodes, case, when, monkeypatch):
+def test_closing_the_scene_ends_a_grading_at_any_step(controller, nodes, case, when, monkeypatch):
     start_computing(controller, nodes) if when == "computing" else controller.grade(nodes)
     if when == "writing":
         monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)
@@ -292,7 +292,7 @@ def test_scene_close(controller, nodes, case, when, monkeypatch):
     graded(controller, nodes_from_case(controller.scene, case))
 
 
-def test_two_runs_after_a_failure(controller, nodes, case):
+def test_grading_works_again_after_a_failure(controller, nodes, case):
     liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
     erase(nodes.segmentation, "Liver", liver, nodes.reference)
     count = controller.scene.GetNumberOfNodes()
@@ -335,7 +335,7 @@ def test_a_bending_transform_is_refused_with_the_reason(controller, nodes, bent)
     assert "bends space" in controller.error and "harden" in controller.error and "\n" not in controller.error
 
 
-def test_a_saved_scene_shows_its_answer_without_grading(controller, nodes, case, tmp_path):
+def test_a_loaded_scene_shows_its_result_without_grading(controller, nodes, case, tmp_path):
     report = graded(controller, nodes, case_id="saved").report
     save_scene(controller.scene, tmp_path / "scene.mrb")
     controller.scene.Clear(0)
@@ -354,7 +354,7 @@ def test_a_saved_scene_shows_its_answer_without_grading(controller, nodes, case,
     assert controller.answer.encoder_calls == 0
 
 
-def test_a_stored_answer_keeps_the_task_of_its_model(controller, nodes, case):
+def test_a_stored_result_keeps_the_task_of_its_model(controller, nodes, case):
     """The model's lesion names are used to recognize the segments when the case is reopened for a what-if."""
     node = parameter_node_for(controller.scene, nodes)
     write_inputs(node, nodes, choose_segments(nodes.segmentation), "stored")
@@ -363,7 +363,7 @@ def test_a_stored_answer_keeps_the_task_of_its_model(controller, nodes, case):
     assert controller.opened.choice.task == controller.opened.asked.task == KIDNEY
 
 
-def test_work_that_is_asked_for_while_other_work_runs_comes_after_it(controller, nodes, case):
+def test_requests_during_other_work_run_after_it(controller, nodes, case):
     controller.grade(nodes, case_id="first")
     controller.grade(nodes, case_id="second")
     controller.regrade()
@@ -375,7 +375,7 @@ def test_work_that_is_asked_for_while_other_work_runs_comes_after_it(controller,
     assert seen == ["first", "first"]  # the last request wins: a new grade of the case on the screen
 
 
-def test_a_worker_that_dies_is_told_in_one_sentence_and_comes_back(controller, nodes, dispatcher):
+def test_a_worker_that_ends_is_reported_in_one_sentence_and_restarted(controller, nodes, dispatcher):
     graded(controller, nodes)
     os.kill(dispatcher.client.process_id, signal.SIGKILL)
     controller.regrade()  # the case is lost with the process, so it is read again
@@ -410,7 +410,7 @@ def test_a_worker_that_ends_between_numbers_and_colors_is_replaced_once(controll
         assert controller.state is RunState.FAILED and controller.error_code in ("worker-died", "case-not-open")
 
 
-def test_closed_while_running_nothing_is_left_of_it(scene, nodes):
+def test_closing_while_grading_leaves_nothing(scene, nodes):
     controller = GradingController(scene)
     count = scene.GetNumberOfNodes()
     start_computing(controller, nodes)
@@ -457,7 +457,7 @@ def test_a_listener_may_leave_the_case_or_let_events_run(controller, nodes):
     assert graded(controller, nodes).report is not None
 
 
-def test_exchanged_tracers_are_noticed(controller, nodes):
+def test_exchanged_tracers_are_reported(controller, nodes):
     for modality, factor in ((Modality.FDG, 1.0), (Modality.ACETATE, 4.0)):
         voxels = slicer.util.arrayFromVolume(nodes.volumes[modality])
         middle = tuple(slice(n // 4, -(n // 4)) for n in voxels.shape)

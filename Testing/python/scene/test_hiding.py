@@ -16,7 +16,7 @@ def display(nodes):
 
 
 @pytest.mark.parametrize("first", [ANSWER, OTHER_CASE])
-def test_it_is_shown_when_the_last_reason_has_gone(display, first):
+def test_a_hidden_node_is_shown_when_the_last_reason_is_removed(display, first):
     second = PROPOSAL
     hide(display, first)
     hide(display, second)
@@ -28,13 +28,13 @@ def test_it_is_shown_when_the_last_reason_has_gone(display, first):
     assert not [name for name in display.GetAttributeNames() if name.startswith("REACTKD")]
 
 
-def test_what_the_user_has_hidden_stays_hidden(display):
+def test_nodes_hidden_by_the_user_stay_hidden(display):
     display.SetVisibility(False)
     hide(display, ANSWER)
     assert not show(display, ANSWER) and not display.GetVisibility()
 
 
-def test_what_the_user_shows_meanwhile_stays_on_show_but_for_another_case(scene, nodes, display):
+def test_nodes_shown_by_the_user_stay_visible_except_for_another_case(scene, nodes, display):
     hide_only(scene, ANSWER, nodes.segmentation)
     display.SetVisibility(True)
     hide_only(scene, ANSWER, nodes.segmentation)

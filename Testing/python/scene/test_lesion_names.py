@@ -13,7 +13,7 @@ places = st.lists(st.tuples(st.floats(-100, 100), st.floats(-100, 100), st.float
 
 
 @given(places)
-def test_no_name_covers_another_and_none_is_lowered(found):
+def test_no_label_covers_another_and_none_is_moved_down(found):
     found = np.array(found, dtype=float).reshape(-1, 3)
     across, up = found[:, :2], found[:, 2]
     out = apart(across, up, WIDTH, HEIGHT)
@@ -24,7 +24,7 @@ def test_no_name_covers_another_and_none_is_lowered(found):
             assert far or abs(out[n] - out[m]) >= HEIGHT - 1e-9
 
 
-def test_only_what_would_be_covered_is_lifted():
+def test_only_covered_labels_are_moved_up():
     across = np.array([[0.0], [5.0], [60.0], [6.0], [5.0]])
     up = np.array([0.0, 3.0, 3.0, 14.0, 80.0])
     assert apart(across, up, WIDTH, HEIGHT).tolist() == [0.0, 10.0, 3.0, 20.0, 80.0]

@@ -49,7 +49,7 @@ def with_stray_lesion(nodes: CaseNodes) -> tuple[np.ndarray, Finding]:
     return stray, Finding("lesion-outside-liver", "warning", "A lesion lies outside.", tuple(place))
 
 
-def test_proposed_accepted_undone(fixer, nodes):
+def test_a_fix_is_proposed_accepted_and_undone(fixer, nodes):
     tumor_before = mask_of(nodes.segmentation, "Tumor", nodes.reference)
     stray, finding = with_stray_lesion(nodes)
     choice, before, count = choose_segments(nodes.segmentation), bytes_of(nodes.segmentation), nodes_in(fixer.scene)
@@ -81,7 +81,7 @@ def nodes_in(scene) -> int:
     return scene.GetNumberOfNodes() - scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")
 
 
-def test_rejected_leaves_every_byte(fixer, nodes):
+def test_a_rejected_fix_leaves_every_byte(fixer, nodes):
     _, finding = with_stray_lesion(nodes)
     before, count = bytes_of(nodes.segmentation), nodes_in(fixer.scene)
     fixer.propose(nodes, choose_segments(nodes.segmentation), finding)
@@ -102,7 +102,7 @@ def test_undo_keeps_what_was_painted_elsewhere_meanwhile(fixer, nodes):
     assert np.array_equal(mask_of(nodes.segmentation, "Tumor", nodes.reference), now | stray)
 
 
-def test_a_fault_that_is_mended_already(fixer, nodes):
+def test_a_fix_of_a_corrected_fault_is_refused(fixer, nodes):
     stray, finding = with_stray_lesion(nodes)
     erase(nodes.segmentation, "Tumor", stray, nodes.reference)
     count = nodes_in(fixer.scene)
@@ -112,7 +112,7 @@ def test_a_fault_that_is_mended_already(fixer, nodes):
     assert nodes_in(fixer.scene) == count
 
 
-def test_the_liver_takes_in_its_tumor_in_one_of_its_segments(fixer, nodes):
+def test_the_tumor_is_added_to_one_segment_of_the_liver(fixer, nodes):
     tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
     erase(nodes.segmentation, "Liver", tumor, nodes.reference)
     assert not (mask_of(nodes.segmentation, "Liver", nodes.reference) & tumor).any()
@@ -123,7 +123,7 @@ def test_the_liver_takes_in_its_tumor_in_one_of_its_segments(fixer, nodes):
     assert np.array_equal(mask_of(nodes.segmentation, "Tumor", nodes.reference), tumor)
 
 
-def test_split_into_lesions_and_back(fixer, nodes):
+def test_a_split_into_lesions_can_be_undone(fixer, nodes):
     tumor, before = mask_of(nodes.segmentation, "Tumor", nodes.reference), bytes_of(nodes.segmentation)
     choice = choose_segments(nodes.segmentation)
     fixer.split(nodes, choice, "Tumor")
@@ -165,7 +165,7 @@ def test_undo_keeps_what_was_drawn_in_a_new_segment_meanwhile(fixer, nodes):
     assert told == [choose_segments(nodes.segmentation)] and told[0].tumors == ("Tumor", "Lesion_2")
 
 
-def test_undo_of_a_split_whose_new_segment_was_removed_meanwhile(fixer, nodes):
+def test_a_split_whose_new_segment_was_removed_can_be_undone(fixer, nodes):
     tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
     fixer.split(nodes, choose_segments(nodes.segmentation), "Tumor")
     run(fixer)
@@ -176,7 +176,7 @@ def test_undo_of_a_split_whose_new_segment_was_removed_meanwhile(fixer, nodes):
     assert np.array_equal(mask_of(nodes.segmentation, "Tumor", nodes.reference), tumor)
 
 
-def test_a_fix_of_a_segment_that_is_gone_is_neither_accepted_nor_undone_by_half(fixer, nodes):
+def test_a_fix_of_a_removed_segment_is_neither_accepted_nor_undone_partially(fixer, nodes):
     tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
     data, second = nodes.segmentation.GetSegmentation(), np.roll(tumor, 8, axis=2)
     data.AddEmptySegment("Tumor 2", "Tumor 2")
@@ -201,7 +201,7 @@ def test_a_fix_of_a_segment_that_is_gone_is_neither_accepted_nor_undone_by_half(
     assert bytes_of(nodes.segmentation) == after and fixer.can_undo
 
 
-def test_lesions_of_another_organ_are_tagged_as_its_own(fixer, nodes):
+def test_lesions_of_another_organ_get_its_codes(fixer, nodes):
     fixer.split(nodes, replace(choose_segments(nodes.segmentation), task=KIDNEY), "Tumor")
     run(fixer)
     fixer.accept()
@@ -246,7 +246,7 @@ def test_under_a_transform_the_same_voxels_change(fixer, nodes):
     assert np.array_equal(mask_on(nodes.segmentation, ["Tumor"], nodes.reference), before & ~stray)
 
 
-def test_segments_on_another_grid_lose_that_lesion_alone(fixer, nodes, case):
+def test_segments_on_another_grid_lose_only_the_removed_lesion(fixer, nodes, case):
     fine, matrix = case.tumor.repeat(2, axis=2), case.reference.ijk_to_ras.copy()
     matrix[:3, 3] -= matrix[:3, 0] / 4
     matrix[:3, 0] /= 2
@@ -308,7 +308,7 @@ def test_a_fix_of_masks_that_were_hardened_elsewhere_is_refused_with_a_sentence(
     assert fixer.error.startswith(f"The masks were moved or resampled since this fix was {since};")
 
 
-def test_a_fix_is_undone_in_its_own_segmentation_also_after_another_case(fixer, nodes, case):
+def test_a_fix_is_undone_in_its_own_segmentation_even_after_another_case(fixer, nodes, case):
     other = nodes_from_case(fixer.scene, case)
     for each in (nodes, other):
         stray, finding = with_stray_lesion(each)
@@ -345,7 +345,7 @@ def test_nothing_is_left_of_a_proposal(fixer, nodes, end):
         assert nodes_in(fixer.scene) == count
 
 
-def test_what_cannot_be_asked(fixer, nodes):
+def test_invalid_requests_are_refused(fixer, nodes):
     choice = choose_segments(nodes.segmentation)
     with pytest.raises(UsageError, match="by hand"):
         fixer.propose(nodes, choice, Finding("liver-volume", "warning", ""))

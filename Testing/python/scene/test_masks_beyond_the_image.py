@@ -70,7 +70,7 @@ def graded(controller: GradingController, nodes: CaseNodes) -> GradingController
 
 
 @pytest.mark.parametrize("start, liver, tumor", CUTS.values(), ids=CUTS)
-def test_every_way_in_says_the_same(scene, nodes, controller_of, tmp_path, start, liver, tumor):
+def test_files_scripts_and_panel_report_the_same_findings(scene, nodes, controller_of, tmp_path, start, liver, tumor):
     """Files, the console and the panel report the same sentences, with the same fractions."""
     cut = on_a_cut_ct(scene, nodes, start)
     expected = told(read_case(cut, choose_segments(cut.segmentation)).findings)
@@ -91,7 +91,7 @@ def test_every_way_in_says_the_same(scene, nodes, controller_of, tmp_path, start
     assert told(by_files.findings) == expected
 
 
-def test_an_edit_renews_it(scene, nodes, controller_of):
+def test_an_edit_updates_the_finding(scene, nodes, controller_of):
     start, *_ = CUTS["a part of a lesion outside too"]
     cut, whole = on_a_cut_ct(scene, nodes, start), nodes.reference
     controller = graded(controller_of(scene), cut)

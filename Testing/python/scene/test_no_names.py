@@ -10,7 +10,7 @@ from support.scene_cases import HandMadeGrader
 CANARY = "Canary^Node"
 
 
-def test_the_report_does_not_know_what_the_nodes_are_called(scene, nodes) -> None:
+def test_the_report_contains_no_node_name(scene, nodes) -> None:
     every = nodes.all()
     for number, node in enumerate(every):
         node.SetName(f"{CANARY} {number}")

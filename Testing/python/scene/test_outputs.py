@@ -114,7 +114,7 @@ def test_a_folder_of_the_user_stays_when_its_outputs_are_removed(scene, nodes, m
     assert (ours in left) is (moved == "every output"), "the user emptied it before"
 
 
-def test_a_folder_of_ours_is_known_in_a_loaded_scene(scene, nodes, tmp_path):
+def test_the_result_folder_is_recognized_in_a_loaded_scene(scene, nodes, tmp_path):
     """Whatever name the user gave it."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     tree.SetItemName(folder_of(scene, outputs_of(_grade(scene, nodes)).regions), "renamed")
@@ -128,7 +128,7 @@ def test_a_folder_of_ours_is_known_in_a_loaded_scene(scene, nodes, tmp_path):
     assert folder not in _items(tree)
 
 
-def test_a_deleted_output_comes_back_alone(scene, nodes):
+def test_only_a_deleted_output_is_created_again(scene, nodes):
     parameter_node = _grade(scene, nodes)
     kept = outputs_of(parameter_node)
     scene.RemoveNode(kept.heat_map)
@@ -139,7 +139,7 @@ def test_a_deleted_output_comes_back_alone(scene, nodes):
 
 
 @pytest.mark.parametrize("role", ["Regions", "HeatMap", "ColorScale", "GraphNodes", "GraphEdges", "LiverOutline"])
-def test_an_output_without_a_display_is_passed_over_and_gets_one_again(scene, nodes, role):
+def test_an_output_without_a_display_counts_as_missing_and_gets_one_again(scene, nodes, role):
     """As when the user deletes display nodes in the module Data. Assigning a deleted one crashes Slicer."""
     first = _grade(scene, nodes)
     node = first.GetNodeReference(role)
@@ -155,7 +155,7 @@ def test_an_output_without_a_display_is_passed_over_and_gets_one_again(scene, no
     show_as(again, read_report(first), ViewChoice(Overlay("voxels"), graph=True))
 
 
-def test_two_cases_keep_apart(scene, nodes):
+def test_two_cases_have_separate_outputs(scene, nodes):
     other = nodes_from_case(scene, make_case(shape=(30, 40, 44), spacing=(4.0, 4.0, 4.4)))
     first, second = _grade(scene, nodes), _grade(scene, other)
     assert len(parameter_nodes(scene)) == 2
@@ -173,7 +173,7 @@ def test_parameter_node_records_inputs_choices_and_report(scene, nodes):
     assert parameter_node.GetModuleName() == "REACTKD"
 
 
-def test_a_report_that_cannot_be_read_is_none(scene, nodes):
+def test_an_unreadable_report_counts_as_missing(scene, nodes):
     """Such as one written by a later version or edited by hand: the scene still opens, as if it had not been graded."""
     parameter_node = _grade(scene, nodes)
     later = parameter_node.GetParameter("Report").replace('"centroid_ras_mm"', '"center"')
@@ -224,7 +224,7 @@ BLINDNESS = {
 
 
 @pytest.mark.parametrize("seen", [np.eye(3), *BLINDNESS.values()], ids=["all colors", *BLINDNESS])
-def test_colors_are_told_apart_near_zero_and_by_the_color_blind(seen):
+def test_colors_are_distinguishable_near_zero_and_for_the_color_blind(seen):
     from skimage.color import deltaE_ciede2000, rgb2lab
 
     def lab(points):
@@ -380,7 +380,7 @@ def test_real_grader_and_mask_edit_without_encoding(scene, nodes, case, real_gra
     assert [f.code for f in edited.findings] == [f.code for f in fresh.findings]
 
 
-def test_the_scene_answers_as_core_does_under_a_shared_transform(scene, nodes, case, real_grader):
+def test_the_scene_gives_the_result_of_core_under_a_shared_transform(scene, nodes, case, real_grader):
     from REACTKDLib.core.masks.checks import checked
 
     expected = real_grader.open(checked(case)).grade().report.logits
@@ -392,7 +392,7 @@ def test_the_scene_answers_as_core_does_under_a_shared_transform(scene, nodes, c
 
 
 @pytest.mark.parametrize("role", [Modality.FDG, Modality.ACETATE])
-def test_pet_moved_by_its_own_transform_changes_the_answer_as_its_matrix_would(scene, nodes, case, real_grader, role):
+def test_a_transform_of_the_pet_changes_the_result_like_its_matrix(scene, nodes, case, real_grader, role):
     """A PET under its own linear transform is equivalent to a PET whose matrix was moved."""
     moved = rigid((0, 0, 10), (6, -4, 5))
     nodes.volumes[role].SetAndObserveTransformNodeID(linear_transform(scene, moved).GetID())
@@ -404,7 +404,7 @@ def test_pet_moved_by_its_own_transform_changes_the_answer_as_its_matrix_would(s
 
 
 @pytest.mark.parametrize("chosen", ["heat map as FDG", "regions as masks"])
-def test_a_result_is_no_input(scene, nodes, chosen):
+def test_a_result_is_refused_as_an_input(scene, nodes, chosen):
     """A heat map of the answer would be graded as a PET, and the regions would be overwritten by their own answer."""
     outputs = outputs_of(_grade(scene, nodes))
     volumes, masks = dict(nodes.volumes), nodes.segmentation

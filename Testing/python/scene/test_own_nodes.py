@@ -45,7 +45,7 @@ def test_a_proposed_fix_is_refused_as_masks_until_it_is_accepted(scene, nodes, p
     refuse_results(scene, nodes)
 
 
-def test_the_logic_of_the_panel_refuses_it_too(scene, dispatcher, nodes, proposal) -> None:
+def test_the_module_logic_refuses_a_proposed_fix_too(scene, dispatcher, nodes, proposal) -> None:
     with closing(GradingController(scene, dispatcher)) as controller:
         controller.grade(replace(nodes, segmentation=proposal.node))
         run(controller)

@@ -39,7 +39,7 @@ def test_a_new_state_has_the_defaults_and_is_no_graded_case(scene):
     assert parameter_nodes(scene) == []
 
 
-def test_choices_come_back_with_a_saved_scene(scene, nodes, tmp_path):
+def test_choices_are_restored_with_a_saved_scene(scene, nodes, tmp_path):
     state = PanelState.of(scene)
     for modality, node in nodes.volumes.items():
         state.set_volume(modality, node)
@@ -62,7 +62,7 @@ def test_choices_come_back_with_a_saved_scene(scene, nodes, tmp_path):
     assert (again.model, again.device, again.case_id, again.view) == ("models/mine", "cpu", "case 3", view)
 
 
-def test_another_segmentation_forgets_what_was_said_of_segments(scene, nodes):
+def test_another_segmentation_resets_the_chosen_segments(scene, nodes):
     state = PanelState.of(scene)
     state.set_segmentation(nodes.segmentation)
     state.set_segments(["Liver"], ["Tumor"])
@@ -72,7 +72,7 @@ def test_another_segmentation_forgets_what_was_said_of_segments(scene, nodes):
     assert state.livers is None and state.tumors is None
 
 
-def test_other_images_or_masks_forget_the_name_of_the_case(scene, nodes):
+def test_other_images_or_masks_reset_the_case_name(scene, nodes):
     state = PanelState.of(scene)
     for choose in (
         lambda: state.set_volume(Modality.CT, nodes.reference),
@@ -96,7 +96,7 @@ def test_a_damaged_scene_has_chosen_no_segments(scene):
         assert state.livers is None and state.tumors is None, text
 
 
-def test_setting_what_is_there_already_tells_nobody(scene, nodes):
+def test_setting_an_unchanged_value_sends_no_event(scene, nodes):
     state = PanelState.of(scene)
     state.set_volume(Modality.CT, nodes.reference)
     state.live = True
@@ -116,7 +116,7 @@ def test_a_case_is_recognized_and_its_results_are_not(scene, nodes):
     assert again.volumes == dict(nodes.volumes) and again.segmentation is nodes.segmentation
 
 
-def test_what_is_doubtful_is_left_to_the_user(scene):
+def test_ambiguous_inputs_are_left_to_the_user(scene):
     volume("CT arterial")
     volume("CT portal venous")
     volume("PET")
@@ -127,7 +127,7 @@ def test_what_is_doubtful_is_left_to_the_user(scene):
     assert found.volumes == {} and found.segmentation is None
 
 
-def test_units_and_air_tell_what_names_do_not(scene):
+def test_units_and_air_values_identify_unnamed_images(scene):
     nameless = volume("7: Abdomen", low=-1024)
     assert recognize_inputs(scene).volumes == {Modality.CT: nameless}
     scene.RemoveNode(nameless)
@@ -143,13 +143,13 @@ def test_of_several_segmentations_the_one_with_a_liver_is_taken(scene, nodes):
     assert recognize_inputs(scene).segmentation is nodes.segmentation
 
 
-def test_the_line_of_a_volume(nodes):
+def test_a_volume_is_described_in_one_line(nodes):
     ct = volume_info(nodes.reference, Modality.CT)
     assert ct.size == (80, 72, 44) and ct.spacing == pytest.approx((2.2, 2.3, 3.0))
     assert (ct.unit, ct.stated) == (Unit.HU, True)
 
 
-def test_an_unstated_unit_is_inferred_and_said_to_be(scene):
+def test_an_unstated_unit_is_inferred_and_marked(scene):
     node = volume("FDG")
     slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).gamma(4, 0.5, (20, 20, 20)).astype(np.float32))
     info = volume_info(node, Modality.FDG)
@@ -157,7 +157,7 @@ def test_an_unstated_unit_is_inferred_and_said_to_be(scene):
     assert volume_info(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode"), Modality.CT) is None
 
 
-def test_names_that_say_otherwise_are_told(scene):
+def test_contradicting_names_are_reported(scene):
     fdg, acetate = volume("FDG PET"), volume("Acetate PET")
     codes = lambda **chosen: [f.code for f in input_findings({Modality(k): n for k, n in chosen.items()})]  # noqa: E731
     assert codes(fdg=fdg, acetate=acetate) == []
@@ -172,7 +172,7 @@ def test_messages_hold_no_name_of_a_node(scene):
     assert "Jane" not in finding.message
 
 
-def test_two_cases_in_one_scene_leave_the_choice_open(scene, nodes):
+def test_two_cases_in_one_scene_are_not_selected(scene, nodes):
     nodes_from_case(scene, make_case(shape=(20, 30, 30), spacing=(6, 6, 6)))
     found = recognize_inputs(scene)
     assert found.volumes == {} and found.segmentation is None

@@ -54,7 +54,7 @@ CHAINS = (
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_pet_lies_where_it_is_in_the_world(scene, name):
+def test_a_pet_keeps_its_world_position(scene, name):
     ct_parents, pet_parents = _chains(scene)[name]
     ct_matrix = oblique(CT_SPACING, CT_SHAPE)
     ct = slicer.util.addVolumeFromArray(np.zeros(CT_SHAPE, np.int16), ijkToRAS=ct_matrix, name="CT")
@@ -89,7 +89,7 @@ def _away_from_filling(said, kji):
     return binary_erosion((said != 0).all(axis=-1), iterations=3)[tuple(kji.T)]
 
 
-def test_shared_transform_changes_no_bit(scene, nodes):
+def test_a_shared_transform_changes_no_bit(scene, nodes):
     before = [volume_in_frame_of(node, nodes.reference) for node in nodes.volumes.values()]
     liver = mask_on(nodes.segmentation, ["Liver"], nodes.reference)
     outer = bending_transform(scene)
@@ -116,7 +116,7 @@ def test_relation_is_its_own_inverse(scene):
 
 
 @pytest.mark.parametrize("name", ["no transform", "CT only", "PET only", "different, below a shared one", "PET bent"])
-def test_mask_on_another_geometry_lies_where_it_was_drawn(scene, name):
+def test_a_mask_on_another_geometry_keeps_its_position(scene, name):
     """A ball drawn on the PET grid, read on the CT grid, is as accurate as a ball of PET voxels can be."""
     ct_parents, seg_parents = _chains(scene)[name]
     ct_matrix = oblique(CT_SPACING, CT_SHAPE)
@@ -143,7 +143,7 @@ def test_mask_on_another_geometry_lies_where_it_was_drawn(scene, name):
     assert (distance < 18 - diagonal).sum() > 100
 
 
-def test_volume_is_a_view_that_cannot_be_written(scene, nodes):
+def test_the_volume_is_a_read_only_view(scene, nodes):
     volume = volume_from_node(nodes.reference)
     assert np.shares_memory(volume.array, slicer.util.arrayFromVolume(nodes.reference))
     with pytest.raises(ValueError, match="read-only"):

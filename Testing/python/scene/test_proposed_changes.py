@@ -18,7 +18,7 @@ from support.script_runs import run
 from support.worlds import linear_transform, rigid
 
 
-def test_added_removed_and_moved_voxels_are_told_apart():
+def test_added_removed_and_moved_voxels_are_distinguished():
     mask = np.ones((1, 1, 4), bool)
     edits = (
         Edit("Tumor", False, mask, (5, 5, 2)),  # 2 to 5
@@ -33,7 +33,7 @@ def test_added_removed_and_moved_voxels_are_told_apart():
     assert changes.place[:2] == (5, 5) and 2 <= changes.place[2] <= 5
 
 
-def test_the_looks_differ_in_more_than_red_and_green():
+def test_the_display_styles_differ_in_more_than_red_and_green():
     assert len({filled for _color, filled in (LOOKS["added"], LOOKS["removed"])}) == 2
     blues = [color[2] for color, _filled in LOOKS.values()]
     lightness = [float(np.dot(color, (0.21, 0.72, 0.07))) for color, _filled in LOOKS.values()]
@@ -63,7 +63,7 @@ def places_of(slices) -> list[tuple]:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_highlighted_where_it_changes_and_put_back(scene, fixer, nodes, slices, turned):
+def test_the_changes_are_highlighted_and_the_display_is_restored(scene, fixer, nodes, slices, turned):
     if turned:
         move = linear_transform(scene, rigid((10, -20, 30), (5, 6, -7)))
         for node in nodes.all():
@@ -104,7 +104,7 @@ def test_highlighted_where_it_changes_and_put_back(scene, fixer, nodes, slices, 
 
 @pytest.mark.parametrize("decide", ["accept", "reject"])
 @pytest.mark.parametrize("moved", ["to another place", "along", "aside", "turned", "resized"])
-def test_slices_that_were_moved_since_stay_where_they_are(scene, fixer, nodes, slices, moved, decide):
+def test_slices_moved_meanwhile_stay_where_they_are(scene, fixer, nodes, slices, moved, decide):
     """If the user has moved on, the slices are not moved back; a resized view is not moved."""
     tumor = mask_on(nodes.segmentation, ["Tumor"], nodes.reference)
     erase(nodes.segmentation, "Liver", tumor, nodes.reference)

@@ -22,7 +22,7 @@ def drawn_by(reading: Reading) -> np.ndarray:
     return tumor(reading)
 
 
-def test_masks_of_one_never_take_the_place_of_anothers(start, listed):
+def test_masks_of_one_reader_never_replace_those_of_another(start, listed):
     reading = start(listed, "")
     go(reading, 0)
     listed_tumor, drawn = tumor(reading), {}
@@ -104,7 +104,7 @@ def clock(monkeypatch) -> Clock:
     return ticking
 
 
-def test_a_study_from_the_first_grade_to_the_second(start, listed, clock):
+def test_a_study_records_the_first_and_the_second_grade_with_times(start, listed, clock):
     reading = start(listed, "Anna")
     reading.review.update("b", answer={**answer_of(a_report("b")), "grade": "poor"})
     go(reading, 0)
@@ -158,7 +158,7 @@ def test_a_study_from_the_first_grade_to_the_second(start, listed, clock):
     assert reading.review.of(case).aided is None and reading.review.of(case).unaided["grade"] == "well"
 
 
-def test_another_reader_another_window_and_the_end_of_a_study(start, listed, clock):
+def test_a_study_covers_other_readers_and_windows_and_can_end(start, listed, clock):
     anna, bert = start(listed, "Anna"), start(listed, "Bert")
     go(bert, 0)
     anna.start_study(3)

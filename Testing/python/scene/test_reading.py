@@ -30,7 +30,7 @@ def listed(listed) -> Path:
     return listed
 
 
-def test_going_through_a_list(start, scene, listed):
+def test_a_list_is_stepped_through(start, scene, listed):
     reading = start(listed)
     assert [(n, case.id, record.state) for n, case, record in reading.rows()] == [
         (0, "a", "to do"), (1, "b", "to do"), (2, "c", "to do"),
@@ -117,7 +117,7 @@ def test_a_grade_of_the_corrected_masks_is_not_outdated(start, listed):
 
 
 @pytest.mark.parametrize("change", ["voxels", "unit", "image moved", "masks moved"])
-def test_an_answer_to_other_images_than_those_of_the_list_is_not_recorded(start, scene, listed, change):
+def test_a_result_of_other_images_is_not_recorded(start, scene, listed, change):
     """The next time the case opens from its files, to which this answer does not belong."""
     reading = start(listed)
     go(reading, 0)
@@ -149,7 +149,7 @@ def test_a_case_that_was_moved_as_a_whole_keeps_its_answer(start, scene, listed)
     assert reading.record(a_report("a")) and reading.review.of("a").answer["grade"] == "poor"
 
 
-def test_masks_that_cannot_be_saved_are_asked_about(start, listed):
+def test_masks_that_cannot_be_saved_raise_a_question(start, listed):
     reading = start(listed)
     go(reading, 0)
     voxels = edit(reading)
@@ -178,7 +178,7 @@ def test_masks_that_cannot_be_saved_are_asked_about(start, listed):
     assert reading.current.id == "b"
 
 
-def test_the_scene_closes_with_edits(start, scene, listed):
+def test_closing_the_scene_saves_edits(start, scene, listed):
     reading = start(listed)
     go(reading, 0)
     voxels = edit(reading)
@@ -191,7 +191,7 @@ def test_the_scene_closes_with_edits(start, scene, listed):
 
 
 @pytest.mark.parametrize("end", ["scene", "program"])
-def test_edits_that_cannot_be_saved_at_the_end_are_kept_in_another_place(
+def test_edits_that_cannot_be_saved_at_the_end_are_rescued_elsewhere(
     start, scene, listed, tmp_path, monkeypatch, caplog, end
 ):
     (tmp_path / "temporary").mkdir()
@@ -216,7 +216,7 @@ def test_edits_that_cannot_be_saved_at_the_end_are_kept_in_another_place(
     assert tumor(again).sum() == voxels
 
 
-def test_where_rescued_masks_are_is_said_until_the_list_is_closed(start, listed, tmp_path, monkeypatch):
+def test_the_place_of_rescued_masks_is_shown_until_the_list_is_closed(start, listed, tmp_path, monkeypatch):
     """The user cannot be asked while the scene closes, and a user who moves on has not read the message yet."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
@@ -242,7 +242,7 @@ def test_where_rescued_masks_are_is_said_until_the_list_is_closed(start, listed,
     assert reading.message == ""
 
 
-def test_it_is_said_when_there_is_no_other_place_either(start, listed, tmp_path, monkeypatch):
+def test_a_failed_rescue_is_reported(start, listed, tmp_path, monkeypatch):
     reading = start(listed)
     go(reading, 0)
     edit(reading)
@@ -260,7 +260,7 @@ def until_the_worker_has_it(reading):
         reading.loader.work()
 
 
-def test_strokes_made_while_the_case_is_saved_are_saved_too(start, listed):
+def test_edits_made_while_the_case_is_saved_are_saved_too(start, listed):
     reading = start(listed)
     go(reading, 0)
     edit(reading)
@@ -274,7 +274,7 @@ def test_strokes_made_while_the_case_is_saved_are_saved_too(start, listed):
 
 
 @pytest.mark.parametrize("index", [1, 2])
-def test_strokes_made_while_the_next_case_is_read_are_saved_also_where_it_cannot_be_opened(start, listed, index):
+def test_edits_made_while_the_next_case_is_read_are_saved_even_if_it_cannot_be_opened(start, listed, index):
     reading = start(listed)
     go(reading, 0)
     reading.loader.stop()  # otherwise a case read ahead would be available at once
@@ -287,7 +287,7 @@ def test_strokes_made_while_the_next_case_is_read_are_saved_also_where_it_cannot
     assert tumor(reading).sum() == voxels
 
 
-def test_strokes_made_while_a_corrected_case_is_read_do_not_take_its_masks(start, scene, listed):
+def test_edits_made_while_a_corrected_case_is_read_keep_their_own_masks(start, scene, listed):
     reading = start(listed)
     go(reading, 1)
     corrected = edit(reading, (-60.0, 10.0, 50.0))
@@ -304,7 +304,7 @@ def test_strokes_made_while_a_corrected_case_is_read_do_not_take_its_masks(start
     assert tumor(reading).sum() == voxels != corrected
 
 
-def test_edits_that_are_given_up_are_not_asked_about_again(start, listed):
+def test_discarded_edits_raise_no_second_question(start, listed):
     reading = start(listed)
     go(reading, 0)
     edit(reading)
@@ -359,7 +359,7 @@ def test_a_finished_case_that_stays_open_is_saved(at_the_end, listed):
     assert not reading.loader.edited and reading.review.of("b").masks is not None
 
 
-def test_who_goes_on_while_a_finished_case_is_saved_goes_on_after_it(at_the_end, listed):
+def test_stepping_during_a_save_continues_after_the_save(at_the_end, listed):
     """A key pressed right after the mark used to be lost while the masks were being saved."""
     reading = at_the_end
     edit(reading)
@@ -373,7 +373,7 @@ def test_who_goes_on_while_a_finished_case_is_saved_goes_on_after_it(at_the_end,
     assert reading.current.id == "a", "a wish is one time"
 
 
-def test_masks_of_a_case_that_stays_are_not_asked_about_when_they_cannot_be_saved(at_the_end, listed):
+def test_masks_of_a_case_that_stays_open_raise_a_message_and_no_question(at_the_end, listed):
     reading = at_the_end
     voxels = edit(reading)
     (listed / "review.reactkd.masks").touch()  # a file where the folder should be
@@ -384,7 +384,7 @@ def test_masks_of_a_case_that_stays_are_not_asked_about_when_they_cannot_be_save
     assert "last case" not in reading.message and "choose a folder" not in reading.message
 
 
-def test_closed_with_edits(start, listed):
+def test_closing_the_list_saves_edits(start, listed):
     reading = start(listed)
     go(reading, 0)
     voxels = edit(reading)
@@ -395,7 +395,7 @@ def test_closed_with_edits(start, listed):
     assert tumor(again).sum() == voxels
 
 
-def test_another_list_while_edits_are_open(start, listed, tmp_path):
+def test_opening_another_list_saves_edits(start, listed, tmp_path):
     reading = start(listed)
     go(reading, 0)
     edit(reading)
@@ -411,7 +411,7 @@ def test_another_list_while_edits_are_open(start, listed, tmp_path):
     assert reading.cases is None and reading.rows() == []
 
 
-def test_to_do_only(start, listed):
+def test_only_cases_to_do_are_listed_on_request(start, listed):
     reading = start(listed)
     reading.set_reviewed("b", True)
     reading.todo_only = True
@@ -425,7 +425,7 @@ def test_to_do_only(start, listed):
     assert [case.id for _, case, _ in reading.rows()] == ["a", "c"], "the case at hand does not vanish"
 
 
-def test_segments_chosen_by_hand_come_back(start, listed):
+def test_manually_chosen_segments_are_restored(start, listed):
     reading = start(listed)
     go(reading, 0)
     nodes = reading.loader.loaded.nodes
@@ -444,7 +444,7 @@ def test_segments_chosen_by_hand_come_back(start, listed):
     assert names == ["Strange"]
 
 
-def test_corrected_masks_that_are_gone_are_said(start, listed):
+def test_missing_corrected_masks_are_reported(start, listed):
     reading = start(listed)
     go(reading, 0)
     edit(reading)
@@ -454,7 +454,7 @@ def test_corrected_masks_that_are_gone_are_said(start, listed):
     assert "not where they were saved" in reading.message
 
 
-def test_two_windows(start, listed):
+def test_two_windows_see_each_others_marks(start, listed):
     first, second = start(listed), start(listed)
     first.set_reader_grade("a", "well")
     changed = []
@@ -466,7 +466,7 @@ def test_two_windows(start, listed):
     assert first.review.of("b").reader_grade == "poor"
 
 
-def test_two_windows_correct_the_same_masks(start, scene, listed):
+def test_two_windows_that_correct_the_same_masks_keep_both(start, scene, listed):
     first, second = start(listed), start(listed)
     go(first, 0)
     voxels = edit(first)
@@ -484,7 +484,7 @@ def test_two_windows_correct_the_same_masks(start, scene, listed):
     assert tumor(second).sum() == others != voxels
 
 
-def test_a_second_edit_goes_over_the_first(start, listed):
+def test_a_second_edit_replaces_the_first(start, listed):
     reading = start(listed)
     for _ in range(2):
         go(reading, 0)
@@ -493,7 +493,7 @@ def test_a_second_edit_goes_over_the_first(start, listed):
     assert len(list((listed / "review.reactkd.masks").iterdir())) == 1
 
 
-def test_a_node_that_the_user_removed_is_no_edit(start, scene, listed):
+def test_a_removed_node_is_not_an_edit(start, scene, listed):
     reading = start(listed)
     go(reading, 0)
     scene.RemoveNode(reading.loader.loaded.nodes.volumes[Modality.CT])
@@ -528,7 +528,7 @@ def test_edits_are_saved_although_an_image_was_removed(start, scene, listed, rem
     assert tumor(again).sum() == voxels
 
 
-def test_names_stay_out_of_the_review(start, listed):
+def test_node_names_are_not_written_into_the_review(start, listed):
     reading = start(listed)
     go(reading, 0)
     reading.record(a_report("a"))

@@ -34,14 +34,14 @@ CT, FDG, ACETATE = Modality
         ((), (), ""),
     ],
 )
-def test_a_case_offers_what_it_has(available, offered, first):
+def test_the_views_offer_the_images_of_the_case(available, offered, first):
     assert offered_images(available) == offered
     assert ReadingView().shown(available) == first
     assert all(ReadingView(images=images).shown(available) == images for images in offered)
     assert ReadingView(images="ct+acetate").shown(available) == ("ct+acetate" if "ct+acetate" in offered else first)
 
 
-def test_rows_and_layers():
+def test_rows_and_layers_follow_the_chosen_images():
     assert layers_of("rows", (CT, ACETATE)) == ((CT, None), (ACETATE, None))
     assert layers_of("ct+fdg", (CT, FDG)) == ((CT, FDG),)
     assert layers_of("", ()) == ()
@@ -54,7 +54,7 @@ def test_rows_and_layers():
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", '{"images": 5, "opacity": 7.0, "colour": "x"}'])
-def test_what_the_state_does_not_understand_is_the_default(scene, text):
+def test_unknown_values_of_the_state_give_the_default(scene, text):
     state = PanelState.of(scene)
     state.node.SetParameter("ReadingView", text)
     assert state.reading_view == ReadingView()
@@ -64,7 +64,7 @@ def test_what_the_state_does_not_understand_is_the_default(scene, text):
     )
 
 
-def test_windows(scene, nodes):
+def test_each_image_has_its_windows(scene, nodes):
     fdg = nodes.volumes[FDG]
     assert window_of(CT, "liver", nodes.volumes[CT], Unit.HU) == (-60, 200)
     assert window_of(CT, "nonsense", nodes.volumes[CT], Unit.HU) == (-60, 200)
@@ -80,7 +80,7 @@ def test_windows(scene, nodes):
     assert len(pet_windows(Unit.SUVBW)) == 5
 
 
-def test_images_share_voxels_and_follow(scene, nodes):
+def test_copies_share_voxels_and_follow_their_image(scene, nodes):
     source = nodes.volumes[CT]
     write_unit(source, Unit.HU)
     before = source.GetMTime(), source.GetDisplayNode().GetMTime() if source.GetDisplayNode() else None
@@ -131,7 +131,7 @@ def test_without_views_there_is_no_layout(scene):
     leave_layout(scene)
 
 
-def test_the_layout_is_put_back_and_a_choice_of_the_user_stays(scene):
+def test_the_layout_is_restored_unless_the_user_chose_another(scene):
     node = slicer.vtkMRMLLayoutNode()
     scene.AddNode(node)
     for number in (2, 3):

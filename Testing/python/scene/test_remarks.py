@@ -57,7 +57,7 @@ def handed_over(nodes: CaseNodes, scratch: ScratchFolder):
     return case_from_files(scratch.path, job.images, job.masks, "a")
 
 
-def test_a_listed_case_keeps_what_its_files_said(scene, scratch, tmp_path):
+def test_a_listed_case_keeps_the_findings_of_its_files(scene, scratch, tmp_path):
     ct = nifti_with(CT, tmp_path / "ct.nii", sform=OTHER)
     labels = write_volume(Volume(CASE.liver.astype(np.uint8) + CASE.tumor, CT.ijk_to_ras), tmp_path / "labels.nii")
     found = read_job(Job("a", {Modality.CT: ct}, labels))
@@ -79,7 +79,7 @@ def test_a_listed_case_keeps_what_its_files_said(scene, scratch, tmp_path):
     ],
     ids=["sform", "qform", "sizes"],
 )
-def test_a_file_that_slicer_loaded_is_looked_at(scene, scratch, tmp_path, header, code, words):
+def test_a_file_loaded_by_slicer_is_checked(scene, scratch, tmp_path, header, code, words):
     folder = write_case(CASE, tmp_path / "case")
     node = load_volume(scene, nifti_with(CT, tmp_path / "ct.nii", **header), "CT")
     (finding,) = remarks_of(node, Modality.CT)
@@ -88,7 +88,7 @@ def test_a_file_that_slicer_loaded_is_looked_at(scene, scratch, tmp_path, header
     assert finding in case.findings
 
 
-def test_a_usual_file_and_a_moved_node_say_nothing(scene, tmp_path):
+def test_a_regular_file_and_a_moved_node_have_no_finding(scene, tmp_path):
     node = load_volume(scene, write_volume(CT, tmp_path / "ct.nii.gz"), "CT")
     assert remarks_of(node, Modality.CT) == ()
     node = load_volume(scene, nifti_with(CT, tmp_path / "two.nii", sform=OTHER), "CT")
@@ -98,7 +98,7 @@ def test_a_usual_file_and_a_moved_node_say_nothing(scene, tmp_path):
     assert remarks_of(node, Modality.CT) == ()
 
 
-def test_remarks_are_kept_with_the_node(scene):
+def test_findings_are_kept_with_the_node(scene):
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
     told = (Finding("a", "warning", "B \u00e9."), Finding("c", "info", "D.", (1.0, 2.0, 3.0)))
     write_remarks(node, told)

@@ -37,7 +37,7 @@ def _assert_same(ours: Case, theirs: Case) -> None:
     assert [f.code for f in ours.findings] == [f.code for f in theirs.findings]
 
 
-def test_phantom(scene, tmp_path):
+def test_a_phantom_gives_the_same_case_and_logits_in_scene_and_files(scene, tmp_path):
     write_phantom(acquire(draw_patient(46, biology="independent"), size="small"), tmp_path)
     volumes = {modality: tmp_path / FILES[modality.value] for modality in Modality}
     ours = _through_the_scene(scene, volumes, tmp_path / SEGMENTATION)
@@ -48,14 +48,14 @@ def test_phantom(scene, tmp_path):
     assert logits[0] == pytest.approx(logits[1], abs=1e-3)
 
 
-def test_real_ct_with_a_label_map(scene):
+def test_a_real_ct_with_a_label_map_gives_the_same_case_in_scene_and_files(scene):
     data = real_data("totalseg")
     ct, labels = data / "example_ct_sm.nii.gz", data / "example_seg.nii.gz"
     ours = _through_the_scene(scene, {Modality.CT: ct}, labels, liver_segment="5", tumor_segments=[])
     _assert_same(ours, open_case(ct, segmentation=labels, liver="5", tumor=[]))
 
 
-def test_real_pet_ct(scene, tmp_path):
+def test_a_real_pet_ct_gives_the_same_case_in_scene_and_files(scene, tmp_path):
     """CT and PET of one patient on their own grids, with a thresholded liver and a ball in it as the tumor."""
     from scipy.ndimage import binary_erosion, binary_opening, label
 

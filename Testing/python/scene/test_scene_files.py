@@ -128,7 +128,7 @@ def test_files_become_the_case_that_was_written(scene, tmp_path):
         assert read.volumes[modality].unit == volume.unit
 
 
-def test_a_label_map_becomes_segments_known_by_label(scene, tmp_path):
+def test_segments_of_a_label_map_are_selected_by_label(scene, tmp_path):
     case = make_case()
     labels = case.liver.astype(np.uint8) * 5
     labels[case.tumor] = 2

@@ -66,11 +66,11 @@ SPLEEN = _code("78961009", "Spleen")
         ),
     ],
 )
-def test_recognition(scene, segments, expected):
+def test_liver_and_tumor_segments_are_recognized(scene, segments, expected):
     assert choose_segments(_segmentation(scene, *segments)) == expected
 
 
-def test_the_user_decides_by_id_name_or_label(scene):
+def test_segments_are_chosen_by_id_name_or_label(scene):
     # The second segment is named like the first one's ID: IDs take precedence over names.
     node = _segmentation(scene, ("Organ", SPLEEN), ("s0", ""), ("Liver", LIVER), ("Odd", ""))
     assert choose_segments(node, "s0", ["Odd"]) == SegmentChoice(("s0",), ("s3",))
@@ -95,7 +95,7 @@ def test_the_user_decides_by_id_name_or_label(scene):
         ([("Liver A", ""), ("Liver B", "")], {}, AmbiguousSegment),
     ],
 )
-def test_what_cannot_be_chosen_is_said(scene, segments, options, error):
+def test_an_invalid_choice_is_refused(scene, segments, options, error):
     with pytest.raises(error):
         choose_segments(_segmentation(scene, *segments), **options)
 
@@ -123,7 +123,7 @@ def test_overlapping_segments_keep_their_voxels(scene):
     assert not mask_on(node, ["s3"], ct).any()
 
 
-def test_surface_only_segmentation_is_read_and_left_as_it_is(scene):
+def test_a_surface_only_segmentation_is_read_and_not_changed(scene):
     """Converting it in place would add a representation to the user's node."""
     ct = slicer.util.addVolumeFromArray(np.zeros((40, 40, 40), np.int16), name="CT", ijkToRAS=np.eye(4))
     sphere = vtk.vtkSphereSource()
@@ -155,7 +155,7 @@ def test_empty_segment_has_no_voxels(scene):
     assert not array.any()
 
 
-def test_the_readers_word_on_specks_goes_with_the_choice(scene):
+def test_the_decision_on_specks_is_part_of_the_choice(scene):
     node = _segmentation(scene, ("Liver", ""), ("Tumor", ""))
     assert not choose_segments(node).keep_specks
     keep_specks(node)

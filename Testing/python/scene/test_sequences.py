@@ -78,7 +78,7 @@ def interrupted(runner: ScriptRunner, start: Callable[[], Any], go: Callable[[in
 
 
 @pytest.mark.parametrize("what", SHOWN)
-def test_an_answer_to_another_time_point_is_outdated(controller, nodes, what):
+def test_a_result_of_another_time_point_is_outdated(controller, nodes, what):
     go = shown(nodes, what)
     controller.grade(nodes)
     run(controller)
@@ -91,7 +91,7 @@ def test_an_answer_to_another_time_point_is_outdated(controller, nodes, what):
 
 
 @pytest.mark.parametrize("what", SHOWN)
-def test_another_time_point_while_a_case_is_read_is_never_taken_for_this_one(controller, nodes, what):
+def test_a_time_point_changed_while_a_case_is_read_is_detected(controller, nodes, what):
     go = shown(nodes, what)
     told = []
     for at in interrupted(controller, lambda: controller.grade(nodes), go):
@@ -101,7 +101,7 @@ def test_another_time_point_while_a_case_is_read_is_never_taken_for_this_one(con
     assert len(told) > 3 and not all(told)
 
 
-def test_another_time_point_while_masks_are_read_again_is_never_taken_for_this_one(controller, nodes):
+def test_a_time_point_changed_while_masks_are_read_is_detected(controller, nodes):
     go = shown(nodes, "masks")
     controller.grade(nodes)
     run(controller)

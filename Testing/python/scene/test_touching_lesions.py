@@ -32,7 +32,7 @@ def necks_of(case):
 
 
 @pytest.mark.parametrize("name", ["Tumor", "Hypodense"])
-def test_a_neck_is_found_split_and_undone(fixer, touching, name):
+def test_a_neck_is_found_split_and_restored(fixer, touching, name):
     data = touching.segmentation.GetSegmentation()
     data.GetSegment("Tumor").SetName(name)  # recognized by its code; only "Tumor" is a lesion's name
     before, case = segments_as_bytes(touching.segmentation), case_now(touching)
@@ -54,7 +54,7 @@ def test_a_neck_is_found_split_and_undone(fixer, touching, name):
     assert len(regions_of(case_now(touching)).lesions) == 1
 
 
-def test_a_name_is_enough_to_keep_two_apart_or_not(fixer, touching):
+def test_segment_names_decide_whether_touching_lesions_are_separate(fixer, touching):
     choice = choose_segments(touching.segmentation)
     fixer.propose(touching, choice, necks_of(case_now(touching))[0])
     run(fixer)

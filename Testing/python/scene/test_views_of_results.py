@@ -39,7 +39,7 @@ def colors(outputs) -> list[tuple[float, ...]]:
     return [data.GetSegment(segment_id).GetColor() for segment_id in data.GetSegmentIDs()]
 
 
-def test_every_choice_has_a_key_that_leads_back_to_it(graded):
+def test_every_overlay_is_restored_from_its_key(graded):
     _, report = graded
     choices = overlays_for(report)
     assert [choice.kind for choice in choices] == ["share", "effect", "weight", *["contribution"] * 3, "voxels"]
@@ -48,7 +48,7 @@ def test_every_choice_has_a_key_that_leads_back_to_it(graded):
 
 
 @pytest.mark.parametrize("key", ["", "nonsense", "contribution", "share:poor", "contribution:", "share_error"])
-def test_a_key_that_leads_nowhere_is_the_default(key):
+def test_an_unknown_key_gives_the_default_overlay(key):
     assert Overlay.from_key(key) == Overlay("share")
 
 
@@ -105,7 +105,7 @@ def legend_lines(outputs) -> list[str]:
     return slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.scale).GetTitleText().split("\n")
 
 
-def test_the_scale_is_the_same_for_every_case_and_the_legend_says_what_it_cannot_show(graded):
+def test_the_scale_is_the_same_for_every_case_and_the_legend_names_clipped_values(graded):
     outputs, report = graded
     for change, lines in (
         ({}, []),
@@ -122,14 +122,14 @@ def test_the_scale_is_the_same_for_every_case_and_the_legend_says_what_it_cannot
         assert legend_lines(outputs)[2:] == lines
 
 
-def test_outlines_stay_when_the_tint_goes(graded):
+def test_outlines_stay_when_the_fill_is_switched_off(graded):
     outputs, report = graded
     show_as(outputs, report, ViewChoice(opacity=0.0))
     display = outputs.regions.GetDisplayNode()
     assert display.GetOpacity2DFill() == 0 and display.GetOpacity2DOutline() == 1
 
 
-def test_three_d_and_the_graph_come_and_go(graded):
+def test_3d_and_graph_can_be_switched(graded):
     outputs, report = graded
     for three_d in (False, True):
         for graph in (True, False):
@@ -157,7 +157,7 @@ def test_the_graph_has_a_ball_at_each_centroid_colored_by_its_value(graded):
         assert values[region == index] == pytest.approx(row.deletion_effect)
 
 
-def test_rods_lead_from_centroid_to_centroid_and_are_thicker_between_regions_that_are_alike(scene, nodes, case):
+def test_edges_join_centroids_and_are_thicker_for_similar_regions(scene, nodes, case):
     result = make_result(case)
     edges = ((0, 1, 0.2), (0, 2, 0.9), (1, 2, -0.5), (0, 3, 0.5), (1, 3, 0.4), (2, 3, 0.1))
     result.report = replace(result.report, edges=edges)
@@ -296,7 +296,7 @@ def test_masks_that_3d_views_do_not_draw_do_not_keep_the_liver_out_of_view(scene
     assert np.abs(shown_at(camera, middle)).max() <= 0.85
 
 
-def test_the_voxel_map_gives_the_layer_back_that_it_took(host, scene, nodes, graded):
+def test_hiding_the_voxel_map_restores_the_previous_layer(host, scene, nodes, graded):
     outputs, report = graded
     composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     pet = list(nodes.volumes.values())[1]
@@ -312,7 +312,7 @@ def test_the_voxel_map_gives_the_layer_back_that_it_took(host, scene, nodes, gra
     assert composite.GetForegroundOpacity() == pytest.approx(0.3)
 
 
-def test_a_voxel_map_that_goes_gives_the_layer_back(scene, nodes, graded):
+def test_removing_the_voxel_map_restores_the_previous_layer(scene, nodes, graded):
     outputs, report = graded
     composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     ct, pet, *_ = nodes.volumes.values()
@@ -325,7 +325,7 @@ def test_a_voxel_map_that_goes_gives_the_layer_back(scene, nodes, graded):
     assert composite.GetForegroundVolumeID() == ct.GetID()
 
 
-def test_a_voxel_map_that_the_user_deleted_covers_no_layer_that_comes_later(scene, nodes, graded):
+def test_a_deleted_voxel_map_does_not_affect_later_layers(scene, nodes, graded):
     outputs, report = graded
     composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     show_as(outputs, report, ViewChoice(Overlay("voxels")))
@@ -336,7 +336,7 @@ def test_a_voxel_map_that_the_user_deleted_covers_no_layer_that_comes_later(scen
     assert composite.GetForegroundOpacity() == pytest.approx(0.3)
 
 
-def test_another_layer_is_left_alone(scene, nodes, graded):
+def test_another_foreground_layer_is_not_changed(scene, nodes, graded):
     outputs, report = graded
     composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     composite.SetForegroundVolumeID(nodes.reference.GetID())
@@ -371,7 +371,7 @@ def test_writing_in_steps_may_stop_anywhere(scene, nodes, case):
     assert read_report(parameter_node) is None
 
 
-def test_color_tables_are_filled_once_and_mended_when_somebody_changed_them(scene):
+def test_color_tables_are_filled_once_and_repaired_after_a_change(scene):
     from REACTKDLib.scene.colors import fill_effect_table
 
     table = scene.AddNewNodeByClass("vtkMRMLColorTableNode")

@@ -36,7 +36,7 @@ def run(tmp_path_factory, cache):
     return trained
 
 
-def test_a_run_from_python_is_the_run_of_the_command_line(run, cache, tmp_path):
+def test_training_from_python_equals_the_command_line(run, cache, tmp_path):
     assert run.metrics["digital_phantom"] and 0 <= run.metrics["macro_auc"] <= 1
     command = ["train", "--cohort", COHORT, "--output", str(tmp_path / "run"), "--folds", "2", "--fold", "0"]
     command += ["--method", "none", "--config", str(write_config(tmp_path)), "--device", "cpu", "--cache", str(cache)]
@@ -66,7 +66,7 @@ def test_a_run_is_measured_on_other_cases(run, tmp_path):
     assert evaluate(model, cohort)["macro_auc"] == pytest.approx(found["macro_auc"], abs=1e-9)
 
 
-def test_what_cannot_be_done_is_said(tmp_path):
+def test_invalid_calls_are_refused(tmp_path):
     with pytest.raises(UsageError, match="There is no option 'epochs' of a training; there are unlabeled"):
         train(COHORT, tmp_path / "run", epochs=3)
     with pytest.raises(UsageError, match="There is no option 'flods' of a training; did you mean 'folds'"):

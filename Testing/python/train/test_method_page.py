@@ -92,7 +92,7 @@ STATED = {
 
 
 @pytest.mark.parametrize("what", STATED)
-def test_the_page_has_the_number_of_the_code(what: str) -> None:
+def test_the_page_has_the_numbers_of_the_code(what: str) -> None:
     assert STATED[what] in TEXT, f"docs/explanation/method.md does not say: {STATED[what]}"
 
 

@@ -14,17 +14,17 @@ LEFT = {"grade_cases": "answers", "train_a_model": "together", "add_your_own": "
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_and_shows_what_it_says(path, tmp_path, monkeypatch):
+def test_a_notebook_runs_and_shows_its_documented_output(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert sum(bool(cell.shown) for cell in cells_of(path)) >= 4, "it shows nothing that is checked"
     assert LEFT[path.stem] in run(path)
 
 
-def test_there_is_one_for_each_user():
+def test_each_kind_of_user_has_a_notebook():
     assert {path.stem for path in NOTEBOOKS} == set(LEFT)
 
 
-def test_a_notebook_that_shows_something_else_is_seen(tmp_path):
+def test_a_wrong_notebook_output_is_reported(tmp_path):
     (tmp_path / "wrong.py").write_text("# %% [markdown]\n# text\n\n# %%\n1 + 1\n# -> 3\n")
     with pytest.raises(AssertionError, match="line 4: 2"):
         run(tmp_path / "wrong.py")

@@ -41,7 +41,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("form", ["folder", "list.csv", "list.json"])
-def test_three_forms_of_one_list(folder, form):
+def test_a_folder_a_csv_and_a_datalist_give_the_same_list(folder, form):
     cases = open_case_list(folder.parent / form)
     assert [case.id for case in cases.cases] == list(CASES)
     for case in cases.cases:
@@ -50,7 +50,7 @@ def test_three_forms_of_one_list(folder, form):
     assert cases.find("b") == 1 and cases.find("c") is None
 
 
-def test_own_files_lie_beside_a_file_and_inside_a_folder(folder):
+def test_review_files_are_beside_a_list_file_and_inside_a_list_folder(folder):
     listed, inside = open_case_list(folder.parent / "list.csv"), open_case_list(folder)
     assert listed.review_file == folder.parent / "list.csv.reactkd.json"
     assert inside.review_file == folder / "review.reactkd.json"
@@ -89,7 +89,7 @@ def test_an_image_is_found_by_every_suffix_that_is_read(folder, tmp_path):
     assert all(Modality.CT in case.job.images for case in open_case_list(tmp_path / "in").cases)
 
 
-def test_own_folders_are_no_cases(folder, tmp_path):
+def test_the_folders_of_a_review_are_not_cases(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "in")
     cases = open_case_list(tmp_path / "in")
     for own in (cases.masks_folder, cases.results_folder):
@@ -97,7 +97,7 @@ def test_own_folders_are_no_cases(folder, tmp_path):
     assert [case.id for case in open_case_list(tmp_path / "in").cases] == list(CASES)
 
 
-def test_what_is_wrong_is_said_for_each_case(folder, tmp_path):
+def test_the_problems_of_a_list_are_reported_for_each_case(folder, tmp_path):
     lines = [
         "case,ct,fdg,segmentation",
         f"gone,{folder}/a/none.nii.gz,,{folder}/a/{SEGMENTATION}",
@@ -131,7 +131,7 @@ def test_what_is_wrong_is_said_for_each_case(folder, tmp_path):
         ('{"schema": "reactkd-review/1"}', "review of a list"),
     ],
 )
-def test_bad_datalist(tmp_path, told, words):
+def test_a_datalist_with_wrong_content_is_refused(tmp_path, told, words):
     (tmp_path / "list.json").write_text(told, encoding="utf-8")
     with pytest.raises(UsageError, match=words):
         open_case_list(tmp_path / "list.json")
@@ -145,7 +145,7 @@ def test_bad_datalist(tmp_path, told, words):
         ("FDG and acetate", None), ("T2", None),
     ],
 )  # fmt: skip
-def test_a_channel_is_the_image_that_its_name_says(tmp_path, channel, said):
+def test_the_name_of_a_channel_selects_the_image_type(tmp_path, channel, said):
     """Read in the same way as names of nodes and files: "PET" alone does not name the tracer."""
     listing = {"modality": {"0": channel}, "training": [{"id": "a", "image": "x.nii.gz"}]}
     (tmp_path / "list.json").write_text(json.dumps(listing), encoding="utf-8")
@@ -157,7 +157,7 @@ def test_a_channel_is_the_image_that_its_name_says(tmp_path, channel, said):
         assert list(job.images) == [Modality(said)]
 
 
-def test_no_list_there(tmp_path):
+def test_a_missing_list_is_refused(tmp_path):
     with pytest.raises(FileMissing, match="no worklist"):
         open_case_list(tmp_path / "none.csv")
 
@@ -171,7 +171,7 @@ def test_file_names_are_safe_and_differ(folder, tmp_path):
     assert all(name and len(name) < 80 and not set(name) & set('/\\:*?"<>|') and name[0] != "." for name in names)
 
 
-def test_masks_in_files_of_their_own(folder, tmp_path):
+def test_masks_in_separate_files_are_read(folder, tmp_path):
     """Allowed in a datalist: any nonzero value belongs to the mask, and the tumor mask may have another grid."""
     case = small_case()
     matrix = case.reference.ijk_to_ras
@@ -188,14 +188,14 @@ def test_masks_in_files_of_their_own(folder, tmp_path):
     assert (opened.liver == case.liver).all() and (opened.tumor == case.tumor).all()
 
 
-def test_a_job_to_look_at_is_as_it_was_drawn(folder):
+def test_a_case_opened_for_display_has_the_masks_as_drawn(folder):
     files = read_job(open_case_list(folder).cases[0].job)
     assert tuple(files.volumes) == tuple(Modality) and files.problem == ""
     assert [files.segmentation.segments[i].name for i in (*files.livers, *files.tumors)] == ["Liver", "Tumor"]
     assert (files.segmentation.mask(files.tumors) == small_case().tumor).all()
 
 
-def test_labels_without_names_get_the_names_they_were_taken_for(folder, tmp_path):
+def test_labels_without_names_are_named_liver_and_tumor(folder, tmp_path):
     case = small_case()
     labels = case.liver.astype(np.uint8) + case.tumor
     write_volume(Volume(labels, case.reference.ijk_to_ras), tmp_path / "labels.nii.gz")
@@ -205,7 +205,7 @@ def test_labels_without_names_get_the_names_they_were_taken_for(folder, tmp_path
     assert "10200004" in files.segmentation.segments[0].terminology
 
 
-def test_masks_that_cannot_be_used_do_not_hide_the_images(folder, tmp_path):
+def test_a_case_with_unusable_masks_still_shows_its_images(folder, tmp_path):
     (tmp_path / "broken.seg.nrrd").write_text("no")
     images = {Modality.CT: folder / "a" / NAMES[Modality.CT]}
     for job, words in (
@@ -221,7 +221,7 @@ def test_masks_that_cannot_be_used_do_not_hide_the_images(folder, tmp_path):
         read_job(Job("a"))
 
 
-def test_corrected_masks_take_the_place_of_the_listed_ones(folder, tmp_path):
+def test_corrected_masks_replace_the_listed_ones(folder, tmp_path):
     job = Job("a", segmentation=tmp_path / "old.nii", liver=("1",), mask_files=(tmp_path, tmp_path))
     assert with_masks(job, None) == job
     new = with_masks(job, tmp_path / "new.seg.nrrd", ("Liver",))
@@ -229,7 +229,7 @@ def test_corrected_masks_take_the_place_of_the_listed_ones(folder, tmp_path):
     assert new.liver == ("Liver",) and new.tumor is None
 
 
-def test_dicom_folders_of_a_case(folder, tmp_path):
+def test_a_case_folder_with_dicom_folders_is_read(folder, tmp_path):
     for name in ("CT", "fdg", "SEGMENTATION"):
         (tmp_path / "one" / name).mkdir(parents=True)
     (only,) = open_case_list(tmp_path).cases

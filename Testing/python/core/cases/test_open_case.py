@@ -48,7 +48,7 @@ def paths(folder, *modalities) -> dict:
     [(Modality.CT,), (Modality.CT, Modality.FDG), (Modality.CT, Modality.ACETATE), tuple(Modality)],
     ids=lambda m: "+".join(x.value for x in m),
 )
-def test_subsets_with_ct(folder, modalities):
+def test_every_subset_of_images_with_a_ct_is_opened(folder, modalities):
     case = open_case(**paths(folder, *modalities))
     assert case.modalities == modalities
     assert np.array_equal(case.liver, CASE.liver)
@@ -119,7 +119,7 @@ def test_mask_reaching_beyond_the_image(folder, tmp_path):
     assert {"mask-partly-outside", "liver-cut"} <= set(codes(case))
 
 
-def test_refusals(folder, tmp_path):
+def test_each_unusable_file_is_refused_with_its_error(folder, tmp_path):
     far = CASE.reference.ijk_to_ras.copy()
     far[:3, 3] += 2000
     ct = folder / NAMES[Modality.CT]
@@ -243,7 +243,7 @@ def by_two_files(folder, tmp_path, liver=CASE.liver, liver_grid=None, tumor=CASE
     return case, codes(case)
 
 
-def test_lesions_outside_the_image_are_told(tmp_path):
+def test_lesions_outside_the_image_are_reported(tmp_path):
     """A CT that ends before a lesion does: the report must say that part of the tumor was not examined."""
     whole = np.argwhere(CASE.tumor)[:, 0]
     for start, tells in ((whole.min() + 3, True), (0, False)):
@@ -257,7 +257,7 @@ def test_lesions_outside_the_image_are_told(tmp_path):
 
 @pytest.mark.parametrize("name", ["Liver segment {n}", "Part"])
 @pytest.mark.parametrize("empty", [(), (3,), (2, 8)])
-def test_a_liver_of_parts_is_told_whatever_their_names_are(folder, tmp_path, name, empty):
+def test_a_liver_made_of_couinaud_segments_is_reported(folder, tmp_path, name, empty):
     """The liver as Couinaud segments, recognized by their codes; a resected segment has no voxels."""
     codes_of_parts = [code for (scheme, code) in SEGMENT_OF_CODE if scheme == "SCT"]
     planes = np.array_split(np.flatnonzero(CASE.liver.any(axis=(1, 2))), 8)

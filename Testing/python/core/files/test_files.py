@@ -39,7 +39,7 @@ def plain_nifti(tmp_path):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(angles, spacings, shifts, shapes, st.booleans(), st.sampled_from([np.int16, np.uint8, np.float32]))
-def test_round_trip_keeps_values_and_place(tmp_path, suffix, degrees, spacing, shift, shape, mirrored, dtype):
+def test_a_round_trip_keeps_values_and_position(tmp_path, suffix, degrees, spacing, shift, shape, mirrored, dtype):
     directions = rotation(degrees) @ np.diag([-1.0 if mirrored else 1.0, 1.0, 1.0])
     matrix = placed(shape, spacing, np.asarray(shift), directions)
     array = np.random.default_rng(0).uniform(0, 200, shape).astype(dtype)
@@ -72,7 +72,7 @@ def test_same_volume_gives_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
-def test_a_file_that_holds_another_voxel_is_not_taken_for_what_was_written(tmp_path, dtype):
+def test_a_written_file_with_another_voxel_is_refused(tmp_path, dtype):
     """A disk that keeps the length of a file but not its content, whose voxels no reader would reject."""
     array = np.arange(60, dtype=dtype).reshape(3, 4, 5)
     if dtype == "float32":
@@ -105,7 +105,7 @@ def test_write_leaves_nothing_behind_when_it_fails(tmp_path):
 @pytest.mark.parametrize(
     "name", ["a.NII.GZ", "a.Nii.gz", "a.nii.GZ", "a.NII", "a.Nii", "a.NRRD", "a.Nrrd", "a.MHA", "a.Mha"]
 )
-def test_a_suffix_in_capitals_is_written_alike(tmp_path, name):
+def test_a_suffix_in_capitals_is_accepted(tmp_path, name):
     """ITK knows a suffix only in some spellings; an unknown one used to be reported as a full disk."""
     volume = small_case().reference
     path = write_volume(volume, tmp_path / name)
@@ -242,7 +242,7 @@ def test_color_image_is_refused(tmp_path):
         read_volume(tmp_path / "color.nrrd")
 
 
-def test_messages_do_not_hold_the_path(tmp_path):
+def test_messages_do_not_contain_the_path(tmp_path):
     folder = tmp_path / "CANARY^NAME"
     folder.mkdir()
     (folder / "CANARY.nii.gz").write_text("no image")
@@ -262,17 +262,17 @@ def test_messages_do_not_hold_the_path(tmp_path):
         ("sts001_petct/PET/nifti/image/image.nii.gz", Modality.FDG, Unit.SUVBW),
     ],
 )
-def test_real_files(name, modality, unit):
+def test_real_files_are_read_with_their_unit(name, modality, unit):
     assert read_volume(real_data(name), modality).unit is unit
 
 
 @pytest.mark.parametrize("name", ["acrin_nsclc_042/CT.nii.gz", "sts001_petct/CT/nifti/image/image.nii.gz"])
-def test_real_ct_given_as_pet(name):
+def test_a_real_ct_given_as_pet_is_refused(name):
     with pytest.raises(errors.NotPet, match="below zero"):
         read_volume(real_data(name), Modality.FDG)
 
 
 @pytest.mark.parametrize("name", ["acrin_nsclc_042/PET_BQML.nii.gz", "sts001_petct/PET/nifti/image/image.nii.gz"])
-def test_real_pet_given_as_ct(name):
+def test_a_real_pet_given_as_ct_is_refused(name):
     with pytest.raises(errors.NotHounsfield):
         read_volume(real_data(name), Modality.CT)

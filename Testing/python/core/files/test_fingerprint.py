@@ -31,7 +31,7 @@ def test_every_byte_of_a_usual_file_counts(tmp_path: Path, size: int) -> None:
         assert fingerprint_of([file_of(tmp_path / "c", size, {place: b"x"})]) != fingerprint_of([same])
 
 
-def test_a_large_file_is_known_by_its_ends_and_size_and_wholly_where_that_is_asked(tmp_path: Path) -> None:
+def test_a_large_file_is_identified_by_blocks_and_size_or_on_request_by_all_bytes(tmp_path: Path) -> None:
     one = file_of(tmp_path / "a", LARGE)
     between = file_of(tmp_path / "b", LARGE, {(1 << 20) + 300_000: b"x"})  # after the first of 24 blocks
     assert fingerprint_of([one]) == fingerprint_of([between])
@@ -44,7 +44,7 @@ def test_a_large_file_is_known_by_its_ends_and_size_and_wholly_where_that_is_ask
         assert fingerprint_of([one]) != fingerprint_of([changed])
 
 
-def test_words_and_the_order_of_files_count(tmp_path: Path) -> None:
+def test_labels_and_the_order_of_files_change_the_fingerprint(tmp_path: Path) -> None:
     a, b = file_of(tmp_path / "a", 4, {0: b"a"}), file_of(tmp_path / "b", 4, {0: b"b"})
     found = {fingerprint_of([a, b]), fingerprint_of([b, a]), fingerprint_of([a, b], "hcc"), fingerprint_of([a])}
     assert len(found) == 4
@@ -52,7 +52,7 @@ def test_words_and_the_order_of_files_count(tmp_path: Path) -> None:
         fingerprint_of([tmp_path / "none"])
 
 
-def test_a_series_given_by_one_file_is_known_by_all_files_that_may_hold_it(tmp_path: Path) -> None:
+def test_the_fingerprint_of_a_series_includes_all_files_that_may_belong_to_it(tmp_path: Path) -> None:
     """A series is also searched for below the folder of its file: a changed slice there makes it another series."""
     paths = write_series(tmp_path / "ct", np.zeros((3, 8, 8), np.int16))
     deeper = paths[0].parent / "rest" / paths[2].name

@@ -49,7 +49,7 @@ TOO_LONG = Path("a" * 300)
     [lambda p: read_volume(p.with_suffix(".nii")), lambda p: open_case(ct=p, segmentation=p), open_case_list,
      index_folder, read_dicom_segmentation, Task.read, load_model_folder],
 )  # fmt: skip
-def test_a_name_that_is_too_long_is_a_file_that_is_not_there(read):
+def test_a_name_that_is_too_long_is_a_missing_file(read):
     with pytest.raises((FileMissing, BundleIncomplete)):
         read(TOO_LONG)
 
@@ -66,7 +66,7 @@ def test_a_name_that_is_too_long_in_a_list_is_a_missing_file(folder):
     [("/dev/zero", "device or a pipe"), ("pipe.nii", "device or a pipe"), ("pipe.seg.nrrd", "device or a pipe"),
      ("..", "files and folders"), ("/", "files and folders"), ("../..", "files and folders")],
 )  # fmt: skip
-def test_what_is_no_file_is_refused_in_a_moment(folder, monkeypatch, column, cell, words):
+def test_devices_and_pipes_are_refused_at_once(folder, monkeypatch, column, cell, words):
     monkeypatch.setattr(module, "MOST_ENTRIES", 30)
     path = listed(folder, cell, column)
     started = time.monotonic()
@@ -84,7 +84,7 @@ def test_what_is_no_file_is_refused_in_a_moment(folder, monkeypatch, column, cel
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe")
 @pytest.mark.parametrize("odd", ["ct", "liver", "tumor"])
-def test_masks_in_files_of_their_own_are_looked_at_too(folder, odd):
+def test_separate_mask_files_are_checked_too(folder, odd):
     entry = {
         "ct": "a/CT.nii.gz",
         "liver": "a/segmentation.seg.nrrd",
@@ -99,11 +99,11 @@ def test_masks_in_files_of_their_own_are_looked_at_too(folder, odd):
 
 
 @pytest.mark.parametrize("name", ["a\0b.nii", "a\ud800.nii"])
-def test_a_name_that_no_file_can_have(name):
+def test_a_name_that_no_file_can_have_is_refused(name):
     with pytest.raises(FileMissing, match="none that a file can have"):
         module.check_path(name, "the CT")
 
 
-def test_a_good_case_still_opens(folder):
+def test_a_regular_case_still_opens(folder):
     case = open_job(open_case_list(listed(folder, "a/CT.nii.gz", "ct")).cases[0].job)
     assert case.tumor.sum() == small_case().tumor.sum()

@@ -56,7 +56,7 @@ def replaced(header: str, key: str, value: str) -> str:
     return re.sub(rf"(?m)^{key}( = |: ).*$", lambda found: f"{key}{found[1]}{value}", header)
 
 
-def test_the_headers_that_are_spoiled_below_are_right(tmp_path):
+def test_the_unchanged_headers_are_read(tmp_path):
     for path in (meta(tmp_path), nrrd(tmp_path)):
         raw = read_raw(path)
         assert np.array_equal(raw.array, VOXELS) and np.array_equal(raw.ijk_to_ras, RIGHT) and raw.findings == ()
@@ -67,7 +67,7 @@ NRRD_KEYS = [line.split(": ")[0] for line in NRRD.splitlines()[1:]]
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_no_value_of_a_header_does_harm(tmp_path, value):
+def test_any_header_value_is_read_correctly_or_refused(tmp_path, value):
     """`NDims = -1` and `ElementSpacing = 1e308` once crashed the process; each value is refused or read correctly."""
     made = [meta(tmp_path, replaced(META, key, value), name=f"{n}.mha") for n, key in enumerate(META_KEYS)]
     made += [nrrd(tmp_path, replaced(NRRD, key, value), name=f"{n}.nrrd") for n, key in enumerate(NRRD_KEYS)]
@@ -81,21 +81,21 @@ def test_no_value_of_a_header_does_harm(tmp_path, value):
 
 
 @pytest.mark.parametrize("value", ["-1", "1e308", "0", "11", "4", "nan"])
-def test_a_number_of_dimensions_that_cannot_be(tmp_path, value):
+def test_an_impossible_number_of_dimensions_is_refused(tmp_path, value):
     for path in (meta(tmp_path, replaced(META, "NDims", value)), nrrd(tmp_path, replaced(NRRD, "dimension", value))):
         with pytest.raises(errors.NotAnImage, match="header of the CT cannot be read"):
             read_raw(path, "the CT")
 
 
 @pytest.mark.parametrize("sizes", ["6 5 2000000000", "65536 65536 65536", "6 5 999999999999999"])
-def test_sizes_that_no_scan_has_take_no_memory(tmp_path, sizes):
+def test_impossible_sizes_are_refused_without_allocating_memory(tmp_path, sizes):
     for path in (meta(tmp_path, replaced(META, "DimSize", sizes)), nrrd(tmp_path, replaced(NRRD, "sizes", sizes))):
         with pytest.raises(errors.NotAnImage, match="more than any scan has|cut off"):
             read_raw(path)
 
 
 @pytest.mark.parametrize("key", ["ElementSpacing", "TransformMatrix", "Offset"])
-def test_a_misspelled_field_of_geometry_is_told_or_refused(tmp_path, key):
+def test_a_misspelled_geometry_field_is_reported_or_refused(tmp_path, key):
     raw = read_raw(meta(tmp_path, META.replace(key, key[:-1] + "q")))
     assert [finding.code for finding in raw.findings] == ["geometry-incomplete"]
     with pytest.raises(errors.NotAnImage, match="header of the image cannot be read"):
@@ -155,7 +155,7 @@ def test_millimeters_in_any_words_are_read(tmp_path, line):
 
 
 @pytest.mark.parametrize("unit", ["s", "SUV", "cm"])
-def test_the_unit_of_an_axis_that_is_none_of_space_is_no_unit_of_the_place(tmp_path, unit):
+def test_the_unit_of_a_non_spatial_axis_is_ignored(tmp_path, unit):
     """For an axis of values, or a time axis of length one."""
     four = replaced(replaced(NRRD, "dimension", "4"), "sizes", "6 5 4 1")
     four = replaced(four, "space directions", "(1,0,0) (0,2,0) (0,0,3) none")
@@ -184,7 +184,7 @@ def detached(folder: Path, target: str) -> list[Path]:
     ]
 
 
-def test_a_pipe_a_device_and_a_folder_are_no_data_files(tmp_path):
+def test_a_pipe_a_device_or_a_folder_is_refused_as_data_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("/dev/zero")
@@ -204,7 +204,7 @@ def test_an_absolute_path_is_refused(tmp_path, target):
 @pytest.mark.parametrize("target", ["nowhere.raw", "a" * 300, "x\0y", "%d", "%s%n 1 4 1", "%999d 1 4 1", "x%d.raw 1 4",
                                     "x%02d.raw 1 4 0", "x%02d.raw 4 1 1", "x%02d.raw 1 99999999 1", "LIST", "LIST 9D",
                                     "LIST x"])  # fmt: skip
-def test_other_targets_are_sentences(tmp_path, target):
+def test_other_data_file_entries_are_refused_with_a_message(tmp_path, target):
     for path in detached(tmp_path, target):
         with pytest.raises(errors.NotAnImage):
             read_raw(path)
@@ -222,13 +222,13 @@ NAMES = "\n".join(f"s {n:03d}.raw" for n in range(1, 5))
 
 
 @pytest.mark.parametrize("stated", ["s %03d.raw 1 4 1", "LIST\n" + NAMES, "LIST 2D\n" + NAMES])
-def test_meta_slices_in_files_of_their_own(slices, stated):
+def test_metaimage_slices_in_separate_files_are_read(slices, stated):
     raw = read_raw(meta(slices, replaced(META, "ElementDataFile", stated), b"", "a.mhd"))
     assert np.array_equal(raw.array, VOXELS) and np.array_equal(raw.ijk_to_ras, RIGHT)
 
 
 @pytest.mark.parametrize("stated", ["s %03d.raw 1 4 1", "s %03d.raw 1 4 1 2", "LIST\n" + NAMES, "LIST 2\n" + NAMES])
-def test_nrrd_slices_in_files_of_their_own(slices, stated):
+def test_nrrd_slices_in_separate_files_are_read(slices, stated):
     raw = read_raw(nrrd(slices, NRRD + f"data file: {stated}\n", b"", "a.nhdr"))
     assert np.array_equal(raw.array, VOXELS) and np.array_equal(raw.ijk_to_ras, RIGHT)
 
@@ -256,7 +256,7 @@ def test_a_missing_or_extra_slice_is_refused(slices):
     kind=st.sampled_from(["i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8"]),
     packed=st.booleans(),
 )
-def test_values_and_place_are_those_of_itk_to_the_last_bit(tmp_path, suffix, degrees, spacing, origin, kind, packed):
+def test_values_and_position_equal_those_of_itk_exactly(tmp_path, suffix, degrees, spacing, origin, kind, packed):
     import SimpleITK as sitk
 
     array = np.random.default_rng(1).integers(0, 100, (4, 5, 6)).astype(kind)
@@ -284,7 +284,7 @@ def test_values_and_place_are_those_of_itk_to_the_last_bit(tmp_path, suffix, deg
          [[-1, 0, 0, -5.5], [0, -2, 0, -7], [0, 0, 3, 7]]),
     ],
 )  # fmt: skip
-def test_spaces_of_nrrd(tmp_path, geometry, matrix):
+def test_the_spaces_of_nrrd_are_converted_to_ras(tmp_path, geometry, matrix):
     header = "\n".join(x for x in NRRD.splitlines() if not x.startswith("space")) + f"\n{geometry}\n"
     raw = read_raw(nrrd(tmp_path, header))
     assert np.allclose(raw.ijk_to_ras[:3], matrix)
@@ -293,7 +293,7 @@ def test_spaces_of_nrrd(tmp_path, geometry, matrix):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "hex", "raw-big"])
-def test_other_encodings(tmp_path, encoding):
+def test_ascii_hex_and_big_endian_data_are_read(tmp_path, encoding):
     data = {"ascii": " ".join(map(str, VOXELS.ravel())).encode(), "hex": VOXELS.tobytes().hex().encode(),
             "raw-big": VOXELS.astype(">i2").tobytes()}[encoding]  # fmt: skip
     header = replaced(NRRD, "encoding", encoding.removesuffix("-big"))
@@ -302,7 +302,7 @@ def test_other_encodings(tmp_path, encoding):
     assert np.array_equal(read_raw(nrrd(tmp_path, header, data)).array, VOXELS)
 
 
-def test_skipped_bytes_and_lines(tmp_path):
+def test_skipped_bytes_and_lines_are_honored(tmp_path):
     data = VOXELS.tobytes()
     for more, body in (("byte skip: 3", b"abc" + data), ("byte skip: -1", b"any" + data),
                        ("line skip: 2", b"ab\ncd\n" + data)):  # fmt: skip
@@ -314,7 +314,7 @@ def test_skipped_bytes_and_lines(tmp_path):
 
 @pytest.mark.parametrize("none", ["none", "(nan,nan,nan)"])
 @pytest.mark.parametrize("kind", ["list", "vector", "???"])
-def test_an_axis_of_values_wherever_it_stands(tmp_path, none, kind):
+def test_the_axis_of_values_may_be_at_any_position(tmp_path, none, kind):
     layers = np.stack([VOXELS, VOXELS[::-1]], axis=-1)
     header = replaced(replaced(replaced(NRRD, "dimension", "4"), "sizes", "2 6 5 4"), "space directions",
                       f"{none} (1,0,0) (0,2,0) (0,0,3)") + f"kinds: {kind} domain domain domain\n"  # fmt: skip

@@ -63,7 +63,7 @@ def copy(folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_no_flipped_bit_gives_other_voxels(folder, copy, name):
+def test_a_flipped_bit_never_gives_other_voxels(folder, copy, name):
     path, voxels, start = copy(name)
     right, data, rng = read_raw(folder / name).array, voxels.read_bytes(), random.Random(name)
     refused = 0
@@ -81,7 +81,7 @@ def test_no_flipped_bit_gives_other_voxels(folder, copy, name):
 
 @pytest.mark.parametrize("name", [*PACKED, *PLAIN])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.999])
-def test_a_cut_is_called_a_cut(copy, capfd, name, share):
+def test_a_truncated_file_is_reported_as_truncated(copy, capfd, name, share):
     path, voxels, start = copy(name)
     data = voxels.read_bytes()
     voxels.write_bytes(data[: start + int(share * (len(data) - start))])
@@ -91,7 +91,7 @@ def test_a_cut_is_called_a_cut(copy, capfd, name, share):
 
 
 @pytest.mark.parametrize("name", [*PACKED, *PLAIN])
-def test_more_voxels_than_the_header_states(copy, name):
+def test_more_voxels_than_the_header_states_are_refused(copy, name):
     path, voxels, start = copy(name)
     data = voxels.read_bytes()
     if name in PACKED:
@@ -122,7 +122,7 @@ def _resize(path: Path, voxels: Path, data: bytes, start: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["plain.nii", "plain.mha", "plain.nrrd"])
-def test_padding_behind_the_voxels_is_no_damage(folder, copy, name):
+def test_padding_after_the_voxels_is_accepted(folder, copy, name):
     path, voxels, _ = copy(name)
     voxels.write_bytes(voxels.read_bytes() + bytes(512))
     assert np.array_equal(read_raw(path).array, read_raw(folder / name).array)
@@ -138,7 +138,7 @@ def test_a_missing_data_file_is_named(copy, capfd, name):
 
 
 @pytest.mark.parametrize("name", ["image.nii.gz", "image.nrrd"])
-def test_a_stream_of_several_members_is_one(folder, copy, name):
+def test_a_gzip_stream_of_several_members_is_read(folder, copy, name):
     """bgzip and pigz write such streams."""
     path, voxels, start = copy(name)
     start = 0 if name.endswith(".gz") else start
@@ -159,7 +159,7 @@ def test_a_stream_of_several_members_is_one(folder, copy, name):
     changes=st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), min_size=1, max_size=6),
     cut=st.one_of(st.none(), st.integers(0, 600)),
 )
-def test_any_damage_to_a_header_is_a_sentence(folder, tmp_path, name, changes, cut):
+def test_any_damaged_header_is_read_or_refused(folder, tmp_path, name, changes, cut):
     data = bytearray((folder / name).read_bytes())
     if name.endswith(".gz"):
         data = bytearray(gzip.decompress(data))

@@ -35,5 +35,5 @@ from REACTKDLib.core.modality import Modality
         ("", None),
     ],
 )
-def test_names(name: str, modality: Modality | None) -> None:
+def test_image_names_are_recognized(name: str, modality: Modality | None) -> None:
     assert modality_of_name(name) is modality

@@ -52,7 +52,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize(("suffix", "how"), DAMAGE.values(), ids=DAMAGE)
-def test_an_opened_image_whose_file_is_damaged_is_refused_as_the_file_is(tmp_path, suffix, how):
+def test_an_opened_image_with_a_damaged_file_is_refused_like_the_file(tmp_path, suffix, how):
     image, path = opened(tmp_path, suffix)
     path.write_bytes(how(path.read_bytes()))
     with pytest.raises(NotAnImage, match="^The file of the CT is cut off or damaged") as told:
@@ -65,7 +65,7 @@ def test_an_opened_image_whose_file_is_damaged_is_refused_as_the_file_is(tmp_pat
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_an_opened_image_whose_file_is_gone_is_missing(tmp_path, suffix):
+def test_an_opened_image_whose_file_was_removed_is_refused(tmp_path, suffix):
     image, path = opened(tmp_path, suffix)
     path.unlink()
     with pytest.raises(FileMissing, match="the CT was opened from is gone; open it again"):
@@ -73,7 +73,7 @@ def test_an_opened_image_whose_file_is_gone_is_missing(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_masks_of_nibabel_are_read_as_carefully(tmp_path, suffix):
+def test_masks_of_nibabel_are_checked_like_images(tmp_path, suffix):
     image, path = opened(tmp_path, suffix, CASE.liver)
     assert np.array_equal(read_case(CT, liver=image, tumor=CASE.tumor).tumor, CASE.tumor)
     image, path = opened(tmp_path, suffix, CASE.liver)
@@ -94,7 +94,7 @@ def converted(array, dtype):
 
 
 @pytest.mark.parametrize("dtype", [*NO_NUMBERS.values(), "color"], ids=[*NO_NUMBERS, "color"])
-def test_a_volume_is_of_real_numbers(dtype):
+def test_a_volume_must_have_real_numbers(dtype):
     if dtype == "color":
         array = np.zeros(CT.shape, [("R", "u1"), ("G", "u1"), ("B", "u1")])
     else:
@@ -109,7 +109,7 @@ def test_a_volume_is_of_real_numbers(dtype):
 
 @pytest.mark.parametrize("which", ["liver", "tumor"])
 @pytest.mark.parametrize("dtype", NO_NUMBERS.values(), ids=NO_NUMBERS)
-def test_a_mask_is_of_numbers(dtype, which):
+def test_a_mask_must_have_numbers(dtype, which):
     masks = {"liver": CASE.liver, "tumor": CASE.tumor}
     masks[which] = converted(masks[which], dtype)
     with pytest.raises(NotASegmentation, match=f"^The {which} mask holds values that are no labels") as told:

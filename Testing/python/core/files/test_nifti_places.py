@@ -58,7 +58,7 @@ def liver_ml(case) -> float:
 
 @pytest.mark.parametrize("forms", BOTH_CODES)
 @pytest.mark.parametrize("times", SIZES)
-def test_the_sform_is_taken_where_pixdim_states_other_sizes(tmp_path, times, forms):
+def test_the_sform_is_used_where_pixdim_has_other_voxel_sizes(tmp_path, times, forms):
     raw = read_raw(nifti_with(CT, tmp_path / "ct.nii", codes=forms, pixdim_times=times), "the CT")
     assert np.allclose(raw.ijk_to_ras, CT.ijk_to_ras, atol=2e-5)
     assert codes(raw.findings) == ["two-voxel-sizes"]
@@ -92,7 +92,7 @@ def test_the_grade_of_two_sizes_is_that_of_the_sform(folder, grader, tmp_path, t
 
 
 @pytest.mark.parametrize("which", ["ct", "labels"])
-def test_two_sizes_of_one_file_alone(tmp_path, which):
+def test_two_voxel_sizes_of_one_image_are_reported(tmp_path, which):
     paths = {"ct": write_volume(CT, tmp_path / "ct.nii"), "labels": write_volume(LABELS, tmp_path / "labels.nii")}
     nifti_with({"ct": CT, "labels": LABELS}[which], paths[which], pixdim_times=(0.9, 0.9, 1))
     case = open_case(paths["ct"], segmentation=paths["labels"])
@@ -116,7 +116,7 @@ def test_a_mask_on_the_mixed_grid_of_other_readers_is_laid_on_the_image(tmp_path
 
 @pytest.mark.parametrize("forms", [(1, 1), (1, 2), (2, 1), (2, 2), (1, 4), (3, 3)])
 @pytest.mark.parametrize("shift", [(12, 0, 0), (0, -7.5, 0), (0, 0, 30), (1.5, 1, 0)])
-def test_two_places_are_told_with_the_one_taken(tmp_path, forms, shift):
+def test_two_positions_are_reported_with_the_one_used(tmp_path, forms, shift):
     other = moved(CT.ijk_to_ras, *shift)
     raw = read_raw(nifti_with(CT, tmp_path / "ct.nii", codes=forms, sform=other), "the CT")
     taken = "sform" if forms[1] == 1 else "qform"
@@ -128,14 +128,14 @@ def test_two_places_are_told_with_the_one_taken(tmp_path, forms, shift):
     assert np.allclose(left, CT.ijk_to_ras if taken == "sform" else other, atol=1e-4)
 
 
-def test_mirrored_and_turned_sforms_are_two_places(tmp_path):
+def test_mirrored_and_rotated_sforms_are_other_positions(tmp_path):
     mirrored, turned = CT.ijk_to_ras @ np.diag([-1, 1, 1, 1]), CT.ijk_to_ras.copy()
     turned[:3, :3] = rotation((0, 0, 5)) @ turned[:3, :3]
     for matrix in (mirrored, turned):
         assert codes(read_raw(nifti_with(CT, tmp_path / "ct.nii", sform=matrix)).findings) == ["two-places"]
 
 
-def test_rounding_is_not_another_place(tmp_path):
+def test_rounding_is_not_another_position(tmp_path):
     near = moved(CT.ijk_to_ras, 0.05, -0.05, 0.1)
     assert read_raw(nifti_with(CT, tmp_path / "ct.nii", sform=near)).findings == ()
 
@@ -164,7 +164,7 @@ def _two_files(masks):
 @pytest.mark.parametrize("masks_lie", ["on the taken place", "on the other place"])
 @pytest.mark.parametrize("forms", [(1, 1), (1, 2)])
 @pytest.mark.parametrize("shift", [(13, -7, 3), (16, 0, 0)], ids=["apart", "apart by whole voxels"])
-def test_masks_of_either_place_lie_on_the_same_voxels(tmp_path, read, masks_lie, forms, shift):
+def test_masks_at_either_position_cover_the_same_voxels(tmp_path, read, masks_lie, forms, shift):
     other = moved(CT.ijk_to_ras, *shift)
     taken, left = (other, CT.ijk_to_ras) if forms[1] == 1 else (CT.ijk_to_ras, other)
     ct = nifti_with(CT, tmp_path / "ct.nii", codes=forms, sform=other)
@@ -175,7 +175,7 @@ def test_masks_of_either_place_lie_on_the_same_voxels(tmp_path, read, masks_lie,
     assert ("mask-by-other-place" in codes(case.findings)) == (place is left)
 
 
-def test_masks_cut_to_a_box_on_the_other_place(tmp_path):
+def test_cropped_masks_at_the_other_position_cover_the_same_voxels(tmp_path):
     other = moved(CT.ijk_to_ras, 13, -7, 3)
     ct = nifti_with(CT, tmp_path / "ct.nii", codes=(1, 1), sform=other)
     cut = CT.ijk_to_ras.copy()
@@ -193,7 +193,7 @@ def test_a_listed_case_is_shown_as_it_is_graded(tmp_path):
     assert {"two-places", "mask-by-other-place"} <= set(codes(read.findings))
 
 
-def test_a_pet_on_the_place_that_was_not_taken_is_refused(folder, tmp_path):
+def test_a_pet_at_the_unused_position_is_refused(folder, tmp_path):
     ct = nifti_with(CT, tmp_path / "ct.nii", sform=moved(CT.ijk_to_ras, 13, -7, 3))
     array = np.where(CASE.liver, 3.0, 0.5).astype(np.float32)
     on_other = write_volume(Volume(array, CT.ijk_to_ras), tmp_path / "pet.nii.gz")
@@ -228,7 +228,7 @@ def test_a_tilted_gantry_is_named(tmp_path, cosine):
 
 @pytest.mark.parametrize("forms", [(1, 1), (1, 2), (2, 2)])
 @pytest.mark.parametrize("cosine", [2e-3, 0.3])
-def test_a_good_qform_is_taken_in_place_of_a_tilted_sform(tmp_path, forms, cosine):
+def test_a_valid_qform_replaces_a_sheared_sform(tmp_path, forms, cosine):
     raw = read_raw(nifti_with(CT, tmp_path / "ct.nii", codes=forms, sform=sheared(CT.ijk_to_ras, cosine)), "the CT")
     assert np.allclose(raw.ijk_to_ras, CT.ijk_to_ras, atol=1e-4)
     assert codes(raw.findings) == ["sform-not-used"] and "its qform was used" in raw.findings[0].message
@@ -256,20 +256,20 @@ def test_nifti_2_is_read(tmp_path, order, packed):
 
 
 @pytest.mark.parametrize(("name", "packed"), [("a.nii", True), ("a.nii.gz", False), ("a.nrrd", True)])
-def test_the_content_tells_the_format_not_the_name(tmp_path, name, packed):
+def test_the_format_is_detected_from_the_content(tmp_path, name, packed):
     data = write_volume(CT, tmp_path / "right.nii").read_bytes()
     (tmp_path / name).write_bytes(gzip.compress(data) if packed else data)
     raw = read_raw(tmp_path / name)
     assert np.array_equal(raw.array, CT.array) and np.allclose(raw.ijk_to_ras, CT.ijk_to_ras, atol=1e-4)
 
 
-def test_a_file_beside_of_almost_the_same_name_is_not_read_instead(tmp_path):
+def test_a_file_of_a_similar_name_is_not_read_instead(tmp_path):
     """ITK reads a.nii instead of a.nii.gz when both exist."""
     write_volume(CT.with_array(CT.array * 0), tmp_path / "a.nii")
     assert np.array_equal(read_raw(write_volume(CT, tmp_path / "a.nii.gz")).array, CT.array)
 
 
-def test_header_and_voxels_in_two_files(tmp_path):
+def test_header_and_voxels_in_two_files_are_read(tmp_path):
     data = bytearray(write_volume(CT, tmp_path / "one.nii").read_bytes())
     data[344:348] = b"ni1\0"
     (tmp_path / "two.hdr").write_bytes(patched_nifti(bytes(data[:352]), [(108, "f", [0.0])]))
@@ -280,7 +280,7 @@ def test_header_and_voxels_in_two_files(tmp_path):
         assert np.array_equal(read_raw(tmp_path / name).array, CT.array)
 
 
-def test_an_image_without_either_form_is_told(tmp_path):
+def test_an_image_without_qform_and_sform_is_reported(tmp_path):
     raw = read_raw(nifti_with(CT, tmp_path / "ct.nii", codes=(0, 0)), "the CT")
     assert codes(raw.findings) == ["geometry-incomplete"] and "neither qform nor sform" in raw.findings[0].message
     assert np.allclose(raw.ijk_to_ras, np.diag([-4, -4, 3.5, 1]), atol=1e-5)

@@ -26,12 +26,12 @@ Hepatic|tumor vessels|bile duct|liver bounding box|délivery|slivered|hccx""".re
 
 
 @pytest.mark.parametrize("name", LIVER.split("|"))
-def test_liver(name):
+def test_liver_names_are_recognized(name):
     assert recognize_name(name) == "liver"
 
 
 @pytest.mark.parametrize("name", TUMOR.split("|"))
-def test_tumor(name):
+def test_tumor_names_are_recognized(name):
     assert recognize_name(name) == "tumor"
 
 
@@ -46,12 +46,12 @@ MORE = ("肾 tumor", "tumor почки", "신장 mass", "όγκος νεφρού
 
 
 @pytest.mark.parametrize("name", [*NEITHER.split("|"), "", " ", "1", "肝臓", *MORE])
-def test_neither(name):
+def test_other_names_are_not_recognized(name):
     assert recognize_name(name) is None
 
 
 @given(st.text(max_size=40))
-def test_any_name_is_answered(name):
+def test_any_text_is_classified(name):
     assert recognize_name(name) in ("liver", "tumor", None)
     part_of_liver(name), drawn_twice([name, "Tumor"])
 
@@ -60,7 +60,7 @@ def test_any_name_is_answered(name):
     st.characters(categories=["L", "N"], min_codepoint=0x370),
     st.sampled_from(["{0}Tumor", "tumor {0}", "Liver {0}{0}"]),
 )
-def test_a_letter_of_another_script_is_never_dropped(letter, pattern):
+def test_letters_of_other_scripts_are_kept(letter, pattern):
     bare = "".join(c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c))
     if not bare.isascii():  # a Latin letter with a ring below is still a Latin letter
         assert recognize_name(pattern.format(letter)) is None
@@ -69,7 +69,7 @@ def test_a_letter_of_another_script_is_never_dropped(letter, pattern):
 @pytest.mark.parametrize(
     "name", ["liver w/o tumor", "Liver wo tumor", "liver_w/o_lesions", "Liver w/out tumors", "liver (w.o. tumor)"]
 )
-def test_liver_without_the_tumor_is_liver(name):
+def test_names_of_a_liver_without_tumor_are_recognized_as_liver(name):
     assert recognize_name(name) == "liver"
 
 
@@ -81,7 +81,7 @@ def test_liver_without_the_tumor_is_liver(name):
      "tumor_nnU-Net",
      "Tumor_pred", "Tumor (gt)"],
 )  # fmt: skip
-def test_tumors_as_people_write_them(name):
+def test_common_spellings_of_tumors_are_recognized(name):
     assert recognize_name(name) == "tumor"
 
 
@@ -106,7 +106,7 @@ def test_case_and_separators_do_not_matter(name, change):
         (("", ""), ("", ""), None, True),
     ],
 )
-def test_codes(type_code, region, kind, open_):
+def test_segment_codes_are_recognized(type_code, region, kind, open_):
     verdict = recognize_code(type_code, region)
     assert (verdict.kind, verdict.says_nothing) == (kind, open_)
 
@@ -143,7 +143,7 @@ def numbered(*labels: int) -> list[Candidate]:
         (numbered(4, 5, 12), ["5"], ["4", "12"], Choice((1,), (0, 2))),
     ],
 )  # fmt: skip
-def test_choice(candidates, liver, tumor, expected):
+def test_segments_are_chosen_by_name_number_or_recognition(candidates, liver, tumor, expected):
     assert choose(candidates, liver, tumor) == expected
 
 
@@ -171,7 +171,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize("names", PARTS.values(), ids=PARTS)
-def test_all_parts_of_the_liver_are_the_liver_and_fewer_are_refused(names):
+def test_all_liver_parts_together_are_the_liver_and_fewer_are_refused(names):
     candidates = named("Aorta", *names, "HCC")
     assert choose(candidates, None, None) == Choice(tuple(range(1, len(names) + 1)), (len(names) + 1,))
     for left_out in names:
@@ -208,12 +208,12 @@ def test_coded_parts_of_the_liver(tagged):
     "name",
     ["Liver V", "Liver segment V", "Liver_seg_1", "liver S8", "liver segment 12", "liver IVa", "Liver segments V-VIII"],
 )
-def test_one_part_is_never_the_liver(name):
+def test_a_single_liver_part_is_never_the_liver(name):
     with pytest.raises(NoLiver):
         choose(named(name, "Tumor"), None, None)
 
 
-def test_new_segments_of_slicer_and_numbered_labels_are_no_parts():
+def test_default_segment_names_and_numbered_labels_are_not_liver_parts():
     for names in ([f"Segment_{n}" for n in range(1, 9)], [f"label {n}" for n in range(1, 9)], list("12345678")):
         with pytest.raises(NoLiver):
             choose(named(*names, "Tumor"), None, None)
@@ -227,7 +227,7 @@ def test_new_segments_of_slicer_and_numbered_labels_are_no_parts():
      "Tumor copy"),
      ("Tumor v1", "liver tumor v2"), ("Lesion 1", "Lesion 1 (corrected)"), ("Lesion 1", "Lesion 2", "Lesion 2 auto")],
 )  # fmt: skip
-def test_a_tumor_drawn_twice_is_asked_about(names):
+def test_a_tumor_drawn_twice_is_refused_as_ambiguous(names):
     candidates = named("Liver", *names)
     with pytest.raises(AmbiguousSegment, match="drawn twice"):
         choose(candidates, None, None)
@@ -250,7 +250,7 @@ def test_several_tumors_are_all_graded(names):
 
 
 @pytest.mark.parametrize("name", ["Liver-Tumor", "Liver - Tumor", "Liver \\ Tumor", "liver/lesions", "Liver and tumor"])
-def test_a_name_that_can_be_read_in_two_ways_is_asked_about(name):
+def test_an_ambiguous_name_is_refused(name):
     with pytest.raises(AmbiguousSegment, match="without it or with it"):
         choose(named("Liver", name), None, None)
     assert choose(named("Liver", "Tumor", name), None, None) == Choice((0,), (1,))
@@ -286,10 +286,10 @@ def test_code_wins_over_name():
         (named(*(f"Organ {n}" for n in range(40))), None, None, NoLiver, "28 more"),
     ],
 )
-def test_refusals_list_what_is_there(candidates, liver, tumor, error, words):
+def test_refusals_list_the_segments_of_the_file(candidates, liver, tumor, error, words):
     with pytest.raises(error, match=words):
         choose(candidates, liver, tumor)
 
 
-def test_a_number_that_is_name_and_label_of_one_segment_is_that_one():
+def test_a_number_that_is_both_name_and_label_selects_that_segment():
     assert choose(named("1", "2"), ["2"], ["1"]) == Choice((1,), (0,))

@@ -44,7 +44,7 @@ def scene():
     host.reset()
 
 
-def test_overlapping_segments_come_back(tmp_path, masks):
+def test_overlapping_segments_are_written_and_read_back(tmp_path, masks):
     read = read_segmentation(write_masks(*masks, MATRIX, tmp_path / "s.seg.nrrd"))
     assert [s.name for s in read.segments] == ["Liver", "Tumor"]
     assert read.layers.shape[0] == 2  # two layers, as the liver contains the tumor
@@ -64,7 +64,7 @@ def many_masks(count):
 
 
 @pytest.mark.parametrize(("count", "dtype"), [(2, np.uint8), (255, np.uint8), (256, np.uint16), (300, np.uint16)])
-def test_any_number_of_masks_is_packed(count, dtype):
+def test_masks_are_packed_into_as_few_layers_as_possible(count, dtype):
     masks = many_masks(count)
     layers, places = pack_layers(iter(masks))
     assert layers.dtype == dtype and layers.shape == (2, 4, 12, 16)
@@ -74,7 +74,7 @@ def test_any_number_of_masks_is_packed(count, dtype):
 
 @pytest.mark.parametrize("count", [255, 256, 300])
 @pytest.mark.parametrize("last", [0, 1])
-def test_more_segments_than_a_byte_counts_come_back(tmp_path, scene, count, last):
+def test_more_than_255_segments_are_written_and_read_back(tmp_path, scene, count, last):
     masks = many_masks(count)
     masks[-1].flat[0] = last  # in one layer, or in two
     named = [(f"s{n}", "tumor", mask) for n, mask in enumerate(masks)]
@@ -86,7 +86,7 @@ def test_more_segments_than_a_byte_counts_come_back(tmp_path, scene, count, last
     assert [_voxels_in_slicer(node, n) for n in range(count)] == [int(mask.sum()) for mask in masks]
 
 
-def test_apart_segments_share_a_layer(tmp_path, masks):
+def test_segments_that_do_not_overlap_share_a_layer(tmp_path, masks):
     liver, tumor = masks
     read = read_segmentation(write_masks(liver & ~tumor, tumor, MATRIX, tmp_path / "s.seg.nrrd"))
     assert read.layers.shape[0] == 1
@@ -103,7 +103,7 @@ ODD_NAMES = (r"liver\new", r"a\\b", "Liver\nSegment0_LabelValue:=9", "two\r\nlin
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_any_name_comes_back_and_nothing_else_changes(tmp_path, masks, name):
+def test_any_segment_name_is_written_and_read_back(tmp_path, masks, name):
     path = write_segmentation(
         [(name, "liver", masks[0]), ("Tumor", "tumor", masks[1])], MATRIX, tmp_path / "s.seg.nrrd"
     )
@@ -170,20 +170,20 @@ def test_we_read_what_slicer_writes(tmp_path, masks, scene):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32])
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
-def test_label_map(tmp_path, masks, dtype, suffix):
+def test_a_label_map_is_read_as_segments(tmp_path, masks, dtype, suffix):
     labels = (5 * masks[0] + 2 * masks[1]).astype(dtype)
     read = read_segmentation(write_volume(Volume(labels, MATRIX), tmp_path / f"labels{suffix}"))
     assert [(s.name, s.label) for s in read.segments] == [("label 5", 5), ("label 7", 7)]
     assert np.array_equal(read.mask([0, 1]), masks[0])
 
 
-def test_codes_of_an_entry():
+def test_codes_of_a_terminology_entry_are_read():
     assert terminology_codes(terminology_entry("tumor")) == (("SCT", "4147007"), ("SCT", "10200004"))
     assert terminology_codes(terminology_entry("liver")) == (("SCT", "10200004"), ("", ""))
     assert terminology_codes("") == (("", ""), ("", ""))
 
 
-def test_refusals(tmp_path, masks):
+def test_unusable_segmentation_files_are_refused(tmp_path, masks):
     image = small_case().reference
     floats = write_volume(Volume(np.random.default_rng(0).random((5, 6, 7)), MATRIX), tmp_path / "probabilities.nrrd")
     below = write_volume(Volume(np.full((5, 6, 7), -1, np.int16), MATRIX), tmp_path / "below.nrrd")
@@ -203,7 +203,7 @@ def test_refusals(tmp_path, masks):
         write_segmentation([("Liver", "liver", masks[0])], MATRIX, tmp_path / "liver.nrrd")
 
 
-def test_real_label_map():
+def test_a_real_label_map_is_read():
     read = read_segmentation(real_data("totalseg/example_seg.nii.gz"))
     choice = choose([s.candidate for s in read.segments], ["5"], None)
     assert int(read.mask(choice.livers).sum()) == 38634
@@ -240,7 +240,7 @@ def test_a_frame_for_each_segment(tmp_path, masks, scene, order, kinds):
 
 
 @pytest.mark.parametrize("drop", ["Name", "Extent", "Layer", "LabelValue", "Name|Layer|LabelValue|Extent"])
-def test_fields_that_a_header_lacks(tmp_path, masks, drop):
+def test_missing_header_fields_get_defaults(tmp_path, masks, drop):
     path = write_masks(*masks, MATRIX, tmp_path / "new.seg.nrrd")
     plain = [masks[0], masks[1]]
     if "LabelValue" not in drop:
@@ -283,7 +283,7 @@ def _voxels_in_slicer(node, number: int) -> int:
     return int(segment_array(node, node.GetSegmentation().GetNthSegmentID(number))[0].sum())
 
 
-def test_a_label_that_no_segment_describes_is_told(tmp_path, masks):
+def test_a_label_that_no_segment_describes_is_refused(tmp_path, masks):
     """As left by a script that draws the tumor into the voxels of a liver segmentation."""
     liver, tumor = masks
     path = write_masks(liver & ~tumor, tumor, MATRIX, tmp_path / "s.seg.nrrd")
@@ -292,7 +292,7 @@ def test_a_label_that_no_segment_describes_is_told(tmp_path, masks):
         read_segmentation(path)
 
 
-def test_a_label_that_only_another_frame_describes_is_told(tmp_path, masks):
+def test_a_label_described_only_in_another_layer_is_refused(tmp_path, masks):
     liver, tumor = masks
     path = write_masks(liver, liver & tumor, MATRIX, tmp_path / "s.seg.nrrd")  # they overlap: two frames
     head = path.read_bytes()
@@ -302,7 +302,7 @@ def test_a_label_that_only_another_frame_describes_is_told(tmp_path, masks):
         read_segmentation(path)
 
 
-def test_a_segment_of_the_background_is_told(tmp_path, masks):
+def test_a_segment_with_the_background_label_is_refused(tmp_path, masks):
     path = write_masks(masks[0], masks[1] & False, MATRIX, tmp_path / "s.seg.nrrd")
     path.write_bytes(path.read_bytes().replace(b"Segment1_LabelValue:=2", b"Segment1_LabelValue:=0"))
     with pytest.raises(errors.NotASegmentation, match="label 0, which is the background"):

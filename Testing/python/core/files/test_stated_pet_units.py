@@ -33,14 +33,14 @@ def pet(tmp_path, *lines):
 
 @pytest.mark.parametrize("form", ["sample units: {}", "sampleunits: {}", 'Sample Units: "{}"', "units:={}"])
 @pytest.mark.parametrize("word", WORDS)
-def test_a_unit_is_taken_from_the_field_as_from_a_text(tmp_path, word, form):
+def test_the_unit_is_read_from_the_field_or_from_text(tmp_path, word, form):
     volume = read_volume(pet(tmp_path, form.format(word)), Modality.FDG)
     assert volume.unit is WORDS[word] and not volume.unit_inferred
     assert np.array_equal(volume.array, PET)
 
 
 @pytest.mark.parametrize("line", ["sample units:", "sample units: a.u.", "content: Bq/ml"])
-def test_what_states_no_unit_leaves_it_to_the_values(tmp_path, line):
+def test_without_a_stated_unit_the_values_decide(tmp_path, line):
     volume = read_volume(pet(tmp_path, line), Modality.FDG)
     assert volume.unit is Unit.SUVBW and volume.unit_inferred
 
@@ -48,7 +48,7 @@ def test_what_states_no_unit_leaves_it_to_the_values(tmp_path, line):
 @pytest.mark.parametrize("other", WORDS)
 @pytest.mark.parametrize("own", WORDS)
 @pytest.mark.parametrize("text", ["units:={}", "DICOM Units:={}", "sample units:={}"])
-def test_two_units_are_told(tmp_path, own, other, text):
+def test_two_different_units_are_refused(tmp_path, own, other, text):
     for lines in ((f"sample units: {own}", text.format(other)), (text.format(other), f"sample units: {own}")):
         path = pet(tmp_path, *lines)
         if WORDS[own] is WORDS[other]:
@@ -60,6 +60,6 @@ def test_two_units_are_told(tmp_path, own, other, text):
         assert str(caught.value).startswith(said)
 
 
-def test_other_images_may_state_what_they_like(tmp_path):
+def test_units_of_other_images_are_ignored(tmp_path):
     raw = read_raw(pet(tmp_path, "sample units: Bq/ml", "units:=HU"))
     assert np.array_equal(raw.array, PET) and raw.findings == ()

@@ -51,7 +51,7 @@ def test_axes_that_rounding_left_are_written_in_every_format(tmp_path, cosine, s
 
 @pytest.mark.parametrize("cosine", LEANING)
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".NII.GZ"])
-def test_nifti_cannot_hold_axes_that_lean(tmp_path, suffix, cosine):
+def test_nifti_refuses_skewed_axes(tmp_path, suffix, cosine):
     volume = Volume(np.ones((3, 4, 5), np.int16), place((0.8, 0.8, 5.0), cosine), name="the CT")
     with pytest.raises(errors.SkewedAxes) as caught:
         write_volume(volume, tmp_path / f"a{suffix}")
@@ -61,7 +61,7 @@ def test_nifti_cannot_hold_axes_that_lean(tmp_path, suffix, cosine):
 
 @pytest.mark.parametrize("cosine", LEANING)
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
-def test_the_others_hold_them(tmp_path, suffix, cosine):
+def test_nrrd_and_metaimage_store_skewed_axes(tmp_path, suffix, cosine):
     volume = Volume(np.ones((3, 4, 5), np.int16), place((0.8, 0.8, 5.0), cosine))
     read = read_volume(write_volume(volume, tmp_path / f"a{suffix}"))
     assert np.allclose(read.ijk_to_ras, volume.ijk_to_ras, atol=1e-6)
@@ -70,7 +70,7 @@ def test_the_others_hold_them(tmp_path, suffix, cosine):
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("towards", [0, 1, 2])
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_any_axis_that_leans_is_found_and_straightened(axis, towards, mirrored):
+def test_any_skewed_axis_is_found_and_straightened(axis, towards, mirrored):
     straight = rotation((10, -20, 30)) @ np.diag([-1.0 if mirrored else 1.0, 1, 1])
     axes = straight * (0.7, 0.9, 5.0)
     check_straight(np.block([[axes, np.ones((3, 1))], [np.zeros((1, 3)), 1]]), "the CT")
@@ -89,7 +89,7 @@ def test_any_axis_that_leans_is_found_and_straightened(axis, towards, mirrored):
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
-def test_a_case_on_a_grid_that_leans_is_refused(folder, tmp_path, suffix):
+def test_a_case_with_skewed_axes_is_refused(folder, tmp_path, suffix):
     ct = write_volume(Volume(CT.array, TILTED), tmp_path / f"ct{suffix}")
     with pytest.raises(errors.SkewedAxes, match="axes of the CT are not perpendicular.*3D Slicer"):
         open_case(ct, segmentation=folder / SEGMENTATION)
@@ -102,7 +102,7 @@ def test_a_pet_that_carries_the_masks_is_named(tmp_path):
         open_case(fdg=file, segmentation=write_case(CASE, tmp_path / "case") / SEGMENTATION)
 
 
-def test_images_in_memory_are_refused_alike(folder):
+def test_images_in_memory_with_skewed_axes_are_refused(folder):
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(CT.array)
@@ -119,12 +119,12 @@ def leaning_pet(folder, tmp_path):
     return ["--ct", str(folder / "CT.nii.gz"), "--fdg", str(file), "--segmentation", str(folder / SEGMENTATION)]
 
 
-def test_a_pet_that_leans_is_resampled_onto_its_ct(folder, tmp_path, capsys):
+def test_a_skewed_pet_is_resampled_onto_its_ct(folder, tmp_path, capsys):
     assert main(["check", *leaning_pet(folder, tmp_path)]) == 0
     assert "perpendicular" not in capsys.readouterr().err
 
 
-def test_prepare_does_not_cut_lesions_out_of_a_pet_that_leans(folder, tmp_path, capsys):
+def test_prepare_does_not_crop_lesions_from_a_skewed_pet(folder, tmp_path, capsys):
     assert main(["prepare", *leaning_pet(folder, tmp_path), "--paper", "--output", str(tmp_path / "out")]) == FAILED
     said = capsys.readouterr().err
     assert "axes of the FDG PET are not perpendicular" in said and "disk" not in said and ".reactkd" not in said

@@ -30,14 +30,14 @@ def spreadsheet(separator: str, end: str) -> str:
 @pytest.mark.parametrize("before", ["", "sep=", "\n", ";;\n\n"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("separator", SEPARATORS)
-def test_every_spreadsheet(tmp_path, separator, end, before, encoding):
+def test_tables_of_every_common_spreadsheet_are_read(tmp_path, separator, end, before, encoding):
     first = f"sep={separator}{end}" if before == "sep=" else before.replace(";", separator).replace("\n", end)
     (tmp_path / "t.csv").write_bytes((first + spreadsheet(separator, end)).encode(encoding))
     table = read_table(tmp_path / "t.csv", "the table", ("case", "grade"))
     assert table.columns == ("case", "grade") and list(table.rows) == ROWS and table.separator == separator
 
 
-def test_what_pandas_writes_with_its_index(tmp_path):
+def test_a_table_of_pandas_with_index_is_read(tmp_path):
     (tmp_path / "t.csv").write_text(",case,grade\n0,a,2.0\n1,b,\n")
     rows = read_table(tmp_path / "t.csv", "the table", ("case", "grade")).rows
     assert rows == ({"case": "a", "grade": "2.0"}, {"case": "b", "grade": ""})
@@ -69,13 +69,13 @@ def test_columns_that_a_row_does_not_reach_are_empty(tmp_path):
         (b"\xff\xfea", "UTF-8"),
     ],
 )
-def test_what_is_no_such_table_is_said(tmp_path, data, words):
+def test_a_file_that_is_not_such_a_table_is_refused(tmp_path, data, words):
     (tmp_path / "t.csv").write_bytes(data)
     with pytest.raises(UsageError, match=words):
         read_table(tmp_path / "t.csv", "the table", ("case", "grade"))
 
 
-def test_a_table_that_is_not_there_is_no_matter_of_permissions(tmp_path):
+def test_a_missing_table_is_reported_as_missing(tmp_path):
     with pytest.raises(FileMissing, match="There is no file at the path given for the table of readers"):
         read_table(tmp_path / "readers.csv", "the table of readers", ("case",))
 
@@ -85,7 +85,7 @@ CELLS = st.text(max_size=12) | st.sampled_from(["=1+1", "'=1+1", "+x", "-2", "-2
 
 @settings(max_examples=200)
 @given(st.lists(CELLS.map(str.strip), min_size=1, max_size=4))
-def test_our_cells_come_back_and_run_nowhere(tmp_path_factory, names):
+def test_written_cells_are_read_back_and_are_never_formulas(tmp_path_factory, names):
     path = tmp_path_factory.mktemp("t") / "t.csv"
     path.write_bytes(table_text([["case", "n"], *([name, 1] for name in names)]).encode())
     rows = read_table(path, "the table", ("case",)).rows
@@ -99,7 +99,7 @@ def test_our_cells_come_back_and_run_nowhere(tmp_path_factory, names):
 
 
 @given(st.text(max_size=12))
-def test_harmless_is_undone(text):
+def test_escaping_a_cell_is_reversible(text):
     text = text.replace("\0", "")
     assert as_it_was(harmless(text)) == text
     assert harmless(text)[:1] not in tuple("=@\t\r\n＝＋－＠")
@@ -123,11 +123,11 @@ def test_numbers_stay_and_what_no_file_holds_is_escaped():
         ("7", "７"),
     ],
 )
-def test_two_spellings_of_one_person(a, b):
+def test_two_spellings_of_one_name_are_confusable(a, b):
     assert confusable([a, "x", b, a]) == (a, b)
 
 
-def test_people_who_differ():
+def test_different_names_are_not_confusable():
     assert confusable(["P1-02", "P10-2", "P1", "P2", "a1", "a 1", "1.10", "1.1", "Müller", "Mueller", "", "-"]) is None
 
 
@@ -138,7 +138,7 @@ def test_people_who_differ():
         "a\0b", "a\nb", "a\x7fb", "a\x85b", "a\ud800", "a\u202eb", "x" * 201, "王" * 100, "a?", "a\u2028b",
     ],
 )  # fmt: skip
-def test_names_that_are_no_files_get_one(name):
+def test_names_that_are_invalid_file_names_are_converted(name):
     assert not is_file_name(name)
     safe = file_name_of(name)
     assert is_file_name(safe) and "~" in safe
@@ -148,7 +148,7 @@ def test_names_that_are_no_files_get_one(name):
 @given(
     st.lists(st.text(max_size=8) | st.sampled_from(["a/b", "a_b", "con"]), min_size=2, max_size=5, unique_by=on_disk)
 )
-def test_files_of_different_cases_differ(names):
+def test_different_cases_have_different_file_names(names):
     files = [file_name_of(name) for name in names]
     assert all(map(is_file_name, files)) and len(set(map(on_disk, files))) == len(names)
     assert all(file == name for file, name in zip(files, names) if name in ("a_b",))
@@ -157,10 +157,10 @@ def test_files_of_different_cases_differ(names):
 @pytest.mark.parametrize(
     ("a", "b"), [("a", "A"), ("a", "a."), ("a", " a"), ("é", "e\u0301"), ("ß", "SS"), ("a", "a\u200b")]
 )
-def test_one_file_on_some_disk(a, b):
+def test_names_that_collide_on_some_file_system_are_detected(a, b):
     assert on_disk(a) == on_disk(b)
 
 
-def test_a_sentence_echoes_a_short_line():
+def test_messages_quote_at_most_a_short_line():
     told = quoted(["x" * 10_000, "a\nb\x1b[2J\ud800"])
     assert len(told) < 120 and told.isprintable() and "\\n" in told

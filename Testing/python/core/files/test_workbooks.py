@@ -25,7 +25,7 @@ def write(path, **sheets):
     return path
 
 
-def test_cells_are_read_as_they_are_shown(tmp_path):
+def test_cells_are_read_as_displayed(tmp_path):
     rows = [[], ["Case", "grade", "Age", None, "seen", "ok"], ["a", 2.0, 61, None, datetime(2026, 11, 28), True]]
     rows += [[], [" b ", 2.5, None, None, date(2026, 1, 2), False], ["'=x", "G1"]]
     table = read_table(write(tmp_path / "t.xlsx", one=rows), "the table", ("case",))
@@ -37,7 +37,7 @@ def test_cells_are_read_as_they_are_shown(tmp_path):
     ]
 
 
-def test_a_cell_beyond_the_last_name_has_moved(tmp_path):
+def test_a_cell_beyond_the_last_column_name_is_refused(tmp_path):
     """As in a CSV (decision 0049); the line number is the one that the spreadsheet shows."""
     rows = [["case", "ct", "segmentation"], ["a", "a.nii", "a.nrrd"], [], ["b", None, "b.nii", "b.nrrd"]]
     with pytest.raises(UsageError, match="Line 4 of the worklist has more cells than there are named columns"):
@@ -46,7 +46,7 @@ def test_a_cell_beyond_the_last_name_has_moved(tmp_path):
     assert read_table(write(tmp_path / "t.xlsx", one=rows), "the worklist", ("case",)).rows[1]["note"] == "b.nrrd"
 
 
-def test_the_sheet_is_the_one_that_has_the_columns(tmp_path):
+def test_the_sheet_with_the_wanted_columns_is_read(tmp_path):
     notes, cases = [["read me"]], [["case"], ["a"]]
     path = write(tmp_path / "t.xlsx", notes=notes, cases=cases, hidden=[["case"], ["b"]])
     assert [row["case"] for row in read_table(path, "the table", ("case",)).rows] == ["a"]
@@ -86,7 +86,7 @@ def changed(path, *changes):
     return out
 
 
-def test_a_row_that_no_spreadsheet_has_is_refused_at_once(tmp_path):
+def test_an_impossible_row_number_is_refused_at_once(tmp_path):
     path = write(tmp_path / "t.xlsx", one=[["case"], ["a"]])
     far = changed(path, (b'r="2"', b'r="1000000000000"'), (b'"A2"', b'"A1000000000000"'))
     with pytest.raises(UsageError, match="cannot be opened"):
@@ -94,7 +94,7 @@ def test_a_row_that_no_spreadsheet_has_is_refused_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("stated", [b"A1", b"A1:A2", b"A1:XFD1048576"])
-def test_a_size_of_the_sheet_that_is_stated_wrongly_loses_nothing(tmp_path, stated):
+def test_a_wrong_stated_sheet_size_loses_no_cell(tmp_path, stated):
     path = write(tmp_path / "t.xlsx", one=[["case", "grade"], ["a", "G1"], [None, "G2"], ["b"]])
     table = read_table(changed(path, (b'"A1:B4"', b'"' + stated + b'"')), "the list", ("case",))
     assert [tuple(row.values()) for row in table.rows] == [("a", "G1"), ("", "G2"), ("b", "")]

@@ -60,7 +60,7 @@ def values(reports, key, name=None):
     return np.array([[v if name is None else v[name] for v in rows] for rows in found])
 
 
-def test_the_answer_is_the_mean_of_the_members(ensemble, alone, case):
+def test_the_result_is_the_mean_of_the_members(ensemble, alone, case):
     result = ensemble.open(case).grade()
     report, members = result.report, [one.report for one in alone]
     assert len({member.grade for member in members}) > 1, "members that agree prove little"
@@ -77,7 +77,7 @@ def test_the_answer_is_the_mean_of_the_members(ensemble, alone, case):
     assert report.model.name == "reactkd-test (3 models)" and len(report.model.sha256) == 64
 
 
-def test_what_is_said_of_regions_adds_up_to_the_mean(ensemble, alone, case):
+def test_values_of_regions_add_up_to_the_mean(ensemble, alone, case):
     report, members = ensemble.open(case).grade().report, [one.report for one in alone]
     for name, probability in report.probabilities.items():
         shares = values([report], "share_by_grade", name)[0]
@@ -111,7 +111,7 @@ def test_each_member_encodes_once_and_masks_are_read_once(ensemble, case):
     assert without.inputs == ("ct", "fdg") and without.probabilities != first.report.probabilities
 
 
-def test_reports_keep_it_and_pages_say_it(ensemble, case, tmp_path):
+def test_report_page_and_figure_describe_the_ensemble(ensemble, case, tmp_path):
     result = ensemble.open(case).grade()
     report = result.report
     assert [error.message for error in SCHEMA.iter_errors(report.to_dict())] == []
@@ -130,7 +130,7 @@ def test_reports_keep_it_and_pages_say_it(ensemble, case, tmp_path):
     assert result.voxel_map.array.max() == pytest.approx(1.0) and result.voxel_map_scale > 0
 
 
-def test_a_model_alone_reports_as_before(alone):
+def test_a_single_model_has_no_ensemble_entry(alone):
     for result in alone:
         assert result.report.ensemble is None and "ensemble" not in result.report.to_dict()
         assert result.report.baseline is not None and result.votes is not None
@@ -143,7 +143,7 @@ def test_without_a_lesion_no_member_claims_a_grade(ensemble, case):
     assert [error.message for error in SCHEMA.iter_errors(report.to_dict())] == []
 
 
-def test_a_folder_of_an_ensemble_is_a_model(folders, ensemble, case):
+def test_a_folder_of_an_ensemble_is_loaded_as_a_model(folders, ensemble, case):
     folder = folders[0].parents[1]
     report = grade(case, model=folder, device="cpu")
     assert report.probabilities == ensemble.open(case).grade().report.probabilities
@@ -163,7 +163,7 @@ def test_a_folder_of_an_ensemble_is_a_model(folders, ensemble, case):
         ({"trained_on": {"images": {"ct": 3}, "modality_dropout": 0.0}}, "images"),
     ],
 )
-def test_members_that_are_asked_different_things_are_refused(folders, tmp_path, change, said):
+def test_members_of_different_tasks_or_inputs_are_refused(folders, tmp_path, change, said):
     student = random_student(7)
     Bundle.save(tmp_path / "other", student, metadata_for(student, **change))
     with pytest.raises(BundleMismatch, match=f"cannot answer together, since they differ in: {said}"):

@@ -78,7 +78,7 @@ def checked(result: GradeResult) -> GradeResult:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_all_48_storage_orders_and_a_rigid_transform_give_one_answer(case, seed):
+def test_all_48_storage_orders_and_a_rigid_transform_give_the_same_result(case, seed):
     grader = Grader(small_bundle(seed), "cpu")
     expected = checked(grader.open(case).grade())
     rng = np.random.default_rng(seed)
@@ -89,7 +89,7 @@ def test_all_48_storage_orders_and_a_rigid_transform_give_one_answer(case, seed)
         assert result.report.grade == expected.report.grade
 
 
-def test_the_answer_does_depend_on_the_images(case, grader):
+def test_the_result_depends_on_the_images(case, grader):
     """Without this test, the one above could pass with a model that ignores its inputs."""
     expected = logits(grader.open(case).grade())
     for modality in Modality:
@@ -101,7 +101,7 @@ def test_the_answer_does_depend_on_the_images(case, grader):
         assert np.abs(logits(grader.open(changed).grade()) - expected).max() > 0.01, modality
 
 
-def test_pet_times_1000_gives_the_same_logits(case, grader):
+def test_a_pet_times_1000_gives_the_same_logits(case, grader):
     louder = {
         m: v if m is Modality.CT else v.with_array(1000 * v.array, unit=Unit.BQML) for m, v in case.volumes.items()
     }
@@ -109,7 +109,7 @@ def test_pet_times_1000_gives_the_same_logits(case, grader):
     assert np.allclose(logits(result), logits(grader.open(case).grade()), atol=1e-4)
 
 
-def test_a_repeat_is_bit_equal(case, grader):
+def test_a_repeated_grade_is_bit_equal(case, grader):
     first, second = grader.open(case).grade(), grader.open(case).grade()
     assert np.array_equal(first.votes.logits, second.votes.logits)
     assert np.array_equal(first.votes.weights, second.votes.weights)
@@ -127,7 +127,7 @@ def test_every_subset_of_modalities(grader, subset):
     assert result.voxel_map.shape == small_case(modalities=subset).reference.shape
 
 
-def test_leaving_out_a_modality_is_as_if_it_had_not_been_given(case, grader):
+def test_leaving_out_a_modality_equals_not_giving_it(case, grader):
     session = grader.open(case)
     calls = session.encoder_calls
     for subset in SUBSETS:
@@ -142,7 +142,7 @@ def test_leaving_out_a_modality_is_as_if_it_had_not_been_given(case, grader):
         session.grade(leave_out=Modality)
 
 
-def test_an_input_that_the_model_does_not_know_is_said_and_not_used(case):
+def test_an_input_that_the_model_does_not_use_is_reported_and_ignored(case):
     grader = Grader(small_bundle(1, modalities=("ct", "acetate")), "cpu")
     result = checked(grader.open(case).grade())
     assert result.report.inputs == ("ct", "acetate") and "input-ignored" in codes(result)
@@ -172,13 +172,13 @@ LESIONS = {
 
 
 @pytest.mark.parametrize(("lesions", "count"), LESIONS.values(), ids=LESIONS.keys())
-def test_lesions(grader, lesions, count):
+def test_each_number_and_position_of_lesions_is_graded(grader, lesions, count):
     result = checked(grader.open(small_case(lesions)).grade())
     assert len(result.regions.lesions) == count and len(result.report.regions) == count + 2
     assert result.report.regions[-1].kind == "topology"
 
 
-def test_no_lesion_no_grade(case, grader):
+def test_without_a_lesion_no_grade_is_given(case, grader):
     session = grader.open(small_case(()))
     result = checked(session.grade())
     assert result.report.grade is None and result.report.probabilities is None and result.report.uncertain
@@ -198,7 +198,7 @@ def test_a_lesion_of_one_voxel(case, grader):
     assert not result.report.regions[0].low_resolution
 
 
-def test_one_voxel_of_a_second_lesion_changes_the_answer_and_is_kept(case, grader):
+def test_a_second_lesion_of_one_voxel_is_kept_and_changes_the_result(case, grader):
     session = grader.open(case)
     speck = case.tumor.copy()
     far = np.argwhere(case.liver & ~case.tumor)[0]
@@ -216,19 +216,19 @@ def test_a_liver_cut_by_the_field_of_view(grader, shift):
     assert result.voxel_map.shape == case.reference.shape
 
 
-def test_a_liver_that_is_all_tumor(case, grader):
+def test_a_liver_that_consists_of_tumor_is_graded(case, grader):
     result = checked(grader.open(case).grade(tumor=case.liver))
     assert "no-parenchyma" in codes(result) and result.report.regions[0].centroid_ras_mm is None
 
 
-def test_no_liver(case, grader):
+def test_an_empty_liver_mask_is_refused(case, grader):
     with pytest.raises(NoLiver):
         grader.open(case.with_masks(liver=np.zeros_like(case.liver), tumor=np.zeros_like(case.tumor)))
     with pytest.raises(NoLiver):
         grader.open(case).grade(liver=np.zeros_like(case.liver))
 
 
-def test_a_mask_of_another_shape(case, grader):
+def test_a_mask_of_another_shape_is_refused(case, grader):
     with pytest.raises(GeometryMismatch):
         grader.open(case).grade(tumor=case.tumor[1:])
 
@@ -331,7 +331,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("order", [list(EDITS), ["island", "shrinks", "shifts", "island-gone", "grows"]])
-def test_the_same_masks_grade_alike_after_any_edits_and_reopened(case, grader, order):
+def test_the_same_masks_give_the_same_grade_after_any_edits_and_after_reopening(case, grader, order):
     session = grader.open(checks.checked(case))
     for name in order:
         liver = EDITS[name](case.liver)
@@ -375,7 +375,7 @@ def test_deletion_by_formula_is_the_student_without_that_node(case, bundle, grad
         assert np.allclose(votes.logits_without_each()[node], student.head(left).logits.numpy(), atol=1e-5)
 
 
-def test_muting_an_unknown_region(case, grader):
+def test_muting_an_unknown_region_is_refused(case, grader):
     with pytest.raises(UsageError, match="Lesion 2"):
         grader.open(case).grade(mute=["Lesion 9"])
     with pytest.raises(UsageError):
@@ -412,7 +412,7 @@ def test_findings_of_the_case_are_passed_on(case, grader):
     assert codes(result) == ["holes-filled"]
 
 
-def test_unknown_device(bundle):
+def test_an_unknown_device_is_refused(bundle):
     with pytest.raises(UsageError):
         Grader(bundle, "tpu")
 
@@ -459,7 +459,7 @@ TROUBLE = {
 
 @pytest.mark.parametrize(("error", "words"), TROUBLE.values(), ids=TROUBLE.keys())
 @pytest.mark.parametrize("where", ["start", "encode", "fuse", "decide", "map"])
-def test_gpu_trouble_falls_back_to_the_cpu(case, bundle, grader, where, error, words, monkeypatch):
+def test_a_gpu_fault_falls_back_to_the_cpu(case, bundle, grader, where, error, words, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: "none" not in words)
     session = Grader(bundle, "cuda", runner=lambda student, device: Broken(student, device, where, error)).open(case)
     result = session.grade()
@@ -472,7 +472,7 @@ def test_gpu_trouble_falls_back_to_the_cpu(case, bundle, grader, where, error, w
     assert words in again.findings[0].message
 
 
-def test_a_fault_on_the_cpu_is_not_hidden(case, bundle):
+def test_a_fault_on_the_cpu_is_raised(case, bundle):
     class Faulty(StudentRunner):
         def decide(self, *args):
             raise RuntimeError("a fault of ours")
@@ -482,7 +482,7 @@ def test_a_fault_on_the_cpu_is_not_hidden(case, bundle):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_wanting_a_gpu_where_there_is_none(case, bundle):
+def test_a_requested_gpu_that_is_missing_falls_back_to_the_cpu(case, bundle):
     result = checked(Grader(bundle, "cuda").open(case).grade())
     assert result.report.device == "cpu" and codes(result) == ["device-fallback"]
     assert codes(Grader(bundle, "auto").open(case).grade()) == []
@@ -518,7 +518,7 @@ def test_a_bundle_with_sets_of_grades_promises_coverage_for_the_images_that_it_w
     assert Grader(small_bundle(1, info={"grade_sets": only}), "cpu").open(case).grade().report.grades is None
 
 
-def test_another_organ_and_another_question_are_another_bundle(case):
+def test_another_organ_and_task_come_with_the_bundle_alone(case):
     info = {"organ": "Kidney", "lesion": "Cyst", "classes": ["benign", "malignant"], "uncertain": {"top_below": 1.0}}
     grader = Grader(small_bundle(1, info=info, classes=2), "cpu")
     result = grader.open(case).grade()
@@ -541,7 +541,7 @@ STUDENTS = {
 
 
 @pytest.mark.parametrize("config", STUDENTS.values(), ids=STUDENTS.keys())
-def test_other_students(case, config):
+def test_students_of_other_configurations_are_graded_with(case, config):
     grader = Grader(small_bundle(3, **config), "cpu")
     session = grader.open(case)
     result = checked(session.grade())
@@ -552,7 +552,7 @@ def test_other_students(case, config):
     assert result.voxel_map.array.max() in (0.0, 1.0)
 
 
-def test_a_phantom(bundle):
+def test_a_phantom_is_graded(bundle):
     from REACTKDLib.core.phantom import acquire, draw_patient
 
     scanned = acquire(draw_patient(5, biology="independent"), "tiny").case
@@ -560,7 +560,7 @@ def test_a_phantom(bundle):
     assert result.report.case == scanned.id and len(result.regions.lesions) >= 1
 
 
-def test_with_every_lesion_muted_no_grade_is_claimed(case, grader):
+def test_with_every_lesion_muted_no_grade_is_given(case, grader):
     session = grader.open(case)
     lesions = [row.name for row in session.grade().report.regions if row.kind == "tumor"]
     one_left = checked(session.grade(mute=lesions[1:])).report

@@ -43,7 +43,7 @@ def grader() -> Grader:
     return Grader(small_bundle(1), "cpu")
 
 
-def test_it_lies_on_the_reference_inside_the_regions(case, grader):
+def test_the_map_is_on_the_reference_grid_and_zero_outside_the_regions(case, grader):
     result = grader.open(case).grade()
     drawn = result.voxel_map
     assert drawn.shape == case.reference.shape and np.array_equal(drawn.ijk_to_ras, case.reference.ijk_to_ras)
@@ -53,7 +53,7 @@ def test_it_lies_on_the_reference_inside_the_regions(case, grader):
     assert result.voxel_map.array is drawn.array  # drawn once
 
 
-def test_the_gradient_in_two_steps_is_the_gradient(case):
+def test_the_gradient_in_two_steps_equals_the_direct_gradient(case):
     """Compared with plain autograd through pooling and head at once, on the whole grid, for every cached map."""
     student, prepared = random_student(1), PREPARATION(case)
     runner, grid = StudentRunner(student), prepared.grid
@@ -110,7 +110,7 @@ def test_interpolation_to_the_reference_keeps_a_linear_field(case):
     assert not found[~case.liver].any()
 
 
-def test_the_mass_of_a_point_stays_where_it_is(case):
+def test_a_point_keeps_its_mass_and_position(case):
     """One bright grid voxel in a lesion keeps its position in the patient."""
     grid, _ = PREPARATION.grid_for(case)
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
@@ -148,7 +148,7 @@ def test_a_modality_left_out_leaves_the_map(case, grader):
     assert np.allclose(ct_alone.voxel_map.array, fresh.voxel_map.array, atol=1e-4)
 
 
-def test_a_muted_lesion_has_no_evidence_of_its_own():
+def test_a_muted_lesion_is_zero_in_the_map():
     """With the only lesion muted and no differences to the parenchyma, no voxel deep inside it can matter."""
     from scipy.ndimage import binary_erosion
 

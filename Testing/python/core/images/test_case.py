@@ -17,7 +17,7 @@ def ct_case(liver: np.ndarray, tumor: np.ndarray) -> Case:
 
 
 @pytest.mark.parametrize("size", [1, 5, 30, 100])
-def test_places_of_the_parenchyma_are_spread_over_it_and_no_lesion_is_among_them(size):
+def test_sampled_parenchyma_positions_are_spread_out_and_avoid_lesions(size):
     liver, tumor = np.zeros((2, 110, 110, 110), dtype=bool)
     liver[4 : 4 + size, 5 : 5 + size, 3 : 3 + size] = True
     tumor[: 4 + size // 2] = liver[: 4 + size // 2]
@@ -40,7 +40,7 @@ def test_a_rim_thinner_than_the_steps_is_found():
     assert len(places) == 100 * 100 and (places[:, 2] == 101).all()
 
 
-def test_an_empty_liver_has_no_box_and_no_places():
+def test_an_empty_liver_has_no_box_and_no_positions():
     empty = np.zeros((3, 4, 5), dtype=bool)
     case = ct_case(empty, empty)
     assert liver_box(case) is None and parenchyma_places(case).shape == (0, 3)

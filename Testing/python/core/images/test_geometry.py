@@ -28,7 +28,7 @@ axis = st.tuples(st.integers(1, 40), st.floats(0.4, 6), st.floats(-30, 60), st.i
 
 
 @given(axis)
-def test_linear_weights_keep_constants_and_straight_lines(parameters):
+def test_linear_weights_preserve_constants_and_linear_functions(parameters):
     n, source_mm, first, m, target_mm = parameters
     w = linear_weights(n, source_mm, first, m, target_mm)
     inside = w.any(axis=1)
@@ -77,7 +77,7 @@ def field(ras):
 
 @pytest.mark.parametrize("degrees", [(0, 0, 0), (20, -10, 35)])
 @pytest.mark.parametrize("spacing", [(4.0, 4.1, 5.0), (1.2, 1.3, 1.1)])
-def test_sampling_is_right_in_the_world(degrees, spacing):
+def test_sampling_is_correct_in_world_coordinates(degrees, spacing):
     """A linear field is sampled exactly inside the volume, whatever its position and rotation."""
     shape = tuple(int(120 / s) for s in spacing[::-1])
     matrix = np.eye(4)
@@ -97,7 +97,7 @@ def test_sampling_is_right_in_the_world(degrees, spacing):
     assert (values[~inside] == -99).all()
 
 
-def test_turned_and_aligned_sampling_agree():
+def test_rotated_and_axis_aligned_sampling_agree():
     rng = np.random.default_rng(1)
     matrix = np.diag([4.0, 5.0, 3.0, 1.0])
     volume = Volume(rng.normal(size=(20, 22, 24)).astype(np.float32), matrix)
@@ -111,7 +111,7 @@ def test_turned_and_aligned_sampling_agree():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_center_of_a_mask_is_the_mean_of_its_places(seed):
+def test_the_center_of_a_mask_is_the_mean_of_its_voxel_positions(seed):
     mask = np.random.default_rng(seed).random((5, 7, 9)) < 0.2
     count, center = center_of(mask)
     places = np.argwhere(mask)
@@ -126,7 +126,7 @@ def test_an_empty_mask_has_its_center_at_zero():
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**31))
-def test_bounding_box(seed):
+def test_the_bounding_box_contains_all_voxels_of_the_mask(seed):
     rng = np.random.default_rng(seed)
     mask = rng.random((6, 7, 8)) < 0.02
     box = bounding_box(mask)

@@ -56,7 +56,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_hounsfield_is_taken(name):
+def test_arrays_in_hounsfield_units_are_accepted(name):
     assert hounsfield_fault(GOOD[name]) is None
 
 

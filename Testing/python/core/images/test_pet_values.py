@@ -15,7 +15,7 @@ OTHERS = ("kBq/ml", "kBqml", "MBqml", "SUVlbm", "SUV_bsa", "SUV ibw", "cm2/ml", 
 
 
 @pytest.mark.parametrize(("factor", "unit"), [(1, Unit.SUVBW), (2000, Unit.BQML), (1e6, Unit.BQML), (40, Unit.UNKNOWN)])
-def test_unit_by_values(factor, unit):
+def test_the_unit_is_inferred_from_the_values(factor, unit):
     assert infer_pet_unit(UPTAKE * factor) is unit
 
 
@@ -34,26 +34,26 @@ def test_unit_by_values(factor, unit):
         ({}, None),
     ],
 )
-def test_unit_by_header(fields, unit):
+def test_the_unit_is_read_from_the_header(fields, unit):
     assert unit_from_fields(fields) is unit
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_a_unit_that_is_stated_but_not_ours_is_not_guessed_from_the_values(other):
+def test_an_unsupported_stated_unit_is_not_replaced_by_a_guess(other):
     assert infer_pet_unit(UPTAKE, {"Units": other}) is Unit.UNKNOWN
 
 
-def test_header_wins_over_values():
+def test_the_header_has_priority_over_the_values():
     assert infer_pet_unit(UPTAKE, {"Units": "BQML"}) is Unit.BQML
 
 
-def test_noise_below_zero_is_a_pet():
+def test_negative_noise_is_accepted_in_a_pet():
     check_pet(UPTAKE + 0.02 * RNG.standard_normal(UPTAKE.shape))
 
 
 @pytest.mark.parametrize(
     "array", [np.zeros((4, 5, 6)), np.full((4, 5, 6), 3.0), -UPTAKE, RNG.normal(0, 400, (9, 9, 9))]
 )
-def test_no_pet(array):
+def test_arrays_that_are_not_uptake_are_refused(array):
     with pytest.raises(NotPet):
         check_pet(array)

@@ -23,7 +23,7 @@ def ellipsoid(grid: Grid, radius: float = 22.0) -> np.ndarray:
 
 @settings(max_examples=20, deadline=None)
 @given(st.tuples(*[st.floats(-180, 180)] * 3), st.tuples(*[st.floats(0.9, 4.0)] * 3), st.floats(-3, 3))
-def test_mask_lands_where_it_was_drawn(degrees, spacing, shift):
+def test_a_mask_keeps_its_position(degrees, spacing, shift):
     source = Grid((40, 44, 48), placed((40, 44, 48), (1.5, 1.4, 1.6), CENTER, rotation((5.0, 8.0, -3.0))))
     target = Grid((30, 34, 26), placed((30, 34, 26), spacing, CENTER + shift, rotation(degrees)))
     out = mask_on_grid(ellipsoid(source), source.ijk_to_ras, target)
@@ -59,7 +59,7 @@ def test_no_lesion_is_lost_on_a_coarser_grid(seed, degrees):
         assert np.linalg.norm(hits - center, axis=1).min() < 3.0
 
 
-def test_share_and_nothing_in_common():
+def test_the_shared_part_of_two_grids_is_measured():
     grid = Grid((10, 10, 10), placed((10, 10, 10), (2, 2, 2), CENTER, np.eye(3)))
     beside = Grid(grid.shape, placed((10, 10, 10), (2, 2, 2), CENTER + [10.0, 0, 0], np.eye(3)))
     far = Grid(grid.shape, placed((10, 10, 10), (2, 2, 2), CENTER + 500.0, np.eye(3)))
@@ -71,14 +71,14 @@ def test_share_and_nothing_in_common():
     assert not mask_on_grid(~full, grid.ijk_to_ras, beside).any()
 
 
-def test_lost_geometry():
+def test_an_identity_matrix_counts_as_lost_geometry():
     assert has_no_geometry(np.eye(4))
     assert has_no_geometry(np.diag([-1.0, -1.0, 1.0, 1.0]))  # as converted from LPS
     assert not has_no_geometry(np.diag([1.0, 1.0, 2.0, 1.0]))
 
 
 @pytest.mark.parametrize("axis", [(1, 1, 1), (1, 1, -1), (1, -1, 1), (0, 0, 1), (1, 0, 0)])
-def test_a_grid_that_is_turned_a_little_is_another_lattice(axis):
+def test_a_slightly_rotated_grid_is_another_lattice(axis):
     """Rotated about any diagonal: the corner on the axis stays in place, all others move by millimeters."""
     shape, axis = (128, 128, 128), np.array(axis) / np.linalg.norm(axis)
     turn = Rotation.from_rotvec(np.deg2rad(0.8) * axis).as_matrix()

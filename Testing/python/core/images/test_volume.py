@@ -29,7 +29,7 @@ def place(**changes: float) -> np.ndarray:
         (place(r01=1.0, r11=1e-9), SingularDirection, "lie in one plane"),
     ],
 )
-def test_a_place_that_is_none_is_refused(matrix: np.ndarray, error: type, says: str) -> None:
+def test_an_invalid_matrix_is_refused(matrix: np.ndarray, error: type, says: str) -> None:
     with pytest.raises(error, match=says):
         Volume(np.zeros((2, 3, 4), dtype=np.float32), matrix, name="The CT")
 
@@ -44,7 +44,7 @@ def test_a_place_that_is_none_is_refused(matrix: np.ndarray, error: type, says: 
         (np.where(np.arange(24).reshape(2, 3, 4) == 7, np.inf, 0.0), NotFinite, "NaN or infinite"),
     ],
 )
-def test_voxels_that_are_none_are_refused(array: np.ndarray, error: type, says: str) -> None:
+def test_invalid_voxels_are_refused(array: np.ndarray, error: type, says: str) -> None:
     with pytest.raises(error, match=says):
         Volume(array, PLACE, name="The CT")
 

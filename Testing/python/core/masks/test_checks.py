@@ -44,7 +44,7 @@ def phantom() -> Case:
     return acquire(draw_patient(4, grade="moderate", biology="independent"), size="tiny").case
 
 
-def test_nothing_to_say_of_a_good_case():
+def test_a_regular_case_has_no_finding():
     assert set(codes(checked(small_case()))) <= ALWAYS
 
 
@@ -57,14 +57,14 @@ def test_findings_are_json_and_sentences(phantom):
         assert "\n" not in finding.message
 
 
-def test_no_lesion():
+def test_a_case_without_lesion_is_reported_before_grading():
     case = checked(small_case(lesions=()))
     assert [finding.code for finding in foresee(case)] == ["no-lesion"]
     assert "no-lesion" not in codes(case)  # that finding is the grader's
     assert foresee(checked(small_case())) == ()
 
 
-def test_one_voxel_lesion_and_its_place():
+def test_a_lesion_of_one_voxel_is_reported_with_its_position():
     case = small_case(lesions=())
     tumor = np.zeros_like(case.tumor)
     tumor[18, 20, 22] = True
@@ -93,7 +93,7 @@ def test_liver_cut_by_the_field_of_view(shift, side):
     assert np.sign((np.array(finding.location_ras) - center[:3])[axis]) == -np.sign(shift[axis])
 
 
-def test_implausible_liver_volume():
+def test_an_implausible_liver_volume_is_reported():
     case = small_case(modalities=[Modality.CT])
     volume = case.reference
     grown = replace(volume, ijk_to_ras=volume.ijk_to_ras @ np.diag([2.5, 2.5, 2.5, 1.0]))
@@ -102,14 +102,14 @@ def test_implausible_liver_volume():
     assert "small" in said(checked(replace(case, volumes={Modality.CT: shrunk})), "liver-volume").message
 
 
-def test_mask_beside_the_liver():
+def test_a_mask_beside_the_liver_is_reported():
     case = small_case(modalities=[Modality.CT])
     array = np.where(case.liver, -80.0, case.reference.array)
     moved = with_volume(case, Modality.CT, array=array)
     assert "-80 HU" in said(checked(moved), "liver-not-tissue").message
 
 
-def test_mirrored_patient(phantom):
+def test_a_mirrored_patient_is_reported(phantom):
     assert "liver-on-left" not in codes(checked(phantom))
     ct = phantom.volumes[Modality.CT]
     mirrored = replace(ct, array=ct.array[:, :, ::-1])
@@ -143,7 +143,7 @@ def test_pet_that_is_not_suv(unit, words):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_tracers_exchanged(seed):
+def test_exchanged_tracers_are_reported(seed):
     case = acquire(draw_patient(seed, biology="independent"), size="tiny").case
     assert "tracers-maybe-swapped" not in codes(checked(case))
     fdg, acetate = case.volumes[Modality.FDG], case.volumes[Modality.ACETATE]
@@ -155,13 +155,13 @@ def test_tracers_exchanged(seed):
     )
 
 
-def test_same_pet_twice():
+def test_the_same_pet_given_twice_is_reported():
     case = small_case()
     twice = with_volume(case, Modality.ACETATE, array=case.volumes[Modality.FDG].array)
     assert "same-pet-twice" in codes(checked(twice))
 
 
-def test_edit_renews_what_depends_on_masks():
+def test_an_edit_updates_findings_that_depend_on_masks():
     speck = small_case().tumor.copy()
     speck[18, 8, 22] = True
     case = with_volume(small_case().with_masks(tumor=speck), Modality.FDG, unit=Unit.BQML)
@@ -175,7 +175,7 @@ def test_edit_renews_what_depends_on_masks():
     assert {code for code in codes(fresh) if code not in MASK_FINDINGS} == {"pet-not-suv", *ALWAYS}
 
 
-def test_an_edit_renews_what_images_say_under_the_masks():
+def test_an_edit_updates_findings_on_images_inside_the_masks():
     """Findings about a misplaced mask disappear when it is corrected, and appear when a mask is moved there."""
     case = small_case()
     elsewhere = np.roll(case.liver, 12, axis=2)  # three quarters of it outside the organ
@@ -192,7 +192,7 @@ def test_an_edit_renews_what_images_say_under_the_masks():
         assert told(edited) == told(fresh[after])
 
 
-def test_an_edit_renews_the_doubt_about_tracers():
+def test_an_edit_updates_the_finding_on_exchanged_tracers():
     case = small_case()
     acetate, organ = case.volumes[Modality.ACETATE], Grid(case.liver.shape, case.reference.ijk_to_ras)
     lying = mask_on_grid(case.liver, organ.ijk_to_ras, Grid(acetate.shape, acetate.ijk_to_ras))

@@ -36,7 +36,7 @@ def test_parts_are_those_of_one_search_and_in_its_order(small, seed, share):
         assert box == bounding_box(expected == number) and np.array_equal(part, expected[box] == number)
 
 
-def test_labels_and_parts_say_the_same_at_another_place():
+def test_shifted_components_keep_their_labels_and_boxes():
     labels = np.array([[[0, 2, 2], [1, 0, 0]]])
     box = (slice(4, 5), slice(3, 5), slice(7, 10))
     found = Components.of_labels(box, labels)

@@ -20,7 +20,7 @@ def ball(radius: float, spacing=(1.0, 1.0, 2.5), turned=(0, 0, 0), squeeze=(1, 1
 
 @pytest.mark.parametrize("spacing", [(0.8, 0.8, 2.5), (1.0, 1.0, 1.0), (0.7, 1.1, 5.0)])
 @pytest.mark.parametrize("radius", [6.0, 15.0, 31.0])
-def test_a_ball_is_as_wide_as_it_is(spacing, radius):
+def test_the_diameter_of_a_ball_is_its_diameter(spacing, radius):
     mask, matrix = ball(radius, spacing)
     assert longest_axial_diameter(mask, matrix) == pytest.approx(2 * radius, abs=max(spacing[:2]))
 
@@ -30,7 +30,7 @@ def test_it_is_axial_though_the_lesion_is_longest_from_head_to_foot():
     assert longest_axial_diameter(mask, matrix) == pytest.approx(30.0, abs=1)
 
 
-def test_hand_worked():
+def test_diameters_agree_with_hand_worked_values():
     mask = np.zeros((3, 6, 7), bool)
     matrix = np.diag([2.0, 3.0, 4.0, 1.0])
     assert longest_axial_diameter(mask, matrix) == 0
@@ -61,7 +61,7 @@ def test_every_way_to_store_an_image_gives_one_diameter():
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([(0.7, 0.9, 3.0), (1.0, 1.0, 1.0)]))
-def test_no_line_was_missed(seed, spacing):
+def test_no_longer_line_exists_in_any_slice(seed, spacing):
     """Compared with all pairs of boundary points, four edge midpoints for each voxel."""
     rng = np.random.default_rng(seed)
     mask = rng.random((2, 7, 8)) < rng.choice([0.1, 0.4, 0.9])

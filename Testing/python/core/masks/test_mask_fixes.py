@@ -47,12 +47,12 @@ FAULTS = {
 }
 
 
-def test_every_fix_is_tried_here():
+def test_every_fix_is_tested():
     assert set(FAULTS) == set(FIXES)
 
 
 @pytest.mark.parametrize("code", FAULTS)
-def test_a_fix_mends_its_finding_and_nothing_else(code):
+def test_a_fix_corrects_its_finding_and_nothing_else(code):
     whole = masks()
     broken = masks()
     FAULTS[code](*broken)
@@ -65,7 +65,7 @@ def test_a_fix_mends_its_finding_and_nothing_else(code):
     assert code not in [f.code for f in findings_of(liver, tumor)]
 
 
-def test_of_two_holes_the_one_that_was_pointed_at_is_filled():
+def test_only_the_selected_hole_is_filled():
     liver, tumor = masks()
     hole(liver, tumor, 6, 10)
     tumor[:] = False
@@ -80,14 +80,14 @@ def test_of_two_holes_the_one_that_was_pointed_at_is_filled():
         ]
 
 
-def test_a_fix_of_what_is_mended_already_changes_nothing():
+def test_a_repeated_fix_changes_nothing():
     liver, tumor = masks()
     for code in FIXES:
         mended = fix_masks(code, (0.0, 0.0, 0.0), liver, tumor, MATRIX)
         assert np.array_equal(mended[0], liver) and np.array_equal(mended[1], tumor)
 
 
-def test_a_finding_without_a_fix():
+def test_a_finding_without_a_fix_is_refused():
     with pytest.raises(UsageError, match="no fix"):
         fix_masks("liver-volume", None, *masks(), MATRIX)
 

@@ -61,7 +61,7 @@ def test_every_lesion_is_kept_and_liver_contains_it():
 
 @pytest.mark.parametrize(("voxels", "kept"), [(1, False), (4, False), (5, True), (6, True)])  # of 0.01 ml each
 @pytest.mark.parametrize("in_liver", [True, False], ids=["in the liver", "left out of it"])
-def test_lesions_under_a_twentieth_of_a_milliliter_are_told_and_left_out(voxels, kept, in_liver):
+def test_lesions_under_0_05_ml_are_reported_and_left_out(voxels, kept, in_liver):
     lesion, speck = ball((10, 12, 13), 3), blank()
     speck[5, 12, 10 : 10 + voxels] = True
     tumor = lesion | speck
@@ -98,7 +98,7 @@ def test_only_specks_leave_no_lesion():
 
 
 @pytest.mark.parametrize(("gap", "kept"), [(0, True), (1, False)], ids=["touches by a corner", "one voxel apart"])
-def test_lesion_beside_the_liver(gap, kept):
+def test_a_lesion_beside_the_liver_is_left_out(gap, kept):
     liver = blank()
     liver[4:14, 4:14, 4:14] = True
     tumor = blank()
@@ -115,7 +115,7 @@ def test_lesion_beside_the_liver(gap, kept):
         assert finding.location_ras == pytest.approx([2 * (start + 0.5)] * 2 + [2.5 * (start + 0.5)])
 
 
-def test_tumor_wholly_outside():
+def test_a_tumor_wholly_outside_the_liver_is_refused():
     with pytest.raises(errors.TumorOutsideLiver, match="wholly outside"):
         clean_masks(LIVER, ball((2, 2, 2), 1), MATRIX)
 
@@ -163,7 +163,7 @@ def test_large_pieces_are_kept():
     assert codes(masks) == ["liver-in-pieces"]
 
 
-def test_refusals():
+def test_unusable_masks_are_refused():
     one = blank()
     one[3, 3, 3] = True
     small = ball((10, 12, 13), 4)  # 257 voxels, 2.6 ml
@@ -180,7 +180,7 @@ def test_refusals():
 
 @settings(max_examples=60, deadline=None)
 @given(arrays(bool, (6, 7, 8)), arrays(bool, (6, 7, 8)))
-def test_promises_hold_for_any_masks(liver, tumor):
+def test_the_rules_hold_for_any_masks(liver, tumor):
     matrix = np.diag([5.0, 5.0, 5.0, 1.0])  # 0.125 ml a voxel
     try:
         masks = clean_masks(liver, tumor, matrix)
@@ -202,7 +202,7 @@ def test_promises_hold_for_any_masks(liver, tumor):
     assert np.array_equal(again.tumor, masks.tumor)
 
 
-def test_what_is_remembered_of_a_liver_changes_nothing():
+def test_cached_liver_parts_do_not_change_the_result():
     memo = Memo()
     holed, speck = LIVER.copy(), LIVER.copy()
     holed[ball((10, 12, 13), 1)] = False

@@ -65,7 +65,7 @@ def test_single_lesions_are_left_alone(seeds):
 
 @pytest.mark.parametrize("seeds", [FEW, MANY])
 @pytest.mark.parametrize(("overlap", "least"), [(0.05, 0.9), (0.15, 0.75), (0.3, 0.5)])
-def test_lesions_that_touch_are_parted_where_they_meet(overlap, least, seeds):
+def test_touching_lesions_are_split_where_they_meet(overlap, least, seeds):
     hits, likeness = [], []
     for seed in range(seeds):
         first, second = pair(seed, overlap)
@@ -107,18 +107,18 @@ def test_a_bar_between_two_balls_is_a_neck(gap):
         assert label(found.parts == n, structure=FULL)[1] == 1
 
 
-def test_what_hangs_on_and_has_no_half_milliliter_is_no_core():
+def test_an_appendage_under_half_a_milliliter_is_not_a_lesion_core():
     first, second = two_balls(3.0, radii=(14.0, 4.0))  # 0.27 ml
     assert parted(first | second, np.ones(3)).count == 1
 
 
 @pytest.mark.parametrize("axes", [(12, 12, 12), (30, 10, 10), (26, 15, 8)])
-def test_a_smooth_lesion_has_none_however_long_it_is(axes):
+def test_a_smooth_elongated_lesion_has_no_neck(axes):
     z, y, x = np.meshgrid(*(np.arange(-32.0, 33),) * 3, indexing="ij")
     assert parted((x / axes[0]) ** 2 + (y / axes[1]) ** 2 + (z / axes[2]) ** 2 <= 1, np.ones(3)).count == 1
 
 
-def test_the_finding_names_the_place_and_goes_once_it_is_split():
+def test_the_finding_has_the_position_and_disappears_after_the_split():
     first, second = two_balls(2.0)
     matrix = np.array([[-1.0, 0, 0, 5], [0, -1.0, 0, 7], [0, 0, 1.0, -9], [0, 0, 0, 1]])
     liver = np.ones(first.shape, bool)

@@ -60,7 +60,7 @@ def test_diagonal_neighbors_are_one_lesion():
     assert len(RegionSet.from_masks(liver, tumor, IDENTITY).lesions) == 2
 
 
-def test_no_lesion_and_no_liver():
+def test_a_liver_without_lesion_and_an_empty_liver():
     liver, tumor = masks()
     assert RegionSet.from_masks(liver, tumor, IDENTITY).lesions == ()
     empty = RegionSet.from_masks(tumor, tumor, IDENTITY)
@@ -124,7 +124,7 @@ def test_margin_of_ball_and_bumpy_ball(spacing):
     assert 0.10 < bumpy < 0.20  # the second Legendre polynomial has a mean square of 1/5, so the rms is 0.15
 
 
-def test_topology_by_hand():
+def test_topology_agrees_with_hand_worked_values():
     liver, tumor = masks((30, 30, 30))
     tumor[5:9, 5:9, 5:9] = True
     tumor[15:17, 5:7, 5:7] = True

@@ -54,7 +54,7 @@ def test_two_segments_that_touch_are_two_regions():
     assert np.array_equal(apart.labels == 1, together.labels == 1), "the parenchyma is the same"
 
 
-def test_what_has_no_name_of_a_lesion_joins_what_it_touches():
+def test_a_segment_without_a_lesion_name_joins_the_lesion_that_it_touches():
     left, right = touching_halves()
     necrosis = np.zeros(left.shape, bool)
     necrosis[3, 4, 8:11] = True  # touches only the right one
@@ -67,7 +67,7 @@ def test_what_has_no_name_of_a_lesion_joins_what_it_touches():
     assert split(left | right | necrosis, cut, 0.01)[1] == 1, "it touches both, and so they are one as before"
 
 
-def test_one_drawn_inside_the_other_is_one_lesion():
+def test_a_segment_drawn_inside_another_is_one_lesion():
     left, right = touching_halves()
     whole = left | right
     assert lesion_map(placed(whole, right), left.shape) is None
@@ -77,14 +77,14 @@ def test_one_drawn_inside_the_other_is_one_lesion():
     assert len(np.unique(found[whole])) == 1 and found[0, 0, 0] not in found[whole]
 
 
-def test_of_two_that_overlap_a_little_the_first_keeps_the_voxels():
+def test_slightly_overlapping_segments_give_shared_voxels_to_the_first():
     left, right = touching_halves()
     right[2:6, 2:8, 5:6] = True
     lesions = lesion_map(placed(left, right), left.shape)
     assert (lesions[left] == 1).all() and (lesions[right & ~left] == 2).all()
 
 
-def test_a_crumb_that_the_cut_leaves_stays_with_its_neighbor():
+def test_a_fragment_left_by_the_split_stays_with_its_neighbor():
     left, right = touching_halves()
     crumb = np.zeros(left.shape, bool)
     crumb[3, 3, 9] = True  # drawn in the segment of the left one, touches only the right one
@@ -142,7 +142,7 @@ def test_every_voxel_belongs_to_one_lesion_and_lesions_to_one_owner(seed):
         (["Segment_1", "Lesion 2", "Lesion 3"], (1, 2)),
     ],
 )
-def test_which_names_are_those_of_one_lesion(names, expected):
+def test_names_of_one_lesion_are_recognized(names, expected):
     candidates = [Candidate(str(n), name) for n, name in enumerate(names)]
     assert one_lesion_each(candidates, range(len(names))) == expected
 

@@ -54,7 +54,7 @@ def entries(case: Case, pet: str = "fdg"):
 
 
 @pytest.mark.parametrize("unit", [Unit.SUVBW, Unit.BQML])
-def test_known_values(unit):
+def test_uptake_agrees_with_hand_worked_values(unit):
     case = case_with(unit)
     uptake = uptake_of(case, regions_of(case))
     liver, lesion = uptake["acetate"]
@@ -77,7 +77,7 @@ def test_known_values(unit):
         {"ct_mm": (0.9, 1.1, 2.4), "pet_mm": (2.0, 2.5, 5.0), "turned": (8, 9, -10), "turned_pet": (30, 0, 5)},
     ],
 )
-def test_a_sphere_of_known_uptake(geometry):
+def test_uptake_of_a_sphere_agrees_with_its_analytic_values(geometry):
     case = sphere_case(**geometry)
     liver, lesion = entries(case)
     assert liver.suv_mean == pytest.approx(2.0)
@@ -121,7 +121,7 @@ def test_a_lesion_between_the_centers_of_the_pet_has_the_voxel_it_lies_in():
     assert lesion.suv_max == lesion.suv_mean == pet.array[k, j, i] and lesion.suv_peak is None
 
 
-def test_storage_and_place_do_not_matter():
+def test_storage_order_and_position_do_not_change_the_uptake():
     case = sphere_case(turned=(5, 6, 7))
     moved = case_stored(case, (2, 0, 1), (True, False, True), rigid((40, 10, -20), (15, -30, 7)))
     for a, b in zip(entries(case), entries(moved)):
@@ -145,7 +145,7 @@ def test_the_liver_is_measured_away_from_lesions():
     assert entries(thin)[0].suv_mean == pytest.approx(100.0), "no liver is left beyond the margin"
 
 
-def test_a_vessel_or_a_lesion_that_nobody_drew_does_not_move_the_liver():
+def test_a_vessel_or_an_undrawn_lesion_does_not_change_the_liver_value():
     case = sphere_case()
     pet = case.volumes[Modality.FDG]
     array = pet.array.copy()
@@ -162,12 +162,12 @@ def test_the_ratio_does_not_depend_on_the_scale():
     assert entries(larger, "acetate")[1].to_liver == pytest.approx(4.0)
 
 
-def test_nothing_is_claimed_of_an_unknown_unit():
+def test_an_unknown_unit_gives_no_suv():
     case = case_with(Unit.UNKNOWN)
     assert uptake_of(case, regions_of(case)) == {}
 
 
-def test_nothing_is_claimed_of_a_lesion_that_the_pet_does_not_see_whole():
+def test_a_lesion_partly_outside_the_pet_gives_no_value():
     liver, lesion = entries(case_with(Unit.SUVBW, shift_mm=15.0), "acetate")
     assert lesion is None and liver is None
     liver, lesion = entries(case_with(Unit.SUVBW, shift_mm=9.0), "acetate")

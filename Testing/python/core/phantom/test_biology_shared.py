@@ -72,7 +72,7 @@ def test_limits_by_many_draws():
 @pytest.mark.parametrize(
     ("seen", "share"), [(("ct",), 0.61), (("fdg", "acetate"), 0.68), (("ct", "fdg", "acetate"), 0.72)]
 )
-def test_deciding_lesion_is_named_as_often_as_can_be(few, seen, share):
+def test_the_deciding_lesion_is_identified_at_the_best_possible_rate(few, seen, share):
     """In livers with several lesions, where chance is 41 %; the posterior also predicts how often it is right."""
     _, t, latents = (values[:1600] if isinstance(values, np.ndarray) else values for values in few)
     several = np.isfinite(t).sum(axis=1) > 1
@@ -140,7 +140,7 @@ def test_quadrature_is_exact_to_1e_4_for_every_heterogeneity(h):
             assert abs(deciding[row, 0] - share) < 1e-4
 
 
-def test_evidence_by_hand():
+def test_evidence_agrees_with_hand_worked_values():
     """FDG alone shows two latents: their estimates of t, weighted by (b / s) squared."""
     data = {name: np.array([[99.0]]) for name in SHOWN} | {
         "ln_fdg_ratio": np.array([[0.35 + 0.30 * 2]]),  # t = 2
@@ -172,7 +172,7 @@ def test_grade_is_that_of_the_worst_lesion():
         assert latents.each[latents.deciding].t == worst
 
 
-def test_h_is_how_much_lesions_of_a_liver_differ():
+def test_h_is_the_spread_between_the_lesions_of_a_liver():
     spread = {}
     for h in (0.0, 0.3, 0.6):
         each = [draw_shared(np.random.default_rng(n), h) for n in range(300)]
@@ -182,7 +182,7 @@ def test_h_is_how_much_lesions_of_a_liver_differ():
     assert draw_shared(np.random.default_rng(0), 0.0).deciding is None
 
 
-def test_truth_has_every_lesion_and_the_one_that_decides():
+def test_the_truth_lists_every_lesion_and_the_deciding_one():
     patient = draw_patient(11)
     phantom = acquire(patient, "tiny")
     truth = phantom.truth
@@ -202,7 +202,7 @@ def test_truth_has_every_lesion_and_the_one_that_decides():
         assert np.isclose(sum(truth["deciding_posterior"][name]), 1)
 
 
-def test_external_patients_have_their_own_prevalence():
+def test_external_patients_have_the_external_prevalence():
     grades = [draw_grade_and_latents(n, cohort="external")[0] for n in range(500)]
     assert np.allclose(np.bincount(grades, minlength=3) / 500, PREVALENCE["external"], atol=0.066)
     assert grades[:2] == [draw_patient(n, cohort="external").grade for n in range(2)]

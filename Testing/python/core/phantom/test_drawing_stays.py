@@ -36,7 +36,7 @@ def name_of(stored: dict) -> str:
 
 
 @pytest.mark.parametrize("stored", STORED, ids=name_of)
-def test_seeds_give_the_cases_that_they_gave(stored):
+def test_seeds_give_the_recorded_cases(stored):
     found = marks(drawn(stored))
     assert found.keys() == stored["marks"].keys()
     for name, values in stored["marks"].items():

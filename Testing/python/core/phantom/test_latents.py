@@ -71,7 +71,7 @@ def test_posterior_is_calibrated(population):
         assert abs((grade[rows] == 2).mean() - p[rows].mean()) < 0.02
 
 
-def test_absent_modalities_say_nothing():
+def test_absent_modalities_do_not_change_the_likelihood():
     latents = draw_latents(np.random.default_rng(0), 1).to_dict()
     moved = latents | {"ln_fdg_ratio": 9.0, "ln_acetate_ratio": -9.0}
     assert np.array_equal(log_likelihood(latents, [CT]), log_likelihood(moved, [CT]))

@@ -85,7 +85,7 @@ def errors(request):
         ("ln_volume", 0.10, 0.12),
     ],
 )
-def test_latents_come_back(errors, name, bias, spread):
+def test_latents_are_measured_back_from_the_images(errors, name, bias, spread):
     values = np.array([row[name] for row, _ in errors])
     assert abs(values.mean()) < bias
     assert values.std() < spread
@@ -166,7 +166,7 @@ def test_external_and_unlabeled_cohorts_have_ct_only():
         assert acquire(draw_patient(1, cohort=cohort), "tiny").case.modalities == (Modality.CT,)
 
 
-def test_grade_can_be_asked_for_and_cohorts_differ():
+def test_the_grade_can_be_requested_and_cohorts_differ():
     assert {draw_patient(3, g).grade_name for g in ("well", "moderate", "poor")} == {"well", "moderate", "poor"}
     assert draw_patient(3, "well").latents != draw_patient(3, "well", cohort="large").latents
 
@@ -175,6 +175,6 @@ def test_grade_can_be_asked_for_and_cohorts_differ():
                                   lambda: acquire(draw_patient(0), "huge"),
                                   *(lambda g=g, b=b: draw_patient(0, g, biology=b)
                                     for g in (3, -1, 0.5) for b in ("shared", "independent"))])  # fmt: skip
-def test_wrong_words_are_refused(call):
+def test_unknown_cohorts_grades_and_sizes_are_refused(call):
     with pytest.raises(UsageError, match="choose one of"):
         call()

@@ -92,7 +92,7 @@ def check_valid(seg, sr, folder):
 
 @pytest.mark.parametrize("how", ["deleted", "emptied"])
 @pytest.mark.parametrize("keyword", [*UNKNOWN, *LEFT_ALONE])
-def test_without_a_tag_that_may_be_unknown(tmp_path, keyword, how):
+def test_each_optional_tag_may_be_missing(tmp_path, keyword, how):
     seg, sr = exported(tmp_path, without(keyword, how))
     check_valid(seg, sr, tmp_path)
     if keyword in UNKNOWN:
@@ -101,13 +101,13 @@ def test_without_a_tag_that_may_be_unknown(tmp_path, keyword, how):
 
 
 @pytest.mark.parametrize("keyword", UNKNOWN)
-def test_one_image_alone_may_lack_it(tmp_path, keyword):
+def test_a_tag_may_be_missing_in_one_image(tmp_path, keyword):
     check_valid(*exported(tmp_path, without(keyword, "deleted", only=0)), tmp_path)
 
 
 @pytest.mark.parametrize("modality", [Modality.CT, Modality.FDG])
 @pytest.mark.parametrize("how", ["deleted", "emptied"])
-def test_without_all_of_them(tmp_path, how, modality):
+def test_all_optional_tags_may_be_missing(tmp_path, how, modality):
     edits = [without(keyword, how) for keyword in (*UNKNOWN, *LEFT_ALONE)]
     check_valid(*exported(tmp_path, lambda d, k: [edit(d, k) for edit in edits] and None, modality), tmp_path)
 
@@ -156,7 +156,7 @@ KOREAN = "Hong^Gildong=\u6d2a^\u5409\u6d1e=\ud64d^\uae38\ub3d9"
     ],
 )
 @pytest.mark.filterwarnings("ignore")  # pydicom warns about the invalid values tested here
-def test_a_name_is_written_in_characters_that_hold_it(tmp_path, sets, name, written):
+def test_a_name_is_written_in_a_character_set_that_can_encode_it(tmp_path, sets, name, written):
     def edit(dataset, k):
         dataset.SpecificCharacterSet, dataset.PatientName = sets, name
 
@@ -179,7 +179,7 @@ def test_a_text_in_characters_of_an_unknown_set_is_refused(tmp_path, keyword):
 @pytest.mark.parametrize("only", [None, 0, 1])
 @pytest.mark.parametrize("how", ["deleted", "emptied"])
 @pytest.mark.parametrize("keyword", NEEDED)
-def test_without_a_uid_nothing_is_begun(tmp_path, keyword, how, only):
+def test_a_missing_uid_is_refused_before_the_work(tmp_path, keyword, how, only):
     with pytest.raises(NotReferable) as caught:
         exported(tmp_path, without(keyword, how, only))
     told = str(caught.value)

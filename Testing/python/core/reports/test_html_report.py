@@ -52,13 +52,13 @@ def report():
     return make_result(make_case()).report
 
 
-def test_a_case_without_a_name_is_no_case_case(report):
+def test_a_case_without_a_name_has_the_heading_case(report):
     page = report_page(replace(report, case=NEUTRAL_ID))
     assert "<title>Case - REACTKD</title>" in page and "<h1>Case</h1>" in page
     assert "<title>Case hand-made - REACTKD</title>" in report_page(report)
 
 
-def test_the_answer_is_on_the_page(report):
+def test_the_page_shows_the_result(report):
     page = Reader(report_page(report))
     words = " ".join(page.text.split())
     assert "Case hand-made" in words and "Poorly differentiated" in words and "uncertain" not in words
@@ -73,7 +73,7 @@ def test_the_answer_is_on_the_page(report):
     assert words.index("Lesion 2") < words.index("Lesion 3") < words.index("Lesion 1") < words.index("Parenchyma")
 
 
-def test_for_the_middle_grade_a_column_says_against_which_one_a_region_speaks(report):
+def test_a_column_names_the_grade_that_each_region_speaks_against(report):
     assert "Speaks" not in Reader(report_page(report)).text
     by_grade = {"well": 0.02, "moderate": 0.1, "poor": -0.12}
     rows = tuple(replace(row, others={"share": 0.1, "share_by_grade": by_grade}) for row in report.regions)
@@ -82,7 +82,7 @@ def test_for_the_middle_grade_a_column_says_against_which_one_a_region_speaks(re
     assert "Against poor: Parenchyma, Lesion 1, Lesion 2, Lesion 3, Topology." in words
 
 
-def test_nothing_is_loaded_from_anywhere(report):
+def test_the_page_loads_nothing_from_elsewhere(report):
     page = report_page(report, PageExtras(pictures=[Picture(PNG, "axial")]))
     assert "default-src 'none'" in page
     assert "http" not in re.sub(r'http-equiv="[^"]*"', "", page) and "url(" not in page and "@import" not in page
@@ -116,7 +116,7 @@ def test_texts_from_outside_are_escaped(report):
     assert page.text.count(evil) >= 16
 
 
-def test_without_a_grade(report):
+def test_a_page_without_a_grade_shows_regions_and_no_shares(report):
     told = make_result(make_case(), grade=None).report
     page = Reader(report_page(told))
     assert "No grade is claimed." in page.text and "Share" not in page.text and "%" not in page.text
@@ -136,7 +136,7 @@ def test_without_a_grade(report):
         ),
     ],
 )
-def test_the_reader(report, extras, words):
+def test_the_page_shows_the_readers_grade_and_review(report, extras, words):
     assert words in " ".join(Reader(report_page(report, extras)).text.split())
 
 
@@ -152,7 +152,7 @@ def test_colors_measures_and_pictures(report):
     assert sum(tag == "figure" for tag, _ in page.tags) == 3
 
 
-def test_the_grades_that_cannot_be_ruled_out_stand_beside_the_grade(report):
+def test_the_page_lists_the_grades_that_cannot_be_ruled_out(report):
     page = Reader(report_page(replace(report, grades=("moderate", "poor"), grades_coverage=0.9)))
     words = "In 90 % of cases like those the model was tested on, the true grade is among them."
     assert f"Grades that cannot be ruled out: moderate, poor. {words}" in page.text
@@ -165,7 +165,7 @@ def test_uncertain_and_small_lesions_are_marked(report):
     assert "uncertain" in page.text and page.text.count("too small to be seen well") == 3
 
 
-def test_written_whole_or_not_at_all(report, tmp_path):
+def test_the_page_is_written_completely_or_not_at_all(report, tmp_path):
     write_page(tmp_path / "new" / "page.html", report)
     assert (tmp_path / "new" / "page.html").read_text(encoding="utf-8") == report_page(report)
     assert len(list((tmp_path / "new").iterdir())) == 1

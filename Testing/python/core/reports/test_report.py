@@ -156,7 +156,7 @@ BREAKAGES = {
 
 
 @pytest.mark.parametrize("change", BREAKAGES.values(), ids=BREAKAGES.keys())
-def test_schema_refuses(change):
+def test_the_schema_refuses_invalid_reports(change):
     data = a_report().to_dict()
     change(data)
     assert problems(data) != []
@@ -191,7 +191,7 @@ def test_a_value_of_a_newer_version_is_left_out_and_the_rest_is_read():
         GradeReport.from_dict(newer)
 
 
-def test_a_number_that_is_none_is_never_written():
+def test_nan_is_never_written():
     broken = replace(a_report(), baseline={"well": math.nan, "moderate": 0.0, "poor": 0.0})
     with pytest.raises(ValueError):
         broken.to_json()
@@ -244,7 +244,7 @@ def test_a_failed_write_leaves_the_old_report(tmp_path):
     assert target.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["report.json"]
 
 
-def test_a_place_that_cannot_be_written_is_said_so(tmp_path):
+def test_an_output_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputNotWritable) as caught:
         a_report().write_json(tmp_path / "file" / "report.json")

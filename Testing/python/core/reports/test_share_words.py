@@ -97,7 +97,7 @@ def test_equal_regions_are_printed_alike_where_another_number_can_give_way():
         ({"well": 0.001, "moderate": 0.002, "poor": -0.003}, ""),
     ],
 )
-def test_for_the_middle_grade_it_is_said_against_which_one_a_region_speaks(shares, words):
+def test_for_the_middle_grade_the_opposed_grade_is_named(shares, words):
     middle = a_report("moderate", {"well": 0.3, "moderate": 0.4, "poor": 0.3}, {"Lesion 1": shares})
     assert direction_words(middle, middle.regions[0]) == words
     end = a_report("well", {"well": 0.3, "moderate": 0.4, "poor": 0.3}, {"Lesion 1": shares})
@@ -117,7 +117,7 @@ def test_directions_are_one_sentence():
     )
 
 
-def test_who_says_the_same():
+def test_redundant_regions_are_named():
     assert same_words(TWO) == ""
     both = replace(TWO, redundant=(1, 2))
     assert same_words(both) == "Lesion 1 and Lesion 2 are redundant: either one alone gives the same grade."
@@ -125,13 +125,13 @@ def test_who_says_the_same():
     assert same_words(three).endswith(f"{PATTERN} are redundant: any one of them alone gives the same grade.")
 
 
-def test_number_and_shape_are_said_where_they_decide():
+def test_number_and_shape_are_named_where_they_matter():
     assert pattern_words(TWO) == ""
     shares = {"Lesion 1": toward("well", 5.2), PATTERN: toward("well", 33.5), "Parenchyma": toward("well", -3.5)}
     report = a_report("well", {"well": 0.411, "moderate": 0.5, "poor": 0.09}, shares)
     assert pattern_words(report) == f"{PATTERN} +34" and pattern_words(report) in share_line(report)
 
 
-def test_an_old_report_says_nothing():
+def test_a_report_without_shares_gives_no_sentence():
     old = replace(TWO, without_regions=None, regions=tuple(replace(row, others={}) for row in TWO.regions))
     assert explained(old) == [] and pattern_words(old) == ""

@@ -88,7 +88,7 @@ BAD_PARTS = {
 
 
 @pytest.mark.parametrize(("part", "text"), BAD_PARTS.values(), ids=BAD_PARTS)
-def test_one_bad_part_costs_that_part_alone(path, part, text):
+def test_a_damaged_part_is_dropped_alone(path, part, text):
     before = file_with(a=case(**{part: text}), b=case())
     path.write_bytes(before)
     review = Review(path)
@@ -114,7 +114,7 @@ BAD_CASES = {
 
 
 @pytest.mark.parametrize("text", BAD_CASES.values(), ids=BAD_CASES)
-def test_one_bad_case_costs_that_case_alone(path, text):
+def test_a_damaged_case_is_dropped_alone(path, text):
     before = file_with(a=case(), b=text, c=case())
     path.write_bytes(before)
     review = Review(path)
@@ -125,7 +125,7 @@ def test_one_bad_case_costs_that_case_alone(path, text):
 
 
 @pytest.mark.parametrize("cut", [0.3, 0.6, 0.9])
-def test_a_file_that_was_cut_off_keeps_its_whole_lines(path, cut):
+def test_a_truncated_file_keeps_its_complete_lines(path, cut):
     whole = file_with(**{f"case {n}": case() for n in range(20)})
     path.write_bytes(whole[: int(len(whole) * cut)])
     review = Review(path)
@@ -133,7 +133,7 @@ def test_a_file_that_was_cut_off_keeps_its_whole_lines(path, cut):
     assert review.update("x", reviewed={}) and len(on_disk(path)["cases"]) == len(review.cases)
 
 
-def test_bytes_that_are_no_text_cost_their_line(path):
+def test_invalid_text_drops_its_line_only(path):
     path.write_bytes(file_with(a=case(), b=case(), c=case()).replace(b'"b": {', b'"b\xff": {'))
     assert set(Review(path).cases) == {"a", "c"}
 
@@ -141,14 +141,14 @@ def test_bytes_that_are_no_text_cost_their_line(path):
 @pytest.mark.parametrize(
     "head", ['"revision": 1e999', '"revision": "x"', '"revision": ' + "9" * 300, '"revision": -1', '"x": 0']
 )
-def test_a_head_that_says_nothing_costs_no_case(path, head):
+def test_a_damaged_head_drops_no_case(path, head):
     path.write_bytes(file_with(a=case()).replace(b'"revision": 7', head.encode()))
     review = Review(path)
     assert review.of("a").reader == GOOD["reader"] and review.update("b", reviewed={})
     assert set(on_disk(path)["cases"]) == {"a", "b"}
 
 
-def test_a_key_that_stands_twice_is_set_aside(path):
+def test_a_duplicated_key_is_set_aside(path):
     before = file_with(a=case(), b=case()).replace(b'"b":', b'"a":')
     path.write_bytes(before)
     review = Review(path)
@@ -175,7 +175,7 @@ def test_whatever_is_set_is_saved(path, value):
     assert Review(path).of("a") == review.of("a") and review.of("a").reader_grade == "well"
 
 
-def test_what_a_damaged_file_lost_is_still_known_to_an_open_window(path):
+def test_an_open_window_restores_what_a_damaged_file_lost(path):
     review = Review(path)
     review.update("a", reader={"grade": "well"}, reviewed={})
     text = path.read_text().replace('"grade": "well"', '"grade": NaN').replace('"revision": 1', '"revision": 2')
@@ -184,7 +184,7 @@ def test_what_a_damaged_file_lost_is_still_known_to_an_open_window(path):
     assert on_disk(path)["cases"]["a"]["reader"]["grade"] == "well" and asides(path) == [text.encode()]
 
 
-def test_nothing_is_written_over_while_the_damaged_file_cannot_be_kept(path, tmp_path):
+def test_a_damaged_file_is_not_overwritten_before_it_is_kept_aside(path, tmp_path):
     before = file_with(a=case(), b="3")
     path.write_bytes(before)
     with read_only(tmp_path):
@@ -196,7 +196,7 @@ def test_nothing_is_written_over_while_the_damaged_file_cannot_be_kept(path, tmp
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe")
 @pytest.mark.parametrize("kind", ["pipe", "folder"])
-def test_a_review_that_is_no_file_is_not_waited_for(path, kind):
+def test_a_review_that_is_not_a_regular_file_is_refused_at_once(path, kind):
     os.mkfifo(path) if kind == "pipe" else path.mkdir()
     found: list[Review] = []
     thread = threading.Thread(target=lambda: found.append(Review(path)), daemon=True)
@@ -215,7 +215,7 @@ PARTS = st.dictionaries(st.sampled_from([*GOOD, "superseded", "state", "other"])
 
 @settings(max_examples=60, deadline=None)
 @given(JSON | PARTS | st.just(GOOD), st.sampled_from([b"", b"\0", b"}", b"NaN", b'"']), st.floats(0, 1))
-def test_whatever_stands_there(tmp_path_factory, value, insert, where):
+def test_any_file_content_is_read_and_can_be_saved_over(tmp_path_factory, value, insert, where):
     path = tmp_path_factory.mktemp("r") / "list.csv.reactkd.json"
     data = file_with(a=json.dumps(value), good=case())
     at = int(where * len(data))

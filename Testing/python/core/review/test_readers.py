@@ -53,7 +53,7 @@ def on_disk_cases(path: Path) -> dict:
     return content["cases"]
 
 
-def test_each_reader_sees_the_own_marks(path, answer):
+def test_each_reader_sees_their_own_marks(path, answer):
     unnamed, anna = Review(path), review_of(path, "Anna")
     unnamed.update("a", answer=answer, reader={"grade": "well"}, reviewed={})
     assert anna.refresh()
@@ -72,7 +72,7 @@ def test_each_reader_sees_the_own_marks(path, answer):
     assert anna.update("a", comment=None) and review_of(path, "Anna").of("a").comment is None
 
 
-def test_an_answer_to_masks_of_ones_own_is_ones_own(path, answer):
+def test_a_result_of_a_readers_own_masks_belongs_to_that_reader(path, answer):
     anna, bert = review_of(path, "Anna"), review_of(path, "Bert")
     anna.update("a", answer=answer, failure=None)
     bert.refresh()
@@ -92,7 +92,7 @@ def test_an_answer_to_masks_of_ones_own_is_ones_own(path, answer):
     assert Review(path).of("b").answer["grade"] == "poor" and anna.of("b").answer["grade"] == "well"
 
 
-def test_other_readers_are_no_news_the_own_other_window_is(path):
+def test_only_another_window_of_the_same_reader_gives_a_notice(path):
     anna, bert, again = (review_of(path, name) for name in ("Anna", "Bert", "Anna"))
     bert.update("a", reader={"grade": "well"})
     assert anna.refresh() and anna.take_notices() == []
@@ -101,7 +101,7 @@ def test_other_readers_are_no_news_the_own_other_window_is(path):
     assert anna.take_notices() == ["Another window works on this list; it changed 'a'."]
 
 
-def test_of_two_first_grades_the_earlier_holds(path):
+def test_of_two_first_grades_the_earlier_is_kept(path):
     first, second = review_of(path, "Anna"), review_of(path, "Anna")
     first.update("a", unaided={"grade": "well", "seconds": 12.5, "place": 1, "seed": 7})
     second.update("a", unaided={"grade": "poor", "seconds": 3.0, "place": 1, "seed": 7})
@@ -112,7 +112,7 @@ def test_of_two_first_grades_the_earlier_holds(path):
     assert (entry["reader"], entry["part"], entry["value"]["grade"]) == ("Anna", "unaided", "poor")
 
 
-def test_what_does_not_hold_is_on_record_also_where_the_disk_failed_meanwhile(path, tmp_path):
+def test_superseded_marks_are_recorded_even_after_a_disk_fault(path, tmp_path):
     first, second = review_of(path, "Anna"), review_of(path, "Anna")
     first.update("a", unaided={"grade": "well", "seconds": 1.0}, reader={"grade": "well"})
     with read_only(tmp_path):
@@ -141,7 +141,7 @@ MADE = {"reader": lambda n: {"grade": str(n)}, "comment": lambda n: {"text": str
 
 @settings(max_examples=25, deadline=None)
 @given(st.tuples(NAMES, NAMES, NAMES, NAMES), CHANGES)
-def test_whatever_readers_and_windows_do_nothing_is_lost(tmp_path_factory, names, changes):
+def test_no_action_of_readers_and_windows_loses_a_mark(tmp_path_factory, names, changes):
     path = tmp_path_factory.mktemp("r") / "list.csv.reactkd.json"
     windows = [review_of(path, name) for name in names]
     last: dict[tuple[str, str, str], int] = {}
@@ -166,7 +166,7 @@ def test_whatever_readers_and_windows_do_nothing_is_lost(tmp_path_factory, names
     on_disk_cases(path) if path.exists() else None
 
 
-def test_readers_in_processes_of_their_own_lose_nothing(path):
+def test_readers_in_separate_processes_lose_no_mark(path):
     program = (
         "import sys, time; from pathlib import Path; from REACTKDLib.core.review.review import Review\n"
         "review = Review(Path(sys.argv[1])); review.read_as(sys.argv[2])\n"
@@ -186,7 +186,7 @@ def test_readers_in_processes_of_their_own_lose_nothing(path):
     )
 
 
-def test_a_file_from_before_readers_had_names(path):
+def test_a_file_without_reader_names_is_read(path):
     """The whole file is read; its marks and corrected masks belong to the unnamed reader."""
     masks = {"file": "list.csv.reactkd.masks/a.seg.nrrd", "liver": [], "tumor": [], "at": AT}
     old = {"state": "reviewed", "answer": None, "failure": None, "reader": {"grade": "well", "at": AT}}
@@ -210,7 +210,7 @@ def test_a_file_from_before_readers_had_names(path):
         ("[1]", {}),
     ],
 )
-def test_what_fits_of_a_damaged_reader_is_kept_and_the_file_set_aside(path, readers, kept):
+def test_valid_parts_of_a_damaged_reader_are_kept_and_the_file_is_set_aside(path, readers, kept):
     line = f'"a": {{"reader": {{"grade": "well", "at": "{AT}"}}, "superseded": [], "readers": {readers}}}'
     text = f'{{"schema": "reactkd-review/1", "revision": 1, "writer": "x", "cases": {{\n{line}\n}}}}\n'
     path.write_text(text)
@@ -224,7 +224,7 @@ def test_what_fits_of_a_damaged_reader_is_kept_and_the_file_set_aside(path, read
 
 @settings(max_examples=300)
 @given(st.text(max_size=80))
-def test_any_typed_name_is_kept_as_it_looks(typed):
+def test_any_typed_name_is_kept_as_displayed(typed):
     name = reader_name(typed)
     assert reader_name(name) == name and len(name) <= LONGEST and name == name.strip() and name.isprintable()
 
@@ -237,7 +237,7 @@ TYPED = st.text(max_size=70) | st.sampled_from(
 
 @settings(max_examples=300)
 @given(TYPED, TYPED)
-def test_two_names_never_share_a_folder_and_none_leads_out_of_it(one, other):
+def test_reader_folders_are_distinct_and_stay_inside_the_review_folder(one, other):
     one, other = reader_name(one), reader_name(other)
     for name in filter(None, (one, other)):
         folder = reader_folder(name)
@@ -246,7 +246,7 @@ def test_two_names_never_share_a_folder_and_none_leads_out_of_it(one, other):
         assert on_disk(reader_folder(one)) != on_disk(reader_folder(other))
 
 
-def test_a_spelling_that_may_be_the_same_person_is_found():
+def test_a_similar_spelling_of_a_reader_name_is_found():
     assert same_person("dr lee", ["Anna", "Dr_Lee", UNNAMED]) == "Dr_Lee"
     assert same_person("dr lee", ["dr lee", "Anna"]) is None
 
@@ -281,7 +281,7 @@ def test_the_order_is_a_shuffle_by_seed_and_reader(names, seed, reader):
     assert fewer == [names[n] for n in order if n < len(names) - 1], "a case more moves no other"
 
 
-def test_the_order_is_that_of_these_programs_forever():
+def test_the_reading_order_of_a_seed_never_changes():
     names = [f"case {n}" for n in range(8)]
     assert reading_order(names, 7, "Anna") == [1, 0, 4, 6, 7, 3, 5, 2]
     others = {tuple(reading_order(names, 7, f"reader {n}")) for n in range(20)}

@@ -40,13 +40,13 @@ def on_disk(path: Path) -> dict:
     return told
 
 
-def test_nothing_yet(path):
+def test_a_new_review_is_empty_and_writes_nothing(path):
     review = Review(path)
     assert review.of("a") == CaseReview() and review.of("a").state == "to do"
     assert not path.exists() and review.problem == "" and review.take_notices() == []
 
 
-def test_each_change_is_saved_and_comes_back(path, answer):
+def test_each_change_is_saved_and_read_back(path, answer):
     review = Review(path)
     assert review.update("a", answer=answer, failure=None)
     assert on_disk(path)["cases"]["a"]["state"] == "graded"
@@ -64,14 +64,14 @@ def test_each_change_is_saved_and_comes_back(path, answer):
     assert Review(path).of("a").state == "graded" and Review(path).of("a").reader_grade is None
 
 
-def test_an_answer_without_a_grade(path):
+def test_a_result_without_a_grade_is_stored(path):
     review = Review(path)
     review.update("a", answer=answer_of(make_result(make_case(), grade=None).report))
     on_disk(path)
     assert Review(path).of("a").confidence is None and Review(path).of("a").state == "graded"
 
 
-def test_nothing_is_left_beside(path, tmp_path):
+def test_no_other_file_remains_beside_the_review(path, tmp_path):
     Review(path).update("a", reviewed={})
     assert [entry.name for entry in tmp_path.iterdir()] == [NAME]
 
@@ -95,7 +95,7 @@ def test_two_windows_keep_each_others_changes(path):
     assert not second.refresh()
 
 
-def test_two_windows_on_the_same_mark_say_so_and_lose_neither(path):
+def test_two_windows_that_set_the_same_mark_report_it_and_keep_both(path):
     first, second = Review(path), Review(path)
     first.update("a", reader={"grade": "well"})
     second.update("a", reader={"grade": "poor"})
@@ -109,7 +109,7 @@ def test_two_windows_on_the_same_mark_say_so_and_lose_neither(path):
     assert len(on_disk(path)["cases"]["a"]["superseded"]) == 1 and second.take_notices() == []
 
 
-def test_the_last_mark_of_a_case_is_taken_back_for_every_window(path):
+def test_removing_the_last_mark_of_a_case_reaches_every_window(path):
     first, second = Review(path), Review(path)
     first.update("a", reviewed={})
     second.refresh()
@@ -125,7 +125,7 @@ def test_the_same_mark_twice_is_no_conflict(path):
     assert on_disk(path)["cases"]["a"]["superseded"] == []
 
 
-def test_windows_in_processes_of_their_own_lose_nothing(path):
+def test_windows_in_separate_processes_lose_no_mark(path):
     program = (
         "import sys; from pathlib import Path; from REACTKDLib.core.review.review import Review\n"
         "review = Review(Path(sys.argv[1]))\n"
@@ -140,7 +140,7 @@ def test_windows_in_processes_of_their_own_lose_nothing(path):
     assert len(on_disk(path)["cases"]) == 75
 
 
-def test_killed_while_writing(path):
+def test_the_file_is_complete_after_a_kill_while_writing(path):
     """Whenever the process is killed, the file is complete."""
     program = (
         "import sys, time; from pathlib import Path; from REACTKDLib.core.review.review import Review\n"
@@ -167,7 +167,7 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_a_lock_ends_with_its_holder(path):
+def test_a_lock_ends_with_the_process_that_holds_it(path):
     """The user interface waits only briefly for a program that holds the lock; a killed one no longer blocks it."""
     review = Review(path)
     environment = {**os.environ, "PYTHONPATH": PATH}
@@ -186,14 +186,14 @@ def test_a_lock_ends_with_its_holder(path):
     assert on_disk(path)["cases"]["a"]["state"] == "reviewed"
 
 
-def test_the_lock_excludes(path):
+def test_the_lock_excludes_a_second_holder(path):
     with locked(path), pytest.raises(Locked), locked(path):
         pass
     with locked(path):
         pass
 
 
-def test_a_folder_that_cannot_be_written(path, tmp_path):
+def test_a_folder_that_cannot_be_written_gives_a_problem(path, tmp_path):
     Review(path).update("a", reader={"grade": "well"})
     with read_only(tmp_path):
         review = Review(path)
@@ -219,7 +219,7 @@ def test_a_folder_that_cannot_be_written(path, tmp_path):
         b'{"schema": "reactkd-review/1", "revision": 1, "writer": "x", "cases": {"a": {"answer": {"at": "x"}}}}',
     ],
 )
-def test_a_damaged_file_is_kept_aside(path, tmp_path, text):
+def test_a_damaged_file_is_kept_under_another_name(path, tmp_path, text):
     path.write_bytes(text)
     review = Review(path)
     (notice,) = review.take_notices()
@@ -241,7 +241,7 @@ def test_a_file_damaged_or_removed_meanwhile_is_written_again(path, tmp_path):
     assert set(on_disk(path)["cases"]) == {"a", "b", "c"}
 
 
-def test_a_later_version_is_left_alone(path):
+def test_a_file_of_a_later_version_is_not_changed(path):
     text = json.dumps({"schema": "reactkd-review/2", "cases": []})
     path.write_text(text)
     review = Review(path)
@@ -250,7 +250,7 @@ def test_a_later_version_is_left_alone(path):
     assert path.read_text() == text
 
 
-def test_a_later_version_that_another_window_wrote_meanwhile_is_left_alone(path):
+def test_a_file_of_a_later_version_written_meanwhile_is_not_changed(path):
     review = Review(path)
     review.update("a", reviewed={})
     text = json.dumps({"schema": "reactkd-review/2", "cases": []})
@@ -262,7 +262,7 @@ def test_a_later_version_that_another_window_wrote_meanwhile_is_left_alone(path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe")
-def test_a_file_that_cannot_be_read_for_a_while_is_not_written_over(path):
+def test_a_temporarily_unreadable_file_is_not_overwritten(path):
     mine, other = Review(path), Review(path)
     other.update("theirs", reviewed={})
     away = path.rename(path.with_name("away"))
@@ -274,7 +274,7 @@ def test_a_file_that_cannot_be_read_for_a_while_is_not_written_over(path):
     assert set(on_disk(path)["cases"]) == {"mine", "theirs"}
 
 
-def test_what_later_versions_add_is_kept(path):
+def test_unknown_keys_of_later_versions_are_kept(path):
     Review(path).update("a", reviewed={})
     told = on_disk(path)
     told["cases"]["a"]["second_reader"] = {"grade": "well"}
@@ -284,13 +284,13 @@ def test_what_later_versions_add_is_kept(path):
     assert on_disk(path)["cases"]["a"]["second_reader"] == {"grade": "well"}
 
 
-def test_no_case_of_another_list_is_dropped(path):
+def test_cases_that_left_the_list_are_kept(path):
     Review(path).update("gone from the list", reader={"grade": "well"})
     Review(path).update("a", reviewed={})
     assert SCHEMA == on_disk(path)["schema"] and "gone from the list" in on_disk(path)["cases"]
 
 
-def test_a_thousand_cases_do_not_hold_up_the_user(path, answer):
+def test_a_thousand_cases_are_saved_quickly(path, answer):
     review = Review(path)
     for n in range(1000):
         review._pending[f"case {n}", "", "answer"] = {**answer, "at": "2026-01-01T00:00:00Z"}

@@ -31,7 +31,7 @@ def listed(tmp_path: Path) -> tuple[CaseList, Review]:
     return cases, Review(cases.review_file)
 
 
-def test_an_answer_comes_back_with_all_its_regions(listed, report):
+def test_a_stored_result_is_read_back_with_all_its_regions(listed, report):
     cases, review = listed
     stored, case = StoredAnswers(*listed), cases.cases[0]
     assert stored.keep(case, report)
@@ -50,7 +50,7 @@ def test_an_answer_comes_back_with_all_its_regions(listed, report):
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"grade": 1}', "null"])
-def test_a_damaged_file_or_another_answer_is_none(listed, report, damage):
+def test_a_damaged_file_or_a_result_of_other_inputs_is_not_used(listed, report, damage):
     cases, review = listed
     stored, case = StoredAnswers(*listed), cases.cases[0]
     stored.keep(case, report)
@@ -62,7 +62,7 @@ def test_a_damaged_file_or_another_answer_is_none(listed, report, damage):
     assert stored.of(case) is None
 
 
-def test_a_reader_with_masks_of_the_own_has_an_answer_of_the_own(listed, report):
+def test_a_reader_with_corrected_masks_has_a_separate_result(listed, report):
     cases, review = listed
     stored, case = StoredAnswers(*listed), cases.cases[0]
     common = stored.file_of(case)
@@ -94,12 +94,12 @@ def rows():
         ("findings", "a2 A1 C d b"),
     ],
 )
-def test_order(order, expected):
+def test_cases_are_sorted_by_the_chosen_order(order, expected):
     assert order in ORDERS
     assert [row[1].id for row in Arrangement(order=order).of(rows())] == expected.split()
 
 
-def test_search_minds_no_case_of_letters():
+def test_the_search_ignores_upper_and_lower_case():
     assert [row[1].id for row in Arrangement(" a ").of(rows())] == ["A1", "a2"]
     assert Arrangement("x").of(rows()) == []
     assert replace(Arrangement("x"), search="").of(rows()) == rows()

@@ -142,13 +142,13 @@ def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
         Bundle.load(folder)
 
 
-def test_the_folder_of_a_run_says_where_its_model_is(folder, tmp_path):
+def test_the_folder_of_a_training_is_refused_and_its_model_named(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "my-run" / "bundle")
     with pytest.raises(BundleIncomplete, match="'my-run' is of a training; give the model in it, its folder 'bundle'"):
         Bundle.load(tmp_path / "my-run")
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(BundleIncomplete) as caught:
         Bundle.load(tmp_path / "nowhere")
     assert caught.value.code == "bundle-incomplete"
@@ -161,13 +161,13 @@ def test_a_missing_key_is_named(folder, key):
         Bundle.load(folder)
 
 
-def test_a_bundle_of_somebody_else(folder):
+def test_a_bundle_of_another_program_is_refused(folder):
     change_metadata(folder, lambda d: d.pop("reactkd"))
     with pytest.raises(BundleIncomplete, match="REACTKD"):
         Bundle.load(folder)
 
 
-def test_one_changed_bit_is_seen(folder):
+def test_one_changed_bit_is_detected(folder):
     content = bytearray((folder / WEIGHTS).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / WEIGHTS).write_bytes(content)
@@ -195,7 +195,7 @@ def test_a_pickled_object_is_refused_and_not_run(folder, wrap):
     assert caught.value.code == "bundle-unsafe" and not target.exists()
 
 
-def test_the_trap_of_the_test_above_does_work(tmp_path):
+def test_the_pickled_object_of_the_previous_test_would_run_code(tmp_path):
     pickle.loads(pickle.dumps(Trap(tmp_path / "was-run")))
     assert (tmp_path / "was-run").exists()
 
@@ -224,7 +224,7 @@ def _with_a_nan(state):
 
 
 @pytest.mark.parametrize("change", [_without_one, _with_one_more, _with_another_shape, _with_a_nan])
-def test_weights_that_do_not_fit(folder, change):
+def test_weights_that_do_not_fit_the_student_are_refused(folder, change):
     state = random_student(4).state_dict()
     change(state)
     replace_weights(folder, saved(state))
@@ -234,7 +234,7 @@ def test_weights_that_do_not_fit(folder, change):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a weights file at all", saved({"a": torch.zeros(9)})[:-40]])
-def test_a_broken_weights_file_raises_one_of_ours(folder, content):
+def test_a_broken_weights_file_raises_a_bundle_error(folder, content):
     replace_weights(folder, content)
     with pytest.raises(ReactkdError) as caught:
         Bundle.load(folder)
@@ -255,13 +255,13 @@ def test_a_broken_weights_file_raises_one_of_ours(folder, content):
         lambda d: d["reactkd"].update(grade_sets={"coverage": 0.9, "least": {"ct": 2}}),
     ],
 )
-def test_a_description_that_does_not_fit(folder, change):
+def test_a_description_that_does_not_fit_the_student_is_refused(folder, change):
     change_metadata(folder, change)
     with pytest.raises(BundleMismatch):
         Bundle.load(folder)
 
 
-def test_metadata_that_is_not_json(folder):
+def test_metadata_that_is_not_json_is_refused(folder):
     (folder / METADATA).write_text("{")
     with pytest.raises(BundleMismatch):
         Bundle.load(folder)
@@ -279,7 +279,7 @@ def test_metadata_fits_the_schema_of_monai(folder):
     assert [e.message for e in validator.iter_errors(json.loads((shipped / METADATA).read_text()))] == []
 
 
-def test_what_the_author_says_is_kept(tmp_path):
+def test_the_description_of_the_author_is_kept(tmp_path):
     student = random_student()
     metadata = metadata_for(student) | {"description": "mine", "changelog": {"1.0": "first"}}
     Bundle.save(tmp_path / "m", student, metadata)
@@ -300,7 +300,7 @@ def test_the_shipped_model_is_found_in_both_places(tmp_path, monkeypatch):
     assert shipped_bundle_folder() == beside
 
 
-def test_the_shipped_model_is_small_and_says_what_it_is_not_for():
+def test_the_shipped_model_is_small_and_not_for_clinical_use():
     try:
         folder = shipped_bundle_folder()
     except BundleIncomplete:

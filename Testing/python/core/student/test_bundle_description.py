@@ -69,20 +69,20 @@ def both(reverse):
         lambda d: d["reactkd"].update({HASH: None}),
     ],
 )
-def test_a_changed_description_is_seen(model, original, change) -> None:
+def test_a_changed_description_is_detected(model, original, change) -> None:
     with pytest.raises(BundleAltered) as caught:
         Bundle.load(changed(model, original, change))
     assert str(model) not in str(caught.value) and "copy the model folder again" in str(caught.value)
 
 
-def test_another_layout_of_the_same_description_is_the_same(model, original) -> None:
+def test_reformatting_the_metadata_does_not_change_its_hash(model, original) -> None:
     data = json.loads(original)
     (model / METADATA).write_text(json.dumps(data, sort_keys=True, indent=7), encoding="utf-8")
     assert Bundle.load(model).verified
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_no_flipped_bit_is_read_as_another_description(model, original, seed) -> None:
+def test_a_flipped_bit_never_gives_another_description(model, original, seed) -> None:
     draw = random.Random(seed)
     content = bytearray(original.encode())
     content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
@@ -97,7 +97,7 @@ def test_no_flipped_bit_is_read_as_another_description(model, original, seed) ->
 
 
 @pytest.mark.parametrize("claim", [CLINICAL, "for clinical use in Europe", "any"])
-def test_an_older_description_is_graded_but_its_claim_is_not_believed(tmp_path, claim) -> None:
+def test_an_older_description_is_graded_with_and_its_clinical_claim_is_not_shown(tmp_path, claim) -> None:
     folder = saved(tmp_path / "m", clinical_use=claim)
     assert Bundle.load(folder).info["clinical_use"] == claim
     new = Grader(Bundle.load(folder), "cpu").open(small_case()).grade().report
@@ -111,7 +111,7 @@ def test_an_older_description_is_graded_but_its_claim_is_not_believed(tmp_path, 
     assert "model-not-verified" in codes[1] and "model-not-verified" not in codes[0]
 
 
-def test_what_an_older_description_denies_is_kept_in_its_words(model, original) -> None:
+def test_an_older_description_that_denies_clinical_use_keeps_its_words(model, original) -> None:
     loaded = Bundle.load(changed(model, original, lambda d: d["reactkd"].pop(HASH)))
     assert loaded.info["clinical_use"] == "random weights: not for clinical use" and not loaded.verified
 
@@ -152,7 +152,7 @@ def test_what_an_older_description_denies_is_kept_in_its_words(model, original) 
         (lambda r: r.update(uncertain=[1]), "argument"),
     ],
 )
-def test_a_value_that_cannot_be_right_is_named_in_one_line(model, original, change, named) -> None:
+def test_an_impossible_value_is_named_in_one_line(model, original, change, named) -> None:
     folder = changed(model, original, lambda d: change(d["reactkd"]), hashed=True)
     with pytest.raises(BundleMismatch) as caught:
         Bundle.load(folder)
@@ -161,7 +161,7 @@ def test_a_value_that_cannot_be_right_is_named_in_one_line(model, original, chan
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "{}", '{"reactkd": 3}', "[" * 100_000, '{"reactkd": {}}', "\x00"])
-def test_a_description_that_is_none(model, content) -> None:
+def test_metadata_that_is_not_an_object_is_refused(model, content) -> None:
     (model / METADATA).write_text(content, encoding="utf-8")
     with pytest.raises(
         (BundleMismatch, BundleIncomplete), match="metadata.json in the model folder 'model' "
@@ -170,6 +170,6 @@ def test_a_description_that_is_none(model, content) -> None:
     assert str(model.parent) not in str(caught.value)
 
 
-def test_the_shipped_description_carries_its_hash() -> None:
+def test_the_shipped_metadata_have_their_hash() -> None:
     loaded = Bundle.load(shipped_bundle_folder())
     assert loaded.verified and loaded.info["clinical_use"] == "trained on digital phantoms: not for clinical use"

@@ -38,7 +38,7 @@ def replace_weights(folder: Path, state: dict) -> None:
 
 
 @pytest.mark.parametrize("key", [None, 3, ("head", "bias")])
-def test_tensors_whose_names_are_no_text_are_refused(folder, key):
+def test_tensors_whose_names_are_not_text_are_refused(folder, key):
     state = random_student(4).state_dict()
     replace_weights(folder, {**state, key: torch.zeros(1)})
     with pytest.raises(BundleUnsafe):
@@ -57,7 +57,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore")
-def test_weights_of_another_kind_are_refused_and_not_cut_to_fit(folder, kind):
+def test_weights_of_another_kind_are_refused_and_not_truncated(folder, kind):
     state = random_student(4).state_dict()
     replace_weights(folder, {name: KINDS[kind](t) if t.ndim else t for name, t in state.items()})
     with pytest.raises(BundleMismatch) as caught:
@@ -66,7 +66,7 @@ def test_weights_of_another_kind_are_refused_and_not_cut_to_fit(folder, kind):
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float16])
-def test_weights_of_another_precision_are_taken(folder, kind):
+def test_weights_of_another_precision_are_converted(folder, kind):
     state = {name: t.to(kind) for name, t in random_student(4).state_dict().items()}
     replace_weights(folder, state)
     for name, tensor in Bundle.load(folder).student.state_dict().items():

@@ -69,7 +69,7 @@ def test_deletion_effect_has_the_sign_of_support_and_the_size_of_the_change():
     assert np.allclose(same.deletion_effect(best), effects, atol=1e-9)
 
 
-def test_a_weightless_node_has_no_effect_and_weight_alone_is_none():
+def test_a_node_without_weight_or_with_neutral_scores_has_no_effect():
     votes, _ = draw(2, 3)
     idle = votes.muted([1])
     assert idle.deletion_effect(0)[1] == 0
@@ -81,7 +81,7 @@ def test_a_weightless_node_has_no_effect_and_weight_alone_is_none():
     assert np.abs(agreeing.deletion_effect(0)[0]) < 1e-9 and votes.weights[0] > 0.01
 
 
-def test_cosine_edges():
+def test_edges_are_cosine_similarities():
     edges = cosine_edges(np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0], [0.0, 0.0]]))
     assert [(i, j) for i, j, _ in edges] == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
     assert [round(s, 6) for *_, s in edges] == [0.0, round(0.5**0.5, 6), 0.0, round(0.5**0.5, 6), 0.0, 0.0]
@@ -98,10 +98,10 @@ def test_cosine_edges():
         ((0.34, 0.33, 0.33), True),
     ],
 )
-def test_not_sure(probabilities, unsure):
+def test_the_uncertainty_rule_of_the_default_task(probabilities, unsure):
     assert UncertaintyRule()(np.array(probabilities)) is unsure
 
 
-def test_the_bundle_can_set_what_not_sure_means():
+def test_the_bundle_can_set_the_uncertainty_rule():
     assert UncertaintyRule(top_below=0.95)(np.array([0.9, 0.05, 0.05])) is True
     assert UncertaintyRule(top_below=0.0, margin_below=0.0)(np.array([0.34, 0.33, 0.33])) is False

@@ -16,7 +16,7 @@ from support.small_cases import small_case
 SMALL = Preparation(shape=(48, 48, 64), spacing_mm=5.0)
 
 
-def test_window_by_hand():
+def test_the_liver_window_agrees_with_hand_worked_values():
     assert np.allclose(liver_window(np.array([-3000, 107, 132, 900]), 107, 25), [-10.68, 0, 1, 5.32])
 
 
@@ -41,7 +41,7 @@ def test_small_edits_keep_the_grid_and_the_center_is_on_a_lattice():
     assert grid.same_as(again)
 
 
-def test_a_large_liver_scales_the_spacing_up_and_says_so():
+def test_a_large_liver_scales_the_spacing_up_and_is_reported():
     case = small_case()
     tight = Preparation(shape=(16, 16, 16), spacing_mm=2.5)
     grid, findings = tight.grid_for(case)
@@ -67,7 +67,7 @@ def test_padding_does_not_bleed():
     assert values.min() >= -160.001
 
 
-def test_paper_values():
+def test_the_paper_variant_normalizes_to_mean_0_and_spread_1():
     paper = Preparation(shape=(16, 32, 32), field="volume", ct="z-score", pet="percentile")
     images = paper(small_case()).images
     for image in images.values():
@@ -80,7 +80,7 @@ def test_metadata_round_trip():
         Preparation.from_metadata({**SMALL.to_metadata(), "other": 1})
 
 
-def test_faults_have_names():
+def test_preparation_faults_have_their_own_errors():
     case = small_case()
     with pytest.raises(NoLiver):
         SMALL.grid_for(case.with_masks(liver=np.zeros_like(case.liver)))

@@ -47,7 +47,7 @@ def test_volume_and_margin_of_each_lesion_and_nothing_of_the_parenchyma() -> Non
     assert spiky[2] == pytest.approx(smooth[2])
 
 
-def test_shapes_of_lesions_that_stayed_come_from_the_memo() -> None:
+def test_shapes_of_unchanged_lesions_are_cached() -> None:
     memo, own = Memo(), regions()
     first = place_regions(own, grid(), memo=memo, shapes=True).shape
     assert np.array_equal(place_regions(own, grid(), memo=memo, shapes=True).shape, first)

@@ -78,7 +78,7 @@ def test_two_nodes_by_hand():
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([3, 8, 12, 15]), st.data())
-def test_equal_nodes_share_alike_and_idle_ones_get_nothing(seed, nodes, data):
+def test_equal_nodes_get_equal_shares_and_idle_ones_get_none(seed, nodes, data):
     votes = draw(seed, nodes)
     first, second, idle = data.draw(st.permutations(range(nodes)))[:3]
     weights, scores = votes.weights.copy(), votes.scores.copy()
@@ -91,7 +91,7 @@ def test_equal_nodes_share_alike_and_idle_ones_get_nothing(seed, nodes, data):
     assert np.allclose(found.sum(0), softmax(votes.logits) - softmax(votes.bias + votes.null / votes.null_weight))
 
 
-def test_a_node_that_says_in_every_set_what_is_said_gets_nothing():
+def test_a_node_with_constant_scores_gets_no_share():
     """Scores that differ by a constant over the classes do not change a softmax, whatever the weights."""
     votes = alike([1, 2, 3], [[1, 0, 2], [5, 4, 6], [0, -1, 1]], [0.3, 0, 0])
     assert np.abs(shares_of(votes).values).max() < 1e-12
@@ -106,7 +106,7 @@ def test_a_node_that_says_in_every_set_what_is_said_gets_nothing():
 
 
 @pytest.mark.parametrize("nodes", [13, 14])
-def test_drawn_orders_meet_all_sets_within_their_stated_error(nodes, monkeypatch):
+def test_sampled_shares_agree_with_exact_ones_within_their_error(nodes, monkeypatch):
     beyond = []
     for seed in range(8):
         drawn = shares_of(draw(seed, nodes))
@@ -126,14 +126,14 @@ def test_drawn_shares_are_the_same_each_time_and_many_nodes_cost_little():
     assert np.allclose(first.values.sum(0), softmax(draw(3, 200).logits) - first.without_regions, atol=1e-12)
 
 
-def test_a_null_node_without_weight_says_nothing():
+def test_a_null_node_without_weight_has_no_effect():
     votes = Votes(np.array([0.5, 0.5]), np.array([[1.0, 0], [0, 2]]), np.zeros(2), np.zeros(2), 0.0)
     found = shares_of(votes)
     assert found.without_regions == pytest.approx([0.5, 0.5])
     assert np.allclose(found.values.sum(0), softmax(votes.logits) - 0.5)
 
 
-def test_two_lesions_that_say_the_same_are_found():
+def test_two_redundant_lesions_are_found():
     """Leaving out either one changes little; each gets half of what is explained and alone gives the answer."""
     votes = alike([1, 1, 9, 9], [[0, 0, 0], [0, 0.5, 0], [0, 0, 4], [0, 0, 4]], [0.3, 0.4, 0])
     share, effect = shares_of(votes).values[:, 2], votes.deletion_effect(2)
@@ -145,7 +145,7 @@ def test_two_lesions_that_say_the_same_are_found():
     assert votes.logits.argmax() == 2 and redundant_nodes([votes], 2) == ()
 
 
-def test_lesions_that_nobody_needs_do_not_give_the_answer():
+def test_lesions_that_are_not_needed_are_not_redundant():
     """Without both, the liver gives the same answer, so neither is reported as giving it alone."""
     votes = alike([1, 1, 9, 9], [[0, 0, 0], [0, 0, 0.5], [0, 0, 4], [0, 0, 4]], [0.3, 0.4, 0.3])
     share, effect = shares_of(votes).values[:, 2], votes.deletion_effect(2)
@@ -153,7 +153,7 @@ def test_lesions_that_nobody_needs_do_not_give_the_answer():
     assert votes.muted([1, 2]).logits.argmax() == 2 and redundant_nodes([votes], 2) == ()
 
 
-def test_the_demo_case_has_two_lesions_that_say_the_same_and_a_shape_too_soft_to_say_it_alone():
+def test_the_demo_case_has_two_redundant_lesions():
     """Null node, parenchyma, two lesions, number and shape: rounded values of the demo case."""
     scores = [[-0.8, -1, -2], [5.9, 8, -18.9], [-10.2, 4, 8.1], [-7.1, 3, 6.6], [-2.7, 0.7, 2.6]]
     votes = alike([0.041, 0.01, 0.454, 0.373, 0.122], scores, [-0.1, 0.19, -0.02])
@@ -164,7 +164,7 @@ def test_the_demo_case_has_two_lesions_that_say_the_same_and_a_shape_too_soft_to
     assert redundant_nodes([votes], 2) == (1, 2)
 
 
-def test_the_case_for_which_shares_were_made():
+def test_shares_show_two_lesions_whose_deletion_effects_vanish():
     """The phantom "poor", lesions of 77 and 9 ml: deletion explains 4 of 94 points, shares explain all of them."""
     scores = [[0.4, 0.2, -0.8], [5.9, 7.8, -18.6], [-7.1, 3.4, 6.6], [-6.9, 2.5, 6.2], [-4.7, 1, 4.8]]
     votes = alike([0.047, 0.012, 0.371, 0.394, 0.176], scores, [-0.15, 0.14, -0.07])

@@ -46,7 +46,7 @@ def test_smoothing_is_the_gaussian_filter(sigma):
     assert np.allclose(smooth(x, sigma).numpy(), wanted, atol=1e-5)
 
 
-def test_bands_add_up():
+def test_bands_add_up_to_the_input():
     x = torch.randn(2, 1, 12, 13, 14)
     assert torch.allclose(gaussian_bands(x).sum(dim=1, keepdim=True), x, atol=1e-5)
 
@@ -109,7 +109,7 @@ def test_weighted_quantiles_by_hand():
     assert (weighted_quantiles(values, (values > 89).float()) > 89).all()
 
 
-def test_shell_profile_sees_a_ring():
+def test_the_shell_profile_shows_a_ring():
     grid = torch.stack(torch.meshgrid(*[torch.arange(30.0) - 14.5] * 3, indexing="ij"))
     radius = grid.norm(dim=0)
     occupancy = (radius < 10).float()
@@ -181,7 +181,7 @@ def test_each_tracer_has_its_own_first_convolution():
     assert set(own.encoders.trunks) == {"ct", "pet"}
 
 
-def test_cbam_by_hand():
+def test_cbam_agrees_with_hand_worked_values():
     gate = CBAM3D(8)
     for p in gate.parameters():
         torch.nn.init.zeros_(p)
@@ -191,7 +191,7 @@ def test_cbam_by_hand():
         CBAM3D(8, kernel=4)
 
 
-def test_cbam_gates_the_coarsest_map_alone():
+def test_cbam_gates_only_the_coarsest_map():
     torch.manual_seed(0)
     model = Student(StudentConfig(cbam=True)).eval()
     features = model.encode({"ct": torch.randn(1, 1, 16, 16, 16)})
@@ -200,7 +200,7 @@ def test_cbam_gates_the_coarsest_map_alone():
     assert torch.allclose(gated[2], model.cbam(plain[2][None])[0]) and not torch.allclose(gated[2], plain[2])
 
 
-def test_paper_variant_runs_and_stays_small():
+def test_the_paper_variant_runs_and_is_small():
     torch.manual_seed(0)
     model = Student(StudentConfig.paper()).eval()
     assert model.cbam is not None and model.fixed_size == 0
@@ -211,7 +211,7 @@ def test_paper_variant_runs_and_stays_small():
 
 
 @pytest.mark.parametrize("config", [StudentConfig(), StudentConfig.paper(), StudentConfig(blocks=("input",))])
-def test_parameters_are_few(config):
+def test_every_student_has_under_two_and_a_half_million_parameters(config):
     assert sum(p.numel() for p in Student(config).parameters()) < 2_500_000
     assert StudentConfig.from_dict(config.to_dict()) == config
 

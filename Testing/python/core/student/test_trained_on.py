@@ -22,7 +22,7 @@ def findings_of(bundle: Bundle, case, **options) -> dict[str, str]:
     return {f.code: f.message for f in report.findings}
 
 
-def test_an_image_that_was_never_trained_on_is_left_out_with_a_remark():
+def test_an_image_type_without_training_cases_is_left_out_with_a_finding():
     """All three branches exist, with random weights: without the check, the acetate PET would change the grade."""
     case = small_case()
     seen, whole = small_bundle(1, {"trained_on": CT_AND_FDG}), small_bundle(1)
@@ -37,7 +37,7 @@ def test_an_image_that_was_never_trained_on_is_left_out_with_a_remark():
         Grader(seen, "cpu").open(small_case(modalities=(Modality.ACETATE,)))
 
 
-def test_a_combination_that_was_never_seen_is_said():
+def test_a_combination_of_images_without_training_cases_is_reported():
     """Modality dropout trains a model on every subset of inputs; without it, FDG alone was never seen."""
     case = small_case()
     dropout, none = ({**CT_AND_FDG, "modality_dropout": rate} for rate in (0.3, 0.0))
@@ -48,12 +48,12 @@ def test_a_combination_that_was_never_seen_is_said():
     assert "combination-unseen" not in findings_of(small_bundle(1, {"trained_on": none}), case)
 
 
-def test_an_older_description_says_nothing_and_is_believed():
+def test_a_bundle_without_trained_on_uses_all_its_modalities():
     assert small_bundle(1).modalities == tuple(Modality) and small_bundle(1).trained_on is None
 
 
 @given(st.lists(st.sampled_from(SUBSETS), min_size=1, max_size=6), st.sampled_from([0.0, 0.5]))
-def test_what_was_seen(cases, dropout):
+def test_the_training_inputs_are_counted(cases, dropout):
     seen = TrainedOn.cases(cases, dropout)
     assert TrainedOn.from_metadata(seen.to_metadata()) == seen and sum(seen.images.values()) == len(cases)
     assert set(seen.modalities) == {m for case in cases for m in case}
@@ -76,7 +76,7 @@ def test_what_was_seen(cases, dropout):
         ({"images": {"acetate": 2}}, "no branch"),
     ],
 )
-def test_a_description_that_cannot_be_is_refused(trained_on, said, tmp_path):
+def test_an_impossible_trained_on_entry_is_refused(trained_on, said, tmp_path):
     student = random_student(1, modalities=("ct", "fdg"))
     with pytest.raises(BundleMismatch, match=said):
         Bundle.save(tmp_path / "model", student, metadata_for(student, trained_on=trained_on))

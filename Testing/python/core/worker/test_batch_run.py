@@ -74,7 +74,7 @@ def test_every_case_leaves_an_answer_or_a_reason(cases, dispatcher, model):
     assert report.case == "a" and report.grade == answer["grade"]
 
 
-def test_only_what_is_missing_unless_asked(cases, dispatcher, model):
+def test_only_missing_results_are_graded_unless_all_are_requested(cases, dispatcher, model):
     review = Review(cases.review_file)
     finish(BatchRun(dispatcher, cases, review, plain_files, model), dispatcher)
     first = review.of("a").answer
@@ -89,7 +89,7 @@ def test_only_what_is_missing_unless_asked(cases, dispatcher, model):
     finish(run, dispatcher)
 
 
-def test_nothing_to_do(cases, dispatcher, model):
+def test_a_list_whose_cases_are_all_graded_has_nothing_to_do(cases, dispatcher, model):
     review = Review(cases.review_file)
     for name in NAMES:
         review.update(name, answer={"grade": None, "probabilities": None, "outdated": False, "uncertain": True,
@@ -99,7 +99,7 @@ def test_nothing_to_do(cases, dispatcher, model):
     assert run.state == "done" and run.fraction == 1 and run.summary == "Every case of the list has a grade already."
 
 
-def test_stopped_within_a_second_and_gone_on_with(cases, dispatcher, model):
+def test_a_batch_stops_within_a_second_and_continues(cases, dispatcher, model):
     review = Review(cases.review_file)
     run = BatchRun(dispatcher, cases, review, plain_files, model)
     finish(run, dispatcher, lambda: run.done == 1)
@@ -120,7 +120,7 @@ def test_stopped_within_a_second_and_gone_on_with(cases, dispatcher, model):
     assert rest.done == 3
 
 
-def test_the_worker_dies_in_the_middle(cases, dispatcher, model):
+def test_a_batch_continues_after_the_worker_ended(cases, dispatcher, model):
     """As when memory runs out: that case fails with a reason, the others are graded."""
     import os
     import signal
@@ -167,7 +167,7 @@ def test_masks_that_are_saved_while_their_case_is_graded_are_graded(cases, dispa
     assert (run.done, run.failed) == (4, 1)
 
 
-def test_results_that_cannot_be_written(cases, dispatcher, model):
+def test_results_that_cannot_be_written_are_reported(cases, dispatcher, model):
     review = Review(cases.review_file)
     cases.results_folder.touch()
     run = BatchRun(dispatcher, cases, review, plain_files, model)
@@ -176,7 +176,7 @@ def test_results_that_cannot_be_written(cases, dispatcher, model):
     assert Review(cases.review_file).of("a").state == "graded"
 
 
-def test_the_table_without_any_answer(cases):
+def test_a_table_without_any_result_is_written(cases):
     rows = rows_in(review_csv(cases, Review(cases.review_file)))
     assert list(rows) == list(NAMES) and json.dumps(rows["a"]["state"]) == '"to do"' and "p_well" not in rows["a"]
 

@@ -61,7 +61,7 @@ def nothing_left():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_each_item_is_done_once_and_a_worker_keeps_what_it_knows(workers: int, nothing_left: None) -> None:
+def test_each_item_is_done_once_and_a_worker_is_reused(workers: int, nothing_left: None) -> None:
     numbers = [*range(5, 12)]
     with JobPool(Sum(), Engine(workers)) as pool:
         told = [found for items in (numbers, numbers) for found in pool.results(items)]
@@ -82,7 +82,7 @@ def test_a_fault_is_raised_and_what_has_not_begun_is_canceled(workers: int, noth
     assert len(found) < 15_000  # one process may finish many while the other starts
 
 
-def test_whoever_stops_asking_cancels_the_rest(nothing_left: None) -> None:
+def test_closing_the_results_cancels_the_remaining_items(nothing_left: None) -> None:
     with pytest.raises(KeyboardInterrupt), JobPool(Sum(), Engine(2)) as pool:
         for _ in pool.results(range(20, 400)):
             raise KeyboardInterrupt
@@ -94,7 +94,7 @@ def test_a_job_that_ends_its_process_twice_is_one_sentence(nothing_left: None) -
             list(pool.results([-1, 20]))
 
 
-def test_the_jobs_of_a_lost_process_are_done_again_and_the_one_that_ends_it_is_known(nothing_left: None) -> None:
+def test_jobs_of_a_lost_process_are_repeated_and_the_one_that_ends_it_is_identified(nothing_left: None) -> None:
     with JobPool(Sum(), Engine(2)) as pool:
         found = dict(pool.results([20, -1, *range(30, 36)], lost=lambda number: f"lost {number}"))
     assert found.pop(-1) == "lost -1"
@@ -109,7 +109,7 @@ def test_a_process_that_is_ended_from_outside_loses_nothing(tmp_path: Path, noth
     assert found == {1: 10, 2: 20, 3: 30} and (tmp_path / "ended").exists()
 
 
-def test_an_engine_that_is_not_there_is_one_sentence() -> None:
+def test_an_unavailable_engine_is_refused_in_one_sentence() -> None:
     with pytest.raises(UsageError, match="at least 1"):
         Engine(0)
     with pytest.raises(EngineMissing, match="No Dask scheduler answers at tcp://127.0.0.1:1;"):
@@ -117,7 +117,7 @@ def test_an_engine_that_is_not_there_is_one_sentence() -> None:
             list(pool.results([20]))
 
 
-def test_a_scheduler_without_a_worker_is_one_sentence_and_left_alone() -> None:
+def test_a_scheduler_without_a_worker_is_refused_in_one_sentence_and_keeps_running() -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
         with pytest.raises(EngineMissing, match="The Dask scheduler has no worker"):
@@ -140,7 +140,7 @@ def test_processes_share_the_threads(monkeypatch: pytest.MonkeyPatch, nothing_le
 
 
 @pytest.mark.slow
-def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch, nothing_left: None) -> None:
+def test_thread_limits_set_by_the_user_are_kept(monkeypatch: pytest.MonkeyPatch, nothing_left: None) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "5")
     with JobPool(threads, Engine(jobs=1, apart=True)) as pool:
         assert next(pool.results([1]))[1].endswith(" 5")
@@ -161,7 +161,7 @@ if __name__ == "__main__":
 """
 
 
-def test_workers_go_when_the_run_is_killed(tmp_path: Path) -> None:
+def test_workers_end_when_the_run_is_killed(tmp_path: Path) -> None:
     import psutil
 
     # Slicer does the same on Cancel, so the run has no time to stop its workers

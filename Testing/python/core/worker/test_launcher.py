@@ -76,7 +76,7 @@ def test_cancel_while_torch_loads_twice_then_grade(client, case, model, tmp_path
     assert len(list(client.scratch.path.glob("worker-*"))) == 1, "those of the ended ones are removed"
 
 
-def test_however_the_two_end_the_next_job_gets_its_answer_and_close_leaves_nobody_behind(client, case):
+def test_after_any_end_of_launcher_or_interpreter_the_next_job_is_done_and_close_ends_both(client, case):
     """The launcher is killed together with its interpreter, then the interpreter alone, then the cases below."""
     assert answers(client, case)
     both = family(client)
@@ -114,7 +114,7 @@ def a_temporary_folder_that_was_cleaned_up_is_made_anew(client, case):
     assert client.scratch.path != first.path
 
 
-def test_work_that_runs_while_the_folder_is_cleaned_up_is_told(tmp_path, case, model):
+def test_a_job_is_reported_as_failed_if_its_folder_was_removed(tmp_path, case, model):
     client = WorkerClient(scratch_parent=tmp_path, runner="support.worker_runs:Patient")
     try:
         ticket = client.submit(grade_job(client, case, model))

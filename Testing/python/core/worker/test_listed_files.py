@@ -60,7 +60,7 @@ def test_a_job_survives_its_message(job):
     assert from_message(json.loads(json.dumps(to_message(ReadFiles(job))))) == ReadFiles(job)
 
 
-def test_a_case_to_show(dispatcher, folder):
+def test_a_case_is_read_for_display(dispatcher, folder):
     event = ask(dispatcher, ReadFiles(files_of(folder, "a")))
     assert isinstance(event, JobDone)
     read, case = event.result, small_case()
@@ -83,7 +83,7 @@ def test_a_case_without_masks_is_shown_and_one_without_image_is_refused(dispatch
     assert isinstance(event, JobFailed) and event.code == "not-an-image" and "FDG" in event.message
 
 
-def test_read_ahead_and_canceled(dispatcher, folder):
+def test_a_prefetched_case_can_be_canceled(dispatcher, folder):
     ended = []
     ticket = dispatcher.submit(ReadFiles(files_of(folder, "a")), ended.append, background=True)
     dispatcher.cancel(ticket)
@@ -131,7 +131,7 @@ def test_segments_are_saved_as_drawn(dispatcher, tmp_path):
     assert len({line.partition(b":=")[2] for line in ids}) == 4
 
 
-def test_what_cannot_be_saved_is_said(dispatcher, tmp_path):
+def test_a_save_that_fails_is_reported(dispatcher, tmp_path):
     mask = np.ones((2, 2, 2), dtype=bool)
     (tmp_path / "file").touch()
     target = tmp_path / "file" / "masks.seg.nrrd"

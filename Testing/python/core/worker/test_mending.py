@@ -25,7 +25,7 @@ for speck in ((5, 20, 20), (9, 20, 20), (13, 24, 6)):  # 0.008 ml: a report omit
 
 
 @pytest.mark.parametrize("keep_specks", [False, True])
-def test_every_part_gets_a_name_of_its_own(tmp_path: Path, keep_specks: bool) -> None:
+def test_every_new_segment_has_a_unique_name(tmp_path: Path, keep_specks: bool) -> None:
     masks = []
     for role, mask in (("liver", LIVER), ("tumor", TUMOR)):
         write_mask(tmp_path / role, mask)

@@ -47,7 +47,7 @@ JOBS = (
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: type(job).__name__)
-def test_a_job_comes_back_as_it_was(job: jobs.Job) -> None:
+def test_a_job_is_read_back_unchanged(job: jobs.Job) -> None:
     line = json.dumps({"ticket": 4, **jobs.to_message(job)}).encode()
     message = jobs.parsed_line(line)
     assert message.pop("ticket") == 4
@@ -91,7 +91,7 @@ def broken(job: jobs.Job, **changes: object) -> dict:
         broken(JOBS[10], place=["a", "b", "c"]),
     ],
 )
-def test_anything_else_is_refused_in_a_sentence(message: object) -> None:
+def test_any_other_message_is_refused_in_one_sentence(message: object) -> None:
     with pytest.raises(UsageError, match="exchanged an invalid message"):
         jobs.from_message(message)
 
@@ -104,7 +104,7 @@ def test_a_line_without_a_ticket_is_refused(line: bytes) -> None:
         jobs.parsed_line(line)
 
 
-def test_a_file_that_was_damaged_or_removed_is_told(tmp_path: Path) -> None:
+def test_a_damaged_or_removed_array_file_is_reported(tmp_path: Path) -> None:
     mask = np.ones((2, 3, 4), dtype=bool)
     digest = write_mask(tmp_path / "m.npy", mask)
     assert read_mask(tmp_path / "m.npy", (2, 3, 4), digest).all()
@@ -159,7 +159,7 @@ def surfaces() -> Surfaces:
     return Surfaces("a", {2: Surface(points, triangles, points + 1)})
 
 
-def test_an_answer_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_reply_is_read_back_unchanged(tmp_path: Path) -> None:
     drawing = drawing_of(np.zeros((0, 4, 4), dtype=np.float32))
     message = json.loads(json.dumps(write_message(drawing, tmp_path, "1.npy")))
     read = answer_from(message, jobs.Draw("a"), tmp_path)
@@ -173,7 +173,7 @@ def test_an_answer_comes_back_as_it_was(tmp_path: Path) -> None:
         assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
 
 
-def test_edits_come_back_as_they_were(tmp_path: Path) -> None:
+def test_edits_are_read_back_unchanged(tmp_path: Path) -> None:
     mask = np.random.default_rng(1).random((3, 5, 7)) > 0.5
     edits = (Edit("Segment_1", False, mask, (1, 2, 3)), Edit(None, True, ~mask, (0, 0, 0), "Lesion 4"))
     read = read_message(tuple[Edit, ...], write_message(edits, tmp_path, "1.npy"), tmp_path)
@@ -187,7 +187,7 @@ def test_edits_come_back_as_they_were(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change", [{"scale": "1"}, {"box": [[1]]}, {"surfaces": {"x": {}}}, {"other": 1}, {"key": None}]
 )
-def test_a_broken_answer_is_not_taken(tmp_path: Path, change: dict) -> None:
+def test_a_damaged_reply_is_refused(tmp_path: Path, change: dict) -> None:
     of_surfaces = "surfaces" in change
     answer = surfaces() if of_surfaces else drawing_of(np.zeros((2, 2, 2), dtype=np.float32))
     message = write_message(answer, tmp_path, "1.npy")
@@ -196,7 +196,7 @@ def test_a_broken_answer_is_not_taken(tmp_path: Path, change: dict) -> None:
         answer_from({**message, "content": {**message["content"], **change}}, job, tmp_path)
 
 
-def test_an_array_beyond_the_end_of_the_file_is_not_taken(tmp_path: Path) -> None:
+def test_an_array_beyond_the_end_of_its_file_is_refused(tmp_path: Path) -> None:
     message = write_message(drawing_of(np.zeros((2, 2, 2), dtype=np.float32)), tmp_path, "1.npy")
     message["content"]["voxel_map"]["shape"] = [200, 200, 200]
     with pytest.raises(NotThatType):

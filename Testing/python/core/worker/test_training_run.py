@@ -25,7 +25,7 @@ def test_a_run_that_has_logged_nothing_prepares(training: TrainingFolder) -> Non
     assert run.cohort and run.cases == 16 and run.phantom and run.folds == 2 and run.method == "react-kd"
 
 
-def test_stages_come_in_the_order_of_the_work(training: TrainingFolder) -> None:
+def test_stages_are_listed_in_the_order_of_the_work(training: TrainingFolder) -> None:
     reader = RunReader(training.folder)
     for fold, stage in (
         (0, "teacher-heads"),
@@ -45,7 +45,7 @@ def test_stages_come_in_the_order_of_the_work(training: TrainingFolder) -> None:
     ]
 
 
-def test_the_share_of_a_stage_is_told_as_soon_as_an_epoch_is_known(training: TrainingFolder) -> None:
+def test_the_fraction_of_a_stage_is_known_after_its_first_epoch(training: TrainingFolder) -> None:
     reader = RunReader(training.folder)
     training.step(0, "student", 2)  # 2 epochs of 3 steps
     assert reader.read().current.fraction == 0.0
@@ -57,7 +57,7 @@ def test_the_share_of_a_stage_is_told_as_soon_as_an_epoch_is_known(training: Tra
     assert reader.read().current.fraction == 1.0
 
 
-def test_a_stage_told_in_steps_has_no_epochs(tmp_path: Path) -> None:
+def test_a_stage_configured_in_steps_has_no_epochs(tmp_path: Path) -> None:
     training = TrainingFolder(tmp_path / "run", student_stage={"epochs": 0, "steps": 8, "batch": 4, "rate": 0.01})
     training.step(0, "student", 2)
     current = RunReader(training.folder).read().current
@@ -78,7 +78,7 @@ def test_only_new_rows_are_read(training: TrainingFolder) -> None:
     assert log.read().loss == (*first.loss, 0.5)
 
 
-def test_a_resumed_run_begins_its_log_anew(training: TrainingFolder) -> None:
+def test_rewritten_rows_of_a_resumed_run_are_read_again(training: TrainingFolder) -> None:
     reader = RunReader(training.folder)
     training.step(0, "teacher", 6)
     assert len(reader.read().current.steps) == 6
@@ -86,14 +86,14 @@ def test_a_resumed_run_begins_its_log_anew(training: TrainingFolder) -> None:
     assert reader.read().current.steps == (1, 2, 3, 4, 5, 6)
 
 
-def test_stop_is_what_the_training_looks_for(training: TrainingFolder) -> None:
+def test_the_stop_request_is_the_file_that_the_training_checks(training: TrainingFolder) -> None:
     training.step(0, "teacher", 1)
     ask_to_stop(training.folder)
     assert StopFile(training.folder).asked()
     assert RunReader(training.folder).read().state == "stopping"
 
 
-def test_a_run_that_obeyed_is_stopped_and_not_silent(training: TrainingFolder) -> None:
+def test_a_run_that_stopped_on_request_is_shown_as_stopped(training: TrainingFolder) -> None:
     training.step(0, "teacher", 1)
     ask_to_stop(training.folder)
     stop = StopFile(training.folder)
@@ -105,7 +105,7 @@ def test_a_run_that_obeyed_is_stopped_and_not_silent(training: TrainingFolder) -
     assert RunReader(training.folder).read().state == "training"
 
 
-def test_a_run_without_a_sign_of_life_is_silent_and_not_called_running(training: TrainingFolder) -> None:
+def test_a_run_without_recent_output_is_shown_as_silent(training: TrainingFolder) -> None:
     training.step(0, "teacher", 1)
     reader = RunReader(training.folder)
     assert reader.read().state == "training"
@@ -143,7 +143,7 @@ def test_a_log_of_something_else_is_refused(training: TrainingFolder, text: str)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is read-only for this user")
-def test_a_folder_that_cannot_be_written_is_told(training: TrainingFolder) -> None:
+def test_a_stop_request_that_cannot_be_written_is_reported(training: TrainingFolder) -> None:
     from REACTKDLib.core.errors import OutputNotWritable
 
     training.folder.chmod(0o500)

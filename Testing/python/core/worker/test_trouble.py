@@ -61,7 +61,7 @@ def one_sentence(message: str) -> None:
     assert message.endswith(".") and message.count(". ") == 0 and "Traceback" not in message and "\n" not in message
 
 
-def test_a_job_that_listens_stops_at_once_and_the_process_lives_on(patient, case, model):
+def test_a_job_that_checks_for_cancellation_stops_at_once_and_the_process_is_kept(patient, case, model):
     client = patient
     ticket = client.submit(grade_job(client, case, model))
     wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
@@ -71,7 +71,7 @@ def test_a_job_that_listens_stops_at_once_and_the_process_lives_on(patient, case
     assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), JobDone) and client.process_id == process
 
 
-def test_a_job_that_does_not_listen_is_ended_with_its_process(make, case, model):
+def test_a_job_that_does_not_check_for_cancellation_is_ended_with_its_process(make, case, model):
     client = make(runner="support.worker_runs:Stubborn")
     ticket = client.submit(grade_job(client, case, model))
     wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
@@ -92,7 +92,7 @@ def a_job_that_has_not_begun_is_taken_back(client, case, model):
     assert client.poll() == [] and third > second
 
 
-def test_reading_ahead_gives_way_and_comes_back(patient, case, model, tmp_path):
+def test_prefetching_is_interrupted_by_a_job_and_repeated(patient, case, model, tmp_path):
     write_case(case, tmp_path / "case")
     client = patient
     ahead = client.submit(jobs.OpenFiles(files_in(tmp_path / "case"), model), background=True)
@@ -134,7 +134,7 @@ def of_several_to_read_ahead_the_last_is_read(client, model, tmp_path):
 
 
 @pytest.mark.parametrize("idle", [pytest.param(True, marks=pytest.mark.slow), False], ids=["idle", "at work"])
-def test_killed_from_outside(make, patient, case, model, idle):
+def test_a_killed_worker_is_reported_and_restarted(make, patient, case, model, idle):
     client = make() if idle else patient
     ticket, seen = client.submit(jobs.WarmUp(model) if idle else grade_job(client, case, model)), []
     wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
@@ -150,7 +150,7 @@ def test_killed_from_outside(make, patient, case, model, idle):
 
 
 @pytest.mark.parametrize("reply", ["no JSON at all", '{"event": "done"}', '{"event": "ready"}\\n[1, 2]', '{"a": 1}'])
-def test_nonsense_is_not_believed(make, model, tmp_path, reply):
+def test_an_unreadable_reply_ends_the_worker(make, model, tmp_path, reply):
     talk = f"""printf '%s\\n' '{{"event": "ready"}}' >> "$3/$4"; read line; printf '{reply}\\n' >> "$3/$4"; sleep 60"""
     client = make(python=script(tmp_path / "nonsense", talk))
     process = []
@@ -164,7 +164,7 @@ def test_nonsense_is_not_believed(make, model, tmp_path, reply):
 
 
 @pytest.mark.parametrize("how", ["no such program", "ends at once"])
-def test_it_does_not_start(make, model, tmp_path, how):
+def test_a_worker_that_does_not_start_is_reported(make, model, tmp_path, how):
     python = str(tmp_path / "absent") if how == "no such program" else script(tmp_path / "python", "exit 3")
     client = make(python=python)
     for _ in range(2):  # the second attempt really tries again
@@ -173,7 +173,7 @@ def test_it_does_not_start(make, model, tmp_path, how):
         one_sentence(event.message)
 
 
-def test_torch_is_missing(make, case, model, tmp_path):
+def test_a_missing_torch_is_reported(make, case, model, tmp_path):
     (tmp_path / "path" / "torch").mkdir(parents=True)
     (tmp_path / "path" / "torch" / "__init__.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
     paths = [str(tmp_path / "path"), interpreter.worker_environment()["PYTHONPATH"]]
@@ -184,7 +184,7 @@ def test_torch_is_missing(make, case, model, tmp_path):
 
 
 @pytest.mark.parametrize("blocks", [0, 6], ids=["for its replies", "for its arrays"])
-def test_the_worker_finds_no_room(make, case, model, tmp_path, blocks):
+def test_a_worker_without_disk_space_is_reported(make, case, model, tmp_path, blocks):
     limited = script(tmp_path / "limited", f'ulimit -f {blocks}\nexec {sys.executable} "$@"')
     client = make(python=limited)
     event = wait(client, client.submit(grade_job(client, case, model)))
@@ -195,14 +195,14 @@ def test_the_worker_finds_no_room(make, case, model, tmp_path, blocks):
     assert "folder" in event.message
 
 
-def test_there_is_no_temporary_folder(tmp_path, model):
+def test_a_missing_temporary_folder_is_reported(tmp_path, model):
     client = WorkerClient(scratch_parent=tmp_path / "absent")
     event = wait(client, client.submit(jobs.WarmUp(model)))
     assert isinstance(event, JobFailed) and event.code == "no-scratch-space"
     client.close()
 
 
-def test_the_client_finds_no_room(tmp_path, case):
+def test_a_client_without_disk_space_raises_no_scratch_space(tmp_path, case):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
@@ -240,7 +240,7 @@ if sys.argv[2] == "waits":
 
 
 @pytest.mark.parametrize("end", ["killed", "exits"])
-def test_a_worker_dies_with_its_parent_and_leaves_no_folder(tmp_path, end):
+def test_a_worker_ends_with_its_parent_and_leaves_no_folder(tmp_path, end):
     mode = "waits" if end == "killed" else "exits"
     owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path), mode], stdout=subprocess.PIPE, text=True)
     process = int(owner.stdout.readline())
@@ -257,7 +257,7 @@ def _alive(process: int) -> bool:
     return psutil.pid_exists(process) and psutil.Process(process).status() != psutil.STATUS_ZOMBIE
 
 
-def test_the_folder_is_private_and_those_of_the_dead_are_removed(tmp_path):
+def test_the_folder_is_private_and_folders_of_ended_processes_are_removed(tmp_path):
     dead = tmp_path / f"{PREFIX}dead"
     dead.mkdir()
     (dead / "in-use.lock").touch()
@@ -275,7 +275,7 @@ def test_the_folder_is_private_and_those_of_the_dead_are_removed(tmp_path):
     second.remove()
 
 
-def test_which_python(monkeypatch, tmp_path):
+def test_the_python_of_the_worker_is_found(monkeypatch, tmp_path):
     assert interpreter.find_python() == sys.executable
     (tmp_path / "bin").mkdir()
     application = tmp_path / "bin" / "SlicerApp-real"

@@ -107,7 +107,7 @@ def test_surfaces_drawn_ahead_are_those_of_the_last_answer(client, model, case, 
 
 
 @pytest.mark.parametrize("gone", ["for others", "by another key", "corrected"])
-def test_nothing_is_kept_of_a_case_that_was_dropped(client, model, case, gone):
+def test_a_dropped_case_is_removed_from_memory(client, model, case, gone):
     """An answer is as large as its images, so it must be released."""
     names = (client.scratch.new_name() for _ in range(100))
     handler = JobHandler(client.scratch.path, lambda: next(names))
@@ -157,7 +157,7 @@ def test_corrected_masks_need_no_encoder(client, model, case):
     assert answer.report.probabilities == pytest.approx(fresh.report.probabilities, abs=1e-6)
 
 
-def test_what_if_leaves_what_is_held(client, model, case):
+def test_what_if_changes_no_open_case(client, model, case):
     first = do(client, grade_job(client, case, model))
     less = do(client, jobs.WhatIf("a", ["Lesion 1"], ["fdg", "acetate"]))
     assert less.report.inputs == ("ct",) and "region-muted" in [f.code for f in less.report.findings]
@@ -166,7 +166,7 @@ def test_what_if_leaves_what_is_held(client, model, case):
     assert isinstance(wrong, JobFailed) and wrong.code == "no-volume"
 
 
-def test_two_cases_are_held_and_no_more(client, model):
+def test_at_most_two_cases_are_open(client, model):
     cases = [small_case(seed=n) for n in range(3)]
     for n, one in enumerate(cases):
         do(client, grade_job(client, one, model, f"held-{n}"))
@@ -187,7 +187,7 @@ def test_a_case_that_was_read_ahead_is_ready_when_its_images_come(client, model,
     assert answer.encoder_calls == 0 and not answer.read_anew
 
 
-def test_reading_ahead_leaves_a_case_that_is_held_to_its_owner(client, model, tmp_path):
+def test_prefetching_an_open_case_keeps_its_key(client, model, tmp_path):
     write_case(small_case(seed=6), tmp_path / "shown")
     files = files_in(tmp_path / "shown")
     do(client, grade_job(client, open_job(files), model, "shown"))
@@ -195,13 +195,13 @@ def test_reading_ahead_leaves_a_case_that_is_held_to_its_owner(client, model, tm
     do(client, jobs.Draw("shown"))  # still open under its key, with its answer
 
 
-def test_files_are_graded_without_a_scene(client, model, tmp_path):
+def test_a_case_is_graded_from_files(client, model, tmp_path):
     write_case(small_case(seed=5), tmp_path / "one")
     answer = do(client, jobs.GradeFiles("file", files_in(tmp_path / "one"), model))
     assert answer.report.grade is not None and answer.report.case == "case"
 
 
-def test_no_call_waits(client, model, case):
+def test_no_call_of_the_client_blocks(client, model, case):
     do(client, grade_job(client, case, model))
     job = grade_job(client, small_case(seed=11), model)
     started = time.thread_time()
@@ -217,7 +217,7 @@ def test_no_call_waits(client, model, case):
     assert longest < 0.05
 
 
-def test_nothing_is_left_in_the_folder(client, model, case):
+def test_no_file_is_left_in_the_folder(client, model, case):
     before = set(client.scratch.path.glob("*.npy"))  # another test may hand over more files than it uses
     do(client, grade_job(client, case, model))
     do(client, jobs.DrawSurfaces("a"))
@@ -238,7 +238,7 @@ def test_a_split_of_chosen_segments_leaves_worker_and_case(client, model, case):
     assert jobs.handed_over(jobs.SaveSegments(Path("x"), names)) == []  # an empty segment has no file
 
 
-def test_a_case_from_files_tells_each_finding_once(client, model, case, tmp_path):
+def test_a_case_from_files_reports_each_finding_once(client, model, case, tmp_path):
     """The same findings as on the command line: thick slices, a lesion of one voxel, and any others."""
     volume = case.reference
     matrix = volume.ijk_to_ras.copy()
@@ -255,7 +255,7 @@ def test_a_case_from_files_tells_each_finding_once(client, model, case, tmp_path
         assert as_told == sorted(map(str, (finding.to_dict() for finding in here)))
 
 
-def test_files_that_windows_keeps_while_they_are_mapped_go_with_a_later_job(client, model, case, monkeypatch):
+def test_files_that_windows_locks_are_removed_with_a_later_job(client, model, case, monkeypatch):
     def kept(_path, missing_ok=False):
         raise PermissionError("in use")
 

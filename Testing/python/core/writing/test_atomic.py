@@ -19,7 +19,7 @@ def test_the_suffix_is_kept_and_parents_are_made(tmp_path):
     assert target.read_bytes() == b"1" and [p.name for p in target.parent.iterdir()] == ["map.nii.gz"]
 
 
-def test_a_failure_leaves_what_was_there(tmp_path):
+def test_a_failure_keeps_the_old_file(tmp_path):
     target = tmp_path / "report.json"
     write_text(target, "old")
     with pytest.raises(RuntimeError), written_beside(target) as beside:
@@ -49,13 +49,13 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
 
 
 @pytest.mark.parametrize("below", ["x.txt", "deeper/x.txt"])
-def test_no_place_to_write(tmp_path, below):
+def test_an_output_that_cannot_be_created_is_refused(tmp_path, below):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputNotWritable) as caught:
         write_text(tmp_path / "file" / below, "text")
     assert str(Path("file") / below) in str(caught.value) and str(caught.value).count("\n") == 0
 
 
-def test_a_name_beyond_ascii(tmp_path):
+def test_a_name_with_non_ascii_characters_is_written(tmp_path):
     write_text(tmp_path / "Größe 肝.csv", "é\n")
     assert (tmp_path / "Größe 肝.csv").read_bytes() == "é\n".encode()

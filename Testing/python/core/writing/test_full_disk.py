@@ -86,7 +86,7 @@ def clear(disk: Path) -> None:
 
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("before", [True, False], ids=["an earlier file", "none"])
-def test_no_room_at_any_size(disk, name, before):
+def test_a_full_disk_at_any_size_keeps_the_old_file(disk, name, before):
     """Space for 0, 1, 2 ... pages: refused with the earlier file intact, and complete as soon as there is space."""
     write, read = WRITERS[name]
     refused, path = 0, disk / name
@@ -144,7 +144,7 @@ def test_results_are_all_or_none(disk):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_limit_on_the_size_of_files(tmp_path, name):
+def test_a_file_size_limit_keeps_the_old_file(tmp_path, name):
     """A user's file size limit also truncates writes. Runs in its own process."""
     write, read = WRITERS[name]
     path = tmp_path / name
@@ -165,7 +165,7 @@ def test_a_limit_on_the_size_of_files(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_no_permission(tmp_path, name):
+def test_a_folder_without_permission_keeps_the_old_file(tmp_path, name):
     write, read = WRITERS[name]
     folder = tmp_path / "theirs"
     write(folder / name, 1)
@@ -177,7 +177,7 @@ def test_no_permission(tmp_path, name):
     assert read(folder / name) != old
 
 
-def test_what_the_disk_did_not_keep_is_found(tmp_path):
+def test_content_that_the_disk_did_not_store_is_detected(tmp_path):
     """Another program changes a byte while the file is written."""
     with pytest.raises(OSError, match="did not keep"), checked_stream(tmp_path / "x") as stream:
         stream.write(b"abcd" * 100)
@@ -186,7 +186,7 @@ def test_what_the_disk_did_not_keep_is_found(tmp_path):
             other.write(b"B")
 
 
-def test_an_archive_that_the_disk_did_not_keep_is_found(tmp_path):
+def test_an_archive_that_the_disk_did_not_store_is_detected(tmp_path):
     path = tmp_path / "a.npz"
     write_archive(path, 1)
     old = path.read_bytes()

@@ -53,7 +53,7 @@ def start(code: str, *arguments: object) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def test_never_two_holders(tmp_path):
+def test_two_processes_never_hold_the_same_lock(tmp_path):
     """Processes with and without the filelock package exclude each other; none of 400 increments is lost."""
     target = tmp_path / "review.json"
     target.write_text("0")
@@ -66,7 +66,7 @@ def test_never_two_holders(tmp_path):
 
 
 @pytest.mark.parametrize("package", [True, False], ids=["with filelock", "without"])
-def test_one_holder_in_one_process_and_threads(tmp_path, monkeypatch, package):
+def test_threads_of_one_process_never_hold_the_same_lock(tmp_path, monkeypatch, package):
     if not package:
         monkeypatch.setitem(sys.modules, "filelock", None)
     target, seen = tmp_path / "x", []
@@ -89,14 +89,14 @@ def test_one_holder_in_one_process_and_threads(tmp_path, monkeypatch, package):
 
 
 @pytest.mark.parametrize("package", [True, False], ids=["with filelock", "without"])
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch, package):
+def test_a_lock_in_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch, package):
     if not package:
         monkeypatch.setitem(sys.modules, "filelock", None)
     with read_only(tmp_path), pytest.raises(OSError), locked(tmp_path / "x"):
         pass
 
 
-def test_the_second_run_is_told_who_is_there(tmp_path):
+def test_a_second_run_names_the_process_of_the_first(tmp_path):
     table = tmp_path / "out" / "results.csv"
     first = start(RUN, table)
     assert first.stdout.readline().strip() == "runs"
@@ -108,7 +108,7 @@ def test_the_second_run_is_told_who_is_there(tmp_path):
     assert list(table.parent.parent.iterdir()) == [], "a run that wrote nothing leaves nothing"
 
 
-def test_a_run_that_was_killed_blocks_nobody(tmp_path):
+def test_a_killed_run_leaves_no_lock(tmp_path):
     table = tmp_path / "out" / "results.csv"
     first = start(RUN, table)
     assert first.stdout.readline().strip() == "runs"
@@ -126,7 +126,7 @@ def test_a_run_that_was_killed_blocks_nobody(tmp_path):
     ("ago", "words"), [(30, "0 minutes"), (61, "1 minute"), (119 * 60, "119 minutes"), (7300, "2 hours"),
                        (50 * 3600, "2 days")]
 )  # fmt: skip
-def test_the_age_in_words(tmp_path, ago, words):
+def test_the_age_of_a_lock_is_worded(tmp_path, ago, words):
     table = tmp_path / "results.csv"
     with running_alone(table, "a training"):
         owner = table.with_name(".results.csv.owner")

@@ -36,7 +36,7 @@ def test_a_folder_in_a_stage_is_named_as_it_would_be_in_the_output(tmp_path: Pat
     assert str(fault.value).startswith(f"The output {tmp_path / 'result' / 'dicom'} cannot be written")
 
 
-def test_a_stage_in_a_stage_is_left_out_of_the_name_too(tmp_path: Path) -> None:
+def test_nested_stages_are_left_out_of_the_name(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputNotWritable) as fault,
         all_or_nothing(tmp_path / "cohort") as outer,

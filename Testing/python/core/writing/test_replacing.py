@@ -60,7 +60,7 @@ def hidden(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("mine", [True, False], ids=["with a file of the user", "results alone"])
-def test_killed_at_every_step_of_a_second_run(tmp_path, whole, mine):
+def test_a_kill_at_any_step_of_a_second_run_keeps_one_complete_result(tmp_path, whole, mine):
     states = set()
     for at in range(1, 40):
         output = tmp_path / str(at) / "results"
@@ -93,7 +93,7 @@ def test_killed_at_every_step_of_a_second_run(tmp_path, whole, mine):
     assert whole and not mine or len(states) > 2, "the steps between were seen"
 
 
-def test_the_run_after_a_killed_one_finishes_it(tmp_path):
+def test_the_next_run_completes_what_a_killed_one_began(tmp_path):
     output = tmp_path / "results"
     for at in range(3, 20, 2):
         write_text(output / "report.json", "old")
@@ -108,7 +108,7 @@ def test_the_run_after_a_killed_one_finishes_it(tmp_path):
             (output / name).unlink()
 
 
-def test_a_folder_replaced_while_killed_is_found_again(tmp_path, whole):
+def test_a_folder_replaced_by_a_killed_run_is_found_again(tmp_path, whole):
     for at in range(1, 20):
         target = tmp_path / str(at) / "bundle"
         save_bundle(target, "old")
@@ -123,7 +123,7 @@ def test_a_folder_replaced_while_killed_is_found_again(tmp_path, whole):
     assert not was_killed and at > 3
 
 
-def test_an_undo_that_fails_deletes_nothing(tmp_path, monkeypatch):
+def test_a_failed_undo_deletes_nothing(tmp_path, monkeypatch):
     """Every pair of a failing rename and a failing undo: all old results are still there."""
     real = os.rename
     for pair in product(range(1, 9), range(1, 5)):
@@ -150,7 +150,7 @@ def test_an_undo_that_fails_deletes_nothing(tmp_path, monkeypatch):
         assert hidden(output) == []
 
 
-def test_a_living_ones_files_stay_and_a_dead_ones_go(tmp_path):
+def test_hidden_files_of_running_processes_stay_and_those_of_ended_ones_are_removed(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c", "import sys\nfrom pathlib import Path\n"
          "from REACTKDLib.core.writing.atomic import written_beside\n"
@@ -167,7 +167,7 @@ def test_a_living_ones_files_stay_and_a_dead_ones_go(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["b.json"]
 
 
-def test_a_number_that_another_process_bears_now_is_no_sign_of_life():
+def test_a_reused_process_id_does_not_keep_hidden_files():
     assert is_alive(os.getpid()) and not is_left_over(Path(hidden_name("x.csv")))
     own = hidden_name("x.csv")
     if Path("/proc/self/stat").exists():
@@ -176,7 +176,7 @@ def test_a_number_that_another_process_bears_now_is_no_sign_of_life():
         assert is_left_over(Path("-".join(parts)))
 
 
-def test_what_another_computer_left_goes_after_a_week(tmp_path):
+def test_hidden_files_of_another_computer_are_removed_after_a_week(tmp_path):
     parts = hidden_name("x.csv").split("-")
     parts[1] = "0" * 8
     left = tmp_path / "-".join(parts)
@@ -195,7 +195,7 @@ def test_names_are_unique_and_keep_the_suffix():
     assert len(hidden_name("肝" * 80 + ".nii.gz").encode()) < 255
 
 
-def test_the_look_for_what_is_left_costs_little(tmp_path, monkeypatch):
+def test_the_search_for_leftovers_is_not_repeated(tmp_path, monkeypatch):
     """The search is not repeated for each of thousands of files."""
     looks = []
     real = replacing.recover
@@ -207,7 +207,7 @@ def test_the_look_for_what_is_left_costs_little(tmp_path, monkeypatch):
     assert 1 <= len(looks) < 100
 
 
-def test_files_that_belong_together_come_together_or_not_at_all(tmp_path):
+def test_files_of_one_output_are_written_together_or_not_at_all(tmp_path):
     write_files(tmp_path, {"regions.dcm": b"old", "report.dcm": b"of old"})
     with pytest.raises(OutputNotWritable):
         write_files(tmp_path, {"regions.dcm": b"new", "no folder/report.dcm": b"of new"})

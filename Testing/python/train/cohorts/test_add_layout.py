@@ -51,7 +51,7 @@ def test_a_layout_in_a_file_of_its_own_is_recognized_by_every_command(tmp_path: 
     assert cases == "[('high-1', 2, True)]" and "nor a folder called mine, nor DICOM with segmentations, nor" in refusal
 
 
-def test_layouts_are_asked_from_the_narrowest_to_the_widest() -> None:
+def test_layouts_are_tried_from_the_most_to_the_least_specific() -> None:
     assert [layout.holds.split()[0] for layout in known_layouts()] == [
         "Dataset",
         "Public_CT_Grouped",

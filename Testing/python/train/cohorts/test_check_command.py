@@ -96,7 +96,7 @@ def listed(path: Path) -> list[dict]:
     return json.loads(path.read_text(encoding="utf-8"))["training"]
 
 
-def test_hospital(hospital, tmp_path, capsys):
+def test_a_hospital_folder_is_checked_and_listed(hospital, tmp_path, capsys):
     assert main(["cohorts", "check", str(hospital), "--datalist", str(tmp_path / "h.json"), "--folds", "2"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "hospital PET/CT, two tracers: 18 cases of 12 patients"
@@ -111,7 +111,7 @@ def test_hospital(hospital, tmp_path, capsys):
     assert np.array_equal(case.tumor, MASS) and np.array_equal(case.liver, LIVER | MASS)
 
 
-def test_lits(lits, tmp_path, capsys):
+def test_a_lits_folder_is_checked_and_listed(lits, tmp_path, capsys):
     assert main(["cohorts", "check", str(lits), "--datalist", str(tmp_path / "l.json")]) == 0
     out = capsys.readouterr().out
     assert "LiTS17: 2 cases of 2 patients" in out and "lits-009: no-labels" in out
@@ -124,7 +124,7 @@ def test_lits(lits, tmp_path, capsys):
     assert [p.name for p in (tmp_path / "l-masks").iterdir()] == ["lits-048.nii.gz"]
 
 
-def test_hcc_tace(tace, tmp_path, capsys):
+def test_an_hcc_tace_folder_is_checked_and_listed(tace, tmp_path, capsys):
     out = tmp_path / "lists" / "t.json"
     assert main(["cohorts", "check", str(tace), "--datalist", str(out), "--open"]) == 0
     found = capsys.readouterr().out
@@ -144,7 +144,7 @@ def test_hcc_tace(tace, tmp_path, capsys):
         assert case.reference.array[15, 30, 38] == 170, "the venous phase"
 
 
-def test_the_clinical_sheet_goes_into_the_list_and_nowhere_else(tace, tmp_path):
+def test_the_clinical_values_are_in_the_list_and_nowhere_else(tace, tmp_path):
     from openpyxl import Workbook
 
     book = Workbook()
@@ -188,7 +188,7 @@ def test_case_folders_of_dicom_are_cases_with_all_their_images(tmp_path, capsys)
 
 
 @pytest.mark.parametrize("what", ["an empty folder", "files of no cohort", "folders without images"])
-def test_a_folder_that_is_no_cohort_says_what_would_be_one(what, tmp_path, capsys):
+def test_an_unknown_folder_is_refused_and_the_known_layouts_are_named(what, tmp_path, capsys):
     if what == "files of no cohort":
         (tmp_path / "notes.txt").write_text("x")
     if what == "folders without images":
@@ -198,12 +198,12 @@ def test_a_folder_that_is_no_cohort_says_what_would_be_one(what, tmp_path, capsy
     assert "is no cohort that is known" in found and "Dataset_seg" in found and found.count("\n") == 1
 
 
-def test_training_opens_the_folder_itself_too(tace):
+def test_training_opens_the_folder_directly(tace):
     cohort = open_cohort(str(tace))
     assert [c.id for c in cohort.cases] == ["HCC_001", "HCC_002"] and cohort.skipped[0][0] == "HCC_003"
 
 
-def test_hcc_tace_without_the_wished_phase(tace, tmp_path, capsys):
+def test_hcc_tace_without_the_requested_phase_is_reported(tace, tmp_path, capsys):
     assert main(["cohorts", "check", str(tace), "--phase", "pre-contrast", "--datalist", str(tmp_path / "t.json")]) == 2
     found = capsys.readouterr()
     assert "HCC_001: ambiguous: None of 2 scans" in found.out
@@ -211,7 +211,7 @@ def test_hcc_tace_without_the_wished_phase(tace, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_case_folders(tmp_path, capsys):
+def test_case_folders_need_no_list(tmp_path, capsys):
     write_case(small_case(), tmp_path / "cases" / "one")
     assert main(["cohorts", "check", str(tmp_path / "cases"), "--open"]) == 0
     assert "cases (listed): 1 case of 1 patient" in capsys.readouterr().out
@@ -237,7 +237,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_one_sentence(name, hospital, capsys):
+def test_each_fault_is_reported_in_one_sentence(name, hospital, capsys):
     arguments, words = BAD[name]
     assert main(["cohorts", "check", *(a.format(hospital=hospital) for a in arguments)]) == 2
     found = capsys.readouterr().err
@@ -268,7 +268,7 @@ def test_an_option_of_another_layout_is_refused(kind, option, request, tmp_path,
     assert not found.out
 
 
-def test_an_option_of_another_layout_is_refused_where_it_says_what_is_usual(hospital, capsys):
+def test_an_option_of_another_layout_is_refused_even_with_its_default_value(hospital, capsys):
     """Even with its default value, the option has no meaning there."""
     assert main(["cohorts", "check", str(hospital), "--mixed", "exclude"]) == 2
     assert "The option --mixed is for a folder that holds DICOM with segmentations" in capsys.readouterr().err
@@ -295,12 +295,12 @@ def test_an_option_without_effect_is_refused(name, hospital, tace, capsys, tmp_p
 @pytest.mark.parametrize(
     "given", [["--grade-column", "dx"], ["--case-column", "id"], ["--patient-column", "pid"], ["--keep", "age"]]
 )
-def test_an_option_about_a_sheet_without_one_is_refused(given, hospital, capsys):
+def test_an_option_about_a_sheet_is_refused_without_a_sheet(given, hospital, capsys):
     assert main(["cohorts", "open", str(hospital), "--pattern", "ct={case}/CT.nii.gz", *given]) == 2
     assert f"The option {given[0]} is about a sheet; give it with --sheet" in capsys.readouterr().err
 
 
-def test_as_a_user_types_it(lits):
+def test_the_command_runs_in_a_shell(lits):
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'REACTKD'}:{REPOSITORY / 'REACTKDTrain'}"}
     done = subprocess.run(
         [sys.executable, "-m", "REACTKDTrainLib", "cohorts", "check", str(lits)],

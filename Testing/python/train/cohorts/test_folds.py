@@ -23,7 +23,7 @@ def cohort(per_grade: int = 6, pairs: int = 1) -> list[CohortCase]:
 
 @given(st.integers(2, 4), st.integers(8, 14), st.integers(1, 3), st.integers(0, 5))
 @settings(max_examples=25, deadline=None)
-def test_no_patient_is_on_two_sides_at_any_level(folds: int, per_grade: int, pairs: int, seed: int) -> None:
+def test_no_patient_is_in_two_parts_at_any_level(folds: int, per_grade: int, pairs: int, seed: int) -> None:
     cases = cohort(per_grade, pairs)
     splits = make_folds(cases, folds, seed)
     tested = Counter()
@@ -73,13 +73,13 @@ def test_folds_of_the_list_are_kept() -> None:
         ([case(f"p{g}{n}", g, fold=int(g == 2)) for g in range(3) for n in range(6)], 2, "has no patient of the grade"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_split_is_told(cases: list[CohortCase], folds: int, sentence: str) -> None:
+def test_impossible_folds_are_refused(cases: list[CohortCase], folds: int, sentence: str) -> None:
     with pytest.raises(FoldsImpossible, match=sentence):
         make_folds(cases, folds)
 
 
 @pytest.mark.parametrize(("folds", "seed"), [(0, 0), (-2, 0), (3, -1), (3, 2**32)])
-def test_numbers_that_are_no_folds_or_no_seed_are_a_sentence(folds: int, seed: int) -> None:
+def test_invalid_numbers_of_folds_or_seeds_are_refused(folds: int, seed: int) -> None:
     """As given by `--folds 0` and `--seed -1` of cohorts check."""
     with pytest.raises(UsageError, match="give 1 or more" if folds < 1 else "from 0 to 4294967295"):
         make_folds(cohort(), folds, seed)

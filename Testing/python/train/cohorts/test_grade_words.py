@@ -64,7 +64,7 @@ def test_a_list_that_grades_one_case_twice_is_no_reference(first, second, tmp_pa
     assert len(reference_grades(path)) == 1
 
 
-def test_commands_take_the_map(lists, capsys):
+def test_commands_accept_the_map(lists, capsys):
     assert main(["cohorts", "check", str(lists["list.csv"]), "--map", "G1=well", "G2=moderate", "G3=poor"]) == 0
     assert "grades: 1 well, 1 moderate, 1 poor" in capsys.readouterr().out
     assert main(["cohorts", "check", str(lists["list.csv"])]) == 2
@@ -86,7 +86,7 @@ def test_a_list_of_another_task_is_checked_by_its_words(tmp_path, capsys):
     assert "has the grade 'benign'" in capsys.readouterr().err
 
 
-def test_a_number_that_is_mapped_takes_the_meaning_of_all_others():
+def test_a_map_with_numbers_replaces_the_default_numbering():
     words = GradeWords.from_text("1=well,2=moderate,3=poor")
     assert [words.grade(value, "a") for value in (1, "2.0", 3.0, "well", None)] == [0, 1, 2, 0, None]
     with pytest.raises(UsageError, match=r"has the grade '0'; give well, moderate or poor\.$"):

@@ -93,7 +93,7 @@ def message(survey, code: str) -> str:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_any_layout_is_found_by_its_headers(tmp_path, layout):
+def test_any_folder_structure_is_read_by_its_headers(tmp_path, layout):
     write_patient(tmp_path, "HCC_001", layout)
     write_patient(tmp_path, "HCC_002", layout)
     write_sheet(tmp_path, {"HCC_001": "Well differentiated", "HCC_002": "Poorly differentiated"})
@@ -134,7 +134,7 @@ def test_stacked_phases_without_acquisition_numbers(tmp_path):  # HCC_065
     assert np.array_equal(case.load().volumes[Modality.CT].array, scan("venous", 1))
 
 
-def test_only_one_phase_and_not_the_wished_one_is_told(tmp_path):
+def test_a_single_phase_other_than_the_requested_one_is_reported(tmp_path):
     write_patient(tmp_path, "HCC_004", phases=("arterial",))
     survey = survey_hcc_tace(tmp_path)
     assert len(survey.cases) == 1 and "arterial by measurement" in message(survey, "phase")
@@ -169,14 +169,14 @@ def test_a_segmentation_of_another_patient_in_the_folder_is_left_out(tmp_path):
     assert len(allowed.cases) == 1 and "different-patients" in codes(allowed, "HCC_005")
 
 
-def test_axes_that_run_against_the_ct(tmp_path):  # HCC_003
+def test_a_segmentation_with_reversed_axes_is_read(tmp_path):  # HCC_003
     write_patient(tmp_path, "HCC_003", flipped=True)
     survey = survey_hcc_tace(tmp_path)
     assert "other-axes" in codes(survey, "HCC_003")
     assert np.array_equal(survey.cases[0].load().tumor, MASS)
 
 
-def test_necrosis_and_other_numbers(tmp_path):  # HCC_017
+def test_necrosis_and_other_segment_numbers_are_read(tmp_path):  # HCC_017
     core = (D - 14) ** 2 + (H - 22) ** 2 + (W - 18) ** 2 < 5
     segments = {"Abdominal aorta": AORTA, "Necrosis": core, "Mass": MASS & ~core, "Portal vein": PORTAL, "Liver": LIVER}
     write_patient(tmp_path, "HCC_017", seg=segments)
@@ -186,7 +186,7 @@ def test_necrosis_and_other_numbers(tmp_path):  # HCC_017
     assert np.array_equal(case.tumor, MASS) and np.array_equal(case.liver, LIVER)
 
 
-def test_no_referenced_series(tmp_path):  # HCC_048
+def test_a_segmentation_without_referenced_series_is_reported(tmp_path):  # HCC_048
     def forget(dataset):
         del dataset.ReferencedSeriesSequence
 
@@ -216,21 +216,21 @@ def test_a_segmentation_beside_its_series_is_left_out(tmp_path):  # HCC_089
     assert [case for case, _ in survey.skipped] == ["HCC_089"]
 
 
-def test_no_segmentation_is_a_normal_condition(tmp_path):  # HCC_103
+def test_a_patient_without_segmentation_is_left_out_with_a_finding(tmp_path):  # HCC_103
     write_patient(tmp_path, "HCC_103", seg=False)
     write_patient(tmp_path, "HCC_104")
     survey = survey_hcc_tace(tmp_path)
     assert [c.id for c in survey.cases] == ["HCC_104"] and "no-segmentation" in codes(survey, "HCC_103")
 
 
-def test_odd_sizes_and_segments_are_told(tmp_path):  # HCC_099, HCC_075
+def test_implausible_sizes_and_segments_are_reported(tmp_path):  # HCC_099, HCC_075
     rim = MASS & ((D - 14) ** 2 + (H - 22) ** 2 + (W - 18) ** 2 > 9)
     write_patient(tmp_path, "HCC_099", seg={**SEGMENTS, "Liver": rim, "Spleen": PORTAL})
     survey = survey_hcc_tace(tmp_path)
     assert {"odd-segments", "small-liver", "large-tumor"} <= set(codes(survey, "HCC_099"))
 
 
-def test_acquisitions_on_other_grids_in_one_series(tmp_path):  # HCC_001, 008, 010, 011
+def test_acquisitions_on_different_grids_in_one_series_are_separated(tmp_path):  # HCC_001, 008, 010, 011
     """The second acquisition has other slices, offset from the first one's; the segmentation has a third grid."""
     paths = write_patient(tmp_path, "HCC_001", phases=("arterial",), seg=False)
 
@@ -253,7 +253,7 @@ def test_acquisitions_on_other_grids_in_one_series(tmp_path):  # HCC_001, 008, 0
     assert np.array_equal(opened.tumor, np.repeat(MASS, 2, axis=0))
 
 
-def test_a_patient_who_was_not_de_identified_is_not_named(tmp_path):
+def test_the_name_of_a_patient_is_not_reported(tmp_path):
     paths = write_series(tmp_path / "ct", scan("venous"), spacing=SPACING, patient="Doe^Jane")
     write_seg(tmp_path / "seg" / "1-1.dcm", paths, SEGMENTS)
     survey = survey_hcc_tace(tmp_path)
@@ -265,19 +265,19 @@ def test_a_patient_who_was_not_de_identified_is_not_named(tmp_path):
     assert [c.id for c in renamed.cases] == ["HCC_007"]
 
 
-def test_pet_alone_is_no_case(tmp_path):
+def test_a_patient_with_pet_only_is_left_out(tmp_path):
     write_series(tmp_path, scan("venous"), modality="PT", spacing=SPACING)
     survey = survey_hcc_tace(tmp_path)
     assert survey.cases == () and "(they hold 'PT')" in message(survey, "no-image")
 
 
-def test_a_lacking_slice_leaves_the_patient_out(tmp_path):
+def test_a_missing_slice_leaves_the_patient_out(tmp_path):
     write_patient(tmp_path, "HCC_005")[7].unlink()
     survey = survey_hcc_tace(tmp_path)
     assert survey.cases == () and "lacks 1 slice" in message(survey, "series-unreadable")
 
 
-def test_files_that_cannot_be_read_are_told(tmp_path):
+def test_unreadable_files_are_reported(tmp_path):
     path = write_patient(tmp_path, "HCC_005")[0]
     path.write_bytes(path.read_bytes()[:300])
     survey = survey_hcc_tace(tmp_path)
@@ -285,7 +285,7 @@ def test_files_that_cannot_be_read_are_told(tmp_path):
     assert message(survey, "files-unreadable").startswith("1 file beside the slices of the CT cannot be read")
 
 
-def test_another_visit_is_told(tmp_path):
+def test_another_visit_is_reported(tmp_path):
     write_patient(tmp_path, "HCC_006", header={"LongitudinalTemporalOffsetFromEvent": 80.0})
     write_sheet(tmp_path, {"HCC_006": "Well differentiated"})
     assert "day 80 from diagnosis, the sheet 13" in message(survey_hcc_tace(tmp_path), "another-visit")
@@ -299,7 +299,7 @@ GRADES = {
 }
 
 
-def test_mixed_and_missing_grades_by_stated_options(tmp_path):
+def test_options_decide_on_mixed_and_missing_grades(tmp_path):
     for patient in GRADES:
         write_patient(tmp_path, patient)
     write_sheet(tmp_path, {**GRADES, "HCC_105": "No biopsy"})
@@ -314,7 +314,7 @@ def test_mixed_and_missing_grades_by_stated_options(tmp_path):
     assert "1 patient without images" in message(survey, "no-images-of-rows")
 
 
-def test_of_two_sheets_that_differ_none_is_chosen(tmp_path):
+def test_two_different_sheets_are_both_ignored_and_reported(tmp_path):
     """The first sheet by name used to give the grades, even if the second was its correction."""
     write_patient(tmp_path, "HCC_001")
     write_sheet(tmp_path, {"HCC_001": "Poorly differentiated"})
@@ -330,7 +330,7 @@ def test_of_two_sheets_that_differ_none_is_chosen(tmp_path):
     assert survey_hcc_tace(tmp_path).cases[0].grade == 0
 
 
-def test_patients_are_not_named_by_where_the_folder_lies(tmp_path):
+def test_messages_do_not_name_the_folder(tmp_path):
     """HCC_105 in the path of the data set used to become the patient of every case without an ID of its own."""
     root = tmp_path / "HCC_105_patients"
     for n, patient in enumerate(("A1", "B2")):
@@ -343,7 +343,7 @@ def test_patients_are_not_named_by_where_the_folder_lies(tmp_path):
     assert not any("HCC_105" in case.patient for case in survey.cases)
 
 
-def test_without_a_sheet_nobody_has_a_grade(tmp_path):
+def test_without_a_sheet_no_case_has_a_grade(tmp_path):
     write_patient(tmp_path, "HCC_001")
     survey = survey_hcc_tace(tmp_path)
     assert survey.cases[0].grade is None and "Give it with --sheet" in message(survey, "no-sheet")
@@ -372,12 +372,12 @@ def test_grades_by_exact_match(text, mixed, grade):
 
 
 @pytest.mark.parametrize("text", ["moderately", "Well differentiated (G1)", "G2", "1"])
-def test_a_text_that_is_no_grade_is_refused(text):
+def test_an_unknown_grade_text_is_refused(text):
     with pytest.raises(UsageError, match="is not known"):
         grade_of_text(text)
 
 
-def test_faults_of_the_sheet(tmp_path):
+def test_faults_of_the_sheet_are_refused(tmp_path):
     from openpyxl import Workbook
 
     with pytest.raises(FileMissing):
@@ -416,7 +416,7 @@ def test_the_real_sheet_gives_37_31_13():
     assert {name for name, r in rows.items() if "-" in r.grade_text} == {"HCC_062", "HCC_088"}
 
 
-def test_what_is_kept_of_the_real_sheet():
+def test_columns_kept_from_the_real_sheet():
     rows = real_sheet().values()
     assert sum(r.sex == "M" for r in rows) == 68 and sum(r.sex == "F" for r in rows) == 37
     assert min(r.age for r in rows) == 31 and max(r.age for r in rows) == 90, "93 years would identify"
@@ -438,7 +438,7 @@ def test_the_real_hcc_048_is_joined_to_its_row_and_refused_as_ungraded():
     assert volume.shape == (89, 512, 512) and volume.spacing[2] == pytest.approx(2.5)
 
 
-def test_a_patient_whose_earliest_segmentation_was_taken_is_not_left_out(tmp_path):
+def test_a_patient_with_two_segmentations_is_not_left_out(tmp_path):
     """Two visits, each with its own scan and segmentation."""
     write_patient(tmp_path / "first", "HCC_004")
     write_patient(

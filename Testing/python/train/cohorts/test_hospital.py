@@ -84,11 +84,11 @@ def test_both_cases_of_a_patient_stay_on_one_side(tmp_path):
     [("well", 0), ("Moderately differentiated", 1), ("G3_poor", 2), ("1", 1), ("G2", None), ("well-moderate", None),
      ("farewell", None), ("I", None)],
 )  # fmt: skip
-def test_grades_by_folder_are_not_guessed(name, grade):
+def test_folder_names_that_are_not_grades_are_not_guessed(name, grade):
     assert grade_of_folder(name) == grade
 
 
-def test_folders_that_name_no_grade_can_be_told(tmp_path):
+def test_folder_names_can_be_mapped_to_grades(tmp_path):
     pair(tmp_path, "G2", "a", "FDG")
     survey = survey_hospital(tmp_path)
     assert survey.cases == () and '--grade "G2=well" (or moderate, poor)' in found(survey, "")["grade-unknown"]
@@ -97,7 +97,7 @@ def test_folders_that_name_no_grade_can_be_told(tmp_path):
         survey_hospital(tmp_path, grades={"G2": "middling"})
 
 
-def test_numbers_from_1_to_3_are_not_those_from_0_to_2(tmp_path):
+def test_numbers_from_1_to_3_are_not_read_as_0_to_2(tmp_path):
     """Folders 1 and 2 used to be read as moderate and poor, and only 3 was left out."""
     for name in ("1", "2", "3", "poor"):
         pair(tmp_path, name, f"p{name}", "FDG")
@@ -113,7 +113,7 @@ def test_numbers_from_1_to_3_are_not_those_from_0_to_2(tmp_path):
     assert {c.patient: c.grade for c in survey_hospital(tmp_path / "other").cases} == {"p0": 0, "p1": 1, "p2": 2}
 
 
-def test_a_folder_of_a_patient_that_is_no_tracer_is_told(root):
+def test_a_patient_folder_that_is_not_a_tracer_is_reported(root):
     """Otherwise its images would be missing silently."""
     images = root / "Dataset" / "0_well" / "a"
     (images / "ACT").rename(images / "act")
@@ -124,7 +124,7 @@ def test_a_folder_of_a_patient_that_is_no_tracer_is_told(root):
     assert {"not-matched", "no-image"} == set(found(survey_hospital(root), "a"))
 
 
-def test_of_two_clinical_sheets_none_is_chosen(root):
+def test_two_clinical_sheets_are_both_ignored_and_reported(root):
     for name, age in (("clinical.csv", 60), ("clinical_new.csv", 70)):
         (root / name).write_text(f"ID,Age\na,{age}\n")
     survey = survey_hospital(root)
@@ -132,7 +132,7 @@ def test_of_two_clinical_sheets_none_is_chosen(root):
     assert "2 clinical sheets ('clinical.csv', 'clinical_new.csv')" in found(survey, "")["clinical-sheet"]
 
 
-def test_a_patient_under_two_grades_is_told(root):
+def test_a_patient_under_two_grades_is_left_out(root):
     pair(root, "2_poor", "a", "FDG")
     survey = survey_hospital(root)
     assert "'0_well' and '2_poor'" in found(survey, "a")["two-grades"]
@@ -155,7 +155,7 @@ def grouped(root, grade, patient, mask=None, leave_out=()):
             write(array, place(), folder / f"{name}.nii.gz")
 
 
-def test_the_public_ct_of_the_layout(tmp_path):
+def test_the_public_ct_of_the_layout_is_a_cohort(tmp_path):
     grouped(tmp_path, "well", "HCC_001")
     vessels = labels()
     vessels[:, 33] = 4
@@ -173,7 +173,7 @@ def test_the_public_ct_of_the_layout(tmp_path):
     assert [c.id for c in survey_grouped(tmp_path / "Public_CT_Grouped").cases] == ["HCC_017", "HCC_001"]
 
 
-def test_the_public_ct_beside_the_hospital_is_said(root):
+def test_public_ct_beside_the_hospital_folder_is_reported(root):
     grouped(root, "well", "HCC_001")
     survey = survey_folder(root)
     assert survey.kind.startswith("hospital") and "cohort of its own" in found(survey, "")["other-cohort"]

@@ -48,7 +48,7 @@ SCALES = {"nibabel-uint8": 255 / 2 * (2 / 255) + 0.0039, "int16": 1.0000153, "no
 
 
 @pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
-def test_labels_that_a_scale_left_beside_whole_numbers_are_rounded(folder, tmp_path, scale):
+def test_labels_close_to_whole_numbers_are_rounded(folder, tmp_path, scale):
     path = saved((LABELS * scale).astype(np.float32), tmp_path / "labels.nii.gz")
     case = open_case(folder / "CT.nii.gz", segmentation=path)
     assert np.array_equal(case.tumor, CASE.tumor)
@@ -57,7 +57,7 @@ def test_labels_that_a_scale_left_beside_whole_numbers_are_rounded(folder, tmp_p
 
 
 @given(st.integers(0, 300), st.floats(-0.5, 0.5, width=32))
-def test_a_value_is_its_whole_number_within_a_fiftieth_and_refused_beyond(label, away):
+def test_labels_within_0_02_of_a_whole_number_are_accepted_and_others_refused(label, away):
     array = np.full((1, 1, 2), np.float64(label) + away)
     if abs(away) <= 0.019:
         labels, findings = whole_labels(array, "the mask")
@@ -92,7 +92,7 @@ def test_a_mask_file_of_fractions_is_refused_by_batch_and_training(folder, made,
 
 
 @pytest.mark.parametrize("scale", [1, 255, 0.996])
-def test_a_mask_file_of_any_one_value_is_read_alike(folder, scale):
+def test_a_mask_file_with_any_single_value_is_read(folder, scale):
     kind = np.float32 if scale == 0.996 else np.uint8
     path = listed(folder, (CASE.liver * scale).astype(kind), (CASE.tumor * scale).astype(kind))
     for case in (open_job(read_worklist(path)[0]), listed_cohort(path).cases[0].load()):
@@ -101,7 +101,7 @@ def test_a_mask_file_of_any_one_value_is_read_alike(folder, scale):
         assert [f.code for f in case.findings].count("labels-rounded") == (2 if scale == 0.996 else 0)
 
 
-def test_numbered_lesions_are_no_probabilities():
+def test_numbered_lesions_are_not_read_as_probabilities():
     lesions = np.zeros((8, 30, 30), dtype=np.uint8)
     for n in range(49):
         lesions[2:5, n // 7 * 4 : n // 7 * 4 + 3, n % 7 * 4 : n % 7 * 4 + 3] = n + 1

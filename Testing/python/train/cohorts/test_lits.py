@@ -60,7 +60,7 @@ def test_the_geometry_of_the_image_wins(tmp_path):  # 48-52
 
 
 @pytest.mark.parametrize("axes", [(0,), (1,), (2,), (1, 2), (0, 1, 2)])
-def test_any_orientation_that_the_header_states_is_the_same_case(tmp_path, axes):
+def test_any_stated_orientation_gives_the_same_case(tmp_path, axes):
     image, where = turned(abdomen(1), place(), axes)
     mask, _ = turned(labels(), place(), axes)
     pair(tmp_path, 70, image, mask, where)
@@ -81,13 +81,13 @@ def test_any_orientation_that_the_header_states_is_the_same_case(tmp_path, axes)
         ((1, 2), "the liver lies on the patient's left and most bone lies in front"),
     ],
 )
-def test_an_orientation_that_the_header_states_wrongly_is_told(tmp_path, axes, words):
+def test_a_wrong_stated_orientation_is_reported(tmp_path, axes, words):
     pair(tmp_path, 70, np.flip(abdomen(1), axes).copy(), np.flip(labels(), axes).copy())
     message = found(survey_lits(tmp_path), "lits-070")["orientation"]
     assert message == f"By the header {words}: the orientation may be stated wrongly; look at the case."
 
 
-def test_padding_outliers_odd_labels_and_no_tumor_are_told(tmp_path):
+def test_padding_outliers_unknown_labels_and_missing_tumors_are_reported(tmp_path):
     image = abdomen(2)
     image[:, 0] = -3024
     pair(tmp_path, 0, image)
@@ -99,7 +99,7 @@ def test_padding_outliers_odd_labels_and_no_tumor_are_told(tmp_path):
     assert not survey.cases[1].load().tumor.any()
 
 
-def test_what_is_missing_doubled_or_broken_is_told(tmp_path):
+def test_missing_duplicated_and_broken_files_are_reported(tmp_path):
     pair(tmp_path, 0)
     pair(tmp_path / "again", 0)
     write(abdomen(), place(), tmp_path / "volume-5.nii")
@@ -115,7 +115,7 @@ def test_what_is_missing_doubled_or_broken_is_told(tmp_path):
     assert {case for case, _ in survey.skipped} == {"lits-005", "lits-006", "lits-007"}
 
 
-def test_test_volumes_are_passed_over_and_said(tmp_path):
+def test_test_volumes_are_ignored_and_reported(tmp_path):
     pair(tmp_path, 59)
     for number in (58, 59):
         write(abdomen(), place(), tmp_path / f"test-volume-{number}.nii")
@@ -145,7 +145,7 @@ def task03(tmp_path):
     return tmp_path
 
 
-def test_msd_task03(task03):
+def test_the_folder_of_msd_task03_is_read(task03):
     assert is_lits(task03)
     survey = survey_lits(task03)
     assert survey.kind == "MSD Task03_Liver" and [c.id for c in survey.cases] == ["lits-000", "lits-004"]

@@ -19,7 +19,7 @@ from support.case_files import write_case
 from support.small_cases import small_case
 
 
-def test_phantoms_come_in_the_cohorts_own_mix_of_grades() -> None:
+def test_phantoms_have_the_grade_distribution_of_their_cohort() -> None:
     cohort = open_cohort("phantom:hospital?cases=24&size=tiny")
     assert [sum(c.grade == g for c in cohort.cases) for g in range(3)] == [6, 12, 6]
     assert cohort.phantom and len({c.fingerprint for c in cohort.cases}) == 24
@@ -95,7 +95,7 @@ def test_a_changed_file_is_another_case(files: Path) -> None:
     )
 
 
-def test_what_a_list_says_of_the_same_files_makes_another_case(files: Path) -> None:
+def test_another_entry_for_the_same_files_is_another_case(files: Path) -> None:
     """A corrected list must not reuse what was prepared from the wrong one."""
 
     def fingerprint(columns: str, cells: str) -> str:
@@ -125,7 +125,7 @@ def test_what_a_list_says_of_the_same_files_makes_another_case(files: Path) -> N
         ([{"id": "one", "ct": "x"}], "needs an image"),
     ],
 )
-def test_a_wrong_datalist_is_told(files: Path, entries: list[dict], sentence: str) -> None:
+def test_a_wrong_datalist_is_refused(files: Path, entries: list[dict], sentence: str) -> None:
     with pytest.raises(ReactkdError, match=sentence):
         open_cohort(write_list(files, entries))
 
@@ -143,13 +143,13 @@ def test_a_wrong_datalist_is_told(files: Path, entries: list[dict], sentence: st
         ("phantom:hospital?cases", "not written as"),
     ],
 )
-def test_a_wrong_cohort_is_told(spec: str, sentence: str) -> None:
+def test_an_unknown_cohort_is_refused(spec: str, sentence: str) -> None:
     with pytest.raises(ReactkdError, match=sentence):
         open_cohort(spec)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_unreadable_case_is_named_and_skipped_only_if_asked(files: Path, tmp_path: Path, workers: int) -> None:
+def test_an_unreadable_case_is_named_and_skipped_only_on_request(files: Path, tmp_path: Path, workers: int) -> None:
     (files / "broken.nii.gz").write_bytes(b"not an image")
     entries = [entry("one", grade=0), entry("two", ct="broken.nii.gz"), entry("three", ct="gone.nii.gz")]
     cohort = open_cohort(write_list(files, entries))

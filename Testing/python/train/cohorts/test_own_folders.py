@@ -45,7 +45,7 @@ def opened(folder: Path, *more: str) -> int:
     return main(["cohorts", "open", str(folder), "--pattern", *PATTERNS, *more])
 
 
-def test_own_folders_become_a_list_that_all_read(study, tmp_path, capsys):
+def test_custom_folders_become_a_list_that_every_program_reads(study, tmp_path, capsys):
     sheet = [
         "--sheet",
         str(tmp_path / "clinical.csv"),
@@ -76,7 +76,7 @@ def test_own_folders_become_a_list_that_all_read(study, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_an_accent_is_one_letter_however_a_file_system_and_a_sheet_write_it(form, tmp_path):
+def test_accents_match_in_either_unicode_form(form, tmp_path):
     """macOS stores an accent in a file name as a separate character; spreadsheets store one composed character."""
     other = {"NFC": "NFD", "NFD": "NFC"}[form]
     (tmp_path / "sheet.csv").write_text(unicodedata.normalize(other, "case,grade\nMüller,well\nROSE,poor\n"))
@@ -84,7 +84,7 @@ def test_an_accent_is_one_letter_however_a_file_system_and_a_sheet_write_it(form
     assert OwnSheet(tmp_path / "sheet.csv", "grade").rows(cases) == {cases[0]: (0, "", {}), "rose": (2, "", {})}
 
 
-def test_cases_that_differ_in_capitals_alone_have_rows_of_their_own(tmp_path):
+def test_cases_that_differ_only_in_capitals_have_separate_rows(tmp_path):
     """The last of them used to get the rows of both."""
     path = tmp_path / "sheet.csv"
     path.write_text("case,grade\np1,well\nP1,poor\n")
@@ -94,7 +94,7 @@ def test_cases_that_differ_in_capitals_alone_have_rows_of_their_own(tmp_path):
         OwnSheet(path, "grade").rows(["PA", "Pa"])
 
 
-def test_what_is_kept_of_a_case_is_not_said_of_another_case_of_its_patient(study, tmp_path):
+def test_values_of_a_case_are_not_copied_to_another_case_of_its_patient(study, tmp_path):
     """Two scans of one patient, at two ages; the second has no other values."""
     (tmp_path / "visits.csv").write_text("scan,who,grade,age,weight\nP01,a,well,61,70\nP02,a,well,63,\n")
     sheet = ["--sheet", str(tmp_path / "visits.csv"), "--patient-column", "who", "--keep", "age", "weight"]
@@ -131,7 +131,7 @@ def test_a_path_and_a_sheet_that_name_two_patients_leave_the_case_out(tmp_path, 
         ("nr,dx\n1,G1\n2,G2\n", "No column of the sheet ('nr', 'dx') names a case as its files do, such as 'P01"),
     ],
 )
-def test_a_sheet_without_the_cases_is_told_by_what_it_holds(study, tmp_path, capsys, text, words):
+def test_a_sheet_without_the_cases_is_refused_and_its_content_named(study, tmp_path, capsys, text, words):
     """An empty file was said to lack a column of cases, and naming a column without them could not help."""
     (tmp_path / "other.csv").write_text(text)
     assert opened(study, "--sheet", str(tmp_path / "other.csv"), "--grade-column", "dx") == 2
@@ -139,7 +139,7 @@ def test_a_sheet_without_the_cases_is_told_by_what_it_holds(study, tmp_path, cap
     assert said.startswith(words) and said.count("\n") == 1
 
 
-def test_a_word_that_the_map_lacks_is_asked_for(study, tmp_path, capsys):
+def test_a_grade_missing_in_the_map_is_refused(study, tmp_path, capsys):
     given = ["--sheet", str(tmp_path / "clinical.csv"), "--grade-column", "dx", "--map", "G1=well"]
     assert opened(study, *given) == 2
     assert "or say what it means too, such as" in capsys.readouterr().err
@@ -154,7 +154,7 @@ def test_a_word_that_the_map_lacks_is_asked_for(study, tmp_path, capsys):
         (["--grade-column", "dx", "--map", "G1"], "not written as TEXT=CLASS"),
     ],
 )
-def test_a_sheet_that_does_not_say_it_is_one_sentence(study, tmp_path, capsys, more, words):
+def test_a_sheet_without_the_needed_columns_is_refused_in_one_sentence(study, tmp_path, capsys, more, words):
     assert opened(study, "--sheet", str(tmp_path / "clinical.csv"), *more) == 2
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
@@ -172,13 +172,13 @@ def test_a_sheet_that_does_not_say_it_is_one_sentence(study, tmp_path, capsys, m
         (["ct=none/{case}.nii.gz"], "No file fits the patterns"),
     ],
 )
-def test_patterns_that_can_be_read_in_two_ways_or_none_are_refused(study, capsys, patterns, words):
+def test_ambiguous_or_unmatched_patterns_are_refused(study, capsys, patterns, words):
     assert main(["cohorts", "open", str(study), "--pattern", *patterns]) == 2
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
 
 
-def test_patterns_of_folders_and_of_series(tmp_path):
+def test_patterns_match_folders_and_series(tmp_path):
     for name in ("a/CT/1.dcm", "a/CT/2.dcm", "deep/er/b/PET fdg.nii"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -189,7 +189,7 @@ def test_patterns_of_folders_and_of_series(tmp_path):
     assert same.match("p/x/p_x.nii") == ("x", "p") and same.match("p/x/q_x.nii") is None
 
 
-def test_other_columns_are_passed_over_unless_they_may_be_ours(tmp_path):
+def test_other_columns_are_ignored_unless_they_resemble_known_ones(tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("case,ct,segmentation,grade,age,referring ward\na,x.nii.gz,y.nrrd,well,61,W3\n")
     assert [job.case for job in read_worklist(path)] == ["a"]
@@ -199,7 +199,7 @@ def test_other_columns_are_passed_over_unless_they_may_be_ours(tmp_path):
             read_worklist(path)
 
 
-def test_a_datalist_may_say_what_its_grades_mean(tmp_path):
+def test_a_datalist_may_define_its_grades(tmp_path):
     entry = {"id": "a", "ct": "c.nii.gz", "segmentation": "s.nrrd", "grade": "G2", "ward": "W3"}
     path = tmp_path / "list.json"
     path.write_text(json.dumps({"grades": {"g2": "moderate"}, "training": [entry]}))

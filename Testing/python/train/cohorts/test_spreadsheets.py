@@ -68,7 +68,7 @@ def test_one_reader_for_worklists_and_grades(root, written):
     assert found(with_grades(root, written(GRADES))) == READ
 
 
-def test_patients_without_any_grade_still_stay_together(root):
+def test_patients_without_a_grade_stay_in_one_fold(root):
     lines = [line.rsplit(",", 2) for line in WORKLIST.splitlines()]
     (root / "work.csv").write_text("\n".join(f"{rest},{patient}" for rest, _, patient in lines))
     assert found(open_cohort(str(root / "work.csv"))) == [(case, patient, None) for case, patient, _ in READ]
@@ -102,7 +102,7 @@ def test_grades_that_can_be_read_in_two_ways_are_refused(root, text, words):
         with_grades(root, text.encode())
 
 
-def test_the_same_row_twice_and_other_columns_do_no_harm(root):
+def test_a_repeated_row_and_other_columns_are_accepted(root):
     cohort = with_grades(root, b"case,age,grade\none,61,2\none,61,2.0\n")
     assert found(cohort)[0] == ("one", "one", 2)
 
@@ -160,7 +160,7 @@ def test_a_datalist_in_another_encoding(root, encoding):
     assert found(open_cohort(str(root / "list.json"))) == [("one", "one", 0)]
 
 
-def test_clinical_sheets_are_read_alike(tmp_path):
+def test_clinical_sheets_are_read_with_the_same_reader(tmp_path):
     path = tmp_path / "clinical.csv"
     path.write_bytes("sep=;\r\nID;Sex;Age;AFP;Hepatitis\r\nMüller;F;61;12,5;B\r\n7;m;95;1,234;\r\n".encode("cp1252"))
     rows = read_hospital_sheet(path)
@@ -171,7 +171,7 @@ def test_clinical_sheets_are_read_alike(tmp_path):
         read_hospital_sheet(path)
 
 
-def test_names_on_a_windows_console(tmp_path):
+def test_names_print_on_a_windows_console(tmp_path):
     """Findings are printed in full, even if the console cannot encode the characters of a name."""
     write_case(small_case(), tmp_path / "cases" / "王")
     write_case(small_case(), tmp_path / "cases" / "b")

@@ -52,7 +52,7 @@ def damage(path: Path, how: Callable[[bytes], bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
-def test_a_prepared_case(store, case, how) -> None:
+def test_a_damaged_prepared_case_is_recomputed(store, case, how) -> None:
     first = store.get(case)
     damage(store.path(case), how)
     again = store.get(case)
@@ -64,7 +64,7 @@ def test_a_prepared_case(store, case, how) -> None:
 
 
 @pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
-def test_node_vectors(case, how, tmp_path) -> None:
+def test_damaged_node_vectors_are_recomputed(case, how, tmp_path) -> None:
     nodes = NodeStore.without_encoder(tmp_path, "tiny", variants=0)
     first = nodes.get(case).regions[0].fixed
     damage(nodes.path(case), how)
@@ -73,7 +73,7 @@ def test_node_vectors(case, how, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
-def test_views(store, case, how, tmp_path) -> None:
+def test_damaged_views_are_recomputed(store, case, how, tmp_path) -> None:
     maker, prepared = ViewMaker(LiverWindow(), folder=tmp_path), store.get(case)
     first = maker(prepared, 1)
     files = list(tmp_path.rglob("*.npz"))
@@ -87,7 +87,7 @@ def test_views(store, case, how, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
-def test_the_teachers_answers_count_as_absent(store, case, how, tmp_path) -> None:
+def test_damaged_teacher_outputs_count_as_absent(store, case, how, tmp_path) -> None:
     from REACTKDTrainLib.models.outputs import GraphOutput
 
     view, made = ViewMaker(LiverWindow())(store.get(case)), []
@@ -103,7 +103,7 @@ def test_the_teachers_answers_count_as_absent(store, case, how, tmp_path) -> Non
 
 
 @pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
-def test_dose_fields(store, how, tmp_path) -> None:
+def test_damaged_dose_fields_are_recomputed(store, how, tmp_path) -> None:
     whole = phantom_case("hospital", 7, "tiny", whole_field=True)
     prepare_fields(tmp_path, store, whole)
     (path,) = tmp_path.iterdir()

@@ -30,7 +30,7 @@ def case() -> CohortCase:
     return phantom_case("hospital", 7, "tiny")
 
 
-def test_images_are_those_of_the_readers_preparation(case: CohortCase, tmp_path: Path) -> None:
+def test_prepared_images_equal_those_of_the_grader(case: CohortCase, tmp_path: Path) -> None:
     prepared = PreparedStore(tmp_path, preparation_of("tiny")).get(case)
     wanted = preparation_of("tiny")(case.load())
     box = tuple(slice(s, s + n) for s, n in zip(prepared.start, prepared.shape, strict=True))
@@ -41,7 +41,7 @@ def test_images_are_those_of_the_readers_preparation(case: CohortCase, tmp_path:
         np.testing.assert_allclose(have, image[box], atol=6e-3)  # stored as float16: 0.125 HU is 0.005
 
 
-def test_masks_are_those_of_the_readers_regions(case: CohortCase, tmp_path: Path) -> None:
+def test_prepared_masks_equal_those_of_the_grader(case: CohortCase, tmp_path: Path) -> None:
     prepared = PreparedStore(tmp_path, preparation_of("tiny"), whole_grid=True).get(case)
     opened = case.load()
     regions = RegionSet.from_masks(opened.liver, opened.tumor, opened.reference.ijk_to_ras)
@@ -70,7 +70,7 @@ def test_a_lesion_is_the_same_from_its_box_and_from_the_whole_case(case: CohortC
     assert box == (slice(0, 1),) * 3 and weights.shape == (7, 1, 1, 1) and not weights.any()
 
 
-def test_bridges_are_where_two_distances_add_up_to_the_gap() -> None:
+def test_bridges_are_at_the_shortest_distance_between_lesions() -> None:
     """Searching only near pairs gives the same result as searching the whole grid."""
     rng, spacing, found = np.random.default_rng(5), np.array([2.5, 0.8, 0.9]), 0
     for _ in range(6):
@@ -177,7 +177,7 @@ def count(mask: np.ndarray) -> int:
     return len(RegionSet.from_masks(LIVER, mask, np.eye(4)).lesions)
 
 
-def test_no_error_asked_for_is_no_change() -> None:
+def test_without_perturbation_the_masks_stay() -> None:
     tumor = balls(((20, 30, 24), 5), ((20, 30, 38), 4))
     liver, moved = Outlines(LIVER, tumor, ONE_MM, STILL).drawn(np.random.default_rng(0))
     assert np.array_equal(liver, LIVER)
@@ -193,7 +193,7 @@ def test_a_border_moves_out_and_in() -> None:
     assert max(sizes) <= 1.1 * 4 / 3 * np.pi * 11.5**3
 
 
-def test_near_lesions_become_one_and_far_ones_do_not() -> None:
+def test_near_lesions_are_merged_and_far_ones_are_not() -> None:
     how = MaskPerturbation(border_mm=0, wander_mm=0, liver_mm=0, merge_mm=8, merge=1, drop=0)
     near = balls(((20, 30, 24), 4), ((20, 30, 38), 4))  # 5 mm apart
     far = balls(((20, 30, 16), 3), ((20, 30, 44), 3))
@@ -234,7 +234,7 @@ def test_a_wrong_magnitude_is_named(field: str, value: float) -> None:
         MaskPerturbation(**{field: value})
 
 
-def test_matches_lead_each_region_to_the_experts(tmp_path: Path) -> None:
+def test_matches_map_each_region_to_the_experts_region(tmp_path: Path) -> None:
     found = 0
     for seed in range(12):
         case = phantom_case("hospital", seed, "tiny")
@@ -261,7 +261,7 @@ def test_one_id_for_two_cases_is_refused(case: CohortCase) -> None:
 @pytest.mark.parametrize(
     "grade, modalities, answered", [(3, ("ct",), "grade"), (0, ("mr",), "images"), (0, (), "images")]
 )
-def test_a_case_that_cannot_be_is_refused(grade: int, modalities: tuple, answered: str) -> None:
+def test_an_impossible_case_is_refused(grade: int, modalities: tuple, answered: str) -> None:
     with pytest.raises(UsageError, match=answered):
         CohortCase("a", "a", grade, modalities, partial(open, "nowhere"), "x")
 

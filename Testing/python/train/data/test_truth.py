@@ -32,7 +32,7 @@ def patient(*levels: float) -> SharedLatents:
     return SharedLatents(0.6, 0.0, tuple(map(lesion, levels)), 3.5)
 
 
-def test_a_node_is_what_the_one_lesion_it_covers_is():
+def test_a_node_has_the_latents_of_the_single_lesion_it_covers():
     truth = Truth(patient(0.5, -1.0, 2.0, 0.1), torch.tensor([2, 1, 3, 3]))
     nodes = truth.of_nodes(5)
     assert nodes.shape == (5, 9) and list(COLUMNS["shared"]) == ["t", *SHOWN]
@@ -47,7 +47,7 @@ def test_a_node_is_what_the_one_lesion_it_covers_is():
     assert mean[0] == 3 and scale[0] == 2 and mean[1] == 300 and scale[1] == 200
 
 
-def test_units_need_two_to_be_measured_in():
+def test_units_need_at_least_two_cases():
     """The spread of a single value is unknown: it used to be NaN, and so was everything learned from it."""
     for latents, what in (([patient(1.0)], "lesion"), ([patient()], "lesion"), ([tuple(range(10))], "patient")):
         with pytest.raises(UsageError, match=f"spread of the latents .* fewer than two {what}s; .*loss.auxiliary to 0"):
@@ -56,7 +56,7 @@ def test_units_need_two_to_be_measured_in():
     assert mean[0] == 1 and scale[0] > 0 and scale.isfinite().all()
 
 
-def test_a_phantoms_lesions_are_found_in_its_masks_and_kept_with_its_vectors(tmp_path):
+def test_the_lesions_of_a_phantom_are_matched_to_its_masks_and_stored_with_its_vectors(tmp_path):
     case = next(c for n in range(20) if len((c := phantom_case("large", n, "tiny")).truth["shared"].each) == 3)
     opened = case.load()
     expert = regions_of(opened)
@@ -90,7 +90,7 @@ def readout_of(hidden: int = 1) -> LatentReadout:
     return readout
 
 
-def test_the_squared_error_of_what_is_known_and_shown():
+def test_the_error_covers_only_known_and_shown_latents():
     """t: mean 0, sd sqrt 2. The first lesion's error is 2 - 1; the second's t is unknown and its contrast is hidden."""
     readout = readout_of()
     h = torch.tensor([[2.0], [5.0]], requires_grad=True)
@@ -105,7 +105,7 @@ def test_the_squared_error_of_what_is_known_and_shown():
     assert nothing.item() == 0
 
 
-def test_on_views_lesions_learn_of_the_experts_that_they_overlap():
+def test_on_views_lesions_get_the_latents_of_the_overlapping_expert_lesions():
     term = LatentRegression(1, [SimpleNamespace(truth={"shared": patient(-1.0, 1.0)})])
     torch.nn.init.ones_(term.readout.weight)
     torch.nn.init.zeros_(term.readout.bias)
@@ -129,7 +129,7 @@ def test_on_views_lesions_learn_of_the_experts_that_they_overlap():
             LatentRegression(1, wrong)
 
 
-def test_tables_know_each_node_and_heads_learn_it():
+def test_tables_hold_the_latents_of_each_node_and_heads_learn_them():
     table = NodeTable.of(shared_cases())
     assert table.node_truth.shape == (40, table.rows.shape[2], 9) and table.node_truth[:, 0].isnan().all()
     row = int(table.rows[0].sum(dim=1).argmax())

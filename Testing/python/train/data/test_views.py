@@ -37,7 +37,7 @@ def prepared(tmp_path_factory):
 MOVING = Augmentation(rotate_deg=20, shift_voxels=2, elastic=1.0, level=0)
 
 
-def test_view_0_is_the_case_as_it_is_with_the_experts_masks(prepared) -> None:
+def test_view_0_is_the_unchanged_case_with_the_experts_masks(prepared) -> None:
     view = ViewMaker(LiverWindow(100.0, 20.0), MOVING)(prepared)
     assert torch.equal(view.images["fdg"], prepared.images["fdg"])
     assert torch.equal(view.images["ct"], (prepared.images["ct"].clamp(-160, 240) - 100) / 20)
@@ -122,7 +122,7 @@ def test_a_field_is_warped_as_the_view_was_whatever_is_warped_with_it(prepared) 
     assert close.float().mean() > 0.97
 
 
-def test_magnitudes_are_what_they_say() -> None:
+def test_magnitudes_have_their_documented_size() -> None:
     how = Augmentation(rotate_deg=0, shift_voxels=0, elastic=2.0, sigma=4.0, flip=False)
     ramp = torch.arange(48.0).expand(1, 48, 48, 48)
     moved = torch.cat(
@@ -188,7 +188,7 @@ def test_the_dose_branch_sees_noise_that_grows_as_the_dose_falls(dosed) -> None:
     assert quarter.std() == pytest.approx(math.hypot(3**0.5 * quantum, 15**0.5 * electronic), rel=0.1)
 
 
-def test_what_the_window_clips_away_carries_no_noise(dosed) -> None:
+def test_clipped_voxels_carry_no_noise(dosed) -> None:
     """Air stays air at any dose, as in a scan at that dose prepared in the same way."""
     folder, store, case = dosed
     view = ViewMaker(LiverWindow(), STILL)(store.get(case))
@@ -201,7 +201,7 @@ def test_what_the_window_clips_away_carries_no_noise(dosed) -> None:
     assert float((source(view, 3) - view.images["ct"])[tissue].abs().mean()) > 0.01
 
 
-def test_the_dose_branch_sees_the_view_that_the_other_branches_see(dosed) -> None:
+def test_the_dose_branch_gets_the_same_view_as_the_other_branches(dosed) -> None:
     """Including the constant that augmentation added to the CT: air carries no noise, and a crop none at all."""
     folder, store, whole = dosed
     how = replace(STILL, level=0.5)
@@ -242,7 +242,7 @@ def test_a_cropped_scan_is_refused_with_the_reason(tmp_path: Path) -> None:
         prepare_fields(tmp_path, PreparedStore(tmp_path / "p", preparation_of("tiny")), case)
 
 
-def test_a_cropped_scan_among_others_is_seen_at_its_own_dose(dosed) -> None:
+def test_a_cropped_scan_among_others_is_used_at_its_native_dose(dosed) -> None:
     folder, store, whole = dosed
     crop = phantom_case("hospital", 3, "tiny")
     for _ in range(2):  # the second time it is already cached

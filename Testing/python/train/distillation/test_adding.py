@@ -78,12 +78,12 @@ def run(tree: Path, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_its_own_tests_pass(tree: Path) -> None:
+def test_the_tests_of_the_added_method_pass(tree: Path) -> None:
     options = ("-q", "-p", "no:cacheprovider", "--rootdir", ".", "-o", "pythonpath=")
     assert f"{TEST.count('def test_')} passed" in run(tree, "-m", "pytest", *options, "Testing/test_mean_of_two.py")
 
 
-def test_the_module_description_and_the_help_name_it(tree: Path) -> None:
+def test_the_module_description_and_the_help_list_the_added_method(tree: Path) -> None:
     run(tree, "Testing/tools/train_xml.py", "--write")
     text = (tree / "REACTKDTrain" / "REACTKDTrain.xml").read_text(encoding="utf-8")
     assert "ifvd, mean-of-two, react-kd-scores or react-kd (the default)" in text

@@ -44,7 +44,7 @@ def line(*values: float) -> Tensor:
 
 
 # ---- by hand
-def test_attention_by_hand():
+def test_attention_agrees_with_hand_worked_values():
     level = torch.stack([torch.tensor([1.0, 2.0]), torch.tensor([7.0, 4.0])]).double().reshape(2, 1, 1, 2)
     wanted = torch.tensor([25.0, 10.0], dtype=F64)  # mean of squares over channels
     torch.testing.assert_close(attention(level), wanted / wanted.norm())
@@ -53,7 +53,7 @@ def test_attention_by_hand():
     assert float(attention_loss(line(3, 0), -2 * line(3, 0))) == pytest.approx(0, abs=1e-12)  # sign, scale are ignored
 
 
-def test_channel_loss_by_hand():
+def test_the_channel_loss_agrees_with_hand_worked_values():
     # phi_T = (1/4, 3/4), phi_S = (1/2, 1/2): KL as in the test of logits; multiplied by tau^2, averaged over channels
     kl = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
     student, teacher = line(0, 0), line(0, math.log(3))
@@ -63,7 +63,7 @@ def test_channel_loss_by_hand():
     assert float(both) == pytest.approx(kl / 2)
 
 
-def test_variation_by_hand():
+def test_variation_agrees_with_hand_worked_values():
     # class 1 holds (1, 0) and (0, 1): mean (1/2, 1/2), cosine sqrt(1/2); class 0 holds its own mean
     level = torch.tensor([[1.0, 0.0, 3.0], [0.0, 1.0, 4.0]], dtype=F64).reshape(2, 1, 1, 3)
     classes = torch.tensor([1, 1, 0])
@@ -74,7 +74,7 @@ def test_variation_by_hand():
     assert float(variation_loss(level, flat, classes)) == pytest.approx(wanted)
 
 
-def test_a_voxel_is_of_what_fills_most_of_it():
+def test_a_voxel_belongs_to_the_region_that_fills_most_of_it():
     occupancy = torch.tensor([[0.2, 0.7, 0.4], [0.2, 0.3, 0.6]], dtype=F64).reshape(2, 1, 1, 3)
     assert classes_of(occupancy).tolist() == [0, 1, 2]
 
@@ -90,13 +90,13 @@ def test_patches_are_means_of_cubes_and_their_graph_is_compared_with_the_losses_
     assert float(patch_graph_loss(student, teacher)) == pytest.approx(2 / 4 + (0 + 2) / 2)
 
 
-def test_filtered_features_by_hand():
+def test_filtered_features_agree_with_hand_worked_values():
     # parenchyma in voxel 0, two lesions in voxels 1 and 2, pooled; differences 1 and (3 + 5) / 2
     occupancy = torch.eye(3, dtype=F64).reshape(3, 1, 1, 3)
     assert float(filtered_loss(line(1, 3, 5), line(0, 0, 0), occupancy)) == pytest.approx(1 + 16, rel=1e-5)
 
 
-def test_a_teacher_that_knows_the_case_weighs_more_and_one_that_is_absent_nothing():
+def test_a_better_teacher_weighs_more_and_an_absent_one_nothing():
     p = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.4, 0.4]], dtype=F64)
     logits = p.log()[:, None].repeat(1, 2, 1)
     there = torch.tensor([[True, True], [True, False]])
@@ -104,7 +104,7 @@ def test_a_teacher_that_knows_the_case_weighs_more_and_one_that_is_absent_nothin
     torch.testing.assert_close(weights, torch.tensor([[0.8, 1.0], [0.2, 0.0]], dtype=F64))
 
 
-def test_contrast_by_hand():
+def test_contrast_agrees_with_hand_worked_values():
     anchor = torch.tensor([[1.0, 0.0]], dtype=F64)
     others = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=F64)
     # the second of the others is the anchor's own patient and is masked out: -log(e^10 / (e^10 + e^0))
@@ -113,7 +113,7 @@ def test_contrast_by_hand():
     assert float(contrast(anchor, anchor, others, torch.tensor([[False, False]]))) == 0  # no negatives
 
 
-def test_relations_by_hand():
+def test_relations_agree_with_hand_worked_values():
     # one case, two voxels; teacher's similarities (1, 0), student's (1, 1): KL of softmax(1/tau, 0) from uniform
     student = [torch.tensor([[1.0, 0.0], [1.0, 0.0]], dtype=F64)]
     teacher = [torch.eye(2, dtype=F64)]
@@ -123,7 +123,7 @@ def test_relations_by_hand():
     assert float(relation_loss(teacher, teacher)) == pytest.approx(0, abs=1e-12)
 
 
-def test_maps_by_hand():
+def test_maps_agree_with_hand_worked_values():
     level = line(1, 3, 5, 7)
     occupancy = torch.tensor([[1.0, 1.0, 0, 0], [0, 0, 0.5, 0]], dtype=F64).reshape(2, 1, 1, 4)
     torch.testing.assert_close(
@@ -215,7 +215,7 @@ def test_gradients_agree_with_finite_differences(name):
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_a_method_learns_through_its_own_parameters_and_repeats_itself(name):
+def test_every_learned_method_trains_its_parameters_and_is_deterministic(name):
     views, student, teacher = batch()
     student.logits.requires_grad_()
     for level in (*student.maps, *student.nodes):
@@ -231,7 +231,7 @@ def test_a_method_learns_through_its_own_parameters_and_repeats_itself(name):
 
 
 @pytest.mark.parametrize("name", ["crd", "cirkd", "mtcm-kd"])
-def test_what_a_method_remembers_is_part_of_its_state(name):
+def test_memory_banks_are_part_of_the_state(name):
     """A resumed training continues with the same memory banks."""
     views, student, teacher = batch()
     torch.manual_seed(5)
@@ -244,7 +244,7 @@ def test_what_a_method_remembers_is_part_of_its_state(name):
     assert total(first, student, teacher, views).item() == total(second, student, teacher, views).item()
 
 
-def test_maps_that_were_not_kept_are_missed_by_name():
+def test_missing_maps_are_named():
     views, student, teacher = batch()
     with pytest.raises(ValueError, match="compares maps"):
         make_distiller("cwd", DistillationConfig(), *WIDTHS).double()(student, GraphOutput(teacher.logits, []), views)
@@ -272,7 +272,7 @@ def test_queues_hold_voxels_of_their_own_class():
         assert len(held) and all(any(torch.allclose(h, r) for r in own) for h in held)
 
 
-def test_every_method_has_a_label_and_re_derived_ones_say_so():
+def test_every_method_has_a_label_and_re_derived_ones_are_marked():
     labels = {name: make_distiller(name, DistillationConfig(), *WIDTHS).label for name in METHODS}
     assert all(labels.values()) and len(set(labels.values())) == len(METHODS)
     assert "re-derived" in labels["mskd"] and "re-derived" in labels["awmt"]
@@ -301,7 +301,7 @@ def padded_plans(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Te
 
 
 @pytest.mark.parametrize(("n", "m"), [(2, 2), (2, 3), (3, 2), (3, 3), (4, 4), (3, 5), (5, 4), (5, 5)])
-def test_plans_of_small_graphs_are_as_good_as_those_of_pot(n, m):
+def test_plans_of_small_graphs_cost_no_more_than_those_of_pot(n, m):
     pairs = [(noise(n, 5, seed=100 * n + s), noise(m, 5, seed=100 * m + 50 + s)) for s in range(20)]
     ds, dt, plans = padded_plans(pairs)
     torch.testing.assert_close(plans.sum(dim=2), torch.full((20, n), 1 / n, dtype=F64))
@@ -320,7 +320,7 @@ def test_a_plan_does_not_depend_on_the_other_cases_of_a_batch():
         assert float(together[row, len(s) :].abs().sum() + together[row, :, len(t) :].abs().sum()) == 0
 
 
-def test_graphs_that_lack_a_lesion_cost_nothing_among_many():
+def test_a_missing_lesion_costs_nothing_among_many_graphs():
     pairs = [(t[:-1], t) for t in (noise(n, 5, seed=n) for n in (3, 4, 5, 7))]
     assert float(plan_values(*padded_plans(pairs)).abs().max()) < 1e-12
 

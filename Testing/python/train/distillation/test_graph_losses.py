@@ -39,7 +39,7 @@ def graph(n: int, seed: int, width: int = 5) -> Tensor:
 
 
 # -------------------------------------------------------------------------------------------------------------- logits
-def test_logit_loss_by_hand():
+def test_the_logit_loss_agrees_with_hand_worked_values():
     # p_T = (1/4, 3/4) and p_S = (1/2, 1/2) at temperature 1: KL = ln 2 - H(1/4)
     student, teacher = rows((0.0, 0.0)), rows((0.0, math.log(3)))
     wanted = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
@@ -58,7 +58,7 @@ def test_logit_loss_is_a_mean_over_cases_and_zero_for_equal_answers():
 
 
 # ------------------------------------------------------------------------------------------------------ nodes and edges
-def test_edges_and_distances_by_hand():
+def test_edges_and_distances_agree_with_hand_worked_values():
     nodes = rows((2, 0), (0, 3), (-1, 0), (1, 1))
     half = math.sqrt(0.5)
     wanted = rows((1, 0, -1, half), (0, 1, 0, half), (-1, 0, 1, -half), (half, half, -half, 1))
@@ -66,13 +66,13 @@ def test_edges_and_distances_by_hand():
     assert torch.equal(torch.diagonal(distances(nodes)), torch.zeros(4, dtype=F64))
 
 
-def test_node_loss_by_hand():
+def test_the_node_loss_agrees_with_hand_worked_values():
     # orthogonal directions are sqrt(2) apart, opposite ones 2, equal ones 0, whatever their lengths
     student, teacher = rows((5, 0), (1, 0), (0, 2)), rows((0, 1), (-3, 0), (0, 9))
     assert float(node_loss(student, teacher)) == pytest.approx((2 + 4 + 0) / 3, rel=1e-9)
 
 
-def test_edge_loss_by_hand():
+def test_the_edge_loss_agrees_with_hand_worked_values():
     # one pair, cosine 0 against 1: two of four entries differ by 1
     assert float(edge_loss(rows((1, 0), (0, 1)), rows((1, 0), (2, 0)))) == pytest.approx(0.5, rel=1e-9)
     turned = graph(4, 3) @ torch.linalg.qr(graph(5, 4))[0]
@@ -131,7 +131,7 @@ def test_balanced_plans_are_the_best_of_all_permutations(n, noise):
     assert value == pytest.approx(brute_force(ds.numpy(), dt.numpy()), abs=1e-12)
 
 
-def test_two_nodes_by_hand():
+def test_two_nodes_agree_with_hand_worked_values():
     # d_S = 1 (right angle), d_T = 0.5: (1 - 0.5)^2 at both off-diagonal pairs, each with mass 1/4
     student, teacher = rows((1, 0), (0, 1)), rows((1, 0), (0.5, math.sqrt(0.75)))
     assert float(gw_loss(student, teacher, "paper")) == pytest.approx(0.125, rel=1e-9)
@@ -249,7 +249,7 @@ def test_pots_descent_from_any_corner_ends_at_no_better_plan(seed):
 
 
 # ------------------------------------------------------------------------------------------------------------- methods
-def test_an_unknown_method_is_told_the_known_ones():
+def test_an_unknown_method_is_refused_and_the_known_ones_are_named():
     with pytest.raises(UsageError, match="none, kd, at, .*, react-kd"):
         make_distiller("reactkd", DistillationConfig(), 4, 4)
     for name in METHODS:

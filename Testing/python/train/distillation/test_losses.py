@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_presence
 
 
-def test_focal_by_hand():
+def test_the_focal_loss_agrees_with_hand_worked_values():
     logits = torch.log(torch.tensor([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]]))
     grade = torch.tensor([0, 2])
     wanted = np.mean([-(0.3**2) * np.log(0.7), -(0.6**2) * np.log(0.4)])
@@ -29,7 +29,7 @@ def test_gamma_zero_is_cross_entropy_and_gradients_are_right():
 
 @pytest.mark.parametrize("gamma", [0.0, 0.25, 0.5, 0.9, 1.0, 2.0])
 @pytest.mark.parametrize("surplus", [0.5, 10.0, 17.0, 30.0, 200.0])
-def test_an_answer_that_is_sure_has_a_slope_for_every_gamma(gamma: float, surplus: float) -> None:
+def test_a_certain_prediction_has_a_finite_gradient_for_every_gamma(gamma: float, surplus: float) -> None:
     """Analytically, q = 1 - p: dL/dz of the true class is q^g (g p ln p - q), also finite where p rounds to 1."""
     logits = torch.tensor([[surplus, 0.0, 0.0]], requires_grad=True)
     focal_loss(logits, torch.tensor([0]), gamma).backward()
@@ -39,7 +39,7 @@ def test_an_answer_that_is_sure_has_a_slope_for_every_gamma(gamma: float, surplu
     assert float(logits.grad[0, 0]) == pytest.approx(wanted, rel=1e-3 if surplus < 5 else 0.3, abs=3e-7)
 
 
-def test_masked_error_counts_only_what_is_seen():
+def test_the_masked_error_counts_only_unmasked_values():
     predicted, target = torch.zeros(2, 3), torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     mask = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
     assert float(masked_mse(predicted, target, mask)) == pytest.approx((1 + 9) / 2)

@@ -47,7 +47,7 @@ def kl(p, q) -> float:
     return sum(a * log(a / b) for a, b in zip(p, q, strict=True))
 
 
-def test_values_by_hand():
+def test_region_scores_agree_with_hand_worked_values():
     """At tau = 4 the teacher's lesions give (3/4, 1/4) and (1/2, 1/2), the student's the reverse."""
     steep, flat = [4 * log(3), 0.0], [0.0, 0.0]
     teacher = output([[9.0, 1.0], steep, flat], [log(2), log(1), log(1)])  # attention 1/2, 1/4, 1/4
@@ -62,7 +62,7 @@ def test_values_by_hand():
     assert twice["scores"].item() == pytest.approx(2 * found["scores"].item()) and "attention" not in twice
 
 
-def test_lesions_are_matched_by_overlap_and_others_are_told_nothing():
+def test_lesions_are_matched_by_overlap_and_others_give_no_loss():
     """The student's three lesions match the expert's second, no lesion, and the expert's first."""
     steep, flat, other = [4 * log(3), 0.0], [0.0, 0.0], [7.0, -7.0]
     teacher = output([flat, steep, flat], [log(2), 0.0, 0.0])
@@ -103,7 +103,7 @@ def test_a_batch_is_the_mean_of_its_cases_however_many_regions_each_has():
         assert found[name].item() == pytest.approx(sum(own[name].item() for own in alone) / len(alone)), name
 
 
-def test_a_lesion_that_the_head_did_not_see_is_told_nothing():
+def test_a_lesion_hidden_from_the_head_gives_no_loss():
     steep, flat = [4 * log(3), 0.0], [0.0, 0.0]
     teacher = output([flat, steep, steep], [0.0, 0.0, 3.0])
     student = output([flat, steep, flat], [0.0, 0.0, float("-inf")])
@@ -132,7 +132,7 @@ def teacher(table):
     return train_teacher(table, QUICK)
 
 
-def test_identical_networks_differ_by_nothing(table):
+def test_identical_networks_have_no_loss(table):
     student = new_student(table, StudentConfig(blocks=("input", "bands", "shells"), dropout=0.0)).eval()
     whole = {m: torch.ones(len(table)) for m in student.config.modalities}
     said = graph_of(student, table.batch().for_student(student, whole))
@@ -142,7 +142,7 @@ def test_identical_networks_differ_by_nothing(table):
     assert all(abs(value.item()) < 1e-6 for value in found.values())
 
 
-def test_scores_and_attention_add_up_to_the_answer(table):
+def test_scores_and_attention_add_up_to_the_logits(table):
     """The teacher's region scores and attention compose its answer, apart from topology and null node."""
     teacher = train_teacher(table, replace(QUICK, steps=2)).eval()
     said, head = teacher(table.batch()), teacher.heads["fused"]
@@ -179,7 +179,7 @@ def test_a_student_learns_the_regions_of_its_teacher_and_the_teacher_stays(table
     assert agreement(student) > agreement(plain)
 
 
-def test_an_ensemble_says_the_mean(table, teacher):
+def test_an_ensemble_gives_the_mean(table, teacher):
     other = train_teacher(table, replace(QUICK, steps=10, seed=1))
     said = [targets_of(t, table) for t in (teacher, other)]
     both = targets_of(Ensemble([teacher, other]), table)

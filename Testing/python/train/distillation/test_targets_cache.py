@@ -31,7 +31,7 @@ def targets() -> GraphOutput:
     )
 
 
-def test_what_was_made_comes_back_in_this_process_and_another(data, tmp_path: Path) -> None:
+def test_cached_outputs_are_read_back_in_this_process_and_another(data, tmp_path: Path) -> None:
     result, view, made = targets(), data.view(0), []
     cache = TargetCache(tmp_path)
     for reader in (cache, cache, TargetCache(tmp_path)):
@@ -55,7 +55,7 @@ def test_a_broken_file_counts_as_absent(data, tmp_path: Path) -> None:
     assert not torch.equal(TargetCache(tmp_path).of("t", data.view(0), targets).logits, first.logits)
 
 
-def test_the_hash_of_weights_sees_every_value_name_and_buffer() -> None:
+def test_the_hash_of_weights_covers_every_value_name_and_buffer() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     first = weights_hash(module)

@@ -16,7 +16,7 @@ SCORED = st.lists(
 )  # positive, score with many ties, weight
 
 
-def test_by_hand() -> None:
+def test_areas_agree_with_hand_worked_values() -> None:
     """Positives 3, 2; negatives 1, 2: of four pairs, three are won and one is tied."""
     positive, score = np.array([True, True, False, False]), np.array([3.0, 2.0, 1.0, 2.0])
     assert weighted_aucs(positive, score, np.ones((1, 4))) == [3.5 / 4]
@@ -26,7 +26,7 @@ def test_by_hand() -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(SCORED)
-def test_as_scikit_learn_weighs_it(rows: list[tuple[bool, int, int]]) -> None:
+def test_weighted_areas_agree_with_scikit_learn(rows: list[tuple[bool, int, int]]) -> None:
     positive, score, weight = (np.array(column) for column in zip(*rows))
     got = weighted_aucs(positive, score, weight[None])[0]
     if weight[positive].sum() and weight[~positive].sum():
@@ -46,7 +46,7 @@ def test_a_count_is_a_repeated_case_in_any_order(rows: list[tuple[bool, int, int
     np.testing.assert_array_equal(again, whole)
 
 
-def test_many_draws_are_one_by_one() -> None:
+def test_many_draws_equal_single_ones() -> None:
     grades, p = graded_predictions(50, digits=1)
     weights = np.random.default_rng(1).integers(0, 4, (300, 50))
     one_by_one = [class_aucs(grades, p, w[None])[0] for w in weights]
@@ -60,7 +60,7 @@ def test_each_class_against_the_rest_and_their_mean() -> None:
     assert macro_auc(grades, p) == pytest.approx(roc_auc_score(grades, p, multi_class="ovr"), rel=1e-14)
 
 
-def test_turned_around_a_score_has_the_rest_of_the_area() -> None:
+def test_a_reversed_score_has_one_minus_the_area() -> None:
     grades, p = graded_predictions(60, digits=1)
     one = np.ones((1, 60))
     assert weighted_aucs(grades == 0, -p[:, 0], one) == pytest.approx(1 - weighted_aucs(grades == 0, p[:, 0], one))

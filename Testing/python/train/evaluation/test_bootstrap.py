@@ -46,7 +46,7 @@ def test_counts_vary_as_drawing_with_replacement_does() -> None:
     assert weights.var() == pytest.approx(1 - 1 / 25, abs=0.01)
 
 
-def test_a_seed_below_0_is_a_sentence() -> None:
+def test_a_negative_seed_is_refused_in_one_sentence() -> None:
     with pytest.raises(UsageError, match="seed of a bootstrap is -1; give 0 or more"):
         bootstrap_weights(np.zeros(5, dtype=int), draws=20, seed=-1)
 
@@ -72,7 +72,7 @@ def test_the_interval_of_a_mean_is_that_of_scipy() -> None:
     np.testing.assert_allclose(ours, theirs, rtol=0.02)
 
 
-def test_an_interval_without_numbers_is_none() -> None:
+def test_an_interval_without_numbers_is_undefined() -> None:
     assert interval95(np.array([])) is None
     assert interval95(np.array([0.1, np.nan])) is None
     assert interval95(np.arange(101)) == [2.5, 97.5]
@@ -94,7 +94,7 @@ def test_two_thousand_draws_of_two_thousand_cases_take_seconds() -> None:
     assert time.process_time() - start < 5
 
 
-def test_questions_and_places_are_drawn_anew_together():
+def test_drawn_lesions_and_scans_are_resampled_together():
     grades = np.array([0, 1, 1, 2] * 5)
     weights = crossed_weights(grades, 3, draws=400, seed=1)
     assert weights.shape == (400, 3, 20)

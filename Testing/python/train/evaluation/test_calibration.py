@@ -28,13 +28,13 @@ HAND_GRADES = np.array([0, 1, 2, 0])
 HAND = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.9, 0.05, 0.05]])
 
 
-def test_scores_by_hand() -> None:
+def test_scores_agree_with_hand_worked_values() -> None:
     assert brier_of_each(HAND_GRADES, HAND).mean() == pytest.approx((0.14 + 0.86 + 0.06 + 0.015) / 4)
     assert surprise_of_each(HAND_GRADES, HAND) == pytest.approx(-np.log([0.7, 0.3, 0.8, 0.9]))
     assert surprise_of_each(np.array([0]), np.array([[0.0, 1.0, 0.0]])) == pytest.approx([-np.log(1e-12)])
 
 
-def test_bins_by_hand() -> None:
+def test_bins_agree_with_hand_worked_values() -> None:
     assert equal_mass_bins(np.array([0.5, 0.1, 0.9, 0.2, 0.3]), 2).tolist() == [1, 0, 1, 0, 1]
     assert equal_mass_bins(np.array([0.1, 0.5, 0.5, 0.5]), 4).tolist() == [0, 2, 2, 2]
 
@@ -61,7 +61,7 @@ def test_means_of_bins_that_hold_a_case() -> None:
     assert count.tolist() == [1, 1, 2] and mean.tolist() == [5, 7, 1.5]
 
 
-def test_reliability_by_hand() -> None:
+def test_reliability_agrees_with_hand_worked_values() -> None:
     found = reliability_curve(*top_label(HAND_GRADES, HAND), bins=2)
     assert found["stated"] == pytest.approx([0.65, 0.85])
     assert found["observed"] == [0.5, 1.0] and found["cases"] == [2, 2]
@@ -97,7 +97,7 @@ def test_error_is_bounded_and_without_order(n: int, seed: int, digits: int | Non
     assert error >= one_bin - 1e-12, "bins can only add up what one bin cancels"
 
 
-def test_calibrated_probabilities_have_little_error_and_sure_ones_have_much() -> None:
+def test_calibrated_probabilities_have_a_small_error_and_overconfident_ones_a_large_one() -> None:
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(3), 20000)
     grades = (rng.random(20000)[:, None] > p.cumsum(axis=1)).sum(axis=1)

@@ -31,7 +31,7 @@ def test_the_threshold_is_the_score_whose_rank_the_finite_sample_asks_for():
             least_probability(own, np.zeros(len(own), dtype=int), coverage)
 
 
-def test_sets_hold_the_likeliest_grade_and_those_that_are_likely_enough():
+def test_sets_contain_the_most_probable_grade_and_those_above_the_threshold():
     assert grade_set((0.2, 0.5, 0.3), 0.3) == (1, 2)
     assert grade_set((0.2, 0.5, 0.3), 0.9) == (1,)
     assert grade_set((0.2, 0.5, 0.3), 0.0) == (0, 1, 2)
@@ -48,7 +48,7 @@ def test_nine_of_ten_new_cases_are_covered_whatever_the_model_is(sharpness):
     assert np.mean(found) == pytest.approx(181 / 201, abs=0.005)  # three standard errors of this mean
 
 
-def test_what_sets_are_worth_is_counted():
+def test_coverage_and_size_of_sets_are_measured():
     p = np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25], [0.1, 0.1, 0.8], [0.5, 0.3, 0.2]])
     found = measured_sets(p, np.array([0, 1, 0, 2]), 0.3)
     assert found["coverage"]["mean"] == 0.5 and found["size"]["mean"] == 1.5 and found["alone"] == 0.5

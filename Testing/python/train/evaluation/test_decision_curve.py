@@ -24,7 +24,7 @@ from support.predictions import graded_predictions
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=2, max_size=50)
 
 
-def test_by_hand() -> None:
+def test_net_benefit_agrees_with_hand_worked_values() -> None:
     """0.9, 0.3 positive; 0.3, 0.1 negative. At 0.05 all are treated, at 0.3 three (p >= t), at 0.31 and 0.5 one."""
     positive, p = np.array([1, 1, 0, 0]), np.array([0.9, 0.3, 0.3, 0.1])
     got = net_benefit(positive, p, [0.05, 0.3, 0.31, 0.5, 0.95])
@@ -35,7 +35,7 @@ def test_by_hand() -> None:
 
 @settings(deadline=None, max_examples=15)
 @given(ROWS)
-def test_as_dcurves_has_it(rows: list[tuple[bool, int]]) -> None:
+def test_net_benefit_agrees_with_dcurves(rows: list[tuple[bool, int]]) -> None:
     """Also with probabilities equal to the thresholds: both treat from p = t on."""
     rows = [*rows, (True, 6), (False, 6)]  # dcurves divides by zero if one class is empty
     positive, p = np.array([r[0] for r in rows]), np.array([r[1] for r in rows]) / 20
@@ -47,7 +47,7 @@ def test_as_dcurves_has_it(rows: list[tuple[bool, int]]) -> None:
     assert (oracle["none"] == 0).all()
 
 
-def test_poor_versus_rest_as_dcurves_has_it() -> None:
+def test_poor_versus_rest_agrees_with_dcurves() -> None:
     grades, p = graded_predictions(300)
     q = np.sqrt(p) / np.sqrt(p).sum(axis=1, keepdims=True)
     found = graded_decision_curves(grades, {"raw": p, "softer": q}, draws=50)
@@ -73,7 +73,7 @@ def test_no_model_beats_the_truth_and_all_start_at_the_prevalence(rows: list[tup
     assert net_benefit(positive, p, [0.0])[0] == pytest.approx(share), "at 0 everybody is treated"
 
 
-def test_treating_everybody_is_worth_nothing_at_the_prevalence() -> None:
+def test_treating_all_has_no_benefit_at_the_prevalence() -> None:
     positive = np.array([1, 0, 0, 0, 0])
     assert treat_all(positive, [0.2])[0] == pytest.approx(0)
     assert (treat_all(positive, [0.1, 0.19]) > 0).all() and (treat_all(positive, [0.21, 0.4]) < 0).all()

@@ -27,7 +27,7 @@ def over_pairs(positive: np.ndarray, scores: list[np.ndarray]) -> tuple[np.ndarr
     return kernel.mean(axis=(1, 2)), s10 / v10.shape[1] + s01 / v01.shape[1]
 
 
-def test_by_hand() -> None:
+def test_placements_agree_with_hand_worked_values() -> None:
     """Positives 3, 2 against 1, 2: placements 1 and 3/4, and 1 and 3/4 from the other side."""
     positive, score = np.array([1, 1, 0, 0]), np.array([3.0, 2.0, 1.0, 2.0])
     above, below = placements(positive, score)
@@ -36,7 +36,7 @@ def test_by_hand() -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(8, 60), st.integers(0, 10**6), st.sampled_from([1, 8]))
-def test_as_defined_over_pairs(n: int, seed: int, digits: int) -> None:
+def test_the_variance_agrees_with_its_definition_over_pairs(n: int, seed: int, digits: int) -> None:
     grades, p = graded_predictions(n, seed=seed, digits=digits)
     q = graded_predictions(n, seed=seed + 1, digits=digits)[1]
     positive = np.arange(n) % 3 == 0
@@ -52,7 +52,7 @@ def test_as_defined_over_pairs(n: int, seed: int, digits: int) -> None:
         assert (found["p"] < 0.05) == (found["interval95"][0] > 0 or found["interval95"][1] < 0)
 
 
-def test_as_the_bootstrap_finds_it() -> None:
+def test_the_variance_agrees_with_the_bootstrap() -> None:
     grades, p = graded_predictions(400, skill=1)
     q = graded_predictions(400, skill=1, seed=7)[1] * 0.5 + p * 0.5
     poor, weights = grades == 2, bootstrap_weights(grades == 2, draws=4000)
@@ -66,13 +66,13 @@ def test_only_ranks_matter() -> None:
     assert (found["difference"], found["standard_error"], found["p"]) == (0, 0, 1)
 
 
-def test_turned_around_the_sign_turns() -> None:
+def test_exchanging_the_models_changes_the_sign() -> None:
     grades, p = graded_predictions(60)
     one, other = delong_test(grades == 0, p[:, 0], p[:, 1]), delong_test(grades == 0, p[:, 1], p[:, 0])
     assert other["p"] == one["p"] and other["difference"] == -one["difference"]
 
 
-def test_its_p_is_uniform_where_nothing_differs() -> None:
+def test_p_is_uniform_for_equal_models() -> None:
     """Two equally noisy readings of one truth: 5 % of 400 tests below 0.05 (+- 1.1 %)."""
     rng, positive, below = np.random.default_rng(0), np.arange(80) < 30, 0
     for _ in range(400):
@@ -81,7 +81,7 @@ def test_its_p_is_uniform_where_nothing_differs() -> None:
     assert 0.02 <= below / 400 <= 0.085
 
 
-def test_no_variance_and_yet_a_difference_has_no_p() -> None:
+def test_a_difference_without_variance_has_no_p() -> None:
     positive = np.array([1, 1, 0, 0])
     found = delong_test(positive, positive.astype(float), np.zeros(4))
     assert found["difference"] == 0.5 and found["p"] is None
@@ -106,6 +106,6 @@ def test_each_class_and_none_for_one_that_is_too_small() -> None:
         ([], [], "at least one case"),
     ],
 )
-def test_what_cannot_be_tested_is_refused(positive: list, score: list, fault: str) -> None:
+def test_too_few_cases_are_refused(positive: list, score: list, fault: str) -> None:
     with pytest.raises(UsageError, match=fault):
         placements(np.array(positive), np.array(score))

@@ -44,7 +44,7 @@ def answer_of(votes: Votes) -> tuple:
     return (lambda deleted: float(softmax(votes.muted(sorted(deleted)).logits)[grade])), grade
 
 
-def test_by_hand() -> None:
+def test_deletion_curves_agree_with_hand_worked_values() -> None:
     np.testing.assert_allclose(deletion_curve(additive, [0, 2, 1]), [0.95, 0.45, 0.15, 0.05])
     assert area([0.95, 0.45, 0.15, 0.05]) == pytest.approx((0.5 + 0.45 + 0.15) / 3)
     # On average each deletion removes a third of what the nodes add: 0.95, 0.65, 0.35, 0.05.
@@ -63,7 +63,7 @@ def test_random_order_is_the_mean_over_all_orders(nodes: int, seed: int) -> None
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.lists(st.floats(-1, 1), min_size=6, max_size=6))
-def test_no_order_beats_that_of_the_true_effects(shares: list[float], guess: list[float]) -> None:
+def test_no_order_is_better_than_that_of_the_true_effects(shares: list[float], guess: list[float]) -> None:
     """For additive effects, deleting the largest first is best, and the reverse order is worst."""
 
     def answer(deleted: frozenset[int]) -> float:
@@ -74,7 +74,7 @@ def test_no_order_beats_that_of_the_true_effects(shares: list[float], guess: lis
     assert best >= -1e-9 and worst == pytest.approx(-best, abs=1e-9)
 
 
-def test_an_explanation_that_says_nothing_gains_nothing() -> None:
+def test_a_constant_explanation_has_no_gain() -> None:
     answer, _ = answer_of(some_votes(5, 3))
     assert deletion_gain(answer, np.ones(5)) == pytest.approx(0)
     assert deletion_gain(answer, [0.7]) == pytest.approx(0), "one node has one order"
@@ -86,7 +86,7 @@ def test_ties_are_taken_in_every_order() -> None:
     assert tied == pytest.approx(random_area(additive, 3) - (area(first) + area(second)) / 2)
 
 
-def test_many_nodes_are_sampled_and_come_close() -> None:
+def test_many_nodes_are_sampled_with_a_small_error() -> None:
     nodes = MOST_NODES_EXACT + 2
     shares = np.random.default_rng(0).random(nodes)
 
@@ -121,7 +121,7 @@ def test_rank_correlation_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None
         assert rank_correlation(a, b) == pytest.approx(scipy.stats.spearmanr(a, b).statistic, abs=1e-12)
 
 
-def test_rank_correlation_by_hand() -> None:
+def test_rank_correlation_agrees_with_hand_worked_values() -> None:
     assert rank_correlation([1, 2, 3], [10, 200, 3000]) == pytest.approx(1)
     assert rank_correlation([1, 2, 3], [5, 4, 1]) == pytest.approx(-1)
     assert rank_correlation([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(1 - 6 * 2 / (4 * 15))

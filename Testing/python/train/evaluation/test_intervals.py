@@ -33,7 +33,7 @@ def macro_of_sklearn(grades: np.ndarray, p: np.ndarray) -> float:
     return float(np.mean([roc_auc_score(grades == c, p[:, c]) for c in range(3)]))
 
 
-def test_as_a_plain_loop_over_resampled_rows() -> None:
+def test_the_difference_agrees_with_a_plain_loop_over_resampled_rows() -> None:
     grades, a = graded_predictions(45, digits=1)
     b = blurred(a, 0.5)
     spread = []
@@ -46,7 +46,7 @@ def test_as_a_plain_loop_over_resampled_rows() -> None:
     assert found["share_of_draws_above_0"] == np.mean(np.array(spread) > 0)
 
 
-def test_turned_around_the_sign_turns() -> None:
+def test_exchanging_the_models_changes_the_sign() -> None:
     grades, a = graded_predictions(60)
     b = blurred(a, 0.3)
     one, other = paired_auc_difference(grades, a, b), paired_auc_difference(grades, b, a)
@@ -60,14 +60,14 @@ def test_models_that_rank_alike_do_not_differ() -> None:
     assert (found["difference"], found["interval95"], found["p"]) == (0, [0, 0], 1)
 
 
-def test_pairing_takes_out_what_both_share() -> None:
+def test_pairing_removes_shared_variance() -> None:
     grades, a = graded_predictions(200)
     low, high = paired_auc_difference(grades, a, blurred(a, 0.1))["interval95"]
     alone = interval95(class_aucs(grades, a, bootstrap_weights(grades)).mean(axis=1))
     assert high - low < 0.5 * (alone[1] - alone[0])
 
 
-def test_the_interval_of_an_auc_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_the_interval_of_an_auc_has_about_its_nominal_coverage() -> None:
     """Percentile intervals of 90 patients: nominally 95 %, here over 150 samples (0.95 +- 0.018)."""
     truth, inside = macro_auc(*graded_predictions(30000, skill=1, seed=999)), 0
     for seed in range(150):
@@ -97,7 +97,7 @@ def test_one_run_is_the_paired_difference() -> None:
     assert runs["of_each_run"] == [one["difference"]] and runs["standard_error_runs"] is None
 
 
-def test_equal_runs_leave_the_variance_of_cases() -> None:
+def test_equal_runs_have_only_the_variance_of_cases() -> None:
     grades, a = graded_predictions(97)
     b = blurred(a, 0.4)
     one = auc_difference_over_runs(grades, a[None], b[None])
@@ -249,7 +249,7 @@ def test_the_interval_covers_the_mean_over_all_patients_when_subsets_overlap() -
     assert inside[True] / 400 >= 0.92 and inside[False] / 400 < 0.75
 
 
-def test_one_patient_of_all_grades_has_runs_alone_to_vary() -> None:
+def test_one_patient_of_all_grades_has_only_the_variance_of_runs() -> None:
     grades, a = graded_predictions(12)
     b = np.stack([blurred(a, 0.5, seed) for seed in range(3)])
     found = auc_difference_over_runs(grades, np.stack([a] * 3), b, patients=np.zeros(12), draws=20)
@@ -258,7 +258,7 @@ def test_one_patient_of_all_grades_has_runs_alone_to_vary() -> None:
     assert found["interval95"] == pytest.approx([found["difference"] - reach, found["difference"] + reach])
 
 
-def test_a_missing_grade_is_none() -> None:
+def test_a_missing_grade_gives_no_difference() -> None:
     grades, p = np.array([0, 0, 1, 1]), np.full((4, 3), 1 / 3)
     found = auc_difference_over_runs(grades, p[None], p[None], draws=10)
     assert found["difference"] is found["interval95"] is found["p"] is found["standard_error_cases"] is None

@@ -22,7 +22,7 @@ HAND_GRADES = np.array([0, 0, 1, 1, 2, 2])
 HAND = np.array([[0.6, 0.3, 0.1], [0.3, 0.5, 0.2], [0.2, 0.7, 0.1], [0.3, 0.4, 0.3], [0.1, 0.1, 0.8], [0.4, 0.3, 0.3]])
 
 
-def test_by_hand() -> None:
+def test_metrics_agree_with_hand_worked_values() -> None:
     found = summarize(HAND_GRADES, HAND, draws=10)
     assert found["confusion"] == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
     assert found["accuracy"] == pytest.approx(4 / 6)
@@ -46,7 +46,7 @@ def test_by_hand() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(3, 60), st.integers(0, 10**6), st.floats(0, 3), st.sampled_from([1, None]))
-def test_as_scikit_learn_has_them(n: int, seed: int, skill: float, digits: int | None) -> None:
+def test_metrics_agree_with_scikit_learn(n: int, seed: int, skill: float, digits: int | None) -> None:
     grades, p = graded_predictions(n, skill, seed, digits)
     found, answered = summarize(grades, p, draws=5), p.argmax(axis=1)
     macro = {"average": "macro", "zero_division": 0}
@@ -105,7 +105,7 @@ def test_the_order_of_cases_does_not_matter_but_to_the_draws() -> None:
     assert {n: one[n] for n in values} == pytest.approx({n: other[n] for n in values})
 
 
-def test_cases_of_one_patient_say_less_than_cases_of_many() -> None:
+def test_cases_of_one_patient_widen_the_interval() -> None:
     """Each case four times: the same value, and, with the true patient IDs, the same interval as the single cases."""
     grades, p = graded_predictions(60)
     single = summarize(grades, p)
@@ -148,7 +148,7 @@ def test_a_missing_grade_leaves_no_mean_even_where_it_is_predicted() -> None:
     assert found["macro_f1"] is found["macro_precision"] is found["macro_recall"] is None
 
 
-def test_all_alike_has_no_kappa() -> None:
+def test_constant_grades_have_no_kappa() -> None:
     found = summarize(np.array([1, 1]), np.array([[0.1, 0.8, 0.1]] * 2), draws=5)
     assert found["quadratic_kappa"] is None and found["accuracy"] == 1
     assert any("kappa" in note for note in found["notes"])
@@ -174,7 +174,7 @@ def test_a_grade_never_predicted_has_precision_0_and_is_named() -> None:
         ([0], np.array([[2.0, 1.0, 0.5]]), "after the softmax"),
     ],
 )
-def test_what_cannot_be_measured_is_one_sentence(grades: list, probabilities: np.ndarray, fault: str) -> None:
+def test_invalid_input_is_refused_in_one_sentence(grades: list, probabilities: np.ndarray, fault: str) -> None:
     with pytest.raises(UsageError) as error:
         summarize(np.array(grades), probabilities)
     assert fault in str(error.value)

@@ -16,7 +16,7 @@ GRADES = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=3, m
 
 @settings(deadline=None, max_examples=60)
 @given(GRADES)
-def test_kappa_as_scikit_learn_has_it(pairs):
+def test_kappa_agrees_with_scikit_learn(pairs):
     a, b = (np.array(column) for column in zip(*pairs))
     found = weighted_kappa(a, b, np.ones((1, len(a))))["value"]
     if len({*a, *b}) == 1:
@@ -25,7 +25,7 @@ def test_kappa_as_scikit_learn_has_it(pairs):
         assert found == pytest.approx(cohen_kappa_score(a, b, weights="quadratic", labels=[0, 1, 2]), abs=1e-12)
 
 
-def test_the_score_of_a_grade_is_how_near_the_readers_grade_is():
+def test_a_grade_is_scored_by_its_distance_to_the_readers_grade():
     assert scores_of(np.array([0, 1, 2])).tolist() == [[0, -1, -2], [-1, 0, -1], [-2, -1, 0]]
 
 
@@ -42,7 +42,7 @@ ROWS = [  # truth, unaided, aided, model
 ]  # fmt: skip
 
 
-def test_one_reader_by_hand_and_by_scikit_learn():
+def test_measures_of_one_reader_agree_with_hand_worked_values_and_scikit_learn():
     readings, truth = study_of(ROWS)
     found = reader_study({"Anna": readings}, truth, draws=300)
     own = found["readers"]["Anna"]
@@ -85,14 +85,14 @@ def test_a_study_without_one_of_the_grades_has_no_auc():
     assert own["accuracy_aided"]["value"] == 1.0
 
 
-def test_agreement_of_each_two_readers():
+def test_agreement_is_measured_for_each_pair_of_readers():
     grades = {"Anna": {"a": 0, "b": 1, "c": 2}, "Bert": {"b": 1, "c": 0, "d": 2}, "Cleo": {"x": 1}}
     found = {tuple(pair["readers"]): pair for pair in agreement(grades, draws=50)}
     assert found["Anna", "Bert"]["cases"] == 2 and found["Anna", "Bert"]["same"] == 0.5
     assert found["Anna", "Cleo"] == {"readers": ["Anna", "Cleo"], "cases": 0}
 
 
-def test_masks_by_hand():
+def test_mask_agreement_agrees_with_hand_worked_values():
     a, b = np.zeros((30, 30, 30), bool), np.zeros((30, 30, 30), bool)
     a[10:20, 10:20, 10:20] = True
     b[10:20, 10:20, 12:22] = True

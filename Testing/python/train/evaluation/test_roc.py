@@ -16,7 +16,7 @@ from REACTKDTrainLib.evaluation.roc import GRID, roc_curves, true_positive_rates
 from support.predictions import graded_predictions
 
 
-def test_by_hand() -> None:
+def test_curves_agree_with_hand_worked_values() -> None:
     """Scores 4 (positive), 3 (one of each), 2 (negative): up to 1/2, a diagonal to (1/2, 1), then horizontal."""
     got = true_positive_rates([1, 1, 0, 0], [4.0, 3.0, 3.0, 2.0], grid=np.array([0, 0.25, 0.5, 1]))
     assert got.tolist() == [0.5, 0.75, 1, 1]
@@ -24,7 +24,7 @@ def test_by_hand() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(4, 60), st.integers(0, 1000), st.sampled_from([1, None]))
-def test_as_scikit_learn_draws_it(n: int, seed: int, digits: int | None) -> None:
+def test_curves_agree_with_scikit_learn(n: int, seed: int, digits: int | None) -> None:
     grades, p = graded_predictions(n, seed=seed, digits=digits)
     false, found, _ = roc_curve(grades == 1, p[:, 1], drop_intermediate=False)
     np.testing.assert_allclose(true_positive_rates(grades == 1, p[:, 1]), np.interp(GRID, false, found), atol=1e-9)

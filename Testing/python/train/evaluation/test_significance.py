@@ -23,7 +23,7 @@ from support.predictions import graded_predictions
     ("only_a", "only_b", "p"),
     [(0, 0, 1.0), (1, 0, 1.0), (5, 0, 2 / 32), (1, 8, 2 * (1 + 9) / 512), (4, 4, 1.0), (2, 3, 1.0)],
 )
-def test_mcnemar_by_hand(only_a: int, only_b: int, p: float) -> None:
+def test_mcnemar_agrees_with_hand_worked_values(only_a: int, only_b: int, p: float) -> None:
     right_a = np.array([True] * only_a + [False] * only_b + [True, False])
     right_b = np.array([False] * only_a + [True] * only_b + [True, False])
     assert mcnemar(right_a, right_b) == {"only_a": only_a, "only_b": only_b, "p": pytest.approx(p)}
@@ -41,12 +41,12 @@ def test_mcnemar_is_a_sum_over_the_tail(only_a: int, only_b: int, agree: int) ->
 
 
 @pytest.mark.parametrize(("a", "b"), [([], []), ([1], [1, 0]), ([2, 1], [0, 1]), ([1, 0], [0.5, 1])])
-def test_mcnemar_refuses_what_is_not_right_or_wrong(a: list, b: list) -> None:
+def test_mcnemar_refuses_values_that_are_not_binary(a: list, b: list) -> None:
     with pytest.raises(UsageError):
         mcnemar(np.array(a), np.array(b))
 
 
-def test_holm_by_hand() -> None:
+def test_holm_agrees_with_hand_worked_values() -> None:
     """0.01 * 4, 0.02 * 3, then 0.03 * 2 = 0.06 equals the previous one, and 0.04 * 1 is raised to it."""
     np.testing.assert_allclose(holm([0.03, 0.01, 0.04, 0.02]), [0.06, 0.04, 0.06, 0.06])
     assert holm([0.6, 0.9]).tolist() == [1.0, 1.0]
@@ -66,12 +66,12 @@ def test_holm_is_the_closure_of_bonferroni(p: list[float]) -> None:
 
 
 @pytest.mark.parametrize("p", [[0.5, np.nan], [1.1], [-0.1], [[0.1]], 0.5])
-def test_holm_refuses_what_is_not_a_p(p: object) -> None:
+def test_holm_refuses_values_that_are_not_probabilities(p: object) -> None:
     with pytest.raises(UsageError, match="p-values from 0 to 1"):
         holm(p)
 
 
-def test_all_tests_of_one_against_another() -> None:
+def test_all_tests_of_one_method_against_another() -> None:
     grades, a = graded_predictions(80)
     b = a[:, [0, 2, 1]]
     found = paired_tests(grades, a, b, draws=100)

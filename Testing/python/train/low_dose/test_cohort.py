@@ -46,7 +46,7 @@ def test_every_level_and_seed_is_written_with_its_sidecar(sets, ct):
     assert 0 < max(stds["mild"]) < min(stds["severe"]) < max(stds["severe"]) < min(stds["stress"])
 
 
-def test_finished_files_are_kept_and_damaged_ones_made_again(sets, ct):
+def test_finished_files_are_kept_and_damaged_ones_recomputed(sets, ct):
     paths = sets.write("case1", ct)
     times = [p.stat().st_mtime_ns for p in paths]
     assert sets.write("case1", ct) == paths and [p.stat().st_mtime_ns for p in paths] == times
@@ -59,7 +59,7 @@ def test_finished_files_are_kept_and_damaged_ones_made_again(sets, ct):
     assert paths[2].read_bytes() == whole
 
 
-def test_another_scan_or_another_budget_is_made_again(tmp_path, ct):
+def test_another_scan_or_another_budget_is_recomputed(tmp_path, ct):
     first = DoseTestSets(tmp_path, levels={"mild": 0.25}, seeds=(1,))
     (path,) = first.write("case1", ct)
     before = path.read_bytes()
@@ -81,7 +81,7 @@ def test_two_cases_never_share_a_noise_pattern(sets, ct):
     assert case_seed(1, "a\ud800b") != case_seed(1, "ab")  # a lone surrogate, as lists and file systems may contain
 
 
-def test_the_table_lists_what_is_there(sets, ct):
+def test_the_table_lists_the_written_files(sets, ct):
     assert sets.table() == []
     sets.write("case1", ct)
     rows = sets.table()
@@ -176,7 +176,7 @@ def test_doses_are_log_uniform():
     assert {draw_signs(rng) for _ in range(100)} == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
 
 
-def test_a_sidecar_vouches_for_its_file(tmp_path):
+def test_a_sidecar_belongs_to_its_file(tmp_path):
     path = tmp_path / "case.nii.gz"
     path.write_bytes(b"image")
     assert kept(path, {"a": 1}) is None

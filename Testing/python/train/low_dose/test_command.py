@@ -49,13 +49,13 @@ def test_the_same_command_writes_the_same_bytes(tmp_path, ct_file):
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
-def test_other_formats(tmp_path, ct_file, suffix):
+def test_other_formats_are_written(tmp_path, ct_file, suffix):
     output = tmp_path / f"low{suffix}"
     assert main(["low-dose", "--ct", str(ct_file), "--dose", "0.5", "--output", str(output), "--mode", "linear"]) == 0
     assert read_volume(output).array.dtype == np.int16 and (tmp_path / "low.json").exists()
 
 
-def test_a_ct_of_two_voxel_sizes_has_those_of_its_sform_and_says_so(tmp_path, ct, capsys):
+def test_a_ct_with_two_voxel_sizes_uses_its_sform_and_reports_it(tmp_path, ct, capsys):
     source, output = nifti_with(ct, tmp_path / "ct.nii", pixdim_times=(0.9, 0.9, 1)), tmp_path / "low.nii.gz"
     assert main(["low-dose", "--ct", str(source), "--dose", "0.5", "--output", str(output)]) == 0
     assert "The CT states two voxel sizes" in capsys.readouterr().out
@@ -123,7 +123,7 @@ def test_a_tilted_ct_that_the_output_cannot_hold_is_refused_before_the_work(tmp_
     assert not list(tmp_path.glob("low*"))
 
 
-def test_a_json_of_somebody_else_beside_the_output_is_never_overwritten(tmp_path, ct_file, capsys):
+def test_a_json_of_another_program_beside_the_output_is_never_overwritten(tmp_path, ct_file, capsys):
     """Such as the one dcm2niix writes next to each image."""
     for text in ('{"Modality": "CT"}', "no JSON", "[1]"):
         (tmp_path / "low.json").write_text(text)

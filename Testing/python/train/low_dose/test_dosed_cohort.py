@@ -57,7 +57,7 @@ def test_the_cohort_at_a_dose_has_the_same_patients_and_more_noise(folder):
     assert len(prints) == 6, "nothing prepared from one dose is taken for another"
 
 
-def test_a_crop_says_why_when_it_is_opened(folder):
+def test_a_crop_is_refused_when_it_is_opened(folder):
     crop = at_dose(open_cohort(SPEC), folder, "mild")
     with pytest.raises(TruncatedFieldOfView):
         crop.cases[0].load()
@@ -73,13 +73,13 @@ def test_a_crop_says_why_when_it_is_opened(folder):
         (["--cohort", SPEC + "&whole_field=0"], "No case of the cohort could be simulated; the first:"),
     ],
 )
-def test_one_sentence(arguments, words, tmp_path, capsys):
+def test_each_fault_is_reported_in_one_sentence(arguments, words, tmp_path, capsys):
     assert main(["low-dose", *arguments, "--output", str(tmp_path / "out")]) == 2
     found = capsys.readouterr().err
     assert words in found and found.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_there_are_four_levels(folder):
+def test_an_unknown_level_is_refused_and_the_four_are_named(folder):
     with pytest.raises(UsageError, match="native, mild, severe, stress"):
         at_dose(open_cohort(SPEC), folder, "half")

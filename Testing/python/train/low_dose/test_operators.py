@@ -101,7 +101,7 @@ def test_projector_agrees_with_the_chords_of_a_disc(projector):
     assert relative_error(found, np.broadcast_to(chords, found.shape)) < 3e-3
 
 
-def test_an_off_center_disc_lies_where_it_should(projector):
+def test_an_off_center_disc_keeps_its_position(projector):
     """Catches a mirrored axis, a wrong rotation and half-pixel shifts, which a centered disc cannot reveal."""
     found = project(projector, coverage(FULL_SIZE, 1.0, (90, -40), (30, 30)))
     bins = projector.geometry.bins

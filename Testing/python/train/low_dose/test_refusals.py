@@ -143,18 +143,18 @@ def test_air_alone_has_no_edge_to_judge():
 
 
 @pytest.mark.parametrize("diameter", [250.0, 330.0])
-def test_a_cylinder_inside_the_picture_is_no_crop(diameter):
+def test_a_cylinder_inside_the_image_is_not_a_crop(diameter):
     assert not edge_contact(water_cylinder(128, 2.8, 1, diameter)).truncated
 
 
-def test_the_real_scan_passes_and_its_liver_crop_does_not():
+def test_a_real_scan_is_accepted_and_its_liver_crop_refused():
     hu = hcc_tace_048().array
     assert edge_contact(hu).typical < 0.12
     assert edge_contact(hu[:, 150:374, 60:284]).truncated
 
 
 @pytest.mark.parametrize("size", ["tiny", "small"])
-def test_a_whole_patient_in_coarse_pixels_is_no_crop(size):
+def test_a_whole_patient_in_coarse_pixels_is_not_a_crop(size):
     """At 6 mm per pixel, four pixels from the edge is well inside a patient who fills the image."""
     from REACTKDLib.core.modality import Modality
     from REACTKDTrainLib.cohorts.phantom import phantom_case

@@ -71,7 +71,7 @@ def test_the_input_is_not_changed(small, slices):
     assert np.array_equal(slices, before)
 
 
-def test_tensors_come_back_as_tensors(small, slices):
+def test_tensors_are_returned_as_tensors(small, slices):
     out = small(torch.from_numpy(slices), **PLACE, dose=0.1)
     assert isinstance(out, torch.Tensor)
     np.testing.assert_array_equal(out.numpy(), small(slices, **PLACE, dose=0.1))
@@ -87,7 +87,7 @@ def test_padding_is_left_alone(small, slices):
         assert np.all(field[:, outside] == 0)
 
 
-def test_slices_that_are_not_square_lie_in_air(small, slices):
+def test_slices_that_are_not_square_are_padded_with_air(small, slices):
     """The body lies in rows 21 to 106: cropping rows of air leaves the noise unchanged."""
     whole = small(slices, **PLACE, dose=0.1)
     cut = small(slices[:, 12:116], **PLACE, dose=0.1)

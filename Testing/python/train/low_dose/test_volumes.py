@@ -97,7 +97,7 @@ def test_other_units_and_oblong_pixels_are_refused(slices, unit, spacing, error)
         degrade(Volume(slices, np.diag([*spacing, 1.0]), unit), 0.5)
 
 
-def test_the_hash_knows_the_voxels_and_the_place(ct):
+def test_the_hash_covers_voxels_and_position(ct):
     same = Volume(ct.array.astype(np.float32), ct.ijk_to_ras + 1e-9, ct.unit)
     assert content_hash(same) == content_hash(ct)
     changed = ct.array.copy()
@@ -128,7 +128,7 @@ def abdomen() -> np.ndarray:
 
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
-def test_anatomy_is_not_taken_for_noise(abdomen, factor):
+def test_anatomy_is_not_measured_as_noise(abdomen, factor):
     """At four times the photons, edges exceed the noise tenfold; averaging over edges and tissue finds 0.6 of them."""
     simulator, place = LowDoseCT(size=256, views=360), dict(spacing_mm=1.6, thickness_mm=2.5)
     i0 = factor * simulator.budget(**place).i0

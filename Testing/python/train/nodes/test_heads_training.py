@@ -39,7 +39,7 @@ def auc(student, table, subset, variant=0) -> float:
     return macro_auc(table.grade.numpy(), predict(student, table, subset, variant).numpy())
 
 
-def test_a_table_holds_what_the_cases_hold():
+def test_a_table_has_the_content_of_its_cases():
     own = cases(9)
     table = NodeTable.of(own)
     assert len(table) == 9 and table.variants == 2
@@ -62,12 +62,12 @@ def test_a_table_holds_what_the_cases_hold():
         (lambda own: [own[0], replace(own[1], regions=own[1].regions[:1])], "the same images"),
     ],
 )
-def test_cases_that_make_no_table_are_refused(wrong, says):
+def test_cases_that_do_not_fit_one_table_are_refused(wrong, says):
     with pytest.raises(ValueError, match=says):
         NodeTable.of(wrong(cases(3)))
 
 
-def test_a_student_learns_from_what_is_present(table):
+def test_a_student_learns_from_the_present_images(table):
     test = NodeTable.of(cases(300, seed=1))
     student = train_student(table, QUICK)
     assert auc(student, test, ALL) > 0.8
@@ -92,7 +92,7 @@ def test_a_teacher_learns_from_other_annotators_masks_and_from_fewer_lesions(tab
     assert not torch.equal(targets_of(whole, test).logits, targets_of(fewer, test).logits)
 
 
-def test_the_same_call_gives_the_same_bits_and_leaves_the_process_alone(table):
+def test_the_same_call_gives_the_same_bits_and_keeps_the_random_state(table):
     before = torch.get_rng_state()
     first, again = (train_student(table, replace(QUICK, steps=20)) for _ in range(2))
     assert torch.equal(before, torch.get_rng_state())
@@ -104,7 +104,7 @@ def test_the_same_call_gives_the_same_bits_and_leaves_the_process_alone(table):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["kd", "react-kd"])
-def test_a_teacher_teaches(table, teacher, method):
+def test_a_student_learns_from_its_teacher_alone(table, teacher, method):
     """Without the focal loss (class weights of 0), the student learns only from the teacher."""
     targets = targets_of(teacher, table)
     distiller = make_distiller(method, DistillationConfig(width=16), 48, teacher.hidden)
@@ -174,7 +174,7 @@ def test_an_ensemble_is_the_mean_of_log_probabilities(table, teacher):
     assert torch.allclose(both, want)
 
 
-def test_targets_of_some_are_some_of_the_targets(table, teacher):
+def test_targets_of_a_subset_equal_the_subset_of_targets(table, teacher):
     targets = targets_of(teacher, table)
     index = torch.tensor([5, 0])
     some = targets.taken(index)
@@ -209,7 +209,7 @@ def test_each_row_reads_the_moments_of_its_own_images():
     assert torch.allclose(got[::2], ct[::2], atol=1e-6) and torch.allclose(got[1::2], both[1::2], atol=1e-6)
 
 
-def test_what_cannot_be_trained_is_refused(table, teacher):
+def test_invalid_trainings_are_refused(table, teacher):
     distiller = make_distiller("kd", DistillationConfig(), 48, 48)
     with pytest.raises(ValueError, match="needs the teacher's targets"):
         train_student(table, QUICK, distiller=distiller)
@@ -219,6 +219,6 @@ def test_what_cannot_be_trained_is_refused(table, teacher):
 
 
 @pytest.mark.parametrize("field, value", [("steps", 0), ("lr", 0.0), ("expert", 1.5), ("modality_dropout", 1.0)])
-def test_a_recipe_names_the_field_that_is_wrong(field, value):
+def test_a_wrong_recipe_field_is_named(field, value):
     with pytest.raises(ValueError, match=field):
         Recipe(**{field: value})

@@ -95,7 +95,7 @@ def test_another_window_encoder_or_set_of_masks_is_another_entry(stores):
     assert len({store.path(case) for store in (nodes, *others)}) == 5
 
 
-def test_another_head_on_the_same_encoder_finds_what_is_there(student):
+def test_another_head_on_the_same_encoder_uses_the_stored_nodes(student):
     other = copy.deepcopy(student)
     with torch.no_grad():
         other.head.bias += 1

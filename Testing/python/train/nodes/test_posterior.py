@@ -60,7 +60,7 @@ def test_the_loss_is_cross_entropy_by_hand():
     }
 
 
-def test_patients_have_no_posterior(table):
+def test_patients_have_no_exact_posterior(table):
     patients = replace(table, truth=(None,) * len(table))
     for train in (train_student, train_teacher):
         with pytest.raises(ValueError, match="only digital phantoms have an exact posterior"):
@@ -79,7 +79,7 @@ def test_a_student_comes_nearer_to_the_posterior_than_by_grades(table):
     assert far[1.0] < 0.8 * far[0.0], far
 
 
-def test_teachers_learn_it_too(table):
+def test_teachers_learn_the_posterior_too(table):
     unseen = NodeTable.of(shared_cases(200, seed=4))
     wanted = torch.from_numpy(limit_of(unseen.latents, "+".join(MODALITIES)))
     far = {}

@@ -48,7 +48,7 @@ def told(student, table: NodeTable) -> float:
     return 1 - float((y[half:] - x[half:] @ weights).square().mean() / y[half:].var())
 
 
-def test_embeddings_tell_what_a_lesion_is_and_no_grade_is_needed():
+def test_embeddings_predict_latents_and_no_grade_is_needed():
     table = NodeTable.of(without_grades(200), graded=False)
     assert table.grade.tolist() == [-1] * 200
     student = pretrained_student(table, RECIPE)
@@ -59,7 +59,7 @@ def test_embeddings_tell_what_a_lesion_is_and_no_grade_is_needed():
     assert all(torch.equal(value, again[name]) for name, value in student.state_dict().items())
 
 
-def test_constants_of_what_was_seen_stay_and_the_others_are_those_of_the_training_cases():
+def test_constants_of_pretrained_images_are_kept_and_the_others_are_those_of_the_training_cases():
     student = pretrained_student(NodeTable.of(without_grades(40), graded=False), RECIPE)
     table = NodeTable.of(cases(60, seed=3))
     fitted = fitted_to(student, table, seen=("ct",))
@@ -74,7 +74,7 @@ def test_constants_of_what_was_seen_stay_and_the_others_are_those_of_the_trainin
     assert torch.equal(trained.fixed_scale["ct"].mean, fitted.fixed_scale["ct"].mean)
 
 
-def test_patients_and_images_that_are_not_there_are_refused():
+def test_patients_and_missing_images_are_refused():
     patients = [replace(case, truth=None) for case in without_grades(4)]
     with pytest.raises(ValueError, match="only digital phantoms"):
         pretrained_student(NodeTable.of(patients, graded=False), RECIPE)

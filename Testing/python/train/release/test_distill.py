@@ -51,7 +51,7 @@ def test_the_distilled_student_keeps_its_encoder_and_learns(tables):
     assert len(found.record["tried"]) == 5 and found.record["teacher"]["members"] == 2
 
 
-def test_an_encoder_joins_a_baseline_without_changing_what_it_says(tables):
+def test_adding_an_encoder_does_not_change_the_baseline(tables):
     """Before the head is tuned, the weights of its encoder input are zero."""
     recipe = replace(QUICK, opened=Recipe(steps=1, lr=1e-12, weight_decay=0.0, modality_dropout=0.0))
     base = new_student(tables["train"], StudentConfig(blocks=FIXED_BLOCKS)).eval()

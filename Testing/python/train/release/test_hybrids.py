@@ -87,7 +87,7 @@ def test_a_hybrid_has_the_drawn_lesions_alone_and_all_of_the_liver_around_them()
     assert np.array_equal(same, cut.reference.array) and cut.liver.sum() == whole.liver.sum()
 
 
-def test_each_subset_is_asked_of_the_scans_that_have_it(asked):
+def test_each_subset_is_evaluated_on_the_scans_that_have_it(asked):
     assert set(asked["subsets"]) == {"ct", "fdg", "ct+fdg"}
     assert asked["skipped"]["pet-alone"] == "It has no CT."
     assert asked["subsets"]["ct"]["scans"] == ["scan-3", "scan-4"] and asked["subsets"]["fdg"]["scans"] == ["scan-4"]
@@ -102,7 +102,7 @@ def test_each_subset_is_asked_of_the_scans_that_have_it(asked):
     assert "in scan-3" in asked["subsets"]["ct"]["rows"] and "in scan-4" not in asked["subsets"]["fdg"]["rows"]
 
 
-def test_what_is_different_is_found_where_it_is(asked):
+def test_shifted_node_blocks_are_identified(asked):
     """The first scan's liver is 100 HU darker: its level differs, its texture not more than that of another phantom."""
     assert asked["looks"]["scan-3"]["level"]["ct"] == pytest.approx(
         asked["looks"]["scan-4"]["level"]["ct"] - 100, abs=25
@@ -114,7 +114,7 @@ def test_what_is_different_is_found_where_it_is(asked):
     assert blocks["shells"]["scan-3"]["shift"] < 2 * blocks["shells"][ANOTHER]["shift"]
 
 
-def test_changes_bring_a_liver_to_the_phantoms(bundle, tmp_path):
+def test_changes_shift_a_liver_to_the_phantoms(bundle, tmp_path):
     prepared = HybridNodes(tmp_path, bundle).prepared(hybrid_case(scan(3, 50), 1, 1))
     wanted = replace(Look.of(prepared), level={"ct": 105.0})
     assert Look.of(changed(prepared, CHANGES["liver level"], wanted)).level["ct"] == pytest.approx(105, abs=0.1)

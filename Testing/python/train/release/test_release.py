@@ -50,7 +50,7 @@ def test_the_model_grades(made):
     assert bundle.info["preparation"]["spacing_mm"] == 10
 
 
-def test_what_the_metadata_say_is_what_was_run(made):
+def test_the_metadata_state_what_was_run(made):
     folder, bundle, said = made
     training = bundle.info["training"]
     assert training["recipe"]["encoder"] == {**asdict(TINY.encoder), "class_weights": [1.0, 1.0, 1.0]}
@@ -83,14 +83,14 @@ def test_the_command_puts_the_tables_into_a_page(made, tmp_path, capsys):
     assert "The model folder 'nowhere' has no" in capsys.readouterr().err
 
 
-def test_a_model_of_a_training_has_no_tables_to_show(tmp_path, capsys):
+def test_a_model_of_an_ordinary_training_has_no_tables(tmp_path, capsys):
     bundle = write_small_model(tmp_path / "bundle")
     for page in ([], [str(tmp_path / "page.md")]):
         assert main(["release", "page", str(bundle), *page]) == 2
         assert "The model folder 'bundle' holds no tables; give one that release make" in capsys.readouterr().err
 
 
-def test_a_second_call_goes_on_from_what_is_there_and_gives_the_same_model(made):
+def test_a_second_call_continues_from_stored_steps_and_gives_the_same_model(made):
     folder, bundle, _ = made
     steps = sorted((folder / "work" / "steps").glob("*.pt"))
     newest = max(steps, key=lambda path: path.stat().st_mtime_ns)
@@ -130,7 +130,7 @@ def test_another_recipe_of_the_encoder_is_another_encoder(made):
     assert encoder_hash(Release(other, folder / "work").encoder) != encoder_hash(bundle.student)
 
 
-def test_without_an_encoder_the_model_is_smaller_and_says_so(made):
+def test_without_an_encoder_the_model_is_smaller_and_its_card_states_it(made):
     folder, with_it, _ = made
     bare = release(replace(TINY, encoder_patients=(0, 0)), folder / "work", folder / "bare", "9.9.9")
     assert bare.student.fused_size == 0 and bare.info["training"]["encoder"] == {"ships": False, "tried": False}
@@ -158,7 +158,7 @@ def test_several_spans_are_given_as_several_values_of_any_option(words):
     assert options.patients == ["a=1:2", "b=3:4"]
 
 
-def test_patients_are_named_in_the_shell():
+def test_the_numbers_of_patients_are_printed():
     recipe = with_patients(TINY, ["train=2500:2600", "encoder_patients=2510:2520", "conformal=2700:2800"])
     assert with_patients(TINY, ["encoder_patients=9:9"]).encoder_patients == (9, 9)  # without an encoder
     assert recipe.train == (2500, 2600) and recipe.encoder_patients == (2510, 2520) and recipe.test == TINY.test
@@ -175,7 +175,7 @@ def test_patients_are_named_in_the_shell():
             with_patients(TINY, wrong)
 
 
-def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path):
+def test_an_interrupted_training_gives_the_same_weights(tmp_path):
     recipe = Recipe(steps=9, batch=4)
     x = torch.randn(10, 3, generator=torch.Generator().manual_seed(1))
 

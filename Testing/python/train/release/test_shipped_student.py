@@ -29,7 +29,7 @@ def evaluation(bundle):
     return bundle.info["evaluation"]
 
 
-def test_says_what_it_is(bundle):
+def test_the_metadata_state_model_data_and_limits(bundle):
     assert bundle.info["clinical_use"] == "trained on digital phantoms: not for clinical use"
     training = bundle.info["training"]
     assert training["recipe"]["biology"] == "shared"
@@ -40,7 +40,7 @@ def test_says_what_it_is(bundle):
     assert training["cases"] == training["seeds"][1] - training["seeds"][0] + 1
 
 
-def test_is_distilled_and_has_its_card(bundle):
+def test_the_student_is_distilled_and_has_a_card(bundle):
     chosen = bundle.info["training"]["distillation"]["chosen"]
     assert chosen["method"] != "none" and chosen["share"] > 0
     card = (shipped_bundle_folder() / "docs" / "README.md").read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ def test_pages_show_the_tables_of_the_metadata(bundle):
             assert f"<!-- release:{name} -->\n{page_texts(bundle.info)[name]}\n<!-- /release -->" in text, name
 
 
-def test_every_subset_stands_beside_every_baseline(evaluation):
+def test_every_subset_is_compared_with_every_baseline(evaluation):
     assert len(evaluation["subsets"]) == 7
     for subset in evaluation["subsets"].values():
         assert set(subset) == {
@@ -77,14 +77,14 @@ def test_every_subset_stands_beside_every_baseline(evaluation):
             assert row["interval95"][0] < row["auc"] < row["interval95"][1]
 
 
-def test_inputs_differ_clearly(evaluation):
+def test_combinations_of_images_have_clearly_different_aucs(evaluation):
     """A student that relies only on the topology node has the same AUC whatever images it gets."""
     intervals = [evaluation["subsets"][s]["student"]["interval95"] for s in (CT, PET)]
     assert intervals[0][1] < intervals[1][0]
     assert evaluation["subsets"][ALL]["student"]["auc"] > evaluation["subsets"][CT]["student"]["auc"] + 0.05
 
 
-def test_beats_the_head_on_input_moments_on_ct(evaluation):
+def test_the_student_is_better_than_input_moments_on_ct(evaluation):
     assert evaluation["gains"][CT]["input moments"]["interval95"][0] > 0
 
 
@@ -95,7 +95,7 @@ def test_tables_can_be_printed(evaluation):
 
 
 @pytest.mark.slow
-def test_claims_come_back_on_new_patients(bundle, evaluation):
+def test_measured_aucs_are_reproduced_on_new_patients(bundle, evaluation):
     """120 patients go through scanner, file arrays, preparation and grader, like a reader's case.
 
     With sixty, all images exceeded CT by 0.027, below the required 0.03; with these, by 0.083.

@@ -37,7 +37,7 @@ def test_two_runs_are_compared_on_their_common_cases(tmp_path: Path, capsys: pyt
     assert found["interval95"][0] > 0
 
 
-def test_a_person_reads_a_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     grades, p = graded_predictions(40)
     patients = [f"p{n}" for n in range(40)]
     rows = [predictions(grades, q, patients) for q in (p, p[:, [1, 2, 0]])]
@@ -73,7 +73,7 @@ def write_both(folder: Path, *runs: list[Prediction]) -> list[str]:
     return ["compare", "runs", str(folder / "a"), str(folder / "b"), "--json"]
 
 
-def test_two_scans_of_a_patient_are_no_two_patients(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_two_scans_of_a_patient_count_as_one_patient(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Each patient is scanned twice with the same answer: the interval is that of the patients, not of the scans."""
     grades, p = graded_predictions(40)
     q = graded_predictions(40, seed=3)[1]
@@ -105,7 +105,7 @@ def test_runs_are_compared_on_the_images_that_their_cases_have(inputs: str, tmp_
     assert [json.loads(line)["inputs"] for line in capsys.readouterr().out.splitlines()] == [inputs]
 
 
-def test_where_a_grade_has_no_case_there_is_no_area_and_no_number_that_json_lacks(tmp_path: Path, capsys) -> None:
+def test_a_grade_without_a_case_has_no_area_and_the_output_is_valid_json(tmp_path: Path, capsys) -> None:
     grades, p = graded_predictions(12)
     rows = predictions(np.minimum(grades, 1), p, [f"p{n}" for n in range(12)])
     assert main(write_both(tmp_path, rows, rows)) == 0

@@ -65,14 +65,14 @@ def test_finished_runs_are_compared_and_not_trained_again(tmp_path: Path, monkey
     assert f"{found['difference']:+.3f}" in text
 
 
-def test_the_same_answers_differ_by_nothing(tmp_path: Path) -> None:
+def test_equal_predictions_have_no_difference(tmp_path: Path) -> None:
     write_both(tmp_path, (5.0, 5.0))
     result = ComparedMethods("c", "e", tmp_path, folds=2).compare()
     assert result["on_the_external"]["ct"]["difference"] == 0
     assert "no difference was shown" in page(result)
 
 
-def test_what_was_not_finished_is_resumed_with_the_other_method(tmp_path: Path, monkeypatch) -> None:
+def test_an_unfinished_run_is_resumed_with_its_method(tmp_path: Path, monkeypatch) -> None:
     asked = []
 
     def train(options, *_) -> None:
@@ -107,7 +107,7 @@ ASKED = ("phantom:hospital?cases=12&size=tiny", "phantom:large?cases=60&first=0&
         ({"config": {"student_stage": {"lr": 0.5}}}, "student_stage.rate: .*, now 0.5"),
     ],
 )
-def test_a_finished_comparison_answers_for_nothing_else_than_it_was_asked(changes, said, tmp_path, monkeypatch) -> None:
+def test_a_finished_comparison_is_not_reused_for_other_arguments(changes, said, tmp_path, monkeypatch) -> None:
     """The old answer used to be returned for another cohort, with the requested number of folds written next to it."""
     monkeypatch.setattr(compare_methods, "run_experiment", lambda *_: pytest.fail("trained"))
     write_both(tmp_path)
@@ -131,7 +131,7 @@ def test_a_finished_comparison_answers_for_nothing_else_than_it_was_asked(change
     assert not (tmp_path / "comparison.json").exists()
 
 
-def test_the_folds_of_the_settings_count_where_no_others_are_asked_for(tmp_path: Path) -> None:
+def test_the_folds_of_the_settings_are_used_by_default(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"folds": 5, "method": "kd"}))
     for folds, wanted in ((0, 5), (2, 2)):
         asked = ComparedMethods(*ASKED, tmp_path / "out", tmp_path / "config.json", folds)
@@ -191,7 +191,7 @@ def test_an_external_cohort_without_grades_leaves_the_cohort_itself(tmp_path: Pa
     assert found["out_of_fold"]["ct"]["cases"] == 12
 
 
-def test_two_scans_of_a_patient_are_no_two_patients() -> None:
+def test_two_scans_of_a_patient_count_as_one_patient() -> None:
     grades, p = graded_predictions(40, seed=1)
     q = graded_predictions(40, seed=2)[1]
 

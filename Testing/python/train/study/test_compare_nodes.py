@@ -37,7 +37,7 @@ def test_grades_of_a_list_in_other_words_are_mapped(tmp_path, monkeypatch):
     assert sorted(json.loads((tmp_path / "o.json").read_text())["test"]) == [0] * 4 + [1] * 4 + [2] * 4
 
 
-def test_it_says_beforehand_what_it_will_take(tmp_path, monkeypatch):
+def test_the_expected_time_is_printed_first(tmp_path, monkeypatch):
     monkeypatch.setattr(compare_nodes.NodeStore, "get", lambda store, case: case)
     monkeypatch.setattr(compare_nodes.NodeTable, "of", list)
     monkeypatch.setattr(compare_nodes, "compare", lambda tables, test, *more: [len(tables), len(test)])
@@ -65,7 +65,7 @@ def test_it_says_beforehand_what_it_will_take(tmp_path, monkeypatch):
         (["ct"], [], "no case with a grade"),
     ],
 )
-def test_cases_with_other_images_are_a_sentence_before_anything_is_prepared(tmp_path, capsys, train, test, said):
+def test_cases_with_other_images_are_refused_before_the_work(tmp_path, capsys, train, test, said):
     for name, images in (("train", train), ("test", test)):
         rows = ["case,ct,fdg,segmentation,grade"]
         for n, own in enumerate(images * 18 or ["ct"]):
@@ -80,7 +80,7 @@ def test_cases_with_other_images_are_a_sentence_before_anything_is_prepared(tmp_
     assert not (tmp_path / "nodes").exists() and not (tmp_path / "o.json").exists()
 
 
-def test_students_are_not_tested_on_whom_they_learned_from(tmp_path, capsys):
+def test_students_are_not_tested_on_their_training_cases(tmp_path, capsys):
     """The numbers 3 to 14 are among the first 2000, which are the default test cases."""
     lists = ["--cohort", "phantom:large?cases=12&first=3&size=tiny"]
     command = ["compare", "nodes", "--nodes", str(tmp_path / "nodes"), "--output", str(tmp_path / "o.json"), *lists]
@@ -115,7 +115,7 @@ def unseen(grades, images) -> NodeTable:
 @pytest.mark.parametrize(
     ("grades", "images", "names"), [(3, ("ct",), ["CT"]), (2, ("ct", "fdg", "acetate"), ["CT", "PET", "all"])]
 )
-def test_cases_that_lack_images_or_a_grade_are_compared_on_what_they_have(grades, images, names):
+def test_cases_with_missing_images_or_grades_are_compared_on_the_others(grades, images, names):
     found = compare([NodeTable.of(cases(20))], unseen(grades, images), 1, [0])
     assert list(found["inputs"]) == names
     json.dumps(found, allow_nan=False)
@@ -125,7 +125,7 @@ def test_cases_that_lack_images_or_a_grade_are_compared_on_what_they_have(grades
 
 
 @pytest.mark.parametrize(("who", "phantoms"), [(None, True), ("fold", False), ("test", False)])
-def test_patients_are_not_called_phantoms(who, phantoms):
+def test_patients_are_not_named_phantoms(who, phantoms):
     """Their truth is unknown; one cohort of patients is enough."""
     tables = {"fold": NodeTable.of(cases(20)), "test": NodeTable.of(cases(20, 9))}
     tables |= {name: replace(own, truth=(None,) * len(own)) for name, own in tables.items() if name == who}
@@ -150,7 +150,7 @@ FOUND = {"cases": 1, "training_patients": [1], "seeds": [0], "inputs": {}}
         ["--made-only"],
     ],
 )
-def test_an_option_beside_results_that_are_there_is_refused(given, tmp_path, capsys):
+def test_an_option_that_existing_results_ignore_is_refused(given, tmp_path, capsys):
     """They were left aside, so a page could get a table of five folds for a command that asks for three."""
     page, output = tmp_path / "page.md", tmp_path / "o.json"
     page.write_text("<!-- comparison:nodes -->\n<!-- /comparison -->\n")

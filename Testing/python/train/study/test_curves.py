@@ -52,7 +52,7 @@ def decisions(figure: Figure) -> None:
 
 
 @pytest.mark.parametrize("draw", [roc, reliability, doses, learning, decisions])
-def test_more_curves_than_colors_are_all_drawn_and_look_apart(draw) -> None:
+def test_more_curves_than_colors_are_all_drawn_distinguishably(draw) -> None:
     figure = Figure()
     FigureCanvasAgg(figure)
     draw(figure)
@@ -63,5 +63,5 @@ def test_more_curves_than_colors_are_all_drawn_and_look_apart(draw) -> None:
     assert len(set(looks)) == len(looks)
 
 
-def test_no_two_looks_are_alike_however_many_there_are() -> None:
+def test_line_styles_never_repeat() -> None:
     assert len({str(look(n)) for n in range(60)}) == 60

@@ -45,7 +45,7 @@ def additive(batch) -> GraphOutput:
     return GraphOutput(logits, [], scores=batch.per_case(scores), attention=batch.per_case(attention))
 
 
-def test_each_way_by_hand(table):
+def test_each_method_agrees_with_hand_worked_values(table):
     """One liver with two lesions: x 0, 3 and 2, attention logits 0, 0 and ln 2: weights 1/4, 1/4 and 1/2."""
     row = int((table.rows[0].sum(dim=1) == 3).float().argmax())
     batch = table.batch(torch.tensor([row]))
@@ -94,7 +94,7 @@ def test_the_limit_is_the_exact_posterior_by_nodes():
     assert deciding_limit([hidden], "ct", 3)[0, 0] == 0
 
 
-def test_the_best_guess_is_right_as_often_as_the_biology_says():
+def test_the_best_guess_is_right_at_the_rate_of_the_biology():
     """61 % by CT and 72 % by all images, of 500 livers with several lesions: within two and a half standard errors."""
     rng = np.random.default_rng(0)
     drawn = [latents for latents in (draw_shared(rng) for _ in range(900)) if latents.lesions > 1][:500]

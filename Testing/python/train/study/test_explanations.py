@@ -50,7 +50,7 @@ def test_a_lesion_is_painted_over_in_every_image_and_nothing_else_is(case):
     assert all((hidden.volumes[m].array != case.volumes[m].array).any() for m in Modality)
 
 
-def test_shuffled_weights_are_the_same_numbers_elsewhere(bundle):
+def test_shuffled_weights_are_a_permutation(bundle):
     before = {name: value.clone() for name, value in bundle.student.named_parameters()}
     other = shuffled(bundle)
     for name, value in other.student.named_parameters():
@@ -60,7 +60,7 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere(bundle):
     assert not torch.equal(next(shuffled(bundle, 1).student.parameters()), next(other.student.parameters()))
 
 
-def test_what_is_asked_of_a_case(case, bundle):
+def test_each_case_has_all_measures_of_its_explanation(case, bundle):
     grader = Grader(bundle, "cpu")
     found = explained(grader.open(case), grader.open(case), grader)
     assert set(found) == {"named", *QUESTIONS}
@@ -71,13 +71,13 @@ def test_what_is_asked_of_a_case(case, bundle):
     assert explained(grader.open(one), grader.open(one), grader)["rank_occlusion"] is None
 
 
-def test_means_leave_out_what_cannot_be_asked(case, bundle):
+def test_means_leave_out_undefined_measures(case, bundle):
     found = measure(bundle, [case, small_case(TWO_LESIONS[:1]), small_case(())])
     assert found["cases"] == 2 and found["answers"]["rank_occlusion"]["left_out"] == 1
     assert len(page(found).splitlines()) == 4 + len(QUESTIONS)
 
 
-def test_what_is_named_is_held_against_the_lesion_that_decided(bundle):
+def test_named_lesions_are_compared_with_the_deciding_one(bundle):
     """Two lesions: the lesion each method names follows from the answer's own numbers; the second lesion decides."""
     case = small_case(TWO_LESIONS)
     regions = regions_of(case)

@@ -44,7 +44,7 @@ def done(tmp_path_factory):
     return study, study.run(["methods", "ablation", "external"])
 
 
-def test_every_table_of_the_paper_is_there_and_names_what_it_is_of(done):
+def test_every_table_of_the_paper_exists_and_names_its_data(done):
     study, results = done
     rows = results["methods"]["rows"]
     assert list(rows) == ["none", "kd", "react-kd", "crd", "Bayes limit"]  # 'at' compares feature maps
@@ -70,7 +70,7 @@ def test_nothing_is_done_twice_and_a_row_is_the_same_in_another_process(done):
     assert all(np.array_equal(kept[name], value, equal_nan=value.dtype.kind == "f") for name, value in made.items())
 
 
-def test_the_row_without_any_term_is_logits_alone(done):
+def test_the_ablation_without_any_term_has_logits_only(done):
     study, _ = done
     level = study.hospital
     assert list(level.ablations)[0] == "neither" and list(level.ablations)[-1] == "node+edge+gw"
@@ -81,7 +81,7 @@ def test_the_row_without_any_term_is_logits_alone(done):
     assert whole.distillation == level.config_of("react-kd", 0).distillation
 
 
-def test_a_tested_patient_taught_nobody_of_its_fold(done):
+def test_test_patients_train_no_model_of_their_fold(done):
     study, _ = done
     for fold, split in enumerate(study.hospital.splits):
         whole, part = (set(study.hospital._training_table(fold, w).patients) for w in (True, False))
@@ -90,7 +90,7 @@ def test_a_tested_patient_taught_nobody_of_its_fold(done):
     assert not {c.patient for c in study.hospital.unlabeled} & {c.patient for c in study.hospital.cohort.cases}
 
 
-def test_answers_of_a_table_are_those_of_its_batches_and_of_each_region(done):
+def test_outputs_of_a_table_equal_those_of_its_batches_and_regions(done):
     study, _ = done
     level = study.hospital
     student, table = level.student(level.config_of("none", 0), 0), level.table
@@ -102,7 +102,7 @@ def test_answers_of_a_table_are_those_of_its_batches_and_of_each_region(done):
     assert found["hidden"].shape == (16, student.config.hidden) and np.isfinite(found["hidden"]).all()
 
 
-def test_patients_start_without_what_only_phantoms_tell_and_need_all_images(tmp_path, monkeypatch):
+def test_patients_are_used_without_latents_and_need_all_images(tmp_path, monkeypatch):
     level = HospitalNodes(tiny(), "phantom:hospital?cases=4&size=tiny", tmp_path, tmp_path)
     cohort = open_cohort("phantom:hospital?cases=4&size=tiny", "tiny")
     assert len(level.unlabeled) == 3 and level.unlabeled[0].modalities == ("ct",)

@@ -21,7 +21,7 @@ def test_a_group_is_filled_again_and_again_and_others_stay(tmp_path: Path) -> No
     assert page.read_text() == filled
 
 
-def test_a_page_without_a_place_says_which_lines_to_add(tmp_path: Path) -> None:
+def test_a_page_without_markers_is_refused_and_the_lines_to_add_are_named(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(PAGE)
     with pytest.raises(UsageError, match="page.md has no place.*<!-- z:NAME -->.*one of methods"):

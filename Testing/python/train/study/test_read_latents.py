@@ -23,7 +23,7 @@ def shared_case(number: int):
     return phantom_case("large", number, "tiny", biology="shared")
 
 
-def test_a_reading_tells_the_measured_share_of_the_variance() -> None:
+def test_a_measured_latent_has_the_stated_share_of_the_variance() -> None:
     table = NodeTable.of([read_case(shared_case(n)) for n in range(600)])
     lesions = table.rows[0].clone()
     lesions[:, 0] = False
@@ -38,12 +38,12 @@ def test_a_reading_tells_the_measured_share_of_the_variance() -> None:
             assert told == pytest.approx(TOLD[name], abs=0.05), name
 
 
-def test_the_error_of_a_reading_by_hand() -> None:
+def test_the_error_of_a_measured_latent_agrees_with_hand_worked_values() -> None:
     """Contrast: variance 5^2 + 11.2^2 = 150.44, of which 98 % are explained: 150.44 (1 / 0.98 - 1) = 3.0702."""
     assert reading_error("contrast_hu") == pytest.approx(np.sqrt(3.07020), abs=1e-4)
 
 
-def test_a_case_is_read_alike_everywhere_and_knows_its_lesions() -> None:
+def test_a_case_is_measured_deterministically_and_keeps_its_lesions() -> None:
     case = shared_case(3)
     one, again = read_case(case), read_case(case)
     assert all(torch.equal(one.regions[0].fixed[m], again.regions[0].fixed[m]) for m in MODALITIES)
@@ -53,7 +53,7 @@ def test_a_case_is_read_alike_everywhere_and_knows_its_lesions() -> None:
     assert one.grade == case.grade == latents.grade
 
 
-def test_in_the_independent_biology_all_lesions_are_their_patient() -> None:
+def test_in_the_independent_biology_all_lesions_share_the_latents_of_their_patient() -> None:
     rows = []
     for n in range(300):
         case = read_case(phantom_case("large", n, "tiny", biology="independent"))
@@ -64,7 +64,7 @@ def test_in_the_independent_biology_all_lesions_are_their_patient() -> None:
     assert (first - second).std() == pytest.approx(np.sqrt(2) * reading_error("ln_acetate_ratio"), rel=0.15)
 
 
-def test_the_map_draws_no_phantom_and_knows_who_read(tmp_path, monkeypatch) -> None:
+def test_the_map_needs_no_drawn_phantom_and_separates_the_two_kinds(tmp_path, monkeypatch) -> None:
     smoke = preset_of("smoke")
     around = replace(smoke.around, test=60, validation=20, pool=24, sizes=(12,), subsets=1, steps=2)
     monkeypatch.setattr(NodeStudy, "store", property(lambda self: pytest.fail("a store of drawn phantoms was asked")))

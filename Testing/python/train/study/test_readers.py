@@ -63,7 +63,7 @@ def model() -> dict[str, str]:
     return {"name": "m", "version": "1", "sha256": "0"}
 
 
-def test_table_and_study(listed, tmp_path, capsys):
+def test_table_and_study_of_two_readers(listed, tmp_path, capsys):
     assert main(["readers", "table", str(listed / "list.csv"), "--output", str(tmp_path / "readers.csv")]) == 0
     assert capsys.readouterr() == ("Wrote readers.csv.\n", "")
     with open(tmp_path / "readers.csv", encoding="utf-8", newline="") as stream:
@@ -131,7 +131,7 @@ def test_readings_of_another_task_follow_its_classes(tmp_path, capsys):
         ("case,reader,unaided_grade,aided_grade\n", "case,grade\na,well\n", "table of readers is empty"),
     ],
 )
-def test_what_cannot_be_evaluated_is_one_sentence(tmp_path, capsys, table, truth, sentence):
+def test_unusable_tables_are_refused_in_one_sentence(tmp_path, capsys, table, truth, sentence):
     (tmp_path / "readers.csv").write_text(table)
     (tmp_path / "truth.csv").write_text(truth)
     assert main(["readers", "study", str(tmp_path / "readers.csv"), "--truth", str(tmp_path / "truth.csv")]) == 2
@@ -139,7 +139,7 @@ def test_what_cannot_be_evaluated_is_one_sentence(tmp_path, capsys, table, truth
     assert out == "" and sentence in err and len(err.splitlines()) == 1
 
 
-def test_a_list_that_nobody_has_read(tmp_path, capsys):
+def test_a_list_without_readings_is_refused(tmp_path, capsys):
     (tmp_path / "list.csv").write_text("case,ct,segmentation\na,x,y\n")
     for line in (
         ["table", str(tmp_path / "list.csv"), "--output", str(tmp_path / "o.csv")],

@@ -72,7 +72,7 @@ def test_an_option_without_effect_is_refused(given, words, tmp_path, capsys):
     assert words in said and said.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
-def test_every_part_is_one_that_an_option_is_for():
+def test_every_option_belongs_to_an_existing_part():
     assert {part for parts in PARTS_OF.values() for part in parts} == set(PARTS)
 
 
@@ -88,7 +88,7 @@ def test_the_cohort_of_finished_runs_may_be_given_again(tmp_path, capsys):
 
 
 # ---- runs
-def test_a_run_is_found_again_by_all_that_its_result_depends_on(tmp_path):
+def test_the_key_of_a_run_covers_all_that_its_result_depends_on(tmp_path):
     files, run = RunFiles(tmp_path), some_run()
     assert files.get(run) is None and not files.done(run)
     files.put(run, {"p": np.eye(3)})
@@ -117,7 +117,7 @@ def test_a_study_makes_each_run_once(tmp_path, monkeypatch):
     assert [fraction for fraction, _ in shown] == [0, 0.5, 1, 1] and (shown[0][1], shown[-1][1]) == (first, second)
 
 
-def test_a_run_of_another_process_is_waited_for_and_done_when_that_one_has_died(tmp_path, monkeypatch):
+def test_a_run_of_another_process_is_awaited_and_repeated_after_its_end(tmp_path, monkeypatch):
     monkeypatch.setattr("REACTKDTrainLib.study.study.ELSEWHERE_S", 0.01)
     made = []
     ours, theirs = (some_run({"rate": n}, make=lambda n=n: made.append(n) or {"p": np.zeros(1)}) for n in (3, 4))
@@ -144,7 +144,7 @@ def test_measures_of_one_seed_are_those_of_the_metrics_and_seeds_are_averaged():
     assert len(both["of_each_seed"]) == 2
 
 
-def test_folds_are_pooled_in_one_order_whatever_theirs():
+def test_folds_are_pooled_in_a_fixed_order():
     a = {
         "case": np.array(["c", "a"]),
         "patient": np.array(["c", "a"]),
@@ -156,7 +156,7 @@ def test_folds_are_pooled_in_one_order_whatever_theirs():
     assert found["p"][:, 0].tolist() == [1, 2, 3] and found["fold"].tolist() == [0, 1, 0]
 
 
-def test_the_limit_is_the_exact_posterior_and_no_one_knows_that_of_patients():
+def test_the_limit_is_the_exact_posterior_and_patients_have_none():
     rng = np.random.default_rng(0)
     grades = np.repeat([0, 1, 2], 100)
     latents = np.array([list(draw_latents(rng, int(g)).to_dict().values()) for g in grades])
@@ -178,7 +178,7 @@ def test_the_limit_of_the_shared_biology_is_the_one_in_each_phantoms_truth():
 
 
 @pytest.mark.parametrize(("cohort", "shares"), [("external", (0.46, 0.38, 0.16)), ("large", (0.25, 0.5, 0.25))])
-def test_the_limit_knows_the_shares_of_grades_of_the_cohort_that_it_is_asked_of(cohort, shares, monkeypatch):
+def test_the_limit_uses_the_grade_distribution_of_its_cohort(cohort, shares, monkeypatch):
     """Whichever phantoms stand in whichever table; the mean of an exact posterior is the share of each grade."""
     own = open_cohort(f"phantom:{cohort}?cases=400&first=0")
     grades, names = np.array([case.grade for case in own.cases]), np.array([case.id for case in own.cases])
@@ -240,7 +240,7 @@ def test_both_biologies_are_the_first_axis_and_every_method_is_tuned_alike(tmp_p
     assert [getattr(around, name) for name in tuned] == [getattr(nodes, name) for name in tuned]
 
 
-def test_of_trials_that_score_alike_the_first_is_chosen(tmp_path):
+def test_of_equal_trials_the_first_is_chosen(tmp_path):
     """A difference below half a thousandth is noise; the published weights stand first."""
     level = NodeStudy(replace(preset_of("cpu").nodes, test=10, validation=10, pool=65), tmp_path / "nodes", "tiny")
     files, own = RunFiles(tmp_path / "runs"), [run for run in level.choice_runs() if run.row == "kd/large"]
@@ -289,7 +289,7 @@ def test_a_round_of_subsets_shares_no_patient(tmp_path, pool, size):
     assert level.shared(size, range(2 * hands)) == pytest.approx(between * size / (hands * size), rel=0.2)
 
 
-def test_the_teacher_of_the_pool_is_the_same_whoever_trains_it(tmp_path):
+def test_the_teacher_of_the_pool_does_not_depend_on_who_trains_it(tmp_path):
     """In a process that begins with what this teacher says of the test phantoms, where no gradient is kept, too."""
     table = NodeTable.of(cases(40))
     answered = []
@@ -306,7 +306,7 @@ def test_the_teacher_of_the_pool_is_the_same_whoever_trains_it(tmp_path):
     assert np.ptp(answered[0], axis=0).max() > 0.01, "it has learned something"
 
 
-def test_mixed_doses_hold_every_level_and_a_case_keeps_its_own():
+def test_mixed_doses_include_every_level_and_are_fixed_for_each_case():
     levels = [mixed_level(f"case {n}") for n in range(60)]
     assert set(levels) == set(MIXED) and levels == [mixed_level(f"case {n}") for n in range(60)]
 
@@ -382,7 +382,7 @@ def test_the_map_has_every_heterogeneity_then_the_independent_biology():
     draw_map(Figure(), map_of(ungraded))
 
 
-def test_the_page_gets_its_tables_from_the_study_and_says_what_was_not_run(tmp_path):
+def test_the_page_gets_the_tables_of_the_study_and_names_parts_that_were_not_run(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(some_results()))
     page = tmp_path / "page.md"
     page.write_text("# A\n<!-- study:table3 -->\nold\n<!-- /study -->\nkept\n<!-- study:table4 -->\n<!-- /study -->\n")
@@ -394,7 +394,7 @@ def test_the_page_gets_its_tables_from_the_study_and_says_what_was_not_run(tmp_p
     assert page.read_text() == again
 
 
-def test_the_comparison_with_the_paper_names_what_is_ahead(tmp_path):
+def test_the_comparison_with_the_paper_names_the_methods_that_are_better(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(some_results()))
     page = tmp_path / "page.md"
     page.write_text("<!-- study:paper -->\n<!-- /study -->\n<!-- study:caption -->\n<!-- /study -->\n")
@@ -414,7 +414,7 @@ def test_the_comparison_with_the_paper_names_what_is_ahead(tmp_path):
         (False, False, "Cohort of patients; preset"),
     ],
 )
-def test_what_is_of_patients_and_what_of_phantoms_is_said(own, external, said, tmp_path):
+def test_tables_state_whether_they_are_of_patients_or_phantoms(own, external, said, tmp_path):
     """Also where Table IV alone was run, whose students learned from the study's own cohort."""
     study = Study(preset_of("smoke"), tmp_path)
     study.__dict__["hospital"] = SimpleNamespace(cohort=SimpleNamespace(phantom=own, cases=()))
@@ -430,7 +430,7 @@ def test_what_is_of_patients_and_what_of_phantoms_is_said(own, external, said, t
 
 
 # ---- refusals
-def test_faults_are_one_sentence(tmp_path, capsys):
+def test_faults_are_reported_in_one_sentence(tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text("nothing")
     assert main(["study", "page", str(tmp_path), str(page)]) == 1
@@ -454,7 +454,7 @@ def test_runs_of_one_arm_are_some_of_those_of_all(tmp_path):
         assert all(each)
 
 
-def test_node_files_that_are_too_few_are_told(tmp_path):
+def test_too_few_node_files_are_refused(tmp_path):
     level = NodeStudy(preset_of("smoke").nodes, tmp_path, "tiny", ready=True)
     with pytest.raises(UsageError, match="The biology shared has too few node files; leave out --ready"):
         level.prepare()
@@ -466,7 +466,7 @@ def test_tables_of_a_folder_without_a_study_are_refused(tmp_path, capsys):
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_tables_of_one_biology_draw_nothing_for_another(tmp_path):
+def test_tables_of_one_biology_generate_no_phantoms_of_another(tmp_path):
     """They once drew every phantom of every biology before they showed the runs of the one that was done."""
     smoke = preset_of("smoke")
     few = replace(smoke.nodes, test=3, validation=3, pool=6, sizes=(6,), subsets=1, methods=("none",), trials=1)

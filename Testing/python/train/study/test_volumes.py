@@ -40,15 +40,13 @@ def study_of(folder, *modalities: tuple[str, ...], doses: bool = False) -> Volum
     ("modalities", "said"),
     [(("fdg",), "Case c1 has no CT"), (("ct",), "Case c1 has no PET")],
 )
-def test_a_case_that_a_teacher_of_the_study_cannot_read_is_refused_before_anything_is_prepared(
-    modalities, said, tmp_path
-) -> None:
+def test_a_case_without_images_for_a_teacher_is_refused_before_the_work(modalities, said, tmp_path) -> None:
     """Some rows of the ablation are taught only by the structure-and-function branch."""
     with pytest.raises(UsageError, match=said):
         study_of(tmp_path, ("ct", "fdg"), modalities).prepare()
 
 
-def test_an_external_case_that_students_learn_from_is_refused_before_anything_is_prepared(tmp_path) -> None:
+def test_an_external_case_of_the_training_set_is_refused_before_the_work(tmp_path) -> None:
     """Recognized by content, whatever names the two lists use."""
     study = study_of(tmp_path, ("ct", "fdg"), ("ct", "fdg"))
     external = ExternalStudy(study, "")
@@ -57,7 +55,7 @@ def test_an_external_case_that_students_learn_from_is_refused_before_anything_is
         external.prepare()
 
 
-def test_scans_that_are_mostly_crops_teach_no_doses(tmp_path, monkeypatch) -> None:
+def test_cohorts_of_mostly_crops_are_refused_for_doses(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(dose_data, "_note", lambda *_: "It is a crop.")
     study = study_of(tmp_path, ("ct", "fdg"), ("ct", "fdg"), doses=True)
     study.__dict__["store"] = SimpleNamespace(prepare=lambda *_: None)
@@ -65,7 +63,7 @@ def test_scans_that_are_mostly_crops_teach_no_doses(tmp_path, monkeypatch) -> No
         study.prepare()
 
 
-def test_the_grade_is_kept_that_a_student_predicts_from_all_that_it_reads_of_a_case(tmp_path) -> None:
+def test_the_stored_grade_is_predicted_from_all_images_of_a_case(tmp_path) -> None:
     student = Student(StudentConfig(modalities=("ct",), filters=4, widths=(4, 8, 8), hidden=12))
     found = answers(student, fold_data(tmp_path, tiny_cases(3)))
     assert np.isnan(found["p_ct+fdg+acetate"]).all()

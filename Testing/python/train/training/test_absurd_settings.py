@@ -66,7 +66,7 @@ def refused(values: dict[str, Any]) -> str:
         ({"data": "y" * 10**6}, "data"),
     ],
 )
-def test_an_absurd_value_is_named(values, named) -> None:
+def test_an_impossible_value_is_named(values, named) -> None:
     assert named in refused(values)
 
 
@@ -85,7 +85,7 @@ ABSURD = st.one_of(
 
 @settings(max_examples=150, deadline=2000)
 @given(st.sampled_from(keys(TrainingConfig().to_dict())), ABSURD)
-def test_any_setting_with_an_absurd_value_is_refused(key: tuple[str, ...], value: Any) -> None:
+def test_any_setting_with_an_impossible_value_is_refused(key: tuple[str, ...], value: Any) -> None:
     if (key[-1] in ("initial", "method") and isinstance(value, str)) or (
         key[-1] in ("frozen", "blocks") and value == []
     ):
@@ -108,7 +108,7 @@ def test_the_same_from_the_command_line_and_from_a_file(tmp_path) -> None:
             RunOptions(cohort="c", output=tmp_path / "o", config=path).training_config("tiny")
 
 
-def test_what_the_sizes_and_the_paper_ask_for_is_taken() -> None:
+def test_the_settings_of_the_sizes_and_the_paper_are_valid() -> None:
     for size in ("full", "small", "tiny"):
         config = TrainingConfig.for_size(size)
         assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
@@ -139,7 +139,7 @@ def test_what_the_sizes_and_the_paper_ask_for_is_taken() -> None:
         ({"method": "\ud800"}, "The settings hold a text that is not Unicode; correct it."),
     ],
 )
-def test_one_sentence_names_the_key(values: dict, sentence: str) -> None:
+def test_the_message_names_the_key(values: dict, sentence: str) -> None:
     assert refused(values).startswith(sentence)
 
 
@@ -163,7 +163,7 @@ EARLIER = [
 
 
 @pytest.mark.parametrize(("values", "known"), EARLIER)
-def test_a_run_of_an_earlier_release_goes_on(values: dict, known: str) -> None:
+def test_settings_of_an_earlier_release_keep_their_hash(values: dict, known: str) -> None:
     assert TrainingConfig.from_dict(values).hash().startswith(known)
 
 

@@ -13,7 +13,7 @@ from tools import configuration_page
 PAGE = configuration_page.PAGE.read_text(encoding="utf-8")
 
 
-def test_the_page_is_fresh():
+def test_the_page_is_up_to_date():
     assert configuration_page.page() == PAGE, "run `make lists`"
 
 
@@ -29,7 +29,7 @@ def test_every_setting_has_a_row():
         assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == [f.name for f in dataclasses.fields(cls)], place
 
 
-def test_what_a_docstring_says_is_taken_apart():
+def test_the_settings_of_a_docstring_are_parsed():
     @dataclasses.dataclass
     class Example:
         """What it is. first: of one thing; second, third: of two, with a

@@ -26,7 +26,7 @@ def test_a_key_is_of_the_whole_recipe_in_any_order(recipe: dict, more: str) -> N
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".pt"])
-def test_a_result_is_made_once_and_read_after_that(suffix: str, tmp_path: Path) -> None:
+def test_a_result_is_computed_once_and_then_read(suffix: str, tmp_path: Path) -> None:
     store, made = ContentStore(tmp_path, suffix), []
     key = content_key({"patient": "Doe^Jane", "format": 1})
 
@@ -41,7 +41,7 @@ def test_a_result_is_made_once_and_read_after_that(suffix: str, tmp_path: Path) 
     assert ContentStore(tmp_path / "absent", suffix).get(key) is None
 
 
-def test_a_damaged_result_is_made_again_and_one_of_another_form_too(tmp_path: Path) -> None:
+def test_a_damaged_result_or_one_of_another_form_is_recomputed(tmp_path: Path) -> None:
     store, key = ContentStore(tmp_path), content_key("x")
     store.put(key, VALUES)
     for content in (b"", b"PK\x03\x04 broken", store.path(key).read_bytes()[:500]):

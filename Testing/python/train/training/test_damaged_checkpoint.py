@@ -42,7 +42,7 @@ def loaded(path: Path, content: bytes) -> str:
     return "same"
 
 
-def test_two_hundred_flipped_bits(whole, tmp_path) -> None:
+def test_a_checkpoint_with_a_flipped_bit_is_refused_or_unchanged(whole, tmp_path) -> None:
     draw, verdicts = random.Random(0), []
     for _ in range(200):
         content = bytearray(whole)
@@ -53,9 +53,9 @@ def test_two_hundred_flipped_bits(whole, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, 2000, -1, -30])
-def test_a_lost_end(whole, tmp_path, kept) -> None:
+def test_a_truncated_checkpoint_is_refused(whole, tmp_path, kept) -> None:
     assert loaded(tmp_path / "last.pt", whole[:kept]) == "refused"
 
 
-def test_what_is_whole_is_read(whole, tmp_path) -> None:
+def test_an_undamaged_checkpoint_is_read(whole, tmp_path) -> None:
     assert loaded(tmp_path / "last.pt", whole) == "same"

@@ -33,7 +33,7 @@ def opened(spec: str, size: str, whole: bool, *others) -> Cohort:
     return replace(cohort, cases=(*cases, replace(cohort.cases[-1], load=unreadable)))
 
 
-def test_it_says_what_it_found_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_prints_its_findings_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "open_cohort", opened)
     config = write_config(tmp_path)
     before = sorted(tmp_path.rglob("*"))
@@ -54,7 +54,7 @@ def test_it_says_what_it_found_and_writes_nothing(tmp_path: Path, monkeypatch: p
     assert lines[-2].endswith("cannot be read: Its liver is empty.") and "1 case would be left out" in lines[-1]
 
 
-def test_a_class_with_fewer_patients_than_folds_is_said_before_a_case_is_read(tmp_path: Path) -> None:
+def test_a_class_with_fewer_patients_than_folds_is_refused_before_a_case_is_read(tmp_path: Path) -> None:
     seen: list[str] = []
     options = RunOptions("phantom:hospital?cases=12&size=tiny", tmp_path / "out", folds=8)
     with pytest.raises(FoldsImpossible, match="Only . patients have the grade .* choose fewer folds"):
@@ -62,7 +62,7 @@ def test_a_class_with_fewer_patients_than_folds_is_said_before_a_case_is_read(tm
     assert not seen and not (tmp_path / "out").exists()
 
 
-def test_the_time_counts_the_noise_that_a_training_makes_of_its_ct(tmp_path: Path, monkeypatch) -> None:
+def test_the_estimated_time_includes_the_dose_simulation(tmp_path: Path, monkeypatch) -> None:
     """For cohorts used for dose training, the whole field of view is simulated; for the external one, nothing is."""
     made = []
 
@@ -92,7 +92,7 @@ def test_a_folder_that_holds_a_run_is_refused_as_the_run_refuses_it(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("crops", "refused"), [(0, False), (3, False), (8, False), (9, True), (16, True)])
-def test_scans_that_are_crops_are_told_and_most_of_them_refused(
+def test_cropped_scans_are_reported_and_refused_if_they_are_the_majority(
     crops: int, refused: bool, tmp_path, monkeypatch
 ) -> None:
     """Of 16 scans, `crops` show only the liver and 26 mm around it; the run is refused if these are more than half."""

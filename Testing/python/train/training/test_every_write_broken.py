@@ -188,7 +188,7 @@ def hidden(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob(".*")]
 
 
-def test_no_room(disk: Path, one: Write):
+def test_a_full_disk_leaves_the_old_result(disk: Path, one: Write):
     for entry in disk.iterdir():
         replacing.remove(entry)
     refused, folder = 0, disk / "results"
@@ -213,7 +213,7 @@ def test_no_room(disk: Path, one: Write):
     assert one.read(folder) != old and hidden(disk) == []
 
 
-def test_no_permission(tmp_path: Path, one: Write):
+def test_a_folder_without_permission_leaves_the_old_result(tmp_path: Path, one: Write):
     folder = tmp_path / "results"
     folder.mkdir()
     one.write(folder, 1)
@@ -225,7 +225,7 @@ def test_no_permission(tmp_path: Path, one: Write):
     assert one.read(folder) != old
 
 
-def test_killed(tmp_path: Path, one: Write, monkeypatch):
+def test_a_kill_at_any_step_leaves_one_complete_result(tmp_path: Path, one: Write, monkeypatch):
     step = 4 if one is WRITES["bundle"] else 1  # each takes half a second; `test_replacing` tries every step
     for at in range(1, 60, step):
         folder = tmp_path / str(at)
@@ -242,7 +242,7 @@ def test_killed(tmp_path: Path, one: Write, monkeypatch):
     assert at > 1
 
 
-def test_a_bundle_killed_where_folders_cannot_be_exchanged(tmp_path: Path, monkeypatch):
+def test_a_killed_bundle_is_complete_where_folders_cannot_be_exchanged(tmp_path: Path, monkeypatch):
     """Between the two renames the folder is absent: loading restores the old or the new one."""
     monkeypatch.setattr(replacing, "exchange", lambda one, other: False)
     for at in range(5, 30):
@@ -257,7 +257,7 @@ def test_a_bundle_killed_where_folders_cannot_be_exchanged(tmp_path: Path, monke
             return
 
 
-def test_a_review_that_cannot_be_saved_keeps_what_was_said(disk: Path, tmp_path: Path):
+def test_a_review_that_cannot_be_saved_keeps_its_marks_in_memory(disk: Path, tmp_path: Path):
     for entry in disk.iterdir():
         replacing.remove(entry)
     path = disk / "list.csv.reactkd.json"

@@ -93,14 +93,14 @@ def test_no_patient_of_the_test_fold_is_opened_before_the_student_is_finished(co
     assert {row.patient for row in rows} == patients(fold.split.test)
 
 
-def test_normalization_is_that_of_the_training_part_alone(config, store, tmp_path: Path) -> None:
+def test_normalization_uses_only_the_training_part(config, store, tmp_path: Path) -> None:
     Watched.opened.clear()
     fold = fold_run(config, store, tmp_path)
     assert set(Watched.opened) == patients(fold.split.train)
     assert fold.window.center_hu != fold_run(config, store, tmp_path, 1).window.center_hu
 
 
-def test_the_caches_hold_answers_about_training_patients_alone_and_each_fold_its_own(config, store, tmp_path) -> None:
+def test_caches_hold_teacher_outputs_of_training_patients_only_and_of_one_fold_each(config, store, tmp_path) -> None:
     """Both folds share one cache, and the teacher of one fold was trained on the test patients of the other."""
     quick = replace(config, teacher_heads=replace(config.teacher_heads, epochs=0))
     quick = replace(quick, teacher_stage=replace(quick.teacher_stage, epochs=1))
@@ -140,7 +140,7 @@ def test_a_fold_does_not_take_the_teacher_of_another_fold(config, store, tmp_pat
 
 
 @pytest.mark.parametrize("own_cbam", [True, False])
-def test_a_student_that_teachers_teach_has_their_cbam_whatever_it_begins_with(config, store, cache, tmp_path, own_cbam):
+def test_a_distilled_student_has_the_cbam_of_its_teachers(config, store, cache, tmp_path, own_cbam):
     """It is frozen; all other weights are the initial model's, and its moments are fitted to the maps of that CBAM."""
     initial = random_student(2, **(config.student.to_dict() | {"cbam": own_cbam}))
     Bundle.save(tmp_path / "model", initial, metadata_for(initial))

@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("scores", [(-0.5, -0.9, -0.7), (-0.9, -0.5, -0.7), (-0.9, -0.7, -0.5), (-0.5, -0.5, -0.9)])
-def test_folds_that_are_run_one_by_one_leave_the_model_that_they_leave_together(scores, tmp_path):
+def test_folds_run_one_by_one_give_the_model_of_one_run(scores, tmp_path):
     """The model with the best validation score, with its own window and images, and the metrics of all."""
     config = TrainingConfig.for_size("tiny")
     chosen = [
@@ -55,7 +55,7 @@ def test_folds_that_are_run_one_by_one_leave_the_model_that_they_leave_together(
     assert Bundle.load(tmp_path / "apart" / "bundle").info["training"]["validation_score"] == (-9.0 if again else -0.5)
 
 
-def test_each_fold_is_a_member_with_its_own_window_and_card(folder):
+def test_each_fold_is_a_member_with_its_window_and_card(folder):
     model = load_model(folder, "cpu")
     members = model.bundle.members
     assert [member.info["training"]["fold"] for member in members] == [0, 1, 2]
@@ -69,7 +69,7 @@ def test_each_fold_is_a_member_with_its_own_window_and_card(folder):
         _ = model.bundle.preparation
 
 
-def test_the_card_says_what_they_are_worth_together(folder):
+def test_the_card_has_the_measures_of_the_ensemble(folder):
     card = (folder / "docs" / "README.md").read_text()
     assert "3 times the time" in card and "| ct | 5 | 0.750 (0.500 to 0.900) | 0.600 |" in card
     assert "which no fold trained on" in card and "Trained on digital phantoms: not for clinical use" in card

@@ -30,7 +30,7 @@ def saved(folder, **preparation):
     return folder
 
 
-def test_a_students_training_goes_on_from_its_weights(tmp_path):
+def test_training_continues_from_the_weights_of_the_student(tmp_path):
     model = saved(tmp_path / "model", spacing_mm=10.0)
     before = (model / "models" / "model.pt").read_bytes()
     workflow = create_workflow(
@@ -64,14 +64,14 @@ def test_a_students_training_goes_on_from_its_weights(tmp_path):
     assert record["configuration"]["student_stage"]["initial"] == f"sha256 {original.info['sha256']}"
 
 
-def test_a_grid_that_no_training_has_is_refused(tmp_path):
+def test_an_unsupported_grid_is_refused(tmp_path):
     model = saved(tmp_path / "model", spacing_mm=7.0)
     with pytest.raises(UsageError, match="grid is none that a training has"):
         StudentTrainer(model, COHORT, tmp_path / "run").run()
     assert not (tmp_path / "run").exists()
 
 
-def test_steps_of_the_settings_stand_where_no_epochs_are_asked_for(tmp_path, monkeypatch):
+def test_steps_of_the_settings_are_kept_unless_epochs_are_given(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(bundle_run, "train", lambda *_, **options: asked.append(options))
     model = saved(tmp_path / "model", spacing_mm=10.0)
@@ -91,7 +91,7 @@ def test_steps_of_the_settings_stand_where_no_epochs_are_asked_for(tmp_path, mon
         ({"student_stage": {"epochs": 7, "steps": 0}}, (3, "none", 7, False)),
     ],
 )
-def test_what_the_settings_name_is_what_is_trained(tmp_path, monkeypatch, settings, wanted):
+def test_the_settings_choose_the_training(tmp_path, monkeypatch, settings, wanted):
     """configs/train.json always gives its own folds, method and epochs, but the settings still apply."""
     found = []
 
@@ -105,7 +105,7 @@ def test_what_the_settings_name_is_what_is_trained(tmp_path, monkeypatch, settin
 
 
 @pytest.mark.parametrize("earlier", [False, True])
-def test_a_training_goes_on_from_a_model_that_was_moved(tmp_path, monkeypatch, earlier):
+def test_training_resumes_from_a_moved_model(tmp_path, monkeypatch, earlier):
     """Identified by its weights, as recorded in run.json; what an earlier release bound to its folder resumes there."""
     settings = {"student_stage": {"epochs": 1}, "data": {"views": 1, "mask_variants": 0}}
     model, run = saved(tmp_path / "model", spacing_mm=10.0), tmp_path / "run"

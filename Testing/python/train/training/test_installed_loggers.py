@@ -63,7 +63,7 @@ def test_the_numbers_of_the_log_are_read_back(name: str, tmp_path: Path) -> None
         assert client.search_runs([experiment])[0].data.params == {"seed": "3"}
 
 
-def test_a_resumed_run_goes_on_in_the_same_place(name: str, tmp_path: Path) -> None:
+def test_a_resumed_run_continues_the_same_log(name: str, tmp_path: Path) -> None:
     with suppress(Killed), opened_loggers([name], tmp_path, {"seed": 3}) as found:
         trainer(tmp_path / "fold0" / "line", kill_at=2, loggers=found).run()
     if name == "mlflow":

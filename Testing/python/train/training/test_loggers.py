@@ -38,7 +38,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LOGGERS, "kept", Kept)
 
 
-def test_a_logger_gets_the_numbers_of_the_log(kept, tmp_path: Path) -> None:
+def test_a_logger_receives_the_values_of_the_log(kept, tmp_path: Path) -> None:
     with opened_loggers(logger_names("kept, kept"), tmp_path, {"seed": 3}) as (logger,):
         trainer(tmp_path / "fold0" / "line", config=replace(CONFIG, epochs=2), loggers=[logger]).run()
     rows = read_log(tmp_path / "fold0" / "line" / "log.csv")
@@ -49,7 +49,7 @@ def test_a_logger_gets_the_numbers_of_the_log(kept, tmp_path: Path) -> None:
     assert logger.settings == {"seed": 3} and logger.ended == ["finished"]
 
 
-def test_a_logger_knows_of_a_run_that_did_not_end(kept, tmp_path: Path) -> None:
+def test_a_logger_is_closed_as_failed_when_a_run_fails(kept, tmp_path: Path) -> None:
     with pytest.raises(Killed), opened_loggers(["kept"], tmp_path, {}) as (logger,):
         trainer(tmp_path / "a", kill_at=2, loggers=[logger]).run()
     assert logger.ended == ["failed"] and len(logger.rows) == 2
@@ -171,7 +171,7 @@ def test_every_writer_of_tensorboard_is_closed_when_one_fails(name, monkeypatch,
     assert sorted(closed) == ["first", "second"]
 
 
-def test_every_logger_is_closed_when_one_cannot_be(monkeypatch, kept, tmp_path: Path) -> None:
+def test_every_logger_is_closed_even_if_closing_one_fails(monkeypatch, kept, tmp_path: Path) -> None:
     class Full(Kept):
         def close(self, end):
             raise OSError("disk full")
@@ -183,7 +183,9 @@ def test_every_logger_is_closed_when_one_cannot_be(monkeypatch, kept, tmp_path: 
         assert found[names.index("kept")].ended == ["finished"], names
 
 
-def test_what_cannot_be_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unknown_and_unavailable_loggers_are_refused_before_the_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="There is no logger 'wandb'; choose tensorboard or mlflow"):
         RunOptions("phantom:hospital", tmp_path, loggers="wandb")
     monkeypatch.setattr(loggers.TensorBoard, "modules", ("no_such_module_anywhere",))

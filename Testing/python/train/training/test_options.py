@@ -30,18 +30,18 @@ def options(**changes) -> RunOptions:
         ({"output": Path(__file__)}, "The output is a file"),
     ],
 )
-def test_what_makes_no_sense_is_refused(changes: dict, sentence: str) -> None:
+def test_invalid_options_are_refused(changes: dict, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
         options(**changes)
     assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize("size", ["tiny", "small", "full"])
-def test_without_a_word_the_settings_are_those_of_the_size(size: str) -> None:
+def test_without_options_the_settings_are_those_of_the_size(size: str) -> None:
     assert options().training_config(size) == TrainingConfig.for_size(size)
 
 
-def test_a_file_goes_over_the_size_and_options_over_the_file(tmp_path: Path) -> None:
+def test_a_file_overrides_the_size_and_options_override_the_file(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"folds": 5, "seed": 3, "method": "kd", "student_stage": {"epochs": 9, "batch": 3}}))
     config = options(config=path, folds=2, student_epochs=4, teacher_batch=6).training_config("tiny")
@@ -57,14 +57,14 @@ def test_a_file_goes_over_the_size_and_options_over_the_file(tmp_path: Path) -> 
     ("text", "key"),
     [('{"seed": 1, "seed": 2}', "seed"), ('{"loss": {"gamma": 1, "branches": 1, "gamma": 1}}', "gamma")],
 )
-def test_a_setting_that_stands_twice_is_refused(text: str, key: str, tmp_path: Path) -> None:
+def test_a_duplicated_setting_is_refused(text: str, key: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(text)
     with pytest.raises(UsageError, match=f"^The configuration config.json has '{key}' twice; leave one.$"):
         options(config=path).training_config("tiny")
 
 
-def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"seed": 4}', encoding="utf-8-sig")  # as Windows Notepad writes it
     assert options(config=path).training_config("tiny").seed == 4

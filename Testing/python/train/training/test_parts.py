@@ -37,7 +37,9 @@ TEACHER, STUDENT = {"teacher-heads", "teacher"}, {"student-heads", "student"}
         ("student", "none", STUDENT),
     ],
 )
-def test_a_run_knows_its_parts(stage: str, method: str, expected: set[str], tmp_path: Path) -> None:
+def test_the_parts_of_a_run_are_known_before_it_starts(
+    stage: str, method: str, expected: set[str], tmp_path: Path
+) -> None:
     options = RunOptions(COHORT, tmp_path, stage=stage, method=method, folds=2, fold=1)
     config = options.training_config("tiny")
     experiment = Experiment(options, config, torch.device("cpu"), Processes(), no_progress)
@@ -103,7 +105,7 @@ def test_options_of_teachers_are_refused_where_none_teaches(tmp_path: Path, stag
     assert not (tmp_path / "o").exists()
 
 
-def test_unlabeled_ct_that_nothing_is_learned_from_is_refused(tmp_path: Path) -> None:
+def test_unused_unlabeled_ct_is_refused(tmp_path: Path) -> None:
     options = RunOptions(COHORT, tmp_path / "o", unlabeled=UNLABELED)
     config = TrainingConfig.from_dict({"loss": {"consistency": 0}}, options.training_config("tiny"))
     with pytest.raises(UsageError, match="the setting loss.consistency is 0; set it to more, or leave out"):
@@ -127,7 +129,9 @@ def test_noise_is_made_for_teachers_in_training_alone(tmp_path: Path, stage: str
 
 
 @pytest.mark.parametrize(("teacher", "refused"), [("structure_function", True), ("dose", False), ("fused", False)])
-def test_a_branch_that_a_case_lacks_cannot_teach_alone(teacher: str, refused: bool, tmp_path: Path) -> None:
+def test_a_teacher_branch_without_its_images_is_refused_as_the_only_teacher(
+    teacher: str, refused: bool, tmp_path: Path
+) -> None:
     """The structure-and-function branch needs PET; a student without distillation (none) has no teacher."""
     names = [f"{grade}{n}" for grade in GRADES for n in range(6)]
     for file in (*(f"{name}-{image}" for name in names for image in ("ct", "fdg")), "masks"):
@@ -149,7 +153,7 @@ def test_a_branch_that_a_case_lacks_cannot_teach_alone(teacher: str, refused: bo
             run.checked()
 
 
-def test_a_fold_is_called_by_the_number_that_fold_takes(tmp_path: Path) -> None:
+def test_a_fold_is_named_by_its_option_number(tmp_path: Path) -> None:
     options = RunOptions(COHORT, tmp_path, folds=2)
     run = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
     split, number = run._chosen(make_folds(open_cohort(COHORT).cases, 2))[0]

@@ -24,7 +24,7 @@ class Told(nn.Module):
 
 
 @pytest.mark.parametrize("wanted", [False, True])
-def test_on_the_cpu_everything_stays_in_float32(wanted: bool) -> None:
+def test_on_the_cpu_everything_is_float32(wanted: bool) -> None:
     module = Told()
     encode_in_bfloat16([module], "cpu", wanted)
     assert module(torch.ones(2, 4)).dtype == torch.float32

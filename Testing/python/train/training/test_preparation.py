@@ -16,7 +16,7 @@ def fails_for_the_second(case) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_what_fails_is_told_by_case_and_the_rest_is_done(workers: int) -> None:
+def test_failing_cases_are_reported_one_by_one_and_the_rest_is_prepared(workers: int) -> None:
     done = []
     cases = tiny_cases(3)
     failed = prepare_cases(cases, fails_for_the_second, Engine(workers), on_progress=lambda *told: done.append(told))

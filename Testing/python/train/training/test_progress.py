@@ -46,7 +46,7 @@ def test_slicer_reads_tags() -> None:
     ]
 
 
-def test_slicer_takes_all_tags_out_of_what_it_shows() -> None:
+def test_slicer_removes_all_tags_from_the_shown_text() -> None:
     # the expressions of vtkSlicerCLIModuleLogic::RemoveProgressInfoFromProcessOutput, in their order
     text = shown("slicer", CALLS) + "Done.\n"
     for tag in ("progress", "stage-progress", "name", "comment", "time", "start", "end"):
@@ -67,11 +67,11 @@ def test_a_file_gets_lines() -> None:
         "  0.0 %  preparing cases", " 25.0 %  teacher, loss 0.531, 15 min left", "100.0 %  done"]  # fmt: skip
 
 
-def test_a_pipe_that_wants_nothing_gets_nothing() -> None:
+def test_the_style_none_prints_nothing() -> None:
     assert shown("none", CALLS) == ""
 
 
-def test_a_terminal_gets_one_line_that_is_drawn_over_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_one_line_that_is_redrawn_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     text = shown("terminal", CALLS)
     assert " 25.0 %|" in text and "teacher, loss 0.5" in text
@@ -79,12 +79,12 @@ def test_a_terminal_gets_one_line_that_is_drawn_over_and_taken_away(monkeypatch:
     assert not text.rsplit("\r", 2)[1].strip()  # the last thing drawn is an empty line
 
 
-def test_what_is_short_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_work_has_no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     assert "about" not in shown("terminal", [(0.0, 0.0, "a"), (3.0, 0.5, "a"), (6.0, 1.0, "a")])
 
 
-def test_the_first_cases_say_nothing_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_cases_give_no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     """They include the import of packages and are a small part, so a run of minutes would be estimated to take days."""
     monkeypatch.setenv("COLUMNS", "70")
     cases = [(0.0, 0.0, "preparing cases"), (4.0, 0.0005, "preparing cases"), (9.0, 0.019, "preparing cases")]
@@ -93,7 +93,7 @@ def test_the_first_cases_say_nothing_of_the_whole(monkeypatch: pytest.MonkeyPatc
     assert "left" in shown("lines", [*cases[:1], (600.0, 0.0005, "preparing cases")]), "who waits long is told"
 
 
-def test_time_left_is_right_where_two_end_at_once() -> None:
+def test_the_remaining_time_is_correct_with_two_processes() -> None:
     clock = Clock()
     left = TimeLeft(clock)
     left(0.0)
@@ -104,7 +104,7 @@ def test_time_left_is_right_where_two_end_at_once() -> None:
 
 
 @pytest.mark.parametrize("there", [[0.5], [0.1, 0.3, 0.5, 0.7], [0.01 * n for n in range(1, 61)]])
-def test_what_an_earlier_run_left_says_nothing_of_the_speed(there: list[float]) -> None:
+def test_work_of_an_earlier_run_does_not_change_the_estimate(there: list[float]) -> None:
     """A resumed run skips finished work at once; only the rest determines its speed."""
     clock = Clock()
     left = TimeLeft(clock)
@@ -118,13 +118,13 @@ def test_what_an_earlier_run_left_says_nothing_of_the_speed(there: list[float]) 
     assert seconds == pytest.approx(1000 * (1 - there[-1]), rel=0.05)
 
 
-def test_a_new_stage_and_the_end_are_told_at_once_and_the_rest_seldom() -> None:
+def test_a_new_stage_and_the_end_are_printed_at_once_and_the_rest_rarely() -> None:
     steps = [(0.01 * n, n / 1000, f"{'teacher' if n < 50 else 'student'}, loss {n}") for n in range(100)]
     text = shown("slicer", [*steps, (1.0, 1.0, "student, loss 0")])
     assert [float(v) for v in re.findall("progress>([0-9.]+)<", text)] == [0.0, 0.05, 1.0]
 
 
-def test_what_goes_on_after_the_last_percent_does_not_flood_either() -> None:
+def test_messages_after_the_last_percent_are_rare_too() -> None:
     text = shown("lines", [(0.001 * n, 1.0, "predicting unseen cases") for n in range(500)])
     assert text.count("predicting") == 1
 
@@ -139,11 +139,11 @@ def test_a_day_of_training_stays_small_for_slicer() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0 s"), (89.4, "89 s"), (90, "2 min"), (5399, "90 min"), (5400, "1.5 h"), (9e4, "25.0 h")]
 )
-def test_durations_are_for_people(seconds: float, text: str) -> None:
+def test_durations_are_worded(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_parts_make_up_a_whole_that_never_goes_back() -> None:
+def test_the_fraction_of_a_run_never_decreases() -> None:
     seen = []
     progress = WeightedProgress({"a": 1.0, "b": 3.0}, lambda *call: seen.append(call))
     a, b = progress.part("a"), progress.part("b")

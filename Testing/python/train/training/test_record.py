@@ -19,7 +19,7 @@ from support.small_models import metadata_for, random_student
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"configuration": [1], "cohorts": {}}', '{"cohorts": 1}'])
-def test_a_record_of_another_kind_is_one_sentence(text: str, tmp_path: Path) -> None:
+def test_a_record_of_another_kind_is_refused_in_one_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(text)
     record = {"configuration": TrainingConfig().to_dict(), "cohorts": {}}
     with pytest.raises(UsageError, match="run.json in the output folder is not readable"):
@@ -61,7 +61,7 @@ def test_scans_of_two_cohorts_that_share_an_id_are_both_recorded(tmp_path: Path)
     assert record.read_text() == before
 
 
-def test_a_run_of_a_release_that_recorded_the_folder_goes_on(tmp_path: Path) -> None:
+def test_a_run_of_a_release_that_recorded_the_folder_is_resumed(tmp_path: Path) -> None:
     student = random_student(1, filters=4, widths=(4, 8, 8), hidden=12)
     Bundle.save(tmp_path / "model", student, metadata_for(student))
     config = begun(tmp_path / "model")
@@ -102,7 +102,7 @@ def test_the_record_of_a_cohort_does_not_depend_on_the_order_of_its_cases() -> N
     assert describe_cohort(drawn) == describe_cohort(turned)
 
 
-def test_a_run_of_a_release_that_recorded_only_counts_goes_on(tmp_path: Path) -> None:
+def test_a_run_of_a_release_that_recorded_only_counts_is_resumed(tmp_path: Path) -> None:
     new = describe_cohort(cohort_of(["a", "b"], [0, 1]))
     old = {name: value for name, value in new.items() if name != "content"}
     record = {"configuration": TrainingConfig().to_dict()}

@@ -31,7 +31,7 @@ def run_of(folder: Path, **options) -> Experiment:
     return Experiment(asked, asked.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
 
 
-def test_an_unreadable_case_leaves_its_namesake_in_another_cohort(tmp_path: Path, monkeypatch) -> None:
+def test_an_unreadable_case_does_not_remove_its_namesake_in_another_cohort(tmp_path: Path, monkeypatch) -> None:
     """Two hospitals may both name a patient P001; doses are prepared for the training cohorts only."""
     own = open_cohort(COHORT)
     names = [case.id for case in own.cases]
@@ -51,7 +51,7 @@ def test_an_unreadable_case_leaves_its_namesake_in_another_cohort(tmp_path: Path
     assert dosed == {case.fingerprint for case in own.cases}
 
 
-def test_folds_that_unreadable_cases_make_impossible_leave_the_folder_free(tmp_path: Path, monkeypatch) -> None:
+def test_folds_made_impossible_by_unreadable_cases_leave_no_folder(tmp_path: Path, monkeypatch) -> None:
     """The corrected cohort may reuse the folder, as after an unreadable case."""
     poor = [case.fingerprint for case in open_cohort(COHORT).cases if case.grade == 2]
 
@@ -83,7 +83,7 @@ def test_one_case_in_two_cohorts_of_a_run_is_refused_before_anything_is_prepared
 
 
 @pytest.mark.parametrize("stage", ["both", "student"])
-def test_a_case_without_an_image_that_the_student_reads_is_refused_and_waits_for_nothing(stage: str, tmp_path) -> None:
+def test_a_case_without_an_image_of_the_student_is_refused_before_the_work(stage: str, tmp_path) -> None:
     """Modality dropout would resample forever, since the case has no image to keep."""
     config = write_config(tmp_path, student={"modalities": ["fdg", "acetate"], "cbam": False}, data={"doses": False})
     spec = "phantom:external?cases=30&size=tiny"
@@ -108,7 +108,7 @@ def test_latents_of_patients_are_refused_before_the_teachers_are_trained(tmp_pat
         assert run_of(tmp_path, config=config, stage="teacher").checked()
 
 
-def test_a_file_that_is_missing_in_two_cohorts_is_no_case_of_both(tmp_path: Path) -> None:
+def test_a_file_missing_in_two_cohorts_does_not_count_as_shared(tmp_path: Path) -> None:
     rows = [f"{grade}{n},CT.nii.gz,masks.nii.gz,{grade}" for grade in ("well", "moderate", "poor") for n in range(6)]
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text("\n".join(["case,ct,segmentation,grade", *rows]) + "\n")

@@ -27,7 +27,7 @@ def config(**changes) -> TrainingConfig:
     return TrainingConfig.from_dict(changes, TrainingConfig.for_size("full"))
 
 
-def test_the_settings_of_the_page_take_all_weights_of_the_shipped_student(monkeypatch):
+def test_the_settings_of_the_page_load_all_weights_of_the_shipped_student(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     text = (REPOSITORY / "docs" / "how-to" / "retrain_the_model.md").read_text(encoding="utf-8")
     settings = json.loads(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
@@ -44,7 +44,7 @@ def test_weights_that_do_not_fit_are_named():
     assert check_student(config()) == ""
 
 
-def test_of_a_student_that_teachers_teach_it_says_whose_cbam_it_has(tmp_path):
+def test_for_a_distilled_student_the_origin_of_its_cbam_is_printed(tmp_path):
     student = random_student(2, cbam=True)
     Bundle.save(tmp_path, student, metadata_for(student))
     own = {"widths": [4, 4, 4], "filters": 4, "hidden": 12, "cbam": True}
@@ -61,7 +61,7 @@ def test_of_a_student_that_teachers_teach_it_says_whose_cbam_it_has(tmp_path):
 
 @pytest.mark.parametrize("setting", [{"initial": "model"}, {"frozen": ["encoders."]}])
 @pytest.mark.parametrize("stage", ["teacher_heads", "teacher_stage", "student_heads"])
-def test_what_one_stage_alone_reads_is_refused_in_the_others(stage, setting):
+def test_a_setting_of_one_stage_is_refused_in_the_others(stage, setting):
     (name,) = setting
     with pytest.raises(UsageError, match=f"{stage}.{name} is read by no .*student_stage.{name}"):
         config(**{stage: setting})
@@ -75,7 +75,7 @@ def test_a_prefix_of_no_parameter_is_refused():
 
 
 @pytest.mark.parametrize("stage", ["both", "student"])
-def test_a_dry_run_looks_at_the_initial_model_before_any_case(tmp_path, stage):
+def test_a_dry_run_checks_the_initial_model_before_any_case(tmp_path, stage):
     path = write_config(tmp_path, folds=1)
     settings = json.loads(path.read_text()) | {"student_stage": {"initial": str(tmp_path / "nowhere")}}
     path.write_text(json.dumps(settings))

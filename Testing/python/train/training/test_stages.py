@@ -95,7 +95,7 @@ def student_stage(student: Student, teacher: Teacher | None, data, method: str =
     )
 
 
-def test_a_student_of_one_pet_is_judged_by_it(data) -> None:
+def test_a_student_of_one_pet_is_validated_with_it(data) -> None:
     """It has none of the sets of images that are scored otherwise: CT, both PETs, all."""
     student = Student(replace(STUDENT, modalities=("fdg",))).eval()
     stage = StudentStage(Learner(student, make_distiller("none", DistillationConfig(), 1, 1)), data, data, LOSS)
@@ -113,7 +113,7 @@ def test_a_student_of_one_pet_is_judged_by_it(data) -> None:
 
 
 @pytest.mark.slow
-def test_the_teacher_learns_twelve_phantoms_by_heart_within_60_and_60_steps(data, teacher, tmp_path) -> None:
+def test_the_teacher_overfits_twelve_phantoms_within_60_and_60_steps(data, teacher, tmp_path) -> None:
     train(TeacherHeadsStage(teacher, data, data, LOSS), tmp_path / "heads", batch=12, steps=60, every=100)
     train(TeacherStage(teacher, data, data, LOSS), tmp_path / "whole", epochs=20, every=20)
     with torch.no_grad():
@@ -122,7 +122,7 @@ def test_the_teacher_learns_twelve_phantoms_by_heart_within_60_and_60_steps(data
 
 
 @pytest.mark.slow
-def test_the_student_learns_twelve_phantoms_by_heart_within_100_and_60_steps(data, teacher, student, tmp_path) -> None:
+def test_the_student_overfits_twelve_phantoms_within_100_and_60_steps(data, teacher, student, tmp_path) -> None:
     train(TeacherHeadsStage(teacher, data, data, LOSS), tmp_path / "teacher", batch=12, steps=60, every=100)
     share_cbam(student, teacher.cbam)
     start_heads(student)
@@ -204,7 +204,7 @@ def test_modality_dropout_never_drops_everything_and_keeps_its_rate(data) -> Non
     assert torch.allclose(rates, torch.full((3,), 0.4 / (1 - 0.6**3)), atol=0.07)
 
 
-def test_a_case_without_a_modality_is_never_said_to_have_it(data) -> None:
+def test_a_missing_modality_is_never_marked_as_present(data) -> None:
     view = data.light(0)
     ct_only = replace(view, images={"ct": view.images["ct"]})
     presence = drawn_presence([ct_only] * 20, samples(20), ("ct", "fdg", "acetate"), 0.9)
@@ -235,7 +235,7 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_parts(data, teacher, student) ->
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "none"])
-def test_methods_that_compare_cases_with_each_other_are_those_whose_parts_are_no_whole(method, data, teacher, student):
+def test_only_methods_that_compare_cases_are_not_the_mean_of_their_parts(method, data, teacher, student):
     """As stated in the documentation of the setting accumulate."""
     stage = student_stage(student, teacher, data, method)
     stage.module.eval()  # so that no memory is updated between the calls
@@ -246,7 +246,7 @@ def test_methods_that_compare_cases_with_each_other_are_those_whose_parts_are_no
     assert bool(apart) is (method in named), apart
 
 
-def test_heads_alone_in_a_batch_say_what_they_say_one_by_one(data, teacher, student) -> None:
+def test_heads_give_the_same_output_in_a_batch_and_one_by_one(data, teacher, student) -> None:
     views = [data.light(n, n % 2) for n in range(6)]
     teacher.eval(), student.eval()
     start_heads(student)
@@ -264,7 +264,7 @@ def test_heads_alone_in_a_batch_say_what_they_say_one_by_one(data, teacher, stud
 
 
 @pytest.mark.parametrize("encode", [True, False])
-def test_views_predicted_in_batches_say_what_they_say_one_by_one(encode: bool, data, student, monkeypatch) -> None:
+def test_views_give_the_same_prediction_in_batches_and_one_by_one(encode: bool, data, student, monkeypatch) -> None:
     student.eval()
     voxels = data.view(0).images["ct"].numel()
     monkeypatch.setattr("REACTKDTrainLib.models.student_graph.BATCH_VOXELS", 5 * voxels)  # 12 views: 5, 5 and 2
@@ -314,7 +314,7 @@ def test_consistency_reaches_the_dose_branch_alone(data, teacher) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", sorted(METHODS))
-def test_every_method_learns_twelve_phantoms_by_heart(method, data, teacher, student, tmp_path) -> None:
+def test_every_method_overfits_twelve_phantoms(method, data, teacher, student, tmp_path) -> None:
     train(TeacherHeadsStage(teacher, data, data, LOSS), tmp_path / "teacher", batch=12, steps=60, every=100)
     share_cbam(student, teacher.cbam)
     start_heads(student)

@@ -47,7 +47,7 @@ def test_a_stage_ends_with_its_steps_or_its_patience(config: StageConfig, step: 
     assert config.ended(step, waited, cases=10) is ended
 
 
-def test_teachers_that_were_stopped_teach_nobody_until_they_are_finished(cache: Path, tmp_path: Path) -> None:
+def test_unfinished_teachers_do_not_teach_a_student(cache: Path, tmp_path: Path) -> None:
     """One run, stopped in both stages of its teachers."""
     output, config = tmp_path / "out", write_config(tmp_path, folds=1, **BRIEF)
     asked = {"cohort": TINY, "output": output, "config": config, "device": "cpu", "method": "kd", "cache": cache}
@@ -72,14 +72,14 @@ def test_teachers_that_were_stopped_teach_nobody_until_they_are_finished(cache: 
     run_experiment(RunOptions(**asked, stage="student", resume=True))
 
 
-def test_a_student_that_other_teachers_taught_is_not_taken_for_theirs(tmp_path: Path) -> None:
+def test_a_student_of_other_teachers_is_refused(tmp_path: Path) -> None:
     trainer(tmp_path, teacher="a").run()
     with pytest.raises(UsageError, match="taught by other teachers.*remove"):
         trainer(tmp_path, teacher="b").run()
     trainer(tmp_path, teacher="a").run()
 
 
-def test_a_student_of_a_release_that_did_not_name_its_teachers_goes_on(tmp_path: Path) -> None:
+def test_a_student_of_a_release_without_teacher_hashes_is_resumed(tmp_path: Path) -> None:
     whole = trainer(tmp_path, teacher="a")
     whole.run()
     tensors, state = load_checkpoint(tmp_path / "last.pt", "b")

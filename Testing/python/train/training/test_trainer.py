@@ -70,7 +70,7 @@ def test_killed_between_two_files_it_ends_with_the_same_bits_in_both(
         assert all(torch.equal(ours[0]["module"][k], v) for k, v in theirs[0]["module"].items())
 
 
-def test_the_optimizer_goes_on_where_the_weights_lie() -> None:
+def test_the_optimizer_state_is_on_the_device_of_the_weights() -> None:
     """Checkpoints are loaded on the CPU; AdamW expects its moments on the device of the weights, as it creates them."""
     weight = torch.nn.Parameter(torch.zeros(3, device="meta"))
     optimizer = torch.optim.AdamW([weight])
@@ -126,7 +126,7 @@ def test_a_stop_file_ends_it_before_the_next_step_and_keeps_the_state(
     assert all(torch.equal(v, undisturbed[k]) for k, v in weights(again).items())
 
 
-def test_a_loss_that_is_no_number_is_told_with_its_step(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_a_number_is_reported_with_its_step(tmp_path: Path) -> None:
     with pytest.raises(Diverged, match="no longer a number at step 0; lower its learning rate"):
         trainer(tmp_path, Line(scale=math.inf)).run()
 
@@ -140,7 +140,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 broken"])
-def test_what_is_no_checkpoint_is_told(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "last.pt").write_bytes(content)
     with pytest.raises(UsageError, match="is not a checkpoint of this program"):
         load_checkpoint(tmp_path / "last.pt", "b")
@@ -187,7 +187,7 @@ def test_a_log_drops_the_rows_that_will_be_run_again(tmp_path: Path) -> None:
     assert [(r["step"], float(r["loss"])) for r in rows] == [("0", 1.0), ("1", 0.5), ("2", 0.25)]
 
 
-def test_a_row_that_broke_off_is_not_written_on(tmp_path: Path) -> None:
+def test_an_incomplete_row_is_dropped_before_writing(tmp_path: Path) -> None:
     CsvLog(tmp_path / "log.csv").add({"step": 0, "loss": 1.0})
     with open(tmp_path / "log.csv", "a") as stream:
         stream.write("1")
@@ -195,7 +195,7 @@ def test_a_row_that_broke_off_is_not_written_on(tmp_path: Path) -> None:
     assert [(r["step"], float(r["loss"])) for r in read_log(tmp_path / "log.csv")] == [("0", 1.0), ("1", 0.5)]
 
 
-def test_no_row_of_a_log_is_read_before_it_is_whole(tmp_path):
+def test_incomplete_rows_of_a_log_are_not_read(tmp_path):
     """A log may be read at any time during training: a partially written 0.25 must not be read as the loss 0.2."""
     path = tmp_path / "log.csv"
     log = CsvLog(path)
@@ -216,7 +216,7 @@ def test_the_rate_warms_up_and_falls_to_a_thousandth() -> None:
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
-def test_seeds_are_functions_of_what_they_are_for() -> None:
+def test_seeds_depend_only_on_their_purpose() -> None:
     assert seed_of("a", 1) == seed_of("a", 1) != seed_of("a", 2)
     assert seed_of("a", 12) != seed_of("a1", 2)
     state = torch.get_rng_state()

@@ -55,7 +55,7 @@ def test_a_stage_ends_after_its_patience_with_the_best_weights(patience: int, st
     assert again.step == steps and len(read_log(stage.log)) == steps  # an ended stage stays so
 
 
-def test_killed_while_it_waits_it_ends_where_it_would_have(tmp_path: Path) -> None:
+def test_a_run_killed_during_its_patience_ends_at_the_same_step(tmp_path: Path) -> None:
     config = replace(CONFIG, epochs=8, patience=3)
     for kill_at in (7, None):
         stage = Fades()
@@ -92,7 +92,7 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_batch(
         torch.testing.assert_close(value, undisturbed[name], rtol=1e-5, atol=1e-5)
 
 
-def test_the_rate_that_is_found_trains_and_leaves_no_trace_of_the_search(tmp_path: Path) -> None:
+def test_the_found_learning_rate_trains_and_the_search_leaves_no_trace(tmp_path: Path) -> None:
     """Starting from a rate that is fifty times too small."""
     losses = {}
     for find in (False, True):
@@ -192,13 +192,13 @@ processes.leave()
 
 
 @pytest.mark.slow  # each of them loads PyTorch
-def test_what_two_processes_remember_survives_a_kill(tmp_path: Path) -> None:
+def test_the_state_of_two_processes_survives_a_kill(tmp_path: Path) -> None:
     """The memory banks of the compared methods are buffers; each process sees its own share of a batch."""
     assert two_processes(REMEMBERS, tmp_path) == [["True", "True"], ["True", "True"]]
 
 
 @pytest.mark.slow  # each of them loads PyTorch
-def test_two_processes_begin_and_one_goes_on(undisturbed: dict[str, Tensor], tmp_path: Path) -> None:
+def test_a_run_of_two_processes_can_be_resumed_by_one(undisturbed: dict[str, Tensor], tmp_path: Path) -> None:
     assert two_processes(SCRIPT, tmp_path) == [["killed", str(r), "2"] for r in range(2)]
     assert len(read_log(tmp_path / "log.csv")) == 3
     run = trainer(tmp_path)
@@ -208,7 +208,7 @@ def test_two_processes_begin_and_one_goes_on(undisturbed: dict[str, Tensor], tmp
         torch.testing.assert_close(value, undisturbed[name], rtol=1e-4, atol=1e-5)
 
 
-def test_a_run_of_a_release_without_these_settings_goes_on(tmp_path: Path) -> None:
+def test_a_run_of_a_release_without_these_settings_is_resumed(tmp_path: Path) -> None:
     config = TrainingConfig.for_size("tiny")
     old = config.to_dict()
     for section, added in ADDED.items():

@@ -57,7 +57,7 @@ BESIDE = {
 
 @pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE)
 @pytest.mark.parametrize("two", TWO.values(), ids=TWO)
-def test_two_scans_are_told_apart_whatever_lies_beside_them(tmp_path, two, beside):
+def test_two_acquisitions_are_separated_whatever_other_slices_the_series_has(tmp_path, two, beside):
     planes = write(tmp_path, [*two, *beside])
     with pytest.raises(StackedPhases, match=f"{2 + len(beside)} acquisitions in one series"):
         read_dicom_volume(tmp_path, Modality.CT)
@@ -87,14 +87,14 @@ ONE = {
 
 
 @pytest.mark.parametrize("slices", ONE.values(), ids=ONE)
-def test_one_scan_whose_numbers_differ_is_read_as_one(tmp_path, slices):
+def test_one_scan_with_several_acquisition_numbers_is_read_as_one(tmp_path, slices):
     planes = write(tmp_path, slices)
     for source in (tmp_path, tmp_path / "1-001.dcm"):
         volume, findings = read_dicom_volume(source, Modality.CT)
         assert np.array_equal(volume.array, planes) and findings == []
 
 
-def test_a_slice_that_is_there_twice_is_left_out_where_each_has_its_number(tmp_path):
+def test_a_duplicated_slice_is_left_out_where_each_slice_has_its_own_number(tmp_path):
     planes = write(tmp_path, of_slices(range(1, 9)))
     for k in (2, 5):
         (tmp_path / f"again-{k}.dcm").write_bytes((tmp_path / f"1-{k:03d}.dcm").read_bytes())
@@ -102,7 +102,7 @@ def test_a_slice_that_is_there_twice_is_left_out_where_each_has_its_number(tmp_p
     assert np.array_equal(volume.array, planes) and told.code == "slices-doubled" and "2 slices" in told.message
 
 
-def test_two_phases_whose_slices_are_numbered_alike_are_two(tmp_path):
+def test_two_phases_with_the_same_slice_numbers_are_separated(tmp_path):
     write(tmp_path, [*of_slices(range(1, 9)), *[(k + 1, STEP * k, 50) for k in range(8)]])
     with pytest.raises(StackedPhases, match=r"2 acquisitions in one series \(8 \+ 8 images"):
         read_dicom_volume(tmp_path, Modality.CT)

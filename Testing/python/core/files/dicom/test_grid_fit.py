@@ -37,7 +37,7 @@ def test_rounded_positions_lie_on_the_grid_they_were_rounded_from(step, n, start
 
 @QUICK
 @given(step=steps, n=counts, start=starts, seed=st.integers(0, 99))
-def test_jitter_within_rounding_is_no_unevenness(step, n, start, seed):
+def test_jitter_within_rounding_is_accepted_as_even(step, n, start, seed):
     index = np.arange(n)
     line = fitted(start + step * index + np.random.default_rng(seed).uniform(-0.05, 0.05, n))
     assert line.even and line.lacking == 0
@@ -46,7 +46,7 @@ def test_jitter_within_rounding_is_no_unevenness(step, n, start, seed):
 
 @QUICK
 @given(step=steps, n=st.integers(12, 250), start=starts, places=digits, data=st.data())
-def test_lacking_slices_are_counted_where_they_lack(step, n, start, places, data):
+def test_missing_slices_are_counted_and_located(step, n, start, places, data):
     lost = data.draw(st.sets(st.integers(1, n - 2), min_size=1, max_size=max(1, n // 12)))
     index = np.array([k for k in range(n) if k not in lost])
     at = rounded(start, step, index, places)
@@ -72,7 +72,7 @@ def test_a_slice_alone_beyond_a_gap_may_be_rounded_the_other_way(step, lost, pla
 
 @QUICK
 @given(step=steps, n=st.integers(12, 120), start=starts, width=st.integers(10, 30), places=digits)
-def test_one_wide_gap_is_counted_right_from_rounded_steps(step, n, start, width, places):
+def test_one_wide_gap_is_counted_correctly_from_rounded_steps(step, n, start, width, places):
     index = np.concatenate([np.arange(n), n + width + np.arange(n)])
     line = fitted(rounded(start, step, index, places))
     assert line.even and line.lacking == width
@@ -80,7 +80,7 @@ def test_one_wide_gap_is_counted_right_from_rounded_steps(step, n, start, width,
 
 @QUICK
 @given(step=steps, n=st.integers(2, 40), start=starts, width=st.integers(1, 400), places=digits)
-def test_a_wider_gap_is_counted_right_by_the_step_that_is_stated(step, n, start, width, places):
+def test_a_wider_gap_is_counted_correctly_by_the_stated_step(step, n, start, width, places):
     """Two lesions far apart: a step estimated from rounded positions alone would drift across the gap."""
     index = np.concatenate([np.arange(n), n + width + np.arange(n)])
     line = fitted(rounded(start, step, index, places), step)
@@ -89,7 +89,7 @@ def test_a_wider_gap_is_counted_right_by_the_step_that_is_stated(step, n, start,
 
 @QUICK
 @given(step=steps, n=st.integers(8, 200), k=st.integers(1, 6), places=digits, share=st.floats(0.3, 0.45))
-def test_one_slice_elsewhere_is_uneven(step, n, k, places, share):
+def test_one_displaced_slice_is_uneven(step, n, k, places, share):
     assume(share * step > 0.35)
     at = rounded(10.0, step, np.arange(n), places)
     at[k] += share * step
@@ -98,14 +98,14 @@ def test_one_slice_elsewhere_is_uneven(step, n, k, places, share):
 
 
 @pytest.mark.parametrize(("first", "then"), [(2.5, 5.0), (5.0, 2.5), (1.25, 5.0), (2.5, 4.0), (1.0, 3.0)])
-def test_a_scan_of_two_spacings_lacks_nothing(first, then):
+def test_a_scan_of_two_spacings_is_refused_as_uneven(first, then):
     at = np.cumsum([0.0] + [first] * 30 + [then] * 20)
     positions, numbers = np.outer(at, [0, 0, 1]), list(range(1, 52))
     with pytest.raises(SlicesMissing, match="uneven distances"):
         check_planes(planes_through(positions, [0, 0, 1]), "the CT", numbers)
 
 
-def test_every_second_file_lost_in_a_part_lacks_them_by_its_image_numbers():
+def test_image_numbers_show_that_every_second_file_is_missing():
     index = np.array([*range(30), *range(31, 60, 2)])
     planes = planes_through(np.outer(2.5 * index, [0, 0, 1]), [0, 0, 1])
     with pytest.raises(SlicesMissing, match="lacks 15 slices"):
@@ -139,7 +139,7 @@ def test_oblique_positions_rounded_in_each_coordinate(step, n, degrees, places):
     step=st.floats(0.7, 6), n=st.integers(6, 200), where=st.floats(0.1, 0.9), shift=st.floats(1.0, 60),
     places=digits, degrees=st.tuples(turns, turns),
 )  # fmt: skip
-def test_a_shift_sideways_is_told_where_it_is(step, n, where, shift, places, degrees):
+def test_a_sideways_shift_is_located(step, n, where, shift, places, degrees):
     axes, k = turned(degrees), max(1, int(where * n))
     positions = np.outer(step * np.arange(n), axes[:, 2])
     positions[k:] += shift * axes[:, 0]
@@ -149,7 +149,7 @@ def test_a_shift_sideways_is_told_where_it_is(step, n, where, shift, places, deg
 
 @QUICK
 @given(step=st.floats(0.7, 6), n=st.integers(5, 200), degrees=st.floats(1, 30), places=digits)
-def test_a_tilted_gantry_is_told_as_that(step, n, degrees, places):
+def test_a_tilted_gantry_is_named(step, n, degrees, places):
     tilt = np.tan(np.deg2rad(degrees))
     positions = np.outer(step * np.arange(n), [0, tilt, 1])
     assume(positions[-1, 1] > 0.4)  # a smaller shift over the whole stack counts as rounding
@@ -159,7 +159,7 @@ def test_a_tilted_gantry_is_told_as_that(step, n, degrees, places):
 
 @QUICK
 @given(at=st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=30, unique=True))
-def test_any_positions_give_a_grid_or_a_sentence(at):
+def test_any_positions_give_a_grid_or_an_error(at):
     at = np.sort(at)
     assume(np.diff(at).min() > 0.01)
     try:

@@ -75,6 +75,6 @@ def test_files_of_one_series_in_several_folders_are_one_series(tmp_path):
     assert series.patient == "HCC_001" and "HCC_001" not in series.title
 
 
-def test_no_folder():
+def test_a_missing_folder_is_refused():
     with pytest.raises(FileMissing):
         index_folder("nowhere-at-all")

@@ -49,14 +49,14 @@ def watched(folder) -> list[Watched]:
     return [Watched(opened(path, stop_before_pixels=True)) for path in pet(folder)]
 
 
-def test_suv_asks_each_image_for_what_it_lists(tmp_path):
+def test_suv_reads_only_the_listed_elements_of_each_image(tmp_path):
     headers = watched(tmp_path)
     PetHeader.of(headers)
     assert all(header.asked == set(suv.OF_EACH_IMAGE) for header in headers[1:])
     assert headers[0].asked > set(suv.OF_EACH_IMAGE), "the first one is read whole"
 
 
-def test_a_loaded_pet_reads_of_each_image_what_is_asked_of_it(tmp_path):
+def test_a_loaded_pet_reads_only_the_needed_elements_of_each_image(tmp_path):
     headers = watched(tmp_path)
     for header in headers:
         rescale_of(header, "PT", ROLE)
@@ -79,7 +79,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("changed", CHANGES.values(), ids=CHANGES)
-def test_the_same_suv_by_folder_and_as_loaded(tmp_path, changed):
+def test_a_folder_and_its_loaded_node_give_the_same_suv(tmp_path, changed):
     def edit(dataset, k):
         for keyword, values in changed.items():
             if values[k] is not None:

@@ -121,7 +121,7 @@ def test_several_foreign_images_are_counted_by_kind(tmp_path):
     )
 
 
-def test_slices_that_were_all_stored_as_captures_are_a_volume_still(tmp_path):
+def test_slices_that_are_all_stored_as_secondary_captures_are_a_volume(tmp_path):
     """Converters write whole scans as Secondary Capture, with positions and rescale values; here with one CT image."""
 
     def edit(dataset, k):
@@ -168,7 +168,7 @@ def test_a_foreign_image_in_a_pet(tmp_path):
     assert np.array_equal(volume.array, counts) and [f.code for f in findings] == ["images-left-out"]
 
 
-def test_a_slice_that_calls_itself_a_localizer_is_not_lost_in_silence(tmp_path):
+def test_a_slice_marked_as_localizer_is_never_dropped_silently(tmp_path):
     word = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
     for k in (0, 4, SLICES - 1):
         write_series(
@@ -178,7 +178,7 @@ def test_a_slice_that_calls_itself_a_localizer_is_not_lost_in_silence(tmp_path):
             read_dicom_volume(tmp_path / str(k), Modality.CT)
 
 
-def test_a_series_of_pages_and_a_single_image_are_no_choice(tmp_path):
+def test_a_series_of_dose_pages_and_a_single_image_are_ignored(tmp_path):
     paths = write_series(tmp_path, stored())
     page, single = dose_page(pydicom.dcmread(paths[0])), another(pydicom.dcmread(paths[0]))
     for name, image in (("page", page), ("single", single)):
@@ -188,7 +188,7 @@ def test_a_series_of_pages_and_a_single_image_are_no_choice(tmp_path):
     assert np.array_equal(volume.array, stored()) and findings == []
 
 
-def test_a_slice_whose_series_uid_is_damaged_is_not_lost_in_silence(tmp_path):
+def test_a_slice_with_a_damaged_series_uid_is_never_dropped_silently(tmp_path):
     (path,) = write_series(tmp_path, stored())[-1:]
     dataset = pydicom.dcmread(path)
     dataset.SeriesInstanceUID += "1"
@@ -198,7 +198,7 @@ def test_a_slice_whose_series_uid_is_damaged_is_not_lost_in_silence(tmp_path):
 
 
 @pytest.mark.parametrize("axes", [(1, 0, 0, 0, 0, -1), (1, 0, 0, 0, 1, 0)], ids=["coronal", "axial of other pixels"])
-def test_two_stacks_of_similar_count_stay_refused(tmp_path, axes):
+def test_two_stacks_of_similar_size_are_refused(tmp_path, axes):
     write_series(tmp_path, stored())
     write_series(tmp_path, stored(1, 5), axes=axes, spacing=(3, 3, 3), origin=(0, 0, 500), first_file=50)
     with pytest.raises(MixedSeries, match="different size or orientation"):
@@ -207,7 +207,7 @@ def test_two_stacks_of_similar_count_stay_refused(tmp_path, axes):
 
 @pytest.mark.parametrize("k", [0, 5, SLICES - 1])
 @pytest.mark.parametrize("change", ["size", "pixels"])
-def test_a_slice_of_the_stack_that_differs_is_not_lost_in_silence(tmp_path, k, change):
+def test_a_slice_that_differs_from_the_stack_is_refused(tmp_path, k, change):
     def edit(dataset, n):
         if n == k and change == "size":
             dataset.Rows, dataset.PixelData = 5, dataset.PixelData[:120]
@@ -219,7 +219,7 @@ def test_a_slice_of_the_stack_that_differs_is_not_lost_in_silence(tmp_path, k, c
         read_dicom_volume(tmp_path, Modality.CT)
 
 
-def test_a_slice_that_lost_its_place_is_a_warning_at_an_end_and_refused_within(tmp_path):
+def test_a_slice_without_position_is_a_warning_at_an_end_and_refused_inside_the_stack(tmp_path):
     def edit(at):
         return lambda d, k: delattr(d, "ImagePositionPatient") if k == at else None
 
@@ -233,7 +233,7 @@ def test_a_slice_that_lost_its_place_is_a_warning_at_an_end_and_refused_within(t
 
 
 @pytest.mark.parametrize("z", ["1e308", "-1e30", "NaN", "1e6"])
-def test_a_position_that_cannot_be_is_none(tmp_path, z, capfd):
+def test_an_impossible_position_counts_as_missing(tmp_path, z, capfd):
     def edit(dataset, k):
         if k == 4:
             dataset.ImagePositionPatient = ["-10", "-12", z]

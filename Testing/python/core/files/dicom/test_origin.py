@@ -73,7 +73,7 @@ TABLE = [(n, v, *p) for v, t in (("one", ONE), ("doubtful", DOUBTFUL), ("differe
 
 
 @pytest.mark.parametrize(("verdict", "first", "second"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_whose_they_are(verdict, first, second):
+def test_the_patients_of_two_headers_are_compared(verdict, first, second):
     assert compare(patient(**first), patient(**second)) == verdict
     assert compare(patient(**second), patient(**first)) == verdict
 
@@ -91,7 +91,7 @@ HEADER = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None)
 @given(first=HEADER, second=HEADER)
 @example(first={"PatientID": "Doe^Jane"}, second={"PatientID": "Roe"})
-def test_any_two_headers_are_compared_alike_from_both_sides_and_never_named(first, second):
+def test_comparing_headers_is_symmetric_and_names_no_patient(first, second):
     ours, theirs = Patient.of(first), Patient.of(second)
     assert compare(ours, theirs) == compare(theirs, ours)
     assert compare(ours, ours) == "one"
@@ -155,7 +155,7 @@ def setting(**tags):
     return change
 
 
-def test_one_patient_one_study_says_nothing(files):
+def test_one_patient_in_one_study_gives_no_finding(files):
     assert told(open_case(**files())) == {}
 
 
@@ -177,12 +177,12 @@ def test_an_image_without_a_patient_is_no_mismatch(files):
     assert told(open_case(**files(fdg=setting(PatientID="", PatientName="")))) == {}
 
 
-def test_one_id_and_another_birth_date_is_told(files):
+def test_one_id_with_two_birth_dates_is_reported(files):
     given = files(ct=setting(PatientBirthDate="19500102"), fdg=setting(PatientBirthDate="19500103"))
     assert "may belong to different patients" in told(open_case(**given))["patient-doubtful"]
 
 
-def test_a_file_without_a_header_is_compared_with_nothing(files, tmp_path):
+def test_a_file_without_dicom_header_is_not_compared(files, tmp_path):
     given = files(ct=setting(PatientID="4711"))
     volume, _ = read_dicom_volume(given["ct"], Modality.CT)
     write_volume(volume, tmp_path / "CT.nii.gz")
@@ -205,7 +205,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize(("code", "edits"), [(code, edits) for code, all_ in PLACES.items() for edits in all_])
-def test_what_may_not_lie_in_one_place_is_a_warning_and_changes_nothing(files, code, edits):
+def test_different_frames_of_reference_are_a_warning_and_change_nothing(files, code, edits):
     plain = open_case(**files())
     case = open_case(**files(**edits))
     assert set(told(case)) == {code}
@@ -214,7 +214,7 @@ def test_what_may_not_lie_in_one_place_is_a_warning_and_changes_nothing(files, c
     assert np.array_equal(case.tumor, plain.tumor) and np.array_equal(case.reference.array, plain.reference.array)
 
 
-def test_a_segmentation_in_a_study_of_its_own_that_names_the_series_is_right(files):
+def test_a_segmentation_in_another_study_that_references_the_series_gives_no_finding(files):
     def elsewhere(dataset):
         other = Dataset()
         other.StudyInstanceUID = dataset.StudyInstanceUID
@@ -227,7 +227,7 @@ def test_a_segmentation_in_a_study_of_its_own_that_names_the_series_is_right(fil
 
 
 @pytest.mark.parametrize("moved", [False, True])
-def test_a_segmentation_that_names_images_only(files, moved):
+def test_a_segmentation_that_references_images_only_is_compared_by_its_images(files, moved):
     def forget(dataset):
         del dataset.ReferencedSeriesSequence
         if moved:

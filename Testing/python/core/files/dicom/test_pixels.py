@@ -91,7 +91,7 @@ def decoders(request):
 
 @pytest.mark.parametrize("signed", [True, False], ids=["signed with padding", "unsigned"])
 @pytest.mark.parametrize("syntax", PACKED)
-def test_lossless_pixels_are_right(tmp_path, decoders, syntax, signed):
+def test_losslessly_compressed_pixels_are_read_exactly(tmp_path, decoders, syntax, signed):
     pack, how = PACKED[syntax]
     for path in write(tmp_path, signed):
         pack(path, how)
@@ -137,7 +137,7 @@ def test_a_segmentation_whose_pixels_cannot_be_decoded_names_the_package(tmp_pat
         read_dicom_segmentation(path)
 
 
-def test_damaged_pixels_are_no_missing_package(tmp_path):
+def test_damaged_pixels_are_not_reported_as_a_missing_package(tmp_path):
     for path in write(tmp_path):
         dataset = pydicom.dcmread(path)
         stated_as(dataset, "JPEG2000Lossless")
@@ -173,7 +173,7 @@ def test_an_iodine_map_by_its_image_type(tmp_path, word):
 
 
 @pytest.mark.parametrize("kind", ["", "HU", "hu", "US", None])
-def test_hounsfield_units_say_nothing(tmp_path, kind):
+def test_a_rescale_type_of_hounsfield_units_gives_no_finding(tmp_path, kind):
     write_series(tmp_path, body(), common={} if kind is None else {"RescaleType": kind})
     volume, findings = read_dicom_volume(tmp_path, Modality.CT)
     assert findings == [] and np.array_equal(volume.array, body())
@@ -220,7 +220,7 @@ RT = {"RTSTRUCT": "1.2.840.10008.5.1.4.1.1.481.3", "RTDOSE": "1.2.840.10008.5.1.
 
 
 @pytest.mark.parametrize("modality", RT)
-def test_radiotherapy_objects_are_one_sentence_each(tmp_path, modality):
+def test_radiotherapy_objects_are_refused_in_one_sentence_each(tmp_path, modality):
     path = other_object(tmp_path / "rt" / "rt.dcm", write(tmp_path / "ct")[0], modality, RT[modality])
     with pytest.raises(MixedSeries, match=f"The CT should be a CT series but is RT .*\\({modality}\\); check"):
         read_dicom_volume(path, Modality.CT)

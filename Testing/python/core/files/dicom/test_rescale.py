@@ -49,7 +49,7 @@ def read(folder: Path, modality: str):
     [("CT", "RescaleSlope", "slope"), ("CT", "RescaleIntercept", "intercept"), ("PT", "RescaleSlope", "slope")],
 )
 @pytest.mark.parametrize("how", ["deleted", "empty"])
-def test_what_is_missing_is_not_guessed(tmp_path, modality, keyword, name, where, how):
+def test_a_missing_slope_or_intercept_is_refused(tmp_path, modality, keyword, name, where, how):
     def edit(dataset, k):
         if k in where:
             delattr(dataset, keyword) if how == "deleted" else setattr(dataset, keyword, None)
@@ -71,7 +71,7 @@ def test_a_pet_needs_no_intercept(tmp_path):
     k=st.integers(0, SLICES - 1),
     slope=st.sampled_from(["0", "NaN", "inf", "-inf", "1e30", "-1e30", "-1", "-0.0003", "1e-30", "1E+99", "0.0"]),
 )
-def test_absurd_slopes(modality, k, slope):
+def test_an_impossible_slope_is_refused(modality, k, slope):
     def edit(dataset, n):
         if n == k:
             dataset.RescaleSlope = slope
@@ -83,20 +83,20 @@ def test_absurd_slopes(modality, k, slope):
 
 
 @pytest.mark.parametrize("intercept", ["NaN", "1e30", "0", "4096", "-3000"])
-def test_an_intercept_that_cannot_be_true_in_one_slice_of_a_ct(tmp_path, intercept):
+def test_an_impossible_intercept_of_one_ct_slice_is_refused(tmp_path, intercept):
     write(tmp_path, "CT", lambda d, k: setattr(d, "RescaleIntercept", intercept) if k == 2 else None)
     with pytest.raises(BadRescale):
         read(tmp_path, "CT")
 
 
 @pytest.mark.parametrize("intercept", ["1e12", "-1e12", "5e9", "inf"])
-def test_an_intercept_of_a_pet_beyond_every_scale(tmp_path, intercept):
+def test_an_impossible_intercept_of_a_pet_is_refused(tmp_path, intercept):
     write(tmp_path, "PT", lambda d, k: (setattr(d, "RescaleIntercept", intercept), setattr(d, "RescaleSlope", "2")))
     with pytest.raises(BadRescale):
         read(tmp_path, "PT")
 
 
-def test_a_ct_with_rescale_values_of_its_own_for_each_slice_is_right(tmp_path):
+def test_a_ct_with_different_rescale_values_for_each_slice_is_read_correctly(tmp_path):
     """Some converters use the whole 16-bit range for each slice."""
 
     def edit(dataset, k):
@@ -111,20 +111,20 @@ def test_a_ct_with_rescale_values_of_its_own_for_each_slice_is_right(tmp_path):
 
 @pytest.mark.parametrize("slope", ["2", "0.5", "10"])
 @pytest.mark.parametrize("k", [0, 2, SLICES - 1])
-def test_a_slope_that_cannot_be_true_in_one_slice_of_a_ct(tmp_path, slope, k):
+def test_an_impossible_slope_of_one_ct_slice_is_refused(tmp_path, slope, k):
     write(tmp_path, "CT", lambda d, n: setattr(d, "RescaleSlope", slope) if n == k else None)
     with pytest.raises(BadRescale, match=f"cannot be true for slice {k + 1} of 5" if k else "of 5"):
         read(tmp_path, "CT")
 
 
 @pytest.mark.parametrize(("slope", "k"), [("1", 2), ("1", 0), ("1000", 4), ("1e-8", 2)])
-def test_a_slope_that_cannot_be_true_in_one_slice_of_a_pet(tmp_path, slope, k):
+def test_an_impossible_slope_of_one_pet_slice_is_refused(tmp_path, slope, k):
     write(tmp_path, "PT", lambda d, n: setattr(d, "RescaleSlope", slope) if n == k else None)
     with pytest.raises(BadRescale, match=f"cannot be true for slice {k + 1} of 5"):
         read(tmp_path, "PT")
 
 
-def test_a_ct_whose_slices_are_stored_in_two_ways_is_right(tmp_path):
+def test_a_ct_with_two_kinds_of_stored_slices_is_read_correctly(tmp_path):
     """Half of the slices are stored as HU, the others 1,024 higher with the matching intercept."""
 
     def edit(dataset, k):
@@ -170,7 +170,7 @@ def test_the_files_of_a_pet_that_slicer_loaded_are_judged_too(tmp_path, change):
         understood(volume, None, [str(path) for path in sorted(tmp_path.iterdir())], Modality.FDG)
 
 
-def test_what_may_be_left_out_mixes_nothing(tmp_path):
+def test_omitted_optional_elements_are_not_taken_for_mixed_slices(tmp_path):
     def edit(dataset, k):
         if k == 1:
             dataset.RescaleType, dataset.PatientBirthDate, dataset.PatientName = "HU", "19500101", ""
@@ -183,7 +183,7 @@ def test_what_may_be_left_out_mixes_nothing(tmp_path):
 
 @settings(max_examples=10, deadline=None)
 @given(slopes=st.lists(st.floats(0.01, 5.0), min_size=4, max_size=7))
-def test_slopes_of_their_own_stay_right(slopes):
+def test_different_slopes_for_each_slice_are_applied(slopes):
     stored = np.random.default_rng(4).integers(1, 32000, (len(slopes), 8, 8)).astype(np.int16)
     with tempfile.TemporaryDirectory() as folder:
         write_series(Path(folder), stored, modality="PT", slope=slopes, common=pet_tags(Units="GML"))

@@ -70,7 +70,7 @@ def test_a_ct_and_its_seg_from_rounded_positions(tmp_path, step, axes):
 @given(
     step=st.floats(0.6, 5), places=st.sampled_from([1, 2]), used=st.sets(st.integers(2, 21), min_size=2, max_size=20)
 )
-def test_a_seg_of_some_slices_only_lies_on_those(step, places, used):
+def test_a_seg_of_some_slices_covers_only_these(step, places, used):
     masks = liver_and_mass()
     for mask in masks.values():
         mask[[k for k in range(SLICES) if k not in used]] = False
@@ -84,7 +84,7 @@ def test_a_seg_of_some_slices_only_lies_on_those(step, places, used):
 
 
 @pytest.mark.parametrize("how", ["shift", "tilt", "uneven"])
-def test_a_seg_whose_frames_make_no_stack_is_refused(tmp_path, how):
+def test_a_seg_whose_frames_form_no_stack_is_refused(tmp_path, how):
     def move(dataset):
         for frame in dataset.PerFrameFunctionalGroupsSequence:
             place = frame.PlanePositionSequence[0]
@@ -104,7 +104,7 @@ def test_a_seg_whose_frames_make_no_stack_is_refused(tmp_path, how):
 
 
 @pytest.mark.parametrize("step", ["1e-300", "0", "-2", "1e300", "0.001", "NaN", "7"])
-def test_a_step_that_is_stated_wrong_does_not_move_a_seg(tmp_path, step):
+def test_a_wrong_stated_spacing_does_not_move_a_seg(tmp_path, step):
     def change(dataset):
         dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = step
 
@@ -157,14 +157,14 @@ STACKS = {
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_each_fault_has_its_true_sentence(tmp_path, name):
+def test_each_fault_of_a_series_has_its_own_message(tmp_path, name):
     edit, error, words = STACKS[name]
     write_series(tmp_path, tissue(), edit=edit)
     with pytest.raises(error, match=words):
         read_dicom_volume(tmp_path, Modality.CT)
 
 
-def test_doubles_among_rounded_positions_are_no_gap(tmp_path):
+def test_duplicates_among_rounded_positions_are_not_a_gap(tmp_path):
     paths = write_series(tmp_path, tissue(), spacing=(0.7, 0.7, 0.625), edit=rounding(1))
     for k in (3, 4, 11):
         (tmp_path / f"again-{k}.dcm").write_bytes(paths[k].read_bytes())
@@ -173,7 +173,7 @@ def test_doubles_among_rounded_positions_are_no_gap(tmp_path):
     assert [f.code for f in findings] == ["slices-doubled"] and "3 slices twice" in findings[0].message
 
 
-def test_the_same_slice_rounded_twice_is_a_double(tmp_path):
+def test_the_same_slice_rounded_in_two_ways_is_a_duplicate(tmp_path):
     paths = write_series(tmp_path, tissue(), spacing=(0.7, 0.7, 2.5))
     again = pydicom.dcmread(paths[4])
     again.ImagePositionPatient[2] += 0.04
@@ -218,7 +218,7 @@ def test_a_page_beside_a_multi_frame_ct(tmp_path):
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_each_fault_of_a_multi_frame_ct_has_the_same_sentence(tmp_path, name):
+def test_each_fault_of_a_multi_frame_ct_has_the_message_of_a_series(tmp_path, name):
     edit, error, words = STACKS[name]
     with pytest.raises(error, match=words):
         read_dicom_volume(multiframe(tmp_path, edit=edit), Modality.CT)

@@ -50,7 +50,7 @@ def write(ct, tmp_path):
     return make
 
 
-def test_objects_that_hold_more_segments_than_a_byte_counts_together(ct, write):
+def test_objects_with_more_than_255_segments_together_are_read(ct, write):
     def vessels(part):
         named = {f"Portal vein #{part}-{n}": np.zeros(SHAPE, dtype=bool) for n in range(130)}
         for number, mask in enumerate(named.values()):
@@ -105,7 +105,7 @@ CLASHES = {
 
 @pytest.mark.parametrize("series", ["one", "each its own"])
 @pytest.mark.parametrize("clash", CLASHES)
-def test_versions_are_a_choice_with_names(ct, write, clash, series):
+def test_several_versions_are_listed_for_the_user_to_choose(ct, write, clash, series):
     folder = write(*CLASHES[clash], series=series)
     with pytest.raises(AmbiguousSeries) as refused:
         open_case(ct[0].parent, segmentation=folder)
@@ -117,7 +117,7 @@ def test_versions_are_a_choice_with_names(ct, write, clash, series):
     assert [s.name.strip() for s in chosen.segments] == [name.strip() for name in CLASHES[clash][1]]
 
 
-def test_which_structures_clash_is_the_question_of_the_task(write):
+def test_conflicts_are_checked_for_the_structures_of_the_task(write):
     """Two renal masses conflict in a kidney task; two livers next to them do not."""
     masses = ({"Kidney": LIVER, "Renal mass": MASS}, {"oncocytoma": np.roll(MASS, 3, 2)})
     livers = ({"Kidney": LIVER, "Liver": VEIN}, {"Renal mass": MASS, "Whole liver": VEIN})
@@ -140,13 +140,13 @@ def test_objects_of_another_series_or_patient_are_not_put_together(ct, write, tm
         read_any_segmentation(write({"Liver": LIVER}, {"Mass": MASS, "edit": rename}, to="patients"))
 
 
-def test_the_same_object_twice_is_one(ct, write):
+def test_a_duplicated_object_counts_once(ct, write):
     folder = write({"Liver": LIVER, "Mass": MASS})
     pydicom.dcmread(folder / "1.dcm").save_as(folder / "copy.dcm")
     assert len(segmentation_objects(folder)) == 1
     assert np.array_equal(open_case(ct[0].parent, segmentation=folder).tumor, MASS)
 
 
-def test_a_folder_without_one_says_what_it_holds(ct):
+def test_a_folder_without_a_segmentation_names_what_it_holds(ct):
     with pytest.raises(NotAnImage, match=r"no segmentation series \(it holds 'CT'\)"):
         read_any_segmentation(ct[0].parent)

@@ -45,7 +45,7 @@ def graded_masks(folder, seg):
     return liver, tumor, findings
 
 
-def test_more_segments_than_a_byte_counts_are_read(tmp_path):
+def test_more_than_255_segments_are_read(tmp_path):
     paths, masks = scan(tmp_path / "ct")
     places = np.flatnonzero(np.indices(SHAPE)[0] == 4)
     for number in range(260):
@@ -99,7 +99,7 @@ def test_necrosis_is_part_of_the_tumor_and_numbers_do_not_matter(tmp_path):
     assert np.array_equal(liver, masks["Liver"]) and np.array_equal(tumor, masks["Mass"])
 
 
-def test_labelmap(tmp_path):
+def test_a_labelmap_segmentation_is_read(tmp_path):
     paths, masks = scan(tmp_path / "ct")
     parts = {"Liver": masks["Liver"] & ~masks["Mass"], "Mass": masks["Mass"]}
     seg = write_seg(tmp_path / "s.dcm", paths, parts, labelmap=True)
@@ -108,7 +108,7 @@ def test_labelmap(tmp_path):
     assert np.array_equal(liver, parts["Liver"]) and np.array_equal(tumor, parts["Mass"])
 
 
-def test_a_seg_without_referenced_series_has_its_place_all_the_same(tmp_path):  # HCC_048
+def test_a_seg_without_referenced_series_keeps_its_position(tmp_path):  # HCC_048
     paths, masks = scan(tmp_path / "ct")
 
     def forget(dataset):
@@ -131,7 +131,7 @@ def test_a_whole_case_from_dicom(tmp_path):
         assert np.array_equal(case.liver, masks["Liver"] | masks["Mass"])
 
 
-def test_of_several_series_the_one_that_was_drawn_on_is_taken(tmp_path):
+def test_the_series_that_the_segmentation_references_is_taken(tmp_path):
     scan(tmp_path / "study" / "a", name="PRE LIVER")
     paths, masks = scan(tmp_path / "study" / "b", name="LIVER 3 PHASE")
     pet = np.random.default_rng(1).integers(100, 9000, (8, 12, 12)).astype(np.int16)
@@ -148,7 +148,7 @@ def test_of_several_series_the_one_that_was_drawn_on_is_taken(tmp_path):
         open_case(tmp_path / "study", segmentation=write_seg(tmp_path / "t.dcm", paths, masks, edit=forget))
 
 
-def test_refusals(tmp_path):
+def test_unusable_segmentations_are_refused(tmp_path):
     paths, masks = scan(tmp_path / "ct")
     with pytest.raises(NotASegmentation, match="no DICOM segmentation"):
         read_dicom_segmentation(paths[0])
@@ -165,7 +165,7 @@ def test_refusals(tmp_path):
 # -- real segmentations
 
 
-def test_liver_dcm_is_in_the_right_place_on_its_ct():
+def test_each_frame_of_liver_dcm_is_on_the_slice_of_its_position():
     data = real_data("dicom_seg")
     volume, findings = read_dicom_volume(data / "ct-3slice", Modality.CT)
     liver, tumor, more = graded_masks(data / "ct-3slice", data / "liver.dcm")
@@ -186,7 +186,7 @@ def test_liver_dcm_is_in_the_right_place_on_its_ct():
         assert np.array_equal(liver[k], frame.astype(bool)), "each frame lies on the slice of its own position"
 
 
-def test_partial_overlaps():
+def test_partially_overlapping_segments_keep_all_their_voxels():
     file = read_dicom_segmentation(real_data("dicom_seg") / "partial_overlaps.dcm")
     assert [s.name for s in file.segments] == ["GREEN", "ORANGE", "PURPLE", "LIGHT_BLUE", "DARK_BLUE"]
     assert [int(file.mask([n]).sum()) for n in range(5)] == [9602, 11888, 10743, 6693, 4713]
@@ -225,7 +225,7 @@ def good_seg(tmp_path_factory) -> bytes:
 @settings(max_examples=40, deadline=None)
 @given(changed=st.lists(st.tuples(st.integers(132, 12_000), st.integers(0, 255)), min_size=1, max_size=8))
 @pytest.mark.filterwarnings("ignore")
-def test_a_damaged_segmentation_gives_an_answer_or_a_sentence(good_seg, changed):
+def test_a_damaged_segmentation_is_read_or_refused(good_seg, changed):
     damaged = bytearray(good_seg)
     for place, value in changed:
         damaged[place] = value

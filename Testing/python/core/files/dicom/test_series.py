@@ -50,7 +50,7 @@ def codes(findings) -> set[str]:
     return {finding.code for finding in findings}
 
 
-def test_a_series_in_any_file_order_is_one_volume_in_its_place(tmp_path):
+def test_a_series_in_any_file_order_gives_the_same_volume(tmp_path):
     stored = body()
     write_series(tmp_path, stored, spacing=(0.7, 0.8, 2.5), origin=(-20, -30, 50), order=[3, 0, 5, 1, 4, 2])
     volume, findings = read_dicom_volume(tmp_path, Modality.CT)
@@ -62,7 +62,7 @@ def test_a_series_in_any_file_order_is_one_volume_in_its_place(tmp_path):
 @pytest.mark.parametrize(
     "axes", [(1, 0, 0, 0, 1, 0), (-1, 0, 0, 0, -1, 0), (0, 1, 0, 0, 0, -1), (1, 0, 0, 0, 0.8, 0.6)]
 )
-def test_the_place_agrees_with_itk(tmp_path, axes):
+def test_the_position_agrees_with_itk(tmp_path, axes):
     import SimpleITK as sitk
 
     write_series(tmp_path, body(), spacing=(0.7, 0.8, 2.5), axes=axes, order=[5, 4, 3, 2, 1, 0])
@@ -76,7 +76,7 @@ def test_the_place_agrees_with_itk(tmp_path, axes):
         assert np.allclose(volume.ijk_to_ras @ [*index, 1], [-lps[0], -lps[1], lps[2], 1], atol=1e-4)
 
 
-def test_each_slice_has_its_own_slope(tmp_path):
+def test_the_slope_of_each_slice_is_applied(tmp_path):
     stored = np.random.default_rng(1).integers(0, 3000, (5, 8, 8)).astype(np.int16)
     slopes = np.array([0.5, 1.25, 2.0, 0.125, 3.5])
     write_series(tmp_path, stored, modality="PT", slope=slopes, common=pet_tags(Units="GML"))
@@ -89,7 +89,7 @@ def test_rescale_intercept_makes_hounsfield_units(tmp_path):
     assert np.array_equal(read_dicom_volume(tmp_path, Modality.CT)[0].array, body())
 
 
-def test_a_lacking_slice_is_named(tmp_path):
+def test_a_missing_slice_is_located(tmp_path):
     paths = write_series(tmp_path, body())
     paths[3].unlink()
     with pytest.raises(SlicesMissing, match=r"lacks 1 slice: between slice 3 and 4 of 5 there are 4 mm, not 2"):
@@ -114,7 +114,7 @@ def test_rounded_positions_are_not_a_gap(tmp_path):
     assert read_dicom_volume(tmp_path, Modality.CT)[0].spacing[2] == pytest.approx(1.6667, abs=2e-3)
 
 
-def test_doubled_slices_are_left_out_and_told(tmp_path):
+def test_duplicated_slices_are_left_out_and_reported(tmp_path):
     paths = write_series(tmp_path, body())
     shutil.copy(paths[2], tmp_path / "again.dcm")
     volume, findings = read_dicom_volume(tmp_path, Modality.CT)
@@ -144,7 +144,7 @@ def stacked(folder, how: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("how", ["acquisition", "time", "instance"])
-def test_stacked_phases_are_told_apart(tmp_path, how):
+def test_stacked_phases_are_separated(tmp_path, how):
     first, second = stacked(tmp_path, how)
     with pytest.raises(StackedPhases, match=r"2 acquisitions in one series \(6 \+ 6 images"):
         read_dicom_volume(tmp_path, Modality.CT)
@@ -198,13 +198,13 @@ def test_several_series_are_listed_without_the_patient(tmp_path):
     assert np.array_equal(read_dicom_volume(tmp_path / "b" / "1-001.dcm", Modality.CT)[0].array, body(1))
 
 
-def test_a_scout_beside_the_series_is_passed_over(tmp_path):
+def test_a_scout_beside_the_series_is_ignored(tmp_path):
     write_series(tmp_path, body())
     write_series(tmp_path / "s", body(1), name="scout", common={"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]})
     assert np.array_equal(read_dicom_volume(tmp_path, Modality.CT)[0].array, body())
 
 
-def test_other_files_in_the_folder_are_passed_over(tmp_path):
+def test_other_files_in_the_folder_are_ignored(tmp_path):
     write_series(tmp_path, body())
     (tmp_path / "LICENSE").write_text("CC BY 4.0")
     (tmp_path / "cut.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\2\0\0")
@@ -240,7 +240,7 @@ def _smaller(dataset):
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_refusals(tmp_path, name):
+def test_each_unusable_series_is_refused_with_its_error(tmp_path, name):
     edit, error, words = REFUSALS[name]
     if edit is not None:
         write_series(tmp_path, body(), edit=lambda d, k: False if edit(d, k) is False else None)
@@ -249,7 +249,7 @@ def test_refusals(tmp_path, name):
     assert str(tmp_path) not in str(caught.value)
 
 
-def test_a_pet_given_as_ct_and_a_ct_as_pet(tmp_path):
+def test_a_pet_given_as_ct_and_a_ct_given_as_pet_are_refused(tmp_path):
     paths = write_series(tmp_path, body())
     with pytest.raises(NotAnImage, match=r"no PET series \(it holds 'CT'\)"):
         read_dicom_volume(tmp_path, Modality.FDG)
@@ -266,14 +266,14 @@ def pet(folder, **tags):
     return stored
 
 
-def test_pet_comes_in_suv(tmp_path):
+def test_a_pet_is_converted_to_suv(tmp_path):
     stored = pet(tmp_path)
     volume, findings = read_dicom_volume(tmp_path, Modality.FDG)
     assert volume.unit is Unit.SUVBW and findings == []
     assert np.allclose(volume.array, stored * (70_000 / (350e6 * 2 ** (-3600 / 6586.2))), rtol=1e-5)
 
 
-def test_acetate_with_its_own_half_life(tmp_path):
+def test_acetate_uses_the_half_life_of_its_nuclide(tmp_path):
     tags = {"drug": ACETATE_DRUG, "nuclide": C11, "half_life": 1224.0, "RadiopharmaceuticalStartTime": "094000"}
     stored = pet(tmp_path, **tags)
     volume, findings = read_dicom_volume(tmp_path, Modality.ACETATE)
@@ -289,7 +289,7 @@ def test_gml_is_not_converted_twice(tmp_path):
     assert volume.unit is Unit.SUVBW and np.array_equal(volume.array, stored)
 
 
-def test_missing_weight_leaves_becquerel_and_says_so(tmp_path):
+def test_a_missing_weight_leaves_becquerel_and_is_reported(tmp_path):
     stored = pet(tmp_path, PatientWeight=None)
     volume, findings = read_dicom_volume(tmp_path, Modality.FDG)
     assert volume.unit is Unit.BQML and np.array_equal(volume.array, stored)
@@ -305,7 +305,7 @@ def test_units_without_activity_are_refused_with_the_reason(tmp_path):
 # -- real series
 
 
-def test_acrin_series():
+def test_a_real_pet_series_agrees_with_its_published_conversion():
     data = real_data("acrin_nsclc_042")
     volume, findings = read_dicom_volume(data / "PET_dicom", Modality.FDG)
     becquerel = read_volume(data / "PET_BQML.nii.gz", Modality.FDG)
@@ -380,7 +380,7 @@ def test_frames_that_make_no_single_volume_are_refused(tmp_path):
     assert str(told.value).startswith("The CT ")
 
 
-def test_a_multi_frame_file_that_is_gone_or_cut_off_gets_a_sentence(tmp_path):
+def test_a_missing_or_truncated_multi_frame_file_is_refused(tmp_path):
     path = multiframe_file(tmp_path / "cut")
     (series,) = index_folder(tmp_path / "cut").series
     path.write_bytes(path.read_bytes()[:100])
@@ -411,7 +411,7 @@ TAGS = (
     lost=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(TAGS)), max_size=2),
 )
 @pytest.mark.filterwarnings("ignore")
-def test_damaged_files_give_an_answer_or_a_sentence(good_files, changed, lost):
+def test_damaged_files_are_read_or_refused(good_files, changed, lost):
     with tempfile.TemporaryDirectory() as folder:
         for number, content in enumerate(good_files):
             damaged = bytearray(without(content, [tag for which, tag in lost if which == number]))
@@ -447,7 +447,7 @@ def decoders(request):
     decoder._available.update(taken)
 
 
-def test_losslessly_compressed_pixels(tmp_path, decoders):
+def test_losslessly_compressed_pixels_are_read_exactly(tmp_path, decoders):
     truth = body(shape=(4, 64, 64))
     plain = write_series(tmp_path / "plain", truth + 1024, intercept=-1024, spacing=(0.7, 0.8, 2.5))
     (tmp_path / "packed").mkdir()
@@ -479,7 +479,7 @@ def pack(path: Path, target: Path) -> None:
     packed.save_as(target)
 
 
-def test_run_length_encoded_pixels(tmp_path):
+def test_run_length_encoded_pixels_are_read_exactly(tmp_path):
     for path in write_series(tmp_path, body()):
         dataset = pydicom.dcmread(path)
         dataset.compress(pydicom.uid.RLELossless)

@@ -47,7 +47,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize(("how", "ending"), [*((how, ".dcm") for how in DAMAGE), ("empty", ""), ("noise", ".IMA")])
-def test_files_that_cannot_be_read_at_the_ends_are_told_with_their_number(tmp_path, how, ending):
+def test_unreadable_files_at_the_ends_are_reported_with_their_number(tmp_path, how, ending):
     for path in write_series(tmp_path, stored()):
         path.rename(path.with_suffix(ending))
     files = sorted(tmp_path.iterdir())
@@ -60,14 +60,14 @@ def test_files_that_cannot_be_read_at_the_ends_are_told_with_their_number(tmp_pa
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_a_file_that_cannot_be_read_within_the_series_is_a_slice_that_lacks(tmp_path, how):
+def test_an_unreadable_file_inside_the_series_counts_as_a_missing_slice(tmp_path, how):
     paths = write_series(tmp_path, stored())
     paths[5].write_bytes(DAMAGE[how](paths[5].read_bytes()))
     with pytest.raises(SlicesMissing, match=r"lacks 1 slice: .*and 1 file beside them cannot be read"):
         read_dicom_volume(tmp_path, Modality.CT)
 
 
-def test_what_is_no_dicom_is_not_counted(tmp_path):
+def test_files_that_are_not_dicom_are_not_counted(tmp_path):
     write_series(tmp_path, stored())
     for name, content in {
         "LICENSE": b"CC BY 4.0", "readme.txt": b"x", "DICOMDIR": b"x", "dicomdir": b"x", "Thumbs.db": b"\0\1\2",
@@ -87,7 +87,7 @@ def test_a_damaged_file_of_another_series_is_not_counted(tmp_path):
     assert index_folder(tmp_path).of_modality("PT")[0].unreadable == 1
 
 
-def test_counts_that_the_headers_state(tmp_path):
+def test_stated_slice_counts_are_compared_with_the_files(tmp_path):
     counts = np.random.default_rng(3).integers(0, 9000, (SLICES, 8, 8)).astype(np.int16)
     paths = write_series(tmp_path / "pet", counts, modality="PT", common={**pet_tags(), "NumberOfSlices": SLICES})
     assert read_dicom_volume(tmp_path / "pet", Modality.FDG)[1] == []
@@ -103,7 +103,7 @@ def test_counts_that_the_headers_state(tmp_path):
     assert (told.code, told.severity) == ("slices-maybe-lacking", "info") and "numbered from 4" in told.message
 
 
-def test_every_second_slice_lost_is_told_by_the_image_numbers(tmp_path):
+def test_image_numbers_show_that_every_second_slice_is_missing(tmp_path):
     for path in write_series(tmp_path, stored())[1::2]:
         path.unlink()
     volume, (told,) = read_dicom_volume(tmp_path, Modality.CT)
@@ -117,14 +117,14 @@ def test_every_second_slice_lost_is_told_by_the_image_numbers(tmp_path):
 @pytest.mark.parametrize(
     "tag", [b"\x28\x00\x02\x01", b"\xe0\x7f\x10\x00"], ids=["before the rescale", "before the pixels"]
 )
-def test_a_slice_whose_pixels_are_cut_off_is_refused_as_that(tmp_path, tag):
+def test_a_slice_with_truncated_pixels_is_refused_as_truncated(tmp_path, tag):
     path = write_series(tmp_path, stored())[-1]
     path.write_bytes(path.read_bytes()[: path.read_bytes().index(tag)])
     with pytest.raises(NotAnImage, match="cut off or damaged"):
         read_dicom_volume(tmp_path, Modality.CT)
 
 
-def test_counts_are_those_of_the_series_and_not_of_a_phase(tmp_path):
+def test_slice_counts_are_those_of_the_series_and_not_of_a_phase(tmp_path):
     """Two phases of 8 slices in a series that states 16 images: no slice is missing from either."""
 
     def edit(number, first):
@@ -142,7 +142,7 @@ def test_counts_are_those_of_the_series_and_not_of_a_phase(tmp_path):
         assert np.array_equal(volume.array, stored(number)) and findings == []
 
 
-def test_two_frames_of_reference_in_one_series_are_told(tmp_path):
+def test_two_frames_of_reference_in_one_series_are_reported(tmp_path):
     def edit(dataset, k):
         if k >= 4:
             dataset.FrameOfReferenceUID = uid_of("another")
@@ -177,7 +177,7 @@ def bare(content: bytes, how: str) -> bytes:
     ["no preamble", "no preamble, explicit", "no preamble, implicit", "no preamble, big endian", "no meta, explicit",
      "no meta, implicit"],
 )  # fmt: skip
-def test_without_preamble_or_file_meta(tmp_path, how):
+def test_files_without_preamble_or_file_meta_are_read(tmp_path, how):
     paths = write_series(tmp_path, stored() + 1024, intercept=-1024)
     before, _ = read_dicom_volume(tmp_path, Modality.CT)
     for path in paths:
@@ -200,7 +200,7 @@ def test_compressed_pixels_without_a_transfer_syntax_are_refused(tmp_path):
         read_dicom_volume(tmp_path, Modality.CT)
 
 
-def test_a_pipe_in_the_folder_does_not_hang(tmp_path):
+def test_a_pipe_in_the_folder_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "0.dcm")
     write_series(tmp_path, stored())
     assert np.array_equal(read_dicom_volume(tmp_path, Modality.CT)[0].array, stored())
@@ -209,7 +209,7 @@ def test_a_pipe_in_the_folder_does_not_hang(tmp_path):
 
 @settings(max_examples=30, deadline=None)
 @given(content=st.binary(max_size=400))
-def test_other_bytes_are_not_taken_for_dicom(content, tmp_path_factory):
+def test_arbitrary_bytes_are_not_read_as_dicom(content, tmp_path_factory):
     path: Path = tmp_path_factory.getbasetemp() / "any.bin"
     path.write_bytes(b"\x08\x00" + content)
     assert read_header(path) is None

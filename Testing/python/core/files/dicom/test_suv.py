@@ -47,7 +47,7 @@ def dataset_of(vector: dict) -> Dataset:
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_golden_vectors(name):
+def test_suv_factors_agree_with_the_qiba_vectors(name):
     vectors = json.loads((real_data("suv_vectors") / f"{name}-instances.json").read_text())
     assert suv_factor(PetHeader.of([dataset_of(v) for v in vectors])) == pytest.approx(GOLDEN[name], rel=1e-6)
 
@@ -68,11 +68,11 @@ def header(times: tuple[str, ...] = ("100000",), **tags) -> PetHeader:
 AN_HOUR = 70_000 / (350e6 * 2 ** (-3600 / 6586.2))
 
 
-def test_an_hour_of_fluorine():
+def test_an_hour_of_fluorine_18_decay_is_corrected():
     assert suv_factor(header()) == pytest.approx(AN_HOUR, rel=1e-12)
 
 
-def test_an_hour_of_carbon_is_not_an_hour_of_fluorine():
+def test_an_hour_of_carbon_11_decay_is_corrected():
     half_life = 20.4 * 60
     factor = suv_factor(header(nuclide=C11, drug=None, half_life=half_life))
     assert factor == pytest.approx(70_000 / (350e6 * 2 ** (-3600 / half_life)))
@@ -83,25 +83,25 @@ def test_an_hour_of_carbon_is_not_an_hour_of_fluorine():
     assert earlier / factor == pytest.approx(2 ** (-60 / half_life)) == pytest.approx(1 / 1.0346, rel=1e-3)
 
 
-def test_all_beds_share_the_series_time_and_never_their_own():
+def test_all_beds_are_corrected_to_the_series_time():
     assert suv_factor(header(("101500", "100000", "103000"))) == pytest.approx(AN_HOUR, rel=1e-12)
 
 
-def test_a_series_made_afterwards_counts_from_the_earliest_acquisition():
+def test_a_derived_series_is_corrected_to_the_earliest_acquisition():
     told = header(("093000", "091500"))
     assert suv_factor(told) == pytest.approx(70_000 / (350e6 * 2 ** (-900 / 6586.2)))
 
 
-def test_admin_is_already_corrected_to_the_injection():
+def test_decay_correction_admin_needs_no_further_correction():
     assert suv_factor(header(DecayCorrection="ADMIN")) == pytest.approx(70_000 / 350e6)
 
 
-def test_injection_before_midnight():
+def test_an_injection_before_midnight_is_on_the_previous_day():
     told = header(("001500",), SeriesTime="001500", RadiopharmaceuticalStartTime="234500")
     assert suv_factor(told) == pytest.approx(70_000 / (350e6 * 2 ** (-1800 / 6586.2)))
 
 
-def test_injection_by_date_and_time_alone():
+def test_an_injection_stated_by_date_and_time_is_used():
     told = header(RadiopharmaceuticalStartTime="", RadiopharmaceuticalStartDateTime="20200102090000.000000+0100")
     assert suv_factor(told) == pytest.approx(AN_HOUR)
 
@@ -113,11 +113,11 @@ def test_a_date_of_injection_without_a_time_is_not_midnight(stamp):
     assert suv_factor(header(RadiopharmaceuticalStartDateTime=stamp)) == pytest.approx(AN_HOUR)  # start time is stated
 
 
-def test_a_datetime_shifted_by_de_identification_gives_way_to_the_clock():
+def test_a_shifted_injection_datetime_is_replaced_by_the_clock_time():
     assert suv_factor(header(RadiopharmaceuticalStartDateTime="19600101090000")) == pytest.approx(AN_HOUR)
 
 
-def test_ge_private_time_counts_only_near_the_scan():
+def test_the_private_time_of_ge_is_used_only_near_the_scan():
     def told(private: str) -> float:
         vector = Dataset()
         vector.SeriesDate = vector.AcquisitionDate = "20200102"
@@ -159,7 +159,7 @@ KBQ, MBQ, MCI, UCI = 1e-3, 1e-6, 1 / 37e6, 1 / 37e3
 
 
 @given(dose=st.floats(20e6, 1.5e9), unit=st.sampled_from([KBQ, MBQ, MCI, UCI, 1e3, 1.0]))
-def test_a_dose_in_another_unit_gives_no_suv_and_in_becquerel_the_right_one(dose, unit):
+def test_a_dose_is_used_only_in_becquerel(dose, unit):
     told = header(RadionuclideTotalDose=dose * unit)
     if unit == 1.0:
         assert suv_factor(told) == pytest.approx(AN_HOUR * 350e6 / dose)
@@ -184,7 +184,7 @@ def zone_text(seconds: float) -> str:
 
 
 @given(here=ZONES, there=ZONES, stated=st.sampled_from(["zone", "acquisition", "acquisition in UTC"]))
-def test_an_injection_on_another_clock_is_brought_to_that_of_the_scan(here, there, stated):
+def test_an_injection_in_another_time_zone_is_converted(here, there, stated):
     told = {"RadiopharmaceuticalStartTime": "", "RadiopharmaceuticalStartDateTime": clock(9 * 3600 - here + there)}
     told["RadiopharmaceuticalStartDateTime"] += zone_text(there)
     if stated == "zone":
@@ -245,7 +245,7 @@ def test_several_injections_give_no_suv(other):
             suv_factor(PetHeader.of([several(*changes)]))
 
 
-def test_one_injection_stated_twice_is_one():
+def test_one_injection_stated_twice_counts_once():
     assert suv_factor(PetHeader.of([several({}, {})])) == pytest.approx(AN_HOUR)
 
 
@@ -253,7 +253,7 @@ def test_values_that_are_suv_already_need_no_injection():
     assert suv_factor(PetHeader.of([several({}, {"RadionuclideTotalDose": 1e8}, Units="GML")])) == 1.0
 
 
-def test_two_tracers_in_one_series_are_none():
+def test_two_tracers_in_one_series_are_refused():
     acetate = {
         "RadiopharmaceuticalCodeSequence": [coded(*ACETATE_DRUG)],
         "RadionuclideCodeSequence": [coded(*C11)],
@@ -283,7 +283,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_refusals_say_why(reason):
+def test_each_refusal_names_its_reason(reason):
     with pytest.raises(SuvRefused, match=reason):
         suv_factor(header(**REFUSED[reason]))
 
@@ -292,11 +292,11 @@ def test_refusals_say_why(reason):
     ("text", "seconds"),
     [("100203.5", 36123.5), ("1002", 36120), ("10", 36000), ("10:02:03", 36123), ("", None), ("25", None), ("9", None)],
 )
-def test_times(text, seconds):
+def test_times_in_any_dicom_form_are_parsed(text, seconds):
     assert seconds_of_time(text) == seconds
 
 
-def test_dates():
+def test_dates_in_any_dicom_form_are_parsed():
     assert day_of_date("20200301") - day_of_date("2020.02.28") == 2
     assert day_of_date("20210229") is None
     assert seconds_of_datetime("20200101") is None  # a date without a time
@@ -311,7 +311,7 @@ ODD = st.one_of(st.none(), st.text(max_size=12), st.floats(), st.integers(-(10**
     correction=st.sampled_from(["START", "ADMIN", "NONE", ""]),
     weight=ODD, dose=ODD, half_life=ODD, start=ODD, series=ODD, acquisition=ODD,
 )  # fmt: skip
-def test_any_header_gives_a_positive_factor_or_a_reason(
+def test_any_header_gives_a_positive_factor_or_a_refusal(
     units, correction, weight, dose, half_life, start, series, acquisition
 ):
     class Odd(dict):

@@ -48,7 +48,7 @@ def header(**tags) -> Dataset:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_recognition(name):
+def test_tracers_are_recognized_by_code_half_life_and_text(name):
     tags, modality, basis = CASES[name]
     tracer = recognize_tracer(header(**tags))
     assert (tracer.modality, tracer.basis) == (modality, basis)
@@ -59,12 +59,12 @@ OTHERS = ("18F-FDGal", "2-[18F]fluoro-2-deoxy-D-galactose", "DCFPyL", "Pylarify"
 
 @pytest.mark.parametrize("text", OTHERS)
 @pytest.mark.parametrize("nuclide", [F18, None])
-def test_other_tracers_of_fluorine_are_not_fdg(text, nuclide):
+def test_other_tracers_with_fluorine_18_are_not_fdg(text, nuclide):
     tracer = recognize_tracer(header(drug=None, nuclide=nuclide, half_life=HALF_F, drug_text=text))
     assert (tracer.modality, tracer.basis) == (None, "text")
 
 
-def test_without_the_sequence_the_description_counts():
+def test_without_the_radiopharmaceutical_sequence_the_description_is_used():
     dataset = Dataset()
     dataset.SeriesDescription = "WB FDG AC"
     assert recognize_tracer(dataset).modality is FDG
@@ -75,12 +75,12 @@ def test_without_the_sequence_the_description_counts():
     ("seconds", "nuclide"),
     [(6586, "18F"), (6588, "18F"), (1220, "11C"), (1225, "11C"), (4080, None), (0, None), (None, None), (-6586, None)],
 )
-def test_half_lives(seconds, nuclide):
+def test_half_lives_give_the_nuclide(seconds, nuclide):
     assert nuclide_of_half_life(seconds) == nuclide
 
 
 @given(text=st.text(max_size=30), half_life=st.one_of(st.none(), st.floats(0, 1e5)))
-def test_it_never_says_acetate_of_fluorine_or_fdg_of_carbon(text, half_life):
+def test_acetate_is_never_recognized_for_fluorine_18_nor_fdg_for_carbon_11(text, half_life):
     dataset = {
         "RadiopharmaceuticalInformationSequence": [{"Radiopharmaceutical": text, "RadionuclideHalfLife": half_life}]
     }
