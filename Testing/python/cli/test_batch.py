@@ -314,6 +314,6 @@ def test_what_a_killed_batch_left_is_removed(cohort, bundle_folder, tmp_path):
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run([sys.executable, "-c", code, *arguments], env=os.environ | {"PYTHONPATH": paths}, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert [path.name for path in output.iterdir() if path.name.startswith(".reactkd-")], "it left something"
+    assert [path.name for path in output.iterdir() if path.name.startswith(".reactkd-")], "no hidden file may remain"
     assert run(cohort, output, bundle_folder) == 0
     assert sorted(path.name for path in output.iterdir()) == ["A 1", "B", RESULTS]

@@ -144,7 +144,9 @@ def test_the_dicom_report_has_the_values_of_the_json_report(results):
         for name in logits:
             logits[name] += values[f"ADD-{name.upper()}"]
     odds = np.exp(np.array(list(logits.values())))
-    assert np.allclose(odds / odds.sum(), list(report.probabilities.values()), atol=1e-6), "the sum is the answer"
+    assert np.allclose(odds / odds.sum(), list(report.probabilities.values()), atol=1e-6), (
+        "the logits must give the probabilities"
+    )
 
 
 def test_each_region_points_at_its_segment(results):
@@ -275,10 +277,10 @@ def test_a_phantom_model_refuses_what_may_be_a_patient(as_patient, phantom_bundl
         and "Doe" not in told
         and told.count("\n") == 1
     )
-    assert not (tmp_path / "out").exists(), "and nothing else is left half-written"
+    assert not (tmp_path / "out").exists(), "no partial output may remain"
     assert PatientLike.code == "patient-like"
     if tags == NAMED:
-        assert grade(root, phantom_bundle, tmp_path / "out") == 0, "without --dicom it is graded as ever"
+        assert grade(root, phantom_bundle, tmp_path / "out") == 0, "without --dicom the case must be graded"
 
 
 def test_a_de_identified_series_is_written_under_its_own_identity(as_patient, phantom_bundle, tmp_path):

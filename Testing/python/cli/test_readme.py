@@ -49,8 +49,10 @@ def run_command(line: str, folder: Path) -> str:
 
 def test_every_command_except_installing_is_one_of_this_project() -> None:
     assert {line.split()[0] for line in COMMANDS if not line.startswith(INSTALLING)} == set(PROGRAMS)
-    assert [line.startswith(INSTALLING) for line in COMMANDS].index(False) == len(INSTALLING), "first of all"
-    assert [line for line in COMMANDS if line.startswith(LONG)], "the long one is marked here by its name"
+    assert [line.startswith(INSTALLING) for line in COMMANDS].index(False) == len(INSTALLING), (
+        "the installation must come first"
+    )
+    assert [line for line in COMMANDS if line.startswith(LONG)], "the long command must be on the page"
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ def test_the_commands_run_and_write_what_the_page_says(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         printed.append(done.stdout)
-        assert (tmp_path / "my-run").exists() or len(printed) == 1, "looking before training writes nothing"
+        assert (tmp_path / "my-run").exists() or len(printed) == 1, "commands before the training must write nothing"
     for path in re.findall(r"^\| `(my-run/[\w./]+)`", PAGE, re.MULTILINE):
         assert (tmp_path / path).exists(), path
     report = json.loads((tmp_path / "new-result" / "report.json").read_text(encoding="utf-8"))

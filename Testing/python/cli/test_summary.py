@@ -39,7 +39,7 @@ def test_the_text_summary_lists_shares_that_add_up_to_the_result():
     shares = sum(row.share for row in answer.regions)
     assert answer.without_regions[answer.grade] + shares == pytest.approx(answer.probabilities[answer.grade], abs=1e-9)
     assert all(sum(row.value("share_by_grade").values()) == pytest.approx(0, abs=1e-9) for row in answer.regions)
-    assert all(row.value("share_error") is None for row in answer.regions), "few regions: exact"
+    assert all(row.value("share_error") is None for row in answer.regions), "shares of few regions must be exact"
 
 
 def test_the_json_summary_is_the_report():

@@ -47,5 +47,5 @@ def test_a_list_of_real_files_trains_with_low_doses(hospital, tmp_path):
     fields = [path for path in (tmp_path / "out" / "cache" / "doses").rglob("*") if path.is_file()]
     assert len(fields) == 18, "noise fields of each real scan"
     bundle = Bundle.load(tmp_path / "out" / "bundle")
-    assert set(bundle.trained_on.images) == {"ct+fdg", "ct+acetate"}, "in this layout each tracer is a scan of its own"
+    assert set(bundle.trained_on.images) == {"ct+fdg", "ct+acetate"}, "each tracer must be a separate scan"
     assert sum(bundle.trained_on.images.values()) > 2

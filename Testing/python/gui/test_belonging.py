@@ -82,7 +82,7 @@ def test_after_a_canceled_grade_with_another_model_the_next_one_is_by_that_model
     other = write_small_model(tmp_path / "other", seed=1)
     choose_model(user, other)
     start_and_cancel(user)
-    assert context.other_model, "the answer of the first model is back"
+    assert context.other_model, "the result of the first model must be shown again"
     user.click("gradeButton")
     wait_for_grade(user)
     assert not context.other_model
@@ -243,7 +243,7 @@ def test_reader_marks_belong_to_the_case_of_the_list_and_not_to_other_images(
     assert not user.sees("readerWidget") and not user.sees("readerCaseWidget")
     assert review.of(CASES[0]).comment["text"] == "seen twice", "what was typed is kept"
     user.press_shortcut(Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
-    assert review.of(CASES[0]).reader_grade == "poor", "nor by a key"
+    assert review.of(CASES[0]).reader_grade == "poor", "a shortcut must not set it either"
     choose_by_hand(user, listed)
     assert user.find("readerComboBox").currentText == "Poor" and user.sees("readerCaseWidget")
 

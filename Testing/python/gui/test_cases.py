@@ -169,7 +169,7 @@ def test_an_earlier_result_is_shown_when_the_case_is_opened_again(
     user.type("modelPathEdit", "")
     assert "the masks and the model changed" in user.text("stateLabel")
     toggle_box(user, "regionTable", 1)
-    assert "another model" in user.text("whatIfLabel"), "no number of one model beside a number of another"
+    assert "another model" in user.text("whatIfLabel"), "numbers of two models must not be shown together"
     assert not widget.panel.context.busy
     choose_model(user, small_model)
     grade(user)
@@ -261,7 +261,7 @@ def test_a_case_is_graded_on_opening_if_selected(
     user.wait_until(lambda: row(user, 1)[GRADE], GRADE_S, "the second grade")
     user.click("gradeOnOpeningCheckBox")
     assert widget.panel.context.report.case == CASES[1]
-    assert controller.answer.encoder_calls == 0, "it was encoded while the first was looked at"
+    assert controller.answer.encoder_calls == 0, "the case must have been encoded ahead"
 
 
 @pytest.mark.parametrize("edited", [False, True])
@@ -376,7 +376,7 @@ def test_closing_a_case_removes_its_results_from_the_views_without_an_error(appl
         write_outputs(scene, parameter_node, make_result(case), nodes.reference, "results")
         assert tree.GetNumberOfItems() > before
         remove_outputs(scene, parameter_node)
-        assert tree.GetNumberOfItems() == before, "an empty folder for each case would pile up"
+        assert tree.GetNumberOfItems() == before, "no empty folder may remain"
     application.assert_no_errors()
 
 
@@ -454,7 +454,7 @@ def test_tables_of_a_list_take_unsaved_edits_into_account(
     user.open_section("readerSection")
     assert table("saveReadersButton")["model_grade"]
     paint(nodes.segmentation, "Tumor", mask_of(nodes.segmentation, "Liver", nodes.reference), nodes.reference)
-    assert table("saveReadersButton")["model_grade"] == "", "no grade of masks that are there no more"
+    assert table("saveReadersButton")["model_grade"] == "", "an outdated grade must not be listed"
 
 
 def test_the_last_case_of_a_list_is_saved_when_it_is_finished(

@@ -266,7 +266,9 @@ def test_hiding_the_regions_hides_their_labels_and_outlines(
 
     show(False)
     user.wait_until(lambda: not seen(), what="names and outlines to go")
-    assert not display.GetVisibility() or not display.GetSegmentVisibility(lesion), "as the user has put it"
+    assert not display.GetVisibility() or not display.GetSegmentVisibility(lesion), (
+        "the choice of the user must be kept"
+    )
     show(True)
     user.wait_until(lambda: sorted(n.GetName() for n in seen()) == before, what="names and outlines to come back")
 

@@ -93,7 +93,7 @@ def test_clean_findings_take_one_line_and_problems_open_their_section(user: Any,
     user.toggle_section("inputsSection")
     assert inputs.text == "Inputs" and user.sees("ctSelector")
     user.choose("fdgSelector", None)
-    assert not inputs.collapsed, "a hand is at work in it"
+    assert not inputs.collapsed, "a section in use must stay open"
     user.toggle_section("inputsSection")
     assert inputs.text == "Inputs: CT, acetate"
     user.toggle_section("inputsSection")

@@ -177,7 +177,7 @@ def test_a_study_hides_every_result_until_the_reader_has_graded(
     user.click("reviewedCheckBox")
     assert not user.find("reviewedCheckBox").checked and "Give your grade first" in user.text("casesMessageLabel")
     user.click("reviewedNextButton")
-    assert context.state.case_id == order[0] and not widget.panel.reading.busy, "nor is it passed over"
+    assert context.state.case_id == order[0] and not widget.panel.reading.busy, "the case must not be skipped"
     assert not user.find("saveReadersButton").enabled
     user.choose("readerComboBox", "Well")
     user.screenshot("study-hidden", of="window")

@@ -129,7 +129,7 @@ def test_every_text_of_the_panel_is_translated(
     assert legends and not re.search("[A-Za-z]{2,}", " ".join(legends))
     drawn = [node.GetSegmentation() for node in (context.outputs.regions, context.outputs.liver_outline)]
     drawn = [data.GetNthSegment(n).GetName() for data in drawn for n in range(data.GetNumberOfSegments())]
-    assert len(drawn) > 2 and not re.search("[A-Za-z]{2,}", " ".join(drawn)), "they are written into the views"
+    assert len(drawn) > 2 and not re.search("[A-Za-z]{2,}", " ".join(drawn)), "texts in the views must be translated"
     user.screenshot("made-up-language")
 
 

@@ -99,7 +99,7 @@ def test_the_table_has_the_rows_of_the_report_and_sorting_keeps_boxes_and_select
         assert sorted(names) == sorted(rows)
         assert [n for n, state in boxes.items() if state == Qt.CheckState.Unchecked] == ["Lesion 1"]
         assert names[table.currentRow()] == "Parenchyma"
-    assert context.controller.what_if_answer.mute == ("Lesion 1",), "sorting asks nothing anew"
+    assert context.controller.what_if_answer.mute == ("Lesion 1",), "sorting must not compute again"
 
 
 @pytest.mark.slow
@@ -243,7 +243,7 @@ def test_the_legend_is_hidden_while_masks_are_shown(application: Any, user: Any,
     user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
     assert not drawn(context)["legend"]
     application.select_module("SegmentEditor")
-    assert drawn(context)["legend"], "there it tells what becomes of the grade"
+    assert drawn(context)["legend"], "the legend must be shown with what if"
     application.select_module("REACTKD")
     assert not drawn(context)["legend"]
     user.click("rejectButton")
@@ -253,7 +253,7 @@ def test_the_legend_is_hidden_while_masks_are_shown(application: Any, user: Any,
     user.click("legendCheckBox")
     user.click("findingShowButton0")
     user.click_cell("regionTable", 0)
-    assert not drawn(context)["legend"], "who wants none gets none back"
+    assert not drawn(context)["legend"], "a legend that the user hid must stay hidden"
 
 
 @pytest.mark.slow

@@ -52,6 +52,6 @@ def test_the_window_says_that_it_has_no_segment_editor(
     user.open_section("masksSection")
     user.click("segmentEditorButton")
     assert len(said) == 1 and "Segment Editor" in said[0]
-    assert application.selected == "REACTKD" and widget.parent.isEntered, "the panel goes on"
+    assert application.selected == "REACTKD" and widget.parent.isEntered, "the panel must stay usable"
     user.click("checkButton")
     user.wait_until(lambda: user.find("checkButton").enabled, GRADE_S, "the check")

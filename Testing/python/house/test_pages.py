@@ -75,7 +75,7 @@ def test_missing_files_are_reported() -> None:
     )
     assert missing(text) == ["core/no_such.py", "no_such.py", "core/nowhere/"]
     pages = "".join(page.read_text(encoding="utf-8") for page in OF_TODAY)
-    assert len(set(paths_in(pages))) > 50, "hardly a path is found"
+    assert len(set(paths_in(pages))) > 50, "the check must find the paths"
 
 
 @each_page

@@ -71,5 +71,5 @@ def test_as_root_on_debian_the_missing_package_is_installed(computer: Path) -> N
     program(computer, "apt-get", f'#!/bin/sh\necho "$@" >> {computer}/asked\n')  # succeeds without installing anything
     result = set_up(computer, interpreter)
     assert "python3.11-venv" in (computer / "asked").read_text(encoding="utf-8")
-    assert result.returncode == 1, "the part is still missing, so it must say so"
+    assert result.returncode == 1, "the missing package must be reported"
     assert "apt-get install -y python3.11-venv" in result.stderr

@@ -157,7 +157,7 @@ def test_outlines_are_visible_on_a_white_pet(graded, tmp_path):
     forget_pet_outlines(scene)
     next(steps)
     scene.RemoveNode(outputs.regions)
-    assert list(steps) == [], "a case that leaves in between ends it"
+    assert list(steps) == [], "removing the case must end the steps"
     forget_pet_outlines(scene)
 
 

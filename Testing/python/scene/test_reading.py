@@ -205,7 +205,7 @@ def test_edits_that_cannot_be_saved_at_the_end_are_rescued_elsewhere(
     assert "'a' could not be saved" in reading.message and f"They are kept as {kept};" in reading.message
     assert "choose a folder" not in reading.message and reading.message in caplog.messages
     if os.name == "posix":
-        assert kept.parent.stat().st_mode & 0o777 == 0o700, "nobody else on this computer reads it"
+        assert kept.parent.stat().st_mode & 0o777 == 0o700, "other users must not be able to read it"
     # As the message says: once moved to the folder of corrected masks, the file is found.
     scene.Clear(0)
     (listed / "review.reactkd.masks").unlink()
@@ -316,7 +316,7 @@ def test_discarded_edits_raise_no_second_question(start, listed):
     until_the_worker_has_it(reading)
     edit(reading, (-60.0, 10.0, 50.0))
     wait(reading)
-    assert reading.question is not None and reading.current.id == "a", "these strokes came later"
+    assert reading.question is not None and reading.current.id == "a", "edits made during the save must be asked about"
     reading.answer(leave=True)
     wait(reading)
     assert reading.question is None and reading.current.id == "b"
@@ -343,7 +343,7 @@ def test_edits_of_the_last_case_are_saved_when_there_is_no_next_one(at_the_end, 
     assert (listed / "review.reactkd.masks" / "b.seg.nrrd").is_file()
     reading.go_on(1)
     wait(reading)
-    assert reading.message == LAST, "it says so once"
+    assert reading.message == LAST, "the message must appear once"
     again = start(listed)
     go(again, 1)
     assert tumor(again).sum() == voxels
@@ -370,7 +370,7 @@ def test_stepping_during_a_save_continues_after_the_save(at_the_end, listed):
     assert reading.current.id == "a" and (listed / "review.reactkd.masks" / "b.seg.nrrd").is_file()
     reading.keep()
     wait(reading)
-    assert reading.current.id == "a", "a wish is one time"
+    assert reading.current.id == "a", "a stored request must be used once"
 
 
 def test_masks_of_a_case_that_stays_open_raise_a_message_and_no_question(at_the_end, listed):
@@ -422,7 +422,7 @@ def test_only_cases_to_do_are_listed_on_request(start, listed):
     assert reading.current.id == "c"
     go(reading, 0)
     reading.set_reviewed("a", True)
-    assert [case.id for _, case, _ in reading.rows()] == ["a", "c"], "the case at hand does not vanish"
+    assert [case.id for _, case, _ in reading.rows()] == ["a", "c"], "the open case must stay listed"
 
 
 def test_manually_chosen_segments_are_restored(start, listed):

@@ -116,5 +116,5 @@ def test_findings_on_another_time_point_are_outdated(scene, dispatcher, nodes):
     told = []
     for _at in interrupted(checker, lambda: checker.check(nodes, choice), go):
         told.append(checker.masks_changed(nodes, choice))
-    assert told.count(True) >= 2 and not all(told), "before the first step, and before the tumor is read"
+    assert told.count(True) >= 2 and not all(told), "changes before the masks are read must pass"
     checker.close()

@@ -378,7 +378,7 @@ def test_color_tables_are_filled_once_and_repaired_after_a_change(scene):
     told = []
     table.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: told.append(1))
     fill_effect_table(table)
-    assert 1 <= len(told) < 5, "the views are told once, not at each color"
+    assert 1 <= len(told) < 5, "the views must be updated once"
     told.clear()
     fill_effect_table(table)
     assert told == []

@@ -63,7 +63,7 @@ def values(reports, key, name=None):
 def test_the_result_is_the_mean_of_the_members(ensemble, alone, case):
     result = ensemble.open(case).grade()
     report, members = result.report, [one.report for one in alone]
-    assert len({member.grade for member in members}) > 1, "members that agree prove little"
+    assert len({member.grade for member in members}) > 1, "the members must differ for this test"
     for name, value in report.probabilities.items():
         said = [member.probabilities[name] for member in members]
         assert value == pytest.approx(np.mean(said), abs=1e-6)

@@ -28,7 +28,7 @@ def test_sampled_parenchyma_positions_are_spread_out_and_avoid_lesions(size):
     assert len(places) == parenchyma.sum() if size <= 30 else 5_000 < len(places) < 20_000
     assert np.abs(places.mean(axis=0) - np.argwhere(parenchyma).mean(axis=0)).max() < 2
     other = replace(case, tumor=np.zeros_like(tumor))
-    assert (parenchyma_places(other)[:, 0] < 4 + max(1, size // 2)).any(), "other masks are looked at anew"
+    assert (parenchyma_places(other)[:, 0] < 4 + max(1, size // 2)).any(), "other masks must be sampled again"
 
 
 def test_a_rim_thinner_than_the_steps_is_found():

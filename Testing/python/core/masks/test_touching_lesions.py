@@ -179,5 +179,5 @@ def test_from_a_file_with_two_segments_to_two_regions(tmp_path):
     assert {r.voxels for r in regions_of(two).lesions} == {int(first.sum()), int(second.sum())}
     edited = rechecked(two, None, two.tumor, lesions=two.lesions)
     assert len(regions_of(edited).lesions) == 2
-    assert len(regions_of(rechecked(two, two.liver, None)).lesions) == 2, "another liver leaves lesions as they are"
-    assert len(regions_of(rechecked(two, None, two.tumor)).lesions) == 1, "a plain mask tells nothing apart"
+    assert len(regions_of(rechecked(two, two.liver, None)).lesions) == 2, "another liver mask must keep the lesions"
+    assert len(regions_of(rechecked(two, None, two.tumor)).lesions) == 1, "a plain mask must merge touching lesions"

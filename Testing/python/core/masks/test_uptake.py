@@ -106,7 +106,7 @@ def test_the_sphere_has_one_milliliter(spacing):
         assert weights[middle] == pytest.approx(np.prod(spacing) / 1000, rel=0.01)
     turned = np.eye(4)
     turned[:3, :3] = rotation((10, 20, 30)) * np.array(spacing)
-    assert np.allclose(sphere_weights(turned), weights, atol=1e-3), "only lengths count"
+    assert np.allclose(sphere_weights(turned), weights, atol=1e-3), "rotation must not change the weights"
 
 
 def test_a_lesion_between_the_centers_of_the_pet_has_the_voxel_it_lies_in():
@@ -195,4 +195,4 @@ def test_only_what_was_edited_is_measured_again(monkeypatch):
     edited = case.with_masks(liver=case.liver | more, tumor=more)
     second = measures_of(edited, regions_of(edited), memo)
     assert asked == ["Lesion 1", "Lesion 2"] and first[1] == second[1]
-    assert second == measures_of(edited, regions_of(edited)), "as without a memo"
+    assert second == measures_of(edited, regions_of(edited)), "the cache must not change the result"

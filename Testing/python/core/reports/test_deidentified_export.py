@@ -96,8 +96,8 @@ def test_each_optional_tag_may_be_missing(tmp_path, keyword, how):
     seg, sr = exported(tmp_path, without(keyword, how))
     check_valid(seg, sr, tmp_path)
     if keyword in UNKNOWN:
-        assert not seg[keyword].value and not sr[keyword].value, "unknown, and not made up"
-        assert keyword == "StudyID" or seg.StudyID == sr.StudyID == "S1", "and what is known stays"
+        assert not seg[keyword].value and not sr[keyword].value, "unknown values must be empty"
+        assert keyword == "StudyID" or seg.StudyID == sr.StudyID == "S1", "known values must be kept"
 
 
 @pytest.mark.parametrize("keyword", UNKNOWN)

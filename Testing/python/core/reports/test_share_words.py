@@ -84,7 +84,9 @@ def test_printed_points_add_up_and_none_is_off_by_one(parts):
 
 def test_equal_regions_are_printed_alike_where_another_number_can_give_way():
     assert whole_points([0.253, 0.344, 0.344], 0.941)[0] == [26, 34, 34]
-    assert whole_points([0.241, 0.349, 0.349, 0.006, 0.009], 0.954)[0] == [24, 35, 35, 0, 1], "24 is too low already"
+    assert whole_points([0.241, 0.349, 0.349, 0.006, 0.009], 0.954)[0] == [24, 35, 35, 0, 1], (
+        "24 was already rounded down"
+    )
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_no_action_of_readers_and_windows_loses_a_mark(tmp_path_factory, names, 
     again = Review(path)
     for (case, name, part), value in last.items():
         found = again.cases[case].part(part, name)
-        assert (found is None) == (value == 0), "the last word of each reader holds"
+        assert (found is None) == (value == 0), "the last mark of each reader must be kept"
         assert found is None or {**found, "at": 0} == {**MADE[part](value), "at": 0}
     known = {(case, name, part) for case, name, part in last}
     for case, record in again.cases.items():  # and no reader has a mark that they did not set
@@ -263,11 +263,11 @@ def test_answers_are_hidden_until_the_first_grade(path, answer):
     assert review.of("a").answer is None and review.of("a").state == "to do" and review.of("b").failure is None
     assert review.of("a").confidence is None and review.whole("a").answer["grade"] == "poor"
     review.update("a", reader={"grade": "well"})
-    assert review.hides_answer("a"), "a choice can still be changed"
+    assert review.hides_answer("a"), "the result must be hidden until the grade is confirmed"
     review.update("a", unaided={"grade": "well", "seconds": 9.0})
     assert not review.hides_answer("a") and review.of("a").answer["grade"] == "poor" and review.hides_answer("b")
     review.read_as("Bert")
-    assert review.hides_answer("a"), "each reader for himself"
+    assert review.hides_answer("a"), "hiding must be separate for each reader"
     review.hide_answers(False)
     assert review.of("a").answer["grade"] == "poor"
 
@@ -278,7 +278,9 @@ def test_the_order_is_a_shuffle_by_seed_and_reader(names, seed, reader):
     order = reading_order(names, seed, reader)
     assert sorted(order) == list(range(len(names))) and order == reading_order(names, seed, reader)
     fewer = [names[n] for n in reading_order(names[:-1], seed, reader)]
-    assert fewer == [names[n] for n in order if n < len(names) - 1], "a case more moves no other"
+    assert fewer == [names[n] for n in order if n < len(names) - 1], (
+        "an additional case must not change the order of the others"
+    )
 
 
 def test_the_reading_order_of_a_seed_never_changes():

@@ -35,7 +35,7 @@ def test_a_stored_result_is_read_back_with_all_its_regions(listed, report):
     cases, review = listed
     stored, case = StoredAnswers(*listed), cases.cases[0]
     assert stored.keep(case, report)
-    assert stored.of(case) is None, "the review tells of none"
+    assert stored.of(case) is None, "a result without an entry in the review must not be used"
     review.update("a", answer=answer_of(report))
     found = stored.of(case)
     assert found.report.to_dict() == report.to_dict() and not found.masks_changed and not found.files_changed

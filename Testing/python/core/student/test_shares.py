@@ -63,7 +63,7 @@ def test_shares_add_up_whether_exact_or_drawn(seed, nodes):
     found = shares_of(votes)
     assert (found.errors is None) == (nodes <= 12)
     assert np.allclose(found.values.sum(0), softmax(votes.logits) - found.without_regions, atol=1e-12)
-    assert np.allclose(found.values.sum(1), 0, atol=1e-12), "what one class gains the others lose"
+    assert np.allclose(found.values.sum(1), 0, atol=1e-12), "shares must add up to zero over the classes"
 
 
 def test_two_nodes_by_hand():
@@ -139,7 +139,7 @@ def test_two_redundant_lesions_are_found():
     share, effect = shares_of(votes).values[:, 2], votes.deletion_effect(2)
     assert share[1] == share[2] > 0.25 and effect[1] < 0.03
     assert redundant_nodes([votes], 2) == (1, 2)
-    assert redundant_nodes([votes.muted([1])], 2) == (), "one lesion has no equal"
+    assert redundant_nodes([votes.muted([1])], 2) == (), "a single lesion must not be redundant"
     # Both are needed: neither alone outweighs the liver.
     votes = alike([1, 9, 5, 5], [[0, 0, 0], [0, 2.5, 0], [0, 0, 6], [0, 0, 6]], [0, 0, 0])
     assert votes.logits.argmax() == 2 and redundant_nodes([votes], 2) == ()
@@ -160,7 +160,7 @@ def test_the_demo_case_has_two_redundant_lesions():
     share, effect = shares_of(votes).values[:, 2], votes.deletion_effect(2)
     assert share == pytest.approx([-0.081, 0.381, 0.349, 0.164], abs=5e-4)
     assert effect == pytest.approx([-0.013, 0.057, 0.016, -0.008], abs=5e-4)
-    assert votes.muted([1, 2]).logits.argmax() == 1, "the shape alone says moderate"
+    assert votes.muted([1, 2]).logits.argmax() == 1, "the shape alone must give moderate"
     assert redundant_nodes([votes], 2) == (1, 2)
 
 

@@ -73,7 +73,9 @@ def test_a_case_is_read_for_display(dispatcher, folder):
     assert [read.segments[i].name for i in (*read.livers, *read.tumors)] == ["Liver", "Tumor"]
     total = sum(int((layer.array != 0).sum()) for layer in read.layers)
     assert total == case.liver.sum() + case.tumor.sum(), "liver and tumor overlap, so they lie in two layers"
-    assert not list(dispatcher.client.scratch.path.rglob("worker-*/*.npy")), "it is read as it is used, from no name"
+    assert not list(dispatcher.client.scratch.path.rglob("worker-*/*.npy")), (
+        "the arrays must be read without a file name"
+    )
 
 
 def test_a_case_without_masks_is_shown_and_one_without_image_is_refused(dispatcher, folder):

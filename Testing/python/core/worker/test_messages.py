@@ -212,4 +212,4 @@ def test_a_large_voxel_map_is_not_read_by_the_call_that_takes_it(tmp_path: Path)
     held = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert held < MAPPED_BYTES < values.nbytes / 10 and list(tmp_path.iterdir()) == []
-    assert np.array_equal(drawing.voxel_map, values), "it is there though its file has gone"
+    assert np.array_equal(drawing.voxel_map, values), "the map must be readable after its file was removed"

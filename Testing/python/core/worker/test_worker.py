@@ -103,7 +103,7 @@ def test_surfaces_drawn_ahead_are_those_of_the_last_answer(client, model, case, 
     smaller = replace(case, tumor=case.tumor & (np.arange(case.tumor.shape[2]) % 2 == 0))
     done(jobs.Regrade("here", hand_over(client, smaller)[1]))
     again = done(jobs.DrawSurfaces("here")).surfaces
-    assert len(drawn) == len(labels) + len(again), "of other masks they are drawn anew"
+    assert len(drawn) == len(labels) + len(again), "surfaces of other masks must be computed again"
 
 
 @pytest.mark.parametrize("gone", ["for others", "by another key", "corrected"])

@@ -70,9 +70,9 @@ def test_a_kill_at_any_step_of_a_second_run_keeps_one_complete_result(tmp_path, 
         was_killed = killed_at(at, partial(grade, output, "new"))
         found = contents(output)
         found.pop("mine.txt", None)
-        assert len(set(found.values())) <= 1, "old and new stand side by side"
+        assert len(set(found.values())) <= 1, "old and new results must not be mixed"
         if "report.json" in found:
-            assert len(found) == len(NAMES), "a folder with its report is whole"
+            assert len(found) == len(NAMES), "a folder with its report must be complete"
         if whole and not mine:
             assert len(found) == len(NAMES), "exchanged folders are never incomplete"
         states.add(tuple(sorted(found)))

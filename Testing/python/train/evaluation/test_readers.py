@@ -75,7 +75,7 @@ def test_the_mean_of_readers_is_over_cases_that_all_have_read():
         assert found["mean"][key]["value"] == pytest.approx(expected, abs=1e-12)
     assert found["mean"]["auc_difference"]["p"] <= 1 and found["readers"]["Bert"]["unaided_seconds"] is None
     again = reader_study({"Anna": readings}, truth, draws=300)["readers"]["Anna"]
-    assert again == found["readers"]["Anna"], "the same draws for everybody"
+    assert again == found["readers"]["Anna"], "all readers must have the same draws"
 
 
 def test_a_study_without_one_of_the_grades_has_no_auc():

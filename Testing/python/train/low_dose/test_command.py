@@ -132,7 +132,7 @@ def test_a_json_of_another_program_beside_the_output_is_never_overwritten(tmp_pa
         assert "low.json beside the output is no record of a simulation, and would be lost" in capsys.readouterr().err
         assert (tmp_path / "low.json").read_text() == text and not (tmp_path / "low.nrrd").exists()
     (tmp_path / "low.json").unlink()
-    assert main(command) == 0 and main(command) == 0, "our own is replaced"
+    assert main(command) == 0 and main(command) == 0, "a sidecar of this program must be replaced"
 
 
 def test_the_ct_is_never_overwritten(ct_file, capsys):

@@ -54,7 +54,7 @@ def test_the_cohort_at_a_dose_has_the_same_patients_and_more_noise(folder):
     assert spread["stress"] > 2 * spread["mild"] > 2
     other = at_dose(native, folder, "mild", TEST_SEEDS[1])
     prints = {c.fingerprint for cohort in (native, at_dose(native, folder, "mild"), other) for c in cohort.cases}
-    assert len(prints) == 6, "nothing prepared from one dose is taken for another"
+    assert len(prints) == 6, "fingerprints of doses must differ"
 
 
 def test_a_crop_is_refused_when_it_is_opened(folder):

@@ -244,7 +244,7 @@ def test_of_equal_trials_the_first_is_chosen(tmp_path):
     """A difference below half a thousandth is noise; the published weights stand first."""
     level = NodeStudy(replace(preset_of("cpu").nodes, test=10, validation=10, pool=65), tmp_path / "nodes", "tiny")
     files, own = RunFiles(tmp_path / "runs"), [run for run in level.choice_runs() if run.row == "kd/large"]
-    assert level.chosen(files, "kd", "large") == {"logits": 0.7}, "nothing was tried"
+    assert level.chosen(files, "kd", "large") == {"logits": 0.7}, "without trials the default must be used"
     for trial, score in {0: 0.6, 3: 0.6003, 5: 0.6012, 7: 0.6014}.items():
         files.put(own[trial], {"score": np.array(score)})
     assert level.chosen(files, "kd", "large") == TRIALS["kd"][5]
@@ -303,7 +303,7 @@ def test_the_teacher_of_the_pool_does_not_depend_on_who_trains_it(tmp_path):
         finally:
             torch.set_num_threads(threads)
     assert np.array_equal(*answered) and answered[0].shape == (10, 3)
-    assert np.ptp(answered[0], axis=0).max() > 0.01, "it has learned something"
+    assert np.ptp(answered[0], axis=0).max() > 0.01, "the teacher must have learned"
 
 
 def test_mixed_doses_include_every_level_and_are_fixed_for_each_case():

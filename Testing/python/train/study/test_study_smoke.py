@@ -48,7 +48,7 @@ def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")}
     assert {p.parent.name for p in before} == {"nodes", "choices", "methods", "teachers", "ablation", "external"}
     again = run(tmp_path, "--jobs", "2")
-    assert "runs are there already" in again and not re.search(r"\(\d+ of \d+\)", again), "no run is made again"
+    assert "runs are there already" in again and not re.search(r"\(\d+ of \d+\)", again), "no run may be repeated"
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")} == before
 
 

@@ -248,7 +248,7 @@ def test_a_killed_bundle_is_complete_where_folders_cannot_be_exchanged(tmp_path:
     for at in range(5, 30):
         folder = tmp_path / str(at)
         bundle(folder, 1)
-        assert killed_at(at, partial(bundle, folder, 2)), "it was never absent"
+        assert killed_at(at, partial(bundle, folder, 2)), "after one of the kills the folder must be absent"
         was_absent = not (folder / "bundle").exists()
         assert bundle_found(folder) in ("1.0", "2.0")
         replacing.recover(folder)

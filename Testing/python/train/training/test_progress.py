@@ -90,7 +90,9 @@ def test_the_first_cases_give_no_estimate(monkeypatch: pytest.MonkeyPatch) -> No
     cases = [(0.0, 0.0, "preparing cases"), (4.0, 0.0005, "preparing cases"), (9.0, 0.019, "preparing cases")]
     assert "left" not in shown("lines", cases) and "about" not in shown("terminal", cases)
     assert "left" in shown("lines", [*cases, (12.0, 0.02, "preparing cases")])
-    assert "left" in shown("lines", [*cases[:1], (600.0, 0.0005, "preparing cases")]), "who waits long is told"
+    assert "left" in shown("lines", [*cases[:1], (600.0, 0.0005, "preparing cases")]), (
+        "a long wait must show an estimate"
+    )
 
 
 def test_the_remaining_time_is_correct_with_two_processes() -> None:

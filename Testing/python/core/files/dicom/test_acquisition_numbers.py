@@ -63,7 +63,9 @@ def test_two_acquisitions_are_separated_whatever_other_slices_the_series_has(tmp
         read_dicom_volume(tmp_path, Modality.CT)
     first = sum(number == 1 for number, _, _ in two)
     for file, truth in (("1-001.dcm", planes[:first]), (f"1-{first + 1:03d}.dcm", planes[first : len(two)])):
-        assert np.array_equal(read_dicom_volume(tmp_path / file, Modality.CT)[0].array, truth), "a file names its scan"
+        assert np.array_equal(read_dicom_volume(tmp_path / file, Modality.CT)[0].array, truth), (
+            "a file must select its scan"
+        )
 
 
 def of_slices(numbers):

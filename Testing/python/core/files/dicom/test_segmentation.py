@@ -176,7 +176,9 @@ def test_each_frame_of_liver_dcm_is_on_the_slice_of_its_position():
     inside = volume.array[liver]
     assert 20 < np.median(inside) < 120 and ((inside > -50) & (inside < 250)).mean() > 0.93
     moved = np.roll(liver, 60, axis=2)
-    assert ((volume.array[moved] > -50) & (volume.array[moved] < 250)).mean() < 0.85, "elsewhere it would not fit"
+    assert ((volume.array[moved] > -50) & (volume.array[moved] < 250)).mean() < 0.85, (
+        "a shifted mask must not fit the CT"
+    )
     raw = pydicom.dcmread(data / "liver.dcm")
     frames = np.unpackbits(np.frombuffer(raw.PixelData, np.uint8), bitorder="little")[: 3 * 512 * 512]
     frames = frames.reshape(3, 512, 512)
@@ -190,7 +192,7 @@ def test_partially_overlapping_segments_keep_all_their_voxels():
     file = read_dicom_segmentation(real_data("dicom_seg") / "partial_overlaps.dcm")
     assert [s.name for s in file.segments] == ["GREEN", "ORANGE", "PURPLE", "LIGHT_BLUE", "DARK_BLUE"]
     assert [int(file.mask([n]).sum()) for n in range(5)] == [9602, 11888, 10743, 6693, 4713]
-    assert sum([9602, 11888, 10743, 6693, 4713]) > int(file.mask(range(5)).sum()), "they do overlap"
+    assert sum([9602, 11888, 10743, 6693, 4713]) > int(file.mask(range(5)).sum()), "the segments must overlap"
 
 
 def test_sparse_labelmap_has_no_background_and_its_gap_is_empty():
