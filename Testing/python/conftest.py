@@ -1,4 +1,4 @@
-"""Configuration shared by the tests of every level."""
+"""Configuration and fixtures shared by the tests of several levels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +41,36 @@ def pytest_collection() -> Iterator[None]:
         gc.freeze()
         gc.set_threshold(10_000)
         gc.enable()
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Make results and run times of torch independent of the number of free cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def host() -> Iterator[Any]:
+    """Slicer's libraries with an empty scene, without the application; VTK must not have reported an error in it."""
+    from host.boot import boot
+
+    host = boot()
+    host.reset()
+    yield host
+    host.errors.assert_none()
+    host.reset()
+
+
+@pytest.fixture(scope="session")
+def worker() -> Iterator[Any]:
+    """The worker process shared by all tests that do not test its start or its end; a reloaded panel starts its own."""
+    from support.kept_worker import KeptWorker
+
+    kept = KeptWorker()
+    yield kept
+    kept.end()

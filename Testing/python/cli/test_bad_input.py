@@ -267,7 +267,7 @@ def test_wrong_arguments_are_refused_in_one_sentence_and_write_nothing(arguments
 
 @pytest.mark.parametrize("program", [main, main_of_training])
 @pytest.mark.parametrize("arguments", [["--version"], ["frobnicate"]], ids=" ".join)
-def test_a_command_leaves_the_process_that_calls_it_as_it_was(program, arguments, own_process, capsys):
+def test_a_command_leaves_the_process_that_calls_it_as_it_was(program, arguments, own_process):
     """A tutorial calls `main` in Slicer's Python console, and Slicer keeps running afterwards."""
     was = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}, list(warnings.filters)
     with contextlib.suppress(SystemExit):  # of --version

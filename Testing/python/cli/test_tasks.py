@@ -131,7 +131,7 @@ def test_lists_name_the_masks_by_words_of_the_task(files, tmp_path, organ, lesio
     )
 
 
-def test_a_list_that_names_one_mask_twice_is_refused(files, tmp_path):
+def test_a_list_that_names_one_mask_twice_is_refused(tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("case,ct,segmentation,kidney,organ\na,c.nii.gz,s.nrrd,left,right\n", encoding="utf-8")
     with pytest.raises(UsageError, match="both 'kidney', 'organ', which mean the same"):

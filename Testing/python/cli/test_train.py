@@ -200,9 +200,7 @@ def test_training_teachers_first_and_the_student_later_gives_the_weights_of_both
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_losses_of_one_process_and_write_each_file_once(
-    finished, tmp_path: Path, cache: Path
-) -> None:
+def test_two_processes_give_the_losses_of_one_process_and_write_each_file_once(finished, tmp_path: Path) -> None:
     told = parameters(tmp_path, tmp_path / "own-cache")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(TRAIN_SCRIPT)]
     threads = {"OMP_NUM_THREADS": "1"}  # otherwise torchrun chooses and prints a warning

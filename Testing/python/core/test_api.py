@@ -218,7 +218,7 @@ def test_a_list_is_read_by_the_words_of_its_task(tmp_path):
     assert np.array_equal(listed.liver, whole | mass) and np.array_equal(listed.tumor, mass)
 
 
-def test_a_dicom_folder_is_an_image_of_a_case_and_of_a_list(model, tmp_path):
+def test_a_dicom_folder_is_an_image_of_a_case_and_of_a_list(tmp_path):
     folder = tmp_path / "case"
     assert (
         main(
@@ -249,7 +249,7 @@ def test_a_dicom_folder_is_an_image_of_a_case_and_of_a_list(model, tmp_path):
 @pytest.mark.parametrize(
     ("name", "nearest"), [("ctt", "ct"), ("segmentaton", "segmentation"), ("lesion", None), ("fdg_pet", None)]
 )
-def test_an_unknown_name_of_grade_is_answered_by_grade(name, nearest, model):
+def test_an_unknown_name_of_grade_is_answered_by_grade(name, nearest):
     """The sentence named read_case, which nobody had called, and came only after the model was loaded."""
     with pytest.raises(TypeError) as fault:
         REACTKDLib.grade(**{name: "a.nii.gz"}, model="no such folder")

@@ -34,16 +34,6 @@ if find_spec("slicer") is not None:  # before a test imports the scene, whose te
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(scope="session")
-def worker() -> Iterator[Any]:
-    """The worker process shared by the panels of all tests; a reloaded panel starts its own."""
-    from support.kept_worker import KeptWorker
-
-    kept = KeptWorker()
-    yield kept
-    kept.end()
-
-
 @pytest.fixture
 def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The running application with an empty scene, the module loaded and the main window open."""

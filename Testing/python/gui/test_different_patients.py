@@ -6,42 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 import pytest
 import slicer
 
 from REACTKDLib.core.modality import Modality
+from support.dicom_database import DicomDatabase
 from support.dicom_files import pet_tags, write_series
 from support.panel_steps import GRADE_S, grade, small_phantom, wait_for_grade
-
-
-class Database:
-    """The part of ctkDICOMDatabase that is used."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, str] = {}
-
-    def fileForInstance(self, uid: str) -> str:
-        """The path of an instance's file."""
-        return self.files.get(uid, "")
-
-    def instanceValue(self, uid: str, tag: str) -> str:
-        """No values besides those in the files."""
-        return ""
 
 
 @pytest.fixture
 def two_patients(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The current case, loaded from files of JANE and of JOHN."""
-    database = Database()
+    database = DicomDatabase()
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     for modality, kind, patient in ((Modality.CT, "CT", "JANE_DOE"), (Modality.FDG, "PT", "JOHN_ROE")):
         common = {} if kind == "CT" else pet_tags()
         empty = np.zeros((2, 4, 4), np.int16)
         paths = write_series(tmp_path / kind, empty, modality=kind, name=kind, patient=patient, common=common)
-        uids = [str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in paths]
-        database.files.update(zip(uids, map(str, paths)))
-        nodes.volumes[modality].SetAttribute("DICOM.instanceUIDs", " ".join(uids))
+        nodes.volumes[modality].SetAttribute("DICOM.instanceUIDs", " ".join(map(database.add, paths)))
     return nodes
 
 
@@ -64,7 +47,7 @@ def test_images_of_one_patient_need_no_confirmation(user: Any, nodes: Any) -> No
     assert not user.sees("samePatientButton")
 
 
-def test_the_refusal_disappears_with_other_images(user: Any, scene: Any, two_patients: Any, context: Any) -> None:
+def test_the_refusal_disappears_with_other_images(user: Any, scene: Any, two_patients: Any) -> None:
     from REACTKDLib.scene.case import nodes_from_case
 
     user.click("gradeButton")

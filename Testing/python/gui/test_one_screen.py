@@ -86,7 +86,7 @@ def test_result_reader_grade_and_table_are_visible_without_scrolling(
     assert "case 2 of 2, 1 reviewed" in user.find("casesSection").toolTip
 
 
-def test_clean_findings_take_one_line_and_problems_open_their_section(user: Any, nodes: Any, context: Any) -> None:
+def test_clean_findings_take_one_line_and_problems_open_their_section(user: Any, nodes: Any) -> None:
     inputs, masks = user.find("inputsSection"), user.find("masksSection")
     assert inputs.collapsed and inputs.text == "Inputs: CT, FDG, acetate"
     assert masks.collapsed and masks.text == "Masks: not checked yet"

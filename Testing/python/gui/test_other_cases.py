@@ -101,7 +101,7 @@ def test_the_rest_of_a_partly_deleted_result_is_hidden_too(
     assert all(node.GetDisplayNode().GetVisibility() for node in left)
 
 
-def test_another_segmentation_of_the_same_images_is_no_other_case(user: Any, nodes: Any, context: Any) -> None:
+def test_another_segmentation_of_the_same_images_is_no_other_case(user: Any, nodes: Any) -> None:
     copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Second reader")
     copy.GetSegmentation().DeepCopy(nodes.segmentation.GetSegmentation())
     copy.CreateDefaultDisplayNodes()

@@ -13,15 +13,3 @@ def rendering() -> None:
     reason = missing_rendering()
     if reason:
         pytest.skip(reason)
-
-
-@pytest.fixture
-def host():
-    """The booted host with an empty scene; VTK must not have reported an error in it."""
-    from host.boot import boot
-
-    host = boot()
-    host.reset()
-    yield host
-    host.errors.assert_none()
-    host.reset()

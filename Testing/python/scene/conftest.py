@@ -11,18 +11,6 @@ from support.scene_cases import make_case
 
 
 @pytest.fixture
-def host():
-    """The booted host with an empty scene."""
-    from host.boot import boot
-
-    host = boot()
-    host.reset()
-    yield host
-    host.errors.assert_none()
-    host.reset()
-
-
-@pytest.fixture
 def scene(host):
     """The empty MRML scene."""
     return host.scene
@@ -40,16 +28,6 @@ def nodes(scene, case):
     from REACTKDLib.scene.case import nodes_from_case
 
     return nodes_from_case(scene, case)
-
-
-@pytest.fixture(scope="session")
-def worker():
-    """The worker process shared by all tests that do not test its start or its end."""
-    from support.kept_worker import KeptWorker
-
-    kept = KeptWorker()
-    yield kept
-    kept.end()
 
 
 @pytest.fixture
@@ -101,5 +79,23 @@ def fixer(scene, dispatcher):
     from REACTKDLib.scene.mask_fixes import MaskFixer
 
     made = MaskFixer(scene, dispatcher)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory):
+    """A student small enough to answer at once; tests that must interrupt a running job use the shipped one."""
+    from support.worker_runs import save_small_model
+
+    return save_small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def controller(scene, dispatcher, small_model):
+    """A grading controller with the small model."""
+    from REACTKDLib.scene.grading import GradingController
+
+    made = GradingController(scene, dispatcher, small_model)
     yield made
     made.close()

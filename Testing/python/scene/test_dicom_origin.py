@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pydicom
 import pytest
 import slicer
 
@@ -13,37 +12,16 @@ from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.scene.case import CaseNodes, case_from_nodes
 from REACTKDLib.scene.dicom_origin import ALLOWED
 from REACTKDLib.scene.hand_over import hand_over_images
+from support.dicom_database import DicomDatabase
 from support.dicom_files import pet_tags, uid_of, write_series
 
 TOLD = {"different-patients", "patient-doubtful", "another-frame-of-reference", "another-study"}
 
 
-class Database:
-    """The part of ctkDICOMDatabase that is used."""
-
-    def __init__(self):
-        self.files: dict[str, str] = {}
-        self.values: dict[tuple[str, str], str] = {}
-
-    def add(self, path):
-        header = pydicom.dcmread(path, stop_before_pixels=True)
-        self.files[str(header.SOPInstanceUID)] = str(path)
-        for element in header:
-            tag = f"{element.tag.group:04x},{element.tag.element:04x}"
-            self.values[str(header.SOPInstanceUID), tag] = str(element.value)
-        return str(header.SOPInstanceUID)
-
-    def fileForInstance(self, uid):
-        return self.files.get(uid, "")
-
-    def instanceValue(self, uid, tag):
-        return self.values.get((uid, tag), "")
-
-
 @pytest.fixture
 def loaded(tmp_path, nodes, monkeypatch):
     """Register CT and PET nodes as loaded from files with the given headers; return the arguments of a case."""
-    database = Database()
+    database = DicomDatabase()
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
 
     def make(**headers):
@@ -80,7 +58,7 @@ def test_one_patient_gives_no_finding(loaded):
     assert codes(case_from_nodes(**loaded(ct={}, fdg={}))) == set()
 
 
-def test_nodes_of_two_patients_are_refused_in_scripts_and_in_the_panel(loaded, tmp_path):
+def test_nodes_of_two_patients_are_refused_in_scripts_and_in_the_panel(loaded):
     given = loaded(ct={}, fdg={"PatientID": "4711", "PatientName": "Doe^Jane"})
     with pytest.raises(PatientMismatch, match="The CT and the FDG PET belong to different patients") as refused:
         case_from_nodes(**given)

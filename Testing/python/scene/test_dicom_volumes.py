@@ -20,22 +20,13 @@ from REACTKDLib.scene.case import case_from_nodes, nodes_from_case
 from REACTKDLib.scene.input_info import volume_info
 from REACTKDLib.scene.units import unit_of
 from REACTKDLib.scene.volumes import node_from_volume
+from support.dicom_database import DicomDatabase
 from support.dicom_files import pet_tags, write_series
 from support.real_data import real_data
 
 SPACING, ORIGIN = (8.0, 8.0, 8.0), (-90.0, -90.0, -100.0)
 FACTOR = 70_000 / (350e6 * 2 ** (-3600 / 6586.2))
 SUVBW = ("{SUVbw}g/ml", "UCUM", "Standardized Uptake Value body weight")
-
-
-class Database:
-    """The part of ctkDICOMDatabase that is used."""
-
-    def __init__(self, paths):
-        self._files = {str(pydicom.dcmread(p, stop_before_pixels=True).SOPInstanceUID): str(p) for p in paths}
-
-    def fileForInstance(self, uid: str) -> str:
-        return self._files.get(uid, "")
 
 
 @pytest.fixture
@@ -49,7 +40,7 @@ def pet(tmp_path, monkeypatch):
         paths = write_series(
             tmp_path / "pet", stored, modality="PT", spacing=SPACING, origin=ORIGIN, slope=slopes, common=common
         )
-        monkeypatch.setattr(slicer, "dicomDatabase", Database(paths), raising=False)
+        monkeypatch.setattr(slicer, "dicomDatabase", DicomDatabase(paths), raising=False)
         slopes = [float(pydicom.dcmread(p).RescaleSlope) for p in paths]
         return paths, (stored * np.array(slopes)[:, None, None]).astype(np.float32)
 
@@ -179,11 +170,11 @@ def test_the_wrong_tracer_and_units_without_uptake_are_refused(scene, pet, grade
         graded(load(scene, paths, values, SUVBW, scale=4.2e-7))
 
 
-def test_a_real_series_gives_the_suv_of_its_files(scene, case, monkeypatch):
+def test_a_real_series_gives_the_suv_of_its_files(scene, monkeypatch):
     folder = real_data("acrin_nsclc_042") / "PET_dicom"
     volume, _ = read_dicom_volume(folder, Modality.FDG)
     paths = sorted(folder.glob("*.dcm"), key=lambda p: float(pydicom.dcmread(p).ImagePositionPatient[2]))
-    monkeypatch.setattr(slicer, "dicomDatabase", Database(paths), raising=False)
+    monkeypatch.setattr(slicer, "dicomDatabase", DicomDatabase(paths), raising=False)
     becquerel = volume.array / np.float32(4.2111e-4)
     node = load(scene, paths, becquerel)
     from REACTKDLib.core.files.dicom.loaded_pet import ratio_to_files, understood

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,7 @@ from support.reading_steps import PLACE
 from support.scene_cases import HandMadeGrader, make_result
 from support.scene_files import load_scene, save_scene
 from support.script_runs import run
-from support.worker_runs import save_small_model
 from support.worlds import linear_transform, rigid
-
-
-@pytest.fixture
-def controller(scene: Any, dispatcher: Any) -> Iterator[GradingController]:
-    made = GradingController(scene, dispatcher)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -60,7 +51,7 @@ def test_a_restored_result_is_outdated_after_an_edit(controller: GradingControll
     assert controller.restore() and not controller.masks_changed(), "drawn as it was"
 
 
-def test_surface_only_masks_are_watched_too(controller: GradingController, nodes: CaseNodes) -> None:
+def test_surface_only_masks_are_watched_too(nodes: CaseNodes) -> None:
     """As loaded from a DICOM structure set: there is no label map whose modification could be observed."""
     data = nodes.segmentation.GetSegmentation()
     data.CreateRepresentation("Closed surface")
@@ -106,11 +97,10 @@ def add_to_voxel(node: Any, value: float) -> None:
 @pytest.mark.parametrize("modality", list(Modality))
 @pytest.mark.parametrize("graded_by", ["script", "panel"])
 def test_other_voxels_of_an_image_make_the_answer_outdated(
-    controller: GradingController, nodes: CaseNodes, scene: Any, tmp_path: Path, modality: Modality, graded_by: str
+    controller: GradingController, nodes: CaseNodes, scene: Any, modality: Modality, graded_by: str
 ) -> None:
     """Edited while the case was put aside: neither unit nor size nor position changes."""
     if graded_by == "panel":
-        controller.model = save_small_model(tmp_path)
         controller.grade(nodes)
         run(controller)
         controller.leave()
@@ -149,10 +139,7 @@ def test_voxels_are_read_again_only_after_a_change(
     assert controller.restore() and read == [graded.volumes[Modality.FDG]]
 
 
-def test_a_regrade_keeps_the_record_of_the_images(
-    controller: GradingController, nodes: CaseNodes, tmp_path: Path
-) -> None:
-    controller.model = save_small_model(tmp_path)
+def test_a_regrade_keeps_the_record_of_the_images(controller: GradingController, nodes: CaseNodes) -> None:
     controller.grade(nodes)
     run(controller)
     draw(nodes)
@@ -177,10 +164,7 @@ def test_a_scene_of_an_earlier_version_records_nothing_and_is_shown_as_it_is(
     assert controller.restore() and not controller.masks_changed()
 
 
-def test_an_edit_while_the_result_is_drawn_makes_it_outdated(
-    controller: GradingController, nodes: CaseNodes, tmp_path: Path
-) -> None:
-    controller.model = save_small_model(tmp_path)
+def test_an_edit_while_the_result_is_drawn_makes_it_outdated(controller: GradingController, nodes: CaseNodes) -> None:
     controller.grade(nodes)
     run(controller, until=lambda: controller.report is not None)
     assert controller.busy
@@ -217,10 +201,7 @@ def test_what_if_of_a_stored_answer_to_other_masks_or_images_is_refused(
     assert controller.state is RunState.FAILED and controller.what_if_answer is None
 
 
-def test_what_if_of_a_reopened_case_still_detects_new_segments(
-    controller: GradingController, nodes: CaseNodes, tmp_path: Path
-) -> None:
-    controller.model = save_small_model(tmp_path)
+def test_what_if_of_a_reopened_case_still_detects_new_segments(controller: GradingController, nodes: CaseNodes) -> None:
     controller.grade(nodes)
     run(controller)
     controller.dispatcher.client.end()  # the case is lost with the process

@@ -41,26 +41,12 @@ from support.kidney_phantoms import KIDNEY
 from support.scene_cases import make_case, make_result
 from support.scene_files import load_scene, save_scene
 from support.script_runs import run
-from support.worker_runs import save_small_model
 from support.worlds import bending_transform, linear_transform, rigid
 
 
 @pytest.fixture(scope="module")
 def dispatcher() -> Iterator[JobDispatcher]:
     made = JobDispatcher()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def small_model(tmp_path_factory) -> jobs.Model:
-    """A student small enough to answer at once; tests that must interrupt a running job use the shipped one."""
-    return save_small_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def controller(scene, dispatcher, small_model) -> Iterator[GradingController]:
-    made = GradingController(scene, dispatcher, small_model)
     yield made
     made.close()
 
@@ -292,7 +278,7 @@ def test_closing_the_scene_ends_a_grading_at_any_step(controller, nodes, case, w
     graded(controller, nodes_from_case(controller.scene, case))
 
 
-def test_grading_works_again_after_a_failure(controller, nodes, case):
+def test_grading_works_again_after_a_failure(controller, nodes):
     liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
     erase(nodes.segmentation, "Liver", liver, nodes.reference)
     count = controller.scene.GetNumberOfNodes()
@@ -335,7 +321,7 @@ def test_a_bending_transform_is_refused_with_the_reason(controller, nodes, bent)
     assert "bends space" in controller.error and "harden" in controller.error and "\n" not in controller.error
 
 
-def test_a_loaded_scene_shows_its_result_without_grading(controller, nodes, case, tmp_path):
+def test_a_loaded_scene_shows_its_result_without_grading(controller, nodes, tmp_path):
     report = graded(controller, nodes, case_id="saved").report
     save_scene(controller.scene, tmp_path / "scene.mrb")
     controller.scene.Clear(0)
@@ -363,7 +349,7 @@ def test_a_stored_result_keeps_the_task_of_its_model(controller, nodes, case):
     assert controller.opened.choice.task == controller.opened.asked.task == KIDNEY
 
 
-def test_requests_during_other_work_run_after_it(controller, nodes, case):
+def test_requests_during_other_work_run_after_it(controller, nodes):
     controller.grade(nodes, case_id="first")
     controller.grade(nodes, case_id="second")
     controller.regrade()

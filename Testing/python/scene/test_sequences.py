@@ -11,7 +11,6 @@ import slicer
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes, nodes_from_case
 from REACTKDLib.scene.graded_inputs import read_content
-from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.mask_check import MaskChecker
 from REACTKDLib.scene.script_runner import RunState, ScriptRunner
 from REACTKDLib.scene.segments import choose_segments
@@ -19,21 +18,8 @@ from support.edits import ball, paint
 from support.reading_steps import PLACE, listed_case
 from support.script_runs import run
 from support.time_points import two_time_points
-from support.worker_runs import save_small_model
 
 SHOWN = [*Modality, "masks"]
-
-
-@pytest.fixture(scope="module")
-def small_model(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return save_small_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def controller(scene: Any, dispatcher: Any, small_model: Any) -> Iterator[GradingController]:
-    made = GradingController(scene, dispatcher, small_model)
-    yield made
-    made.close()
 
 
 @pytest.fixture

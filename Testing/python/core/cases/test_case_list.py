@@ -82,7 +82,7 @@ def test_an_image_in_place_of_a_list_is_refused(folder):
         open_case_list(folder / "a" / NAMES[Modality.CT])
 
 
-def test_an_image_is_found_by_every_suffix_that_is_read(folder, tmp_path):
+def test_an_image_is_found_by_every_suffix_that_is_read(tmp_path):
     for suffix in (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"):
         (tmp_path / "in" / suffix[1:]).mkdir(parents=True)
         (tmp_path / "in" / suffix[1:] / f"Ct{suffix}").write_bytes(b"")
@@ -162,7 +162,7 @@ def test_a_missing_list_is_refused(tmp_path):
         open_case_list(tmp_path / "none.csv")
 
 
-def test_file_names_are_safe_and_differ(folder, tmp_path):
+def test_file_names_are_safe_and_differ(tmp_path):
     ids = ["a/b", "a_b", "a:b", "..", "Müller 1", "x" * 200, "x" * 201]
     lines = ["case,ct,segmentation", *(f"{name},ct.nii,seg.nii" for name in ids)]
     (tmp_path / "list.csv").write_text("\n".join(lines), encoding="utf-8")
@@ -221,7 +221,7 @@ def test_a_case_with_unusable_masks_still_shows_its_images(folder, tmp_path):
         read_job(Job("a"))
 
 
-def test_corrected_masks_replace_the_listed_ones(folder, tmp_path):
+def test_corrected_masks_replace_the_listed_ones(tmp_path):
     job = Job("a", segmentation=tmp_path / "old.nii", liver=("1",), mask_files=(tmp_path, tmp_path))
     assert with_masks(job, None) == job
     new = with_masks(job, tmp_path / "new.seg.nrrd", ("Liver",))
@@ -229,7 +229,7 @@ def test_corrected_masks_replace_the_listed_ones(folder, tmp_path):
     assert new.liver == ("Liver",) and new.tumor is None
 
 
-def test_a_case_folder_with_dicom_folders_is_read(folder, tmp_path):
+def test_a_case_folder_with_dicom_folders_is_read(tmp_path):
     for name in ("CT", "fdg", "SEGMENTATION"):
         (tmp_path / "one" / name).mkdir(parents=True)
     (only,) = open_case_list(tmp_path).cases

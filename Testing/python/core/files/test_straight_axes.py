@@ -102,7 +102,7 @@ def test_a_pet_that_carries_the_masks_is_named(tmp_path):
         open_case(fdg=file, segmentation=write_case(CASE, tmp_path / "case") / SEGMENTATION)
 
 
-def test_images_in_memory_with_skewed_axes_are_refused(folder):
+def test_images_in_memory_with_skewed_axes_are_refused():
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(CT.array)

@@ -170,7 +170,7 @@ def test_members_of_different_tasks_or_inputs_are_refused(folders, tmp_path, cha
         load_model([folders[0], tmp_path / "other"])
 
 
-def test_a_list_of_members_is_checked(folders, tmp_path):
+def test_a_list_of_members_is_checked(folders):
     with pytest.raises(BundleMismatch, match="given twice"):
         load_model([folders[0], folders[0]])
     folder = folders[0].parents[1]

@@ -25,16 +25,10 @@ from REACTKDLib.core.student.network import Student
 from support.small_cases import TWO_LESIONS, case_stored, rigid, small_case, storage_variants
 from support.small_models import PREPARATION, small_bundle
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SUBSETS = [subset for n in (1, 2, 3) for subset in combinations(Modality, n)]
 SCHEMA = jsonschema.Draft202012Validator(report_schema())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

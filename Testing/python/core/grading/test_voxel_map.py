@@ -24,13 +24,7 @@ from support.small_cases import case_stored, restored, rigid, small_case, storag
 from support.small_models import PREPARATION, random_student, small_bundle
 from support.tensor_memory import peak_bytes
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

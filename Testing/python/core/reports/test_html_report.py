@@ -116,7 +116,7 @@ def test_texts_from_outside_are_escaped(report):
     assert page.text.count(evil) >= 16
 
 
-def test_a_page_without_a_grade_shows_regions_and_no_shares(report):
+def test_a_page_without_a_grade_shows_regions_and_no_shares():
     told = make_result(make_case(), grade=None).report
     page = Reader(report_page(told))
     assert "No grade is claimed." in page.text and "Share" not in page.text and "%" not in page.text

@@ -229,7 +229,7 @@ def test_a_damaged_file_is_kept_under_another_name(path, tmp_path, text):
     assert aside.read_bytes() == text
 
 
-def test_a_file_damaged_or_removed_meanwhile_is_written_again(path, tmp_path):
+def test_a_file_damaged_or_removed_meanwhile_is_written_again(path):
     review = Review(path)
     review.update("a", reviewed={})
     path.write_text("{")

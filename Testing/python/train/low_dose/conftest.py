@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDTrainLib.low_dose.simulator import LowDoseCT
@@ -29,10 +28,6 @@ def ct(slices) -> Volume:
     return Volume(slices.astype(np.int16), np.diag([-2.8, -2.8, 5.0, 1.0]), Unit.HU, "the CT")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Makes results and run times of these tests independent of the number of free cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread(one_thread: None) -> None:
+    """Run all these tests on one thread."""

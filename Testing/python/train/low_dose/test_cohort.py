@@ -107,7 +107,7 @@ def test_levels_are_checked_when_the_set_is_made(tmp_path):
 
 
 # Training fields
-def test_training_noise_equals_simulation_then_resampling(tmp_path, ct, grid):
+def test_training_noise_equals_simulation_then_resampling(ct, grid):
     """Resampling is linear, so resampled noise of the scan equals noise computed from resampled fields."""
     fields = FieldMaker()("case1", ct, grid, seed=1)
     scan = Scan.of(ct)

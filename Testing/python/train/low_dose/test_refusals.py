@@ -111,7 +111,7 @@ def test_a_body_in_air_does_not_touch_the_edge():
 
 @pytest.mark.parametrize("padding", [-2048, -1024])
 @pytest.mark.parametrize(("radius", "refused"), [(62, False), (40, True)])
-def test_the_edge_of_a_round_field_of_view_is_found(small, padding, radius, refused):
+def test_the_edge_of_a_round_field_of_view_is_found(padding, radius, refused):
     """Scanners fill the corners with padding, sometimes with a value that also occurs in air."""
     hu = body(128, 2.8, 2)
     y, x = np.mgrid[:128, :128] - 63.5

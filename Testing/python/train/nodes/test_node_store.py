@@ -105,7 +105,7 @@ def test_another_head_on_the_same_encoder_uses_the_stored_nodes(student):
     assert encoder_hash(other) != encoder_hash(student)
 
 
-def test_a_case_that_cannot_be_prepared_leaves_nothing(stores, monkeypatch):
+def test_a_case_that_cannot_be_prepared_leaves_nothing(stores):
     _, nodes = stores
     case = replace(phantom_case("large", 3, "tiny"), load=lambda: (_ for _ in ()).throw(OSError("gone")))
     with pytest.raises(OSError, match="gone"):

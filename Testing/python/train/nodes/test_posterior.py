@@ -38,7 +38,7 @@ def test_each_case_has_the_limit_of_the_images_that_it_shows(table):
     assert targets.of_subset[0].isnan().all()  # there is no posterior without images
 
 
-def test_grades_follow_the_posterior_on_average(table):
+def test_grades_follow_the_posterior_on_average():
     """Calibration: its mean over many phantoms is the frequency of each grade, whatever images are given."""
     targets = PosteriorTargets.of(NodeTable.of(shared_cases(1500, seed=8)), MODALITIES).of_subset[1:]
     shares = torch.bincount(torch.tensor([c.grade for c in shared_cases(1500, seed=8)]), minlength=3) / 1500

@@ -78,7 +78,7 @@ def test_an_encoder_ships_if_it_adds_enough(tables):
     assert found["ships"] and found["interval95"][0] > 0 and found["difference"] > 0.1
 
 
-def test_limits_and_hand_features(tables):
+def test_limits_and_hand_features():
     train, test = NodeTable.of(cases(400)), NodeTable.of(cases(100, seed=2))
     assert np.allclose(bayes_limit(test, ("ct",)).sum(axis=1), 1)
     assert hand_features(test, ("ct",)).shape[0] == 100
@@ -98,7 +98,7 @@ def test_one_temperature_serves_every_subset_of_inputs(tables):
         assert torch.allclose(q, want, atol=1e-5)
 
 
-def test_a_blend_lies_between_its_two_ends(tables):
+def test_a_blend_lies_between_its_two_ends():
     torch.manual_seed(0)
     one, other = (Student(StudentConfig()) for _ in range(2))
     half = distill.blended(one, other, 0.5)

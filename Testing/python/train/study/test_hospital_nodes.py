@@ -102,7 +102,7 @@ def test_outputs_of_a_table_equal_those_of_its_batches_and_regions(done):
     assert found["hidden"].shape == (16, student.config.hidden) and np.isfinite(found["hidden"]).all()
 
 
-def test_patients_are_used_without_latents_and_need_all_images(tmp_path, monkeypatch):
+def test_patients_are_used_without_latents_and_need_all_images(tmp_path):
     level = HospitalNodes(tiny(), "phantom:hospital?cases=4&size=tiny", tmp_path, tmp_path)
     cohort = open_cohort("phantom:hospital?cases=4&size=tiny", "tiny")
     assert len(level.unlabeled) == 3 and level.unlabeled[0].modalities == ("ct",)

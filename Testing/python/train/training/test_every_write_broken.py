@@ -257,7 +257,7 @@ def test_a_killed_bundle_is_complete_where_folders_cannot_be_exchanged(tmp_path:
             return
 
 
-def test_a_review_that_cannot_be_saved_keeps_its_marks_in_memory(disk: Path, tmp_path: Path):
+def test_a_review_that_cannot_be_saved_keeps_its_marks_in_memory(disk: Path):
     for entry in disk.iterdir():
         replacing.remove(entry)
     path = disk / "list.csv.reactkd.json"

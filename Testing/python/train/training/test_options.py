@@ -70,7 +70,7 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert options(config=path).training_config("tiny").seed == 4
 
 
-def test_graphs_that_annotators_change_cannot_be_matched(tmp_path: Path) -> None:
+def test_graphs_that_annotators_change_cannot_be_matched() -> None:
     matched = {"distillation": {"gw_mode": "matched"}}
     with pytest.raises(UsageError, match="set data.mask_variants to 0, or choose semirelaxed"):
         TrainingConfig.from_dict(matched)

@@ -180,7 +180,7 @@ def test_each_term_of_distillation_reaches_the_encoder_and_nothing_that_is_froze
     assert all(p.grad is None for p in (*teacher.parameters(), *student.cbam.parameters()))
 
 
-def test_a_branch_that_dropped_out_of_a_whole_step_keeps_its_weights(data, teacher, student, tmp_path) -> None:
+def test_a_branch_that_dropped_out_of_a_whole_step_keeps_its_weights(data, student) -> None:
     stage = student_stage(student, None, data, "none")
     own = {"fdg": torch.ones(4), "ct": torch.ones(4), "acetate": torch.zeros(4)}
     output = student_forward(student, [data.view(n) for n in range(4)], own)

@@ -23,13 +23,6 @@ from REACTKDTrainLib.training.trainer import Diverged, kept_state, learning_rate
 from support.line_stage import Killed, Line, trainer, weights
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> dict[str, Tensor]:
-    run = trainer(tmp_path_factory.mktemp("whole"))
-    run.run()
-    return weights(run)
-
-
 @pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["checkpoint at every step", "at epochs alone"])
 @pytest.mark.parametrize("step", range(1, 7))
 def test_killed_at_any_step_and_resumed_it_ends_with_the_same_bits(
@@ -46,7 +39,7 @@ def test_killed_at_any_step_and_resumed_it_ends_with_the_same_bits(
 
 @pytest.mark.parametrize("write", range(1, 10))
 def test_killed_between_two_files_it_ends_with_the_same_bits_in_both(
-    write: int, undisturbed: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A later stage uses best.pt, which must not lag behind last.pt, since the steps between are not repeated."""
     whole = trainer(tmp_path / "whole", seconds=1e9)

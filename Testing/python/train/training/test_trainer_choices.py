@@ -20,13 +20,6 @@ from REACTKDTrainLib.training.record import open_folder
 from support.line_stage import CONFIG, Killed, Line, trainer, weights
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> dict[str, Tensor]:
-    run = trainer(tmp_path_factory.mktemp("whole"))
-    run.run()
-    return weights(run)
-
-
 class Fades(Line):
     """A stage whose score peaks at the second validation, and again at the sixth."""
 
