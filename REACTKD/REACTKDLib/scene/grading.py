@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator
-from contextlib import closing
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import slicer
 
 from REACTKDLib.core.cases.job import Job
-from REACTKDLib.core.errors import ResultGone, UsageError
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.student.ensemble import task_of
@@ -22,7 +21,7 @@ from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.graded_inputs import content_of, still_holds, with_masks, write_content
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp, watched
 from REACTKDLib.scene.opened_case import OpenedCase
-from REACTKDLib.scene.outputs import ROLES, output_steps, remove_output_nodes, remove_outputs
+from REACTKDLib.scene.outputs import output_steps, remove_outputs, watched_outputs
 from REACTKDLib.scene.own_results import refuse_results
 from REACTKDLib.scene.parameter_node import (
     parameter_node_for,
@@ -30,7 +29,6 @@ from REACTKDLib.scene.parameter_node import (
     read_choice,
     read_inputs,
     read_report,
-    referenced,
     write_inputs,
 )
 from REACTKDLib.scene.region_segmentation import label_images
@@ -279,7 +277,7 @@ class GradingController(ScriptRunner):
             voxel_map = result.voxel_map_steps(self._ask(jobs.Draw(opened.key), (0.9, 1.0)))
             reference = opened.nodes.reference
             steps = output_steps(self.scene, node, result, reference, name, lambda: self.view, voxel_map)
-            yield from _watched_outputs(node, steps)
+            yield from watched_outputs(node, steps)
             yield  # updating the panel is a separate step
         except BaseException:
             remove_outputs(self.scene, node)
@@ -338,16 +336,3 @@ class GradingController(ScriptRunner):
     def _on_import(self, *_: Any) -> None:
         if not self.busy and self.report is None:
             self.restore()
-
-
-def _watched_outputs(parameter_node: Any, steps: Iterator[None]) -> Script:
-    """Run the steps that write outputs. Raises: ResultGone if an output or the parameter node is removed in between."""
-    with closing(steps):
-        for _step in steps:
-            scene, there = parameter_node.GetScene(), referenced(parameter_node, ROLES)
-            yield
-            if parameter_node.GetScene() is None or not set(there) <= set(referenced(parameter_node, ROLES)):
-                remove_output_nodes(scene, there)  # also those that a removed parameter node refers to no longer
-                raise ResultGone(
-                    _("A node of the result was removed while the result was written; grade the case again.")
-                )

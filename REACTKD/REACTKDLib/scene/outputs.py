@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from REACTKDLib.core.errors import ResultGone
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.colors import (
     EFFECT_TABLE,
     HEAT_TABLE,
@@ -28,7 +31,7 @@ from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.shown_views import place_legend
-from REACTKDLib.scene.translation import tr as _
+from REACTKDLib.scene.translation import translated
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
@@ -157,7 +160,7 @@ def output_steps(
     yield
     yield from before_map
     write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
-    show_legend(outputs.heat_map, _("Voxel map"), "%.2f", x=0.02)
+    show_legend(outputs.heat_map, translated(_("Voxel map")), "%.2f", x=0.02)
     yield
     in_tree = (
         outputs.regions,
@@ -171,6 +174,22 @@ def output_steps(
     yield
     show_as(outputs, result.report, view() or ViewChoice())
     write_report(parameter_node, result.report)  # in one step, so that later choices find a complete result
+
+
+def watched_outputs(parameter_node: Any, steps: Iterator[None]) -> Generator[None, None, None]:
+    """Run `output_steps` with other work in between, and check after each step that no node was removed.
+
+    Raises: ResultGone if an output or the parameter node is removed; the other outputs are then removed too.
+    """
+    with closing(steps):
+        for _step in steps:
+            scene, before = parameter_node.GetScene(), referenced(parameter_node, ROLES)
+            yield
+            if parameter_node.GetScene() is None or not set(before) <= set(referenced(parameter_node, ROLES)):
+                _remove_output_nodes(scene, before)  # a removed parameter node refers to them no longer
+                raise ResultGone(
+                    _("A node of the result was removed while the result was written; grade the case again.")
+                )
 
 
 def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:
@@ -191,11 +210,11 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
     found = referenced(parameter_node, ROLES)
     for role in found:
         parameter_node.SetNodeReferenceID(role, None)
-    remove_output_nodes(scene, found)
+    _remove_output_nodes(scene, found)
     parameter_node.UnsetParameter(REPORT)
 
 
-def remove_output_nodes(scene: Any, found: Mapping[str, Any]) -> None:
+def _remove_output_nodes(scene: Any, found: Mapping[str, Any]) -> None:
     """Remove output nodes, by their role, with their display nodes; some may be gone already."""
     found = {role: node for role, node in found.items() if scene.IsNodePresent(node)}
     if "HeatMap" in found:
