@@ -19,10 +19,10 @@ from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.results import earlier_results_set_aside, write_results
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.commands.summary import say_summary
+from REACTKDLib.core.files.dicom.identity import check_writable
 
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.grader import Grader
-    from REACTKDLib.core.images.case import Case
 
 
 def add_to(commands: Any) -> None:
@@ -53,9 +53,11 @@ def run(arguments: argparse.Namespace) -> None:
     with Progress() as progress, earlier_results_set_aside(output), all_or_nothing(output) as folder:
         progress(0.0, "reading")
         check_case(arguments)
+        headers = _dicom_headers(arguments) if arguments.dicom else None  # before the model and the images are read
         grader = grader_of(arguments.bundle, arguments.device)
+        if headers is not None:
+            check_writable(headers[0], str(grader.bundle.info["clinical_use"]))
         case = read_case(arguments, grader.bundle.task)
-        headers = _dicom_headers(arguments, case, grader) if arguments.dicom else None
         result = grader.open(case, on_progress=lambda done, text: progress(0.05 + 0.85 * done, text)).grade()
         progress(0.95, "writing")
         write_results(result, case, folder)
@@ -66,13 +68,13 @@ def run(arguments: argparse.Namespace) -> None:
     say_summary(result.report, output, arguments.json)
 
 
-def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Grader) -> list[Any]:
-    """Return the headers of the images that the DICOM results reference, checked before the work begins."""
-    from REACTKDLib.core.reports.dicom_export import check_exportable
+def _dicom_headers(arguments: argparse.Namespace) -> list[Any]:
+    """Return the headers of the images that the DICOM results reference: see `exportable_headers`, also for Raises."""
+    from REACTKDLib.core.cases.open_case import given_images
+    from REACTKDLib.core.reports.dicom_export import exportable_headers
 
-    modality = case.modalities[0]
-    source, clinical_use = getattr(arguments, modality.value), str(grader.bundle.info["clinical_use"])
-    return check_exportable(source, modality, clinical_use, arguments.segmentation)
+    modality, source = next(iter(given_images(arguments.ct, arguments.fdg, arguments.acetate).items()))
+    return exportable_headers(source, modality, arguments.segmentation)
 
 
 def grader_of(bundle: Sequence[Path] | None, device: str) -> Grader:

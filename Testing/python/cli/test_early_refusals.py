@@ -12,6 +12,7 @@ import pytest
 
 from REACTKDLib.core.modality import Modality
 from support.case_files import NAMES, SEGMENTATION, case_arguments
+from support.dicom_files import tissue, write_series
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 LIBRARIES = os.pathsep.join(str(REPOSITORY / name) for name in ("REACTKD", "REACTKDTrain"))
@@ -35,6 +36,7 @@ def test_missing_files_and_wrong_options_are_refused_without_torch(
         "No image is given; give a CT (--ct), or a PET": ["--segmentation", masks, "--output", str(tmp_path / "out")],
         "The case name 'a/b' cannot be used": [*good, "--case", "a/b"],
         "The name of the CT is none that a file can have": swapped(good, ct, "a\0b"),
+        "The folder given for the CT holds no DICOM images": swapped(good, ct, str(case_folder)),
     }
     refused_at_once("REACTKDLib", {words: [command, *arguments] for words, arguments in faults.items()}, status=2)
     assert not (tmp_path / "out").exists()
@@ -50,6 +52,24 @@ def test_wrong_options_of_a_training_are_refused_without_torch(tmp_path: Path) -
         "The output is a file; give a folder.": [*good[:-1], str(tmp_path / "file")],
     }
     refused_at_once("REACTKDTrainLib", faults, status=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_that_a_dicom_report_cannot_refer_to_are_refused_without_torch(case_folder: Path, tmp_path: Path) -> None:
+    """The model was loaded, and the case read, before anyone looked at the images."""
+    (tmp_path / "empty").mkdir()
+    write_series(tmp_path / "ct", tissue(3), modality="CT")
+    unplaced = {"edit": lambda dataset, _k: delattr(dataset, "FrameOfReferenceUID")}
+    write_series(tmp_path / "unplaced", tissue(3), modality="CT", **unplaced)
+    masks = ["--segmentation", str(case_folder / SEGMENTATION), "--output", str(tmp_path / "out"), "--dicom"]
+    faults = {
+        "A DICOM report refers to DICOM images; give the CT as a DICOM series": case_folder / NAMES[Modality.CT],
+        "The folder given for the CT holds no DICOM images": tmp_path / "empty",
+        "The CT does not state the Frame of Reference UID": tmp_path / "unplaced",
+    }
+    faults = {words: ["grade", "--ct", str(path), *masks] for words, path in faults.items()}
+    faults["The folder given for the FDG PET has no PET series"] = ["grade", "--fdg", str(tmp_path / "ct"), *masks]
+    refused_at_once("REACTKDLib", faults, status=2)
     assert not (tmp_path / "out").exists()
 
 

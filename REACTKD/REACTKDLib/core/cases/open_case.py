@@ -72,9 +72,12 @@ def given_images(ct: PathLike | None, fdg: PathLike | None, acetate: PathLike | 
 
 
 def check_paths(given: Mapping[Modality, PathLike], segmentation: PathLike | None) -> None:
-    """Check all paths of a case without opening a file: see `check_path`, also for Raises."""
+    """Check all paths of a case without reading an image: see `check_path` and `check_folder`, also for Raises."""
+    from REACTKDLib.core.files.dicom.series import check_folder
+
     for modality, path in given.items():
         check_path(path, ROLES[modality])
+        check_folder(path, ROLES[modality])
     if segmentation is not None:
         check_path(segmentation, SEGMENTATION_ROLE)
 

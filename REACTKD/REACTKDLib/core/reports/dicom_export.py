@@ -33,18 +33,25 @@ MANUFACTURER = "REACTKD"
 _SEG_SERIES, _SR_SERIES = 9001, 9002
 
 
-def check_exportable(
-    source: str | os.PathLike | None,
-    modality: Modality,
-    clinical_use: str,
-    segmentation: str | os.PathLike | None = None,
+def check_exportable(source: str | os.PathLike | None, modality: Modality, clinical_use: str) -> list[Any]:
+    """Return `exportable_headers` of images about which a model with this clinical use may write.
+
+    Raises: what `exportable_headers` raises; PatientLike.
+    """
+    headers = exportable_headers(source, modality)
+    check_writable(headers[0], clinical_use)
+    return headers
+
+
+def exportable_headers(
+    source: str | os.PathLike | None, modality: Modality, segmentation: str | os.PathLike | None = None
 ) -> list[Any]:
     """Return the headers of the images that carry the masks, in order, or raise an error that says why export is
-    impossible.
+    impossible. No model is needed, so that this can be checked first.
 
     source, segmentation: the inputs given for the reference image and for the masks.
 
-    Raises: UsageError if they are not DICOM; PatientLike; NotReferable if the images lack the UIDs that a report needs;
+    Raises: UsageError if they are not DICOM; NotReferable if the images lack the UIDs that a report needs;
     PackagesMissing; what `find_series` and `one_phase` raise.
     """
     need_highdicom()
@@ -56,9 +63,7 @@ def check_exportable(
     role = ROLES[modality]
     drawn_on = () if segmentation is None else referenced_series(segmentation)
     series = find_image(source, modality, preferred=drawn_on)
-    headers = source_headers(series, role)
-    check_writable(headers[0], clinical_use)
-    return ready_to_derive(headers, role)
+    return ready_to_derive(source_headers(series, role), role)
 
 
 def write_dicom_results(report: GradeReport, labels: np.ndarray, headers: Sequence[Any], folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import numpy as np
 from REACTKDLib.core.errors import AmbiguousSeries, MixedSeries, NotAnImage, StackedPhases
 from REACTKDLib.core.files.dicom.decoding import is_compressed, why_not_decoded
 from REACTKDLib.core.files.dicom.geometry import Stack, stack_slices
-from REACTKDLib.core.files.dicom.index import Series, Slice, index_folder, series_of_file
+from REACTKDLib.core.files.dicom.index import Series, Slice, files_below, index_folder, series_of_file
 from REACTKDLib.core.files.dicom.members import NOT_A_VOLUME, slices_text
 from REACTKDLib.core.files.dicom.opened import begins_as_dicom, opened_slice
 from REACTKDLib.core.files.dicom.phases import split_phases
@@ -34,6 +34,20 @@ WORDS = {
 def is_dicom_source(path: str | os.PathLike) -> bool:
     """Return True for a folder, and for a file that begins as DICOM, with or without preamble."""
     return os.path.isdir(path) or begins_as_dicom(path)
+
+
+def check_folder(path: str | os.PathLike, role: str) -> None:
+    """Check that a folder holds a DICOM file; of each file only the first bytes are read, up to the first that is one.
+
+    Raises: NotAnImage.
+    """
+    if os.path.isdir(path) and not any(begins_as_dicom(file) for file in files_below(Path(path))):
+        raise _no_images(role)
+
+
+def _no_images(role: str) -> NotAnImage:
+    text = _("The folder given for {role} holds no DICOM images; give a file, or the folder of a DICOM series.")
+    return NotAnImage(text, role=role)
 
 
 def find_series(
@@ -59,8 +73,7 @@ def find_series(
     if not candidates:
         others = sorted({s.modality for s in index.series if s.modality})
         if not others:
-            text = _("The folder given for {role} holds no DICOM images; give a file, or the folder of a DICOM series.")
-            raise NotAnImage(text, role=role)
+            raise _no_images(role)
         seen = _("it holds {others}").format(others=quoted(others))
         if any(s.modality == modality for s in index.series):
             seen = _("only localizers or projections")
