@@ -1,7 +1,7 @@
 """The command line: `python -m REACTKDLib grade | batch | check | prepare | phantom`.
 
-The exit status is 0 on success, 130 after Ctrl-C, and 2 after any other error. An error is printed as one sentence on
-standard error; a traceback is printed only with REACTKD_DEBUG=1.
+The exit status is 0 on success, 4 after a batch in which some cases failed, 130 after Ctrl-C, and 2 after any other
+error. An error is printed as one sentence on standard error; a traceback is printed only with REACTKD_DEBUG=1.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None, apart: bool = False) -> int:
                 warnings.simplefilter("ignore")  # the user should see only our one sentence, not a library's warning
             arguments = build_parser().parse_args(argv)
             arguments.apart = apart
-            arguments.run(arguments)
+            status = arguments.run(arguments) or 0
             sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _fail(str(stop) or "Stopped; what was not finished is not written.", INTERRUPTED)
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None, apart: bool = False) -> int:
         if debug:
             raise
         return _fail(text)
-    return 0
+    return status
 
 
 def _message(error: Exception) -> str:

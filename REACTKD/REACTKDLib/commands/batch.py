@@ -23,6 +23,7 @@ from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.result_table import ResultTable, alone_in
 from REACTKDLib.commands.summary import none_graded
 from REACTKDLib.core.cases.case_list import RESULTS
+from REACTKDLib.core.console import SOME_FAILED
 from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
 from REACTKDLib.core.errors import NothingGraded, UsageError
 from REACTKDLib.core.files.tables import as_read_back
@@ -46,8 +47,9 @@ def add_to(commands: Any) -> None:
         help="grade every case of a worklist",
         description="Grades every case of a worklist into its own folder and writes results.csv with a row for each. "
         "If a case fails, its row gives the reason and the others continue. A batch that is started again keeps the "
-        "rows of cases whose files, options and model are unchanged. The exit status is 2, with one sentence, if the "
-        "worklist, the model or the output folder cannot be used, or if a shard is empty or all of its cases failed.",
+        "rows of cases whose files, options, model and program are unchanged. The exit status is 0 if no case failed "
+        "and 4 if some did. It is 2, with one sentence, if all did, if the worklist, the model or the output folder "
+        "cannot be used, or if a shard is empty.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -70,8 +72,8 @@ def add_to(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Grade the worklist. Raises: NothingGraded; results.csv then states why."""
+def run(arguments: argparse.Namespace) -> int:
+    """Grade the worklist; return the exit status. Raises: NothingGraded; results.csv then states why."""
     output, shard = arguments.output.absolute(), arguments.shard
     jobs = _jobs(arguments)
     own = shard.part(list(enumerate(jobs)))
@@ -88,6 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
     if failed == len(own):
         raise NothingGraded(none_graded(failed, RESULTS))
     print(_summary(table.rows))
+    return SOME_FAILED if failed else 0
 
 
 def _summary(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,8 @@ def build_parser() -> Parser:
         prog=program("reactkd", "REACTKDLib"),
         description="Grades hepatocellular carcinoma from CT and PET and shows which regions decided. "
         "The shipped model is trained on digital phantoms. It is not for clinical use.",
-        epilog="Exit status: 0; 2 with one sentence on standard error; 130 after Ctrl-C.",
+        epilog="The exit status is 0 on success, 2 after an error (one sentence on standard error), 4 after a batch in "
+        "which some cases failed, and 130 after Ctrl-C.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"REACTKD {__version__}")

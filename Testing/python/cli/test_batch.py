@@ -17,7 +17,7 @@ from REACTKDLib.commands import progress
 from REACTKDLib.commands.batch import RESULTS
 from REACTKDLib.commands.summary import none_graded
 from REACTKDLib.core.cases.worklist import read_worklist
-from REACTKDLib.core.console import INTERRUPTED
+from REACTKDLib.core.console import INTERRUPTED, SOME_FAILED
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
@@ -44,7 +44,7 @@ def run(worklist: Path, output: Path, bundle: Path, *more: str) -> int:
 
 def test_a_folder_of_cases_is_graded_case_by_case(cohort, bundle_folder, tmp_path, capsys):
     output = tmp_path / "out"
-    assert run(cohort, output, bundle_folder) == 0
+    assert run(cohort, output, bundle_folder) == SOME_FAILED
     rows = rows_of(output)
     assert list(rows) == ["A 1", "B", "C"]
     good, empty, bad = rows.values()
@@ -62,7 +62,7 @@ def test_a_folder_of_cases_is_graded_case_by_case(cohort, bundle_folder, tmp_pat
 def test_a_long_batch_writes_lines_into_a_file(cohort, bundle_folder, tmp_path, capsys, monkeypatch):
     """A job's log was silent until the last case: a batch of hours could not be told from one that hangs."""
     monkeypatch.setattr(progress, "LINE_S", 0.0)
-    assert run(cohort, tmp_path / "out", bundle_folder) == 0
+    assert run(cohort, tmp_path / "out", bundle_folder) == SOME_FAILED
     lines = capsys.readouterr().err.splitlines()
     assert "\r" not in "".join(lines) and lines[0].endswith("opening the model")
     assert [line.split("%")[1].split(",")[0].strip() for line in lines if " of 3" in line][-1] == "3 of 3", lines
@@ -77,6 +77,22 @@ def test_one_case_writes_no_progress_into_a_file(cohort, bundle_folder, tmp_path
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(("cases", "status"), [("AB", 0), ("ABC", SOME_FAILED), ("C", FAILED)])
+def test_the_exit_status_says_whether_all_some_or_none_succeeded(
+    cohort, bundle_folder, tmp_path, run_command, cases, status
+):
+    """It was 0 although cases had failed: a Makefile took the list for done, a job array counted the part as good."""
+    for folder in cohort.iterdir():
+        if folder.name[0] in cases:
+            shutil.copytree(folder, tmp_path / "in" / folder.name)
+    arguments = ["--worklist", tmp_path / "in", "--bundle", bundle_folder, "--output", tmp_path / "out"]
+    done = run_command("batch", *arguments)
+    assert done.returncode == status, "a case without lesions has no grade, which is no failure"
+    failed = [row["case"] for row in rows_of(tmp_path / "out").values() if row["status"] == "failed"]
+    assert failed == [name for name in "C" if name in cases]
+    assert ("1 failed" in done.stdout) == (status == SOME_FAILED) and (done.stderr != "") == (status == FAILED)
+
+
 def test_csv_with_relative_paths_and_names(cohort, bundle_folder, tmp_path):
     listed = tmp_path / "list"
     shutil.copytree(cohort, listed / "data")
@@ -88,7 +104,7 @@ def test_csv_with_relative_paths_and_names(cohort, bundle_folder, tmp_path):
         "",
     ]
     (listed / "work.csv").write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
-    assert run(listed / "work.csv", tmp_path / "out", bundle_folder) == 0
+    assert run(listed / "work.csv", tmp_path / "out", bundle_folder) == SOME_FAILED
     rows = rows_of(tmp_path / "out")
     assert [(name, row["status"], row["error"]) for name, row in rows.items()] == [
         ("one", "graded", ""),
@@ -129,7 +145,7 @@ def test_an_unexpected_exception_fails_one_case_only(cohort, bundle_folder, tmp_
         return real(job, case_id, task=task)
 
     monkeypatch.setattr(module, "open_job", sometimes)
-    assert run(cohort, tmp_path / "out", bundle_folder) == 0
+    assert run(cohort, tmp_path / "out", bundle_folder) == SOME_FAILED
     rows = rows_of(tmp_path / "out")
     assert rows["A 1"]["error"] == "unexpected" and "ZeroDivisionError" in rows["A 1"]["reason"]
     assert rows["B"]["status"] == "no grade"
@@ -138,14 +154,15 @@ def test_an_unexpected_exception_fails_one_case_only(cohort, bundle_folder, tmp_
 def graded_now(worklist: Path, output: Path, bundle: Path, *more: str) -> set[str]:
     """Run the batch, and return the cases whose results it wrote."""
     before = {path.parent.name: path.stat().st_ino for path in output.glob("*/report.json")}
-    assert run(worklist, output, bundle, *more) == 0
+    failed = run(worklist, output, bundle, *more)
+    assert failed == (SOME_FAILED if any(row["status"] == "failed" for row in rows_of(output).values()) else 0)
     return {path.parent.name for path in output.glob("*/report.json") if path.stat().st_ino != before[path.parent.name]}
 
 
 def test_a_restarted_batch_keeps_results_that_are_still_valid(cohort, bundle_folder, tmp_path, capsys):
     output, listed = tmp_path / "out", tmp_path / "listed"
     shutil.copytree(cohort, listed)
-    assert run(listed, output, bundle_folder) == 0
+    assert run(listed, output, bundle_folder) == SOME_FAILED
     assert (
         capsys.readouterr().out
         == f"1 of 3 cases graded, 1 without a grade, 1 failed; see {RESULTS} in the output folder.\n"
@@ -217,7 +234,7 @@ def test_a_missing_or_binary_worklist_is_refused(tmp_path):
 def test_case_names_that_cannot_be_folders(cohort, bundle_folder, tmp_path):
     path = f"{cohort}/A 1/{NAMES[Modality.CT]},{cohort}/A 1/{SEGMENTATION}"
     (tmp_path / "work.csv").write_text(f"case,ct,segmentation\n../up,{path}\nok,{path}\n", encoding="utf-8")
-    assert run(tmp_path / "work.csv", tmp_path / "out", bundle_folder) == 0
+    assert run(tmp_path / "work.csv", tmp_path / "out", bundle_folder) == SOME_FAILED
     rows = rows_of(tmp_path / "out")
     assert rows["../up"]["error"] == "usage"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "work.csv"]
@@ -226,7 +243,7 @@ def test_case_names_that_cannot_be_folders(cohort, bundle_folder, tmp_path):
 def test_a_rerun_keeps_the_rows_of_the_previous_run(cohort, bundle_folder, tmp_path):
     """Another worklist into the same output folder: one table with every case, each row the newest for its case."""
     output = tmp_path / "out"
-    assert run(cohort, output, bundle_folder) == 0
+    assert run(cohort, output, bundle_folder) == SOME_FAILED
     before = rows_of(output)
     path = f"{cohort}/B/{NAMES[Modality.CT]},{cohort}/B/{SEGMENTATION}"
     (tmp_path / "more.csv").write_text(f"case,ct,segmentation\nD,{path}\nC,{path}\n=E,{path}\n", encoding="utf-8")
@@ -244,7 +261,7 @@ def test_rows_stay_until_they_are_replaced(cohort, bundle_folder, tmp_path, monk
     from REACTKDLib.commands.batch_case import CaseGrader
 
     output = tmp_path / "out"
-    assert run(cohort, output, bundle_folder) == 0
+    assert run(cohort, output, bundle_folder) == SOME_FAILED
     before = rows_of(output)
 
     real = CaseGrader.__call__
@@ -271,7 +288,7 @@ def test_rows_of_a_model_with_other_classes_keep_their_columns(cohort, bundle_fo
     output.mkdir()
     text = "case,status,grade,p_benign,p_Well\nold,graded,benign,0.8,0.2\n"
     (output / RESULTS).write_text(text, encoding="utf-8")
-    assert run(cohort, output, bundle_folder) == 0
+    assert run(cohort, output, bundle_folder) == SOME_FAILED
     rows = rows_of(output)
     assert (rows["old"]["p_benign"], rows["old"]["p_well"], rows["old"]["grade"]) == ("0.8", "0.2", "benign")
     assert rows["A 1"]["p_benign"] == "" and len(rows) == 4
@@ -296,7 +313,7 @@ def test_a_second_batch_on_the_same_folder_is_refused(cohort, bundle_folder, tmp
         assert said.startswith("A batch runs in the output folder already (process ") and said.count("\n") == 1
         assert f"process {os.getpid()} on " in said
         assert not (output / RESULTS).exists()
-    assert run(cohort, output, bundle_folder) == 0
+    assert run(cohort, output, bundle_folder) == SOME_FAILED
     assert len(rows_of(output)) == 3
 
 
@@ -314,6 +331,6 @@ def test_what_a_killed_batch_left_is_removed(cohort, bundle_folder, tmp_path):
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run([sys.executable, "-c", code, *arguments], env=os.environ | {"PYTHONPATH": paths}, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert [path.name for path in output.iterdir() if path.name.startswith(".reactkd-")], "no hidden file may remain"
-    assert run(cohort, output, bundle_folder) == 0
+    assert [path.name for path in output.iterdir() if path.name.startswith(".reactkd-")], "the killed batch must leave a hidden file"
+    assert run(cohort, output, bundle_folder) == SOME_FAILED
     assert sorted(path.name for path in output.iterdir()) == ["A 1", "B", RESULTS]

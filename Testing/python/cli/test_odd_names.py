@@ -14,6 +14,7 @@ from REACTKDLib.__main__ import main
 from REACTKDLib.commands.batch import RESULTS
 from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.summary import say_summary
+from REACTKDLib.core.console import SOME_FAILED
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.reports.report import GradeReport
 from support.case_files import SEGMENTATION, case_arguments
@@ -36,7 +37,7 @@ def entry(case_folder: Path, name: str) -> dict:
 
 def test_an_invalid_case_name_fails_that_case_only(case_folder, bundle_folder, tmp_path, capsys):
     entries = [entry(case_folder, name) for name in [*ODD, "good", "Müller 王"]]
-    assert batch(tmp_path, entries, bundle_folder, tmp_path / "out") == 0
+    assert batch(tmp_path, entries, bundle_folder, tmp_path / "out") == SOME_FAILED
     rows = read_table(tmp_path / "out" / RESULTS, "the table", ("case", "status")).rows
     assert [row["status"] for row in rows] == ["failed"] * len(ODD) + ["graded"] * 2
     assert {row["error"] for row in rows[: len(ODD)]} == {"usage"}
@@ -59,14 +60,14 @@ def test_a_folder_whose_name_is_not_text_fails_that_case_only(case_folder, bundl
         pytest.skip("this file system takes names in UTF-8 only")
     shutil.copytree(case_folder, tmp_path / "in" / "good")
     arguments = ["--worklist", str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--bundle", str(bundle_folder)]
-    assert main(["batch", *arguments]) == 0
+    assert main(["batch", *arguments]) == SOME_FAILED
     rows = read_table(tmp_path / "out" / RESULTS, "the table", ("case",)).rows
     assert [(row["case"], row["status"]) for row in rows] == [("M\\udcfcller", "failed"), ("good", "graded")]
 
 
 def test_the_table_contains_no_formulas_and_keeps_the_ids(case_folder, bundle_folder, tmp_path):
     entries = [entry(case_folder, name) for name in FORMULAS] + [{**entry(case_folder, "gone"), "ct": "=gone"}]
-    assert batch(tmp_path, entries, bundle_folder, tmp_path / "out") == 0
+    assert batch(tmp_path, entries, bundle_folder, tmp_path / "out") == SOME_FAILED
     with open(tmp_path / "out" / RESULTS, encoding="utf-8", newline="") as stream:
         cells = [cell for row in csv.reader(stream) for cell in row]
     assert not [cell for cell in cells if cell[:1] in tuple("=+@\t\r") or (cell[:1] == "-" and cell != "-7")]
