@@ -79,7 +79,8 @@ def check_crops(cut_off: Sequence[str], scans: int) -> None:
     if 2 * len(cut_off) > scans:
         raise TruncatedFieldOfView(
             f"{len(cut_off)} of {scans} CT scans are crops of the body (the first: {cut_off[0]}), from which "
-            "no low dose can be simulated; give the full fields of view, or train without doses (setting data.doses)."
+            "no low dose can be simulated; give the full fields of view, or train without doses "
+            '({"data": {"doses": false}} in a file for --config).'
         )
 
 

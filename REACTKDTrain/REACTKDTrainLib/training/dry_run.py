@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -156,14 +157,19 @@ def _cohort_lines(role: str, cohort: Cohort, found: Found) -> list[str]:
         least, most = (f(found.spacings, axis=0) for f in (np.min, np.max))
         lines += [
             f"  voxels: {_range(low, high, '{:d}')}, of {_range(least, most, '{:.3g}')} mm",
-            f"  {cohort.task.organ.name} {min(found.liver_ml):.0f} to {max(found.liver_ml):.0f} ml; "
-            f"{sum(found.lesions)} lesions, {min(found.lesions)} to {max(found.lesions)} in a case",
+            f"  {cohort.task.organ.name} {_span(found.liver_ml)} ml; {plural(sum(found.lesions), 'lesion')}, "
+            f"{_span(found.lesions)} in each case",
         ]
     return lines
 
 
 def _range(low: np.ndarray, high: np.ndarray, form: str) -> str:
     first, last = (" x ".join(form.format(v) for v in values.tolist()) for values in (low, high))
+    return first if first == last else f"{first} to {last}"
+
+
+def _span(values: Sequence[float]) -> str:
+    first, last = (f"{value:.0f}" for value in (min(values), max(values)))
     return first if first == last else f"{first} to {last}"
 
 
@@ -182,10 +188,10 @@ def _step_lines(run: Experiment, split: Split) -> list[str]:
         stage = getattr(run.config, name)
         _, steps = stage.steps_over(len(split.train))
         if part in run.parts_done() and steps:
-            text.append(f"{part.replace('-', ' ')} {steps} of {plural(stage.batch, 'case')}")
+            text.append(f"{part.replace('-', ' ')} {steps} x {stage.batch}")
             if stage.batch > len(split.train):
                 again = " A step of more cases than the fold has takes them several times."
-    return [f"Steps in a fold: {', '.join(text)}.{again}"]
+    return [f"Steps in a fold, x cases in each: {', '.join(text)}.{again}"]
 
 
 def _time_line(run: Experiment, cohorts: dict[str, Cohort], found: Found) -> str:

@@ -56,7 +56,7 @@ def ensemble_card(ensemble: Ensemble, metrics: dict) -> str:
         "",
         "    reactkd grade --bundle FOLDER ...",
         "",
-        "## What it is worth",
+        "## Evaluation",
         "",
         *measured,
         "",

@@ -191,7 +191,7 @@ def model_card(info: dict) -> str:
     """Return the model card: what the model is, its training data, its results, and what it must not be used for."""
     training, cohort, metrics = info["training"], info["training"]["cohort"], info["evaluation"]
     grades = ", ".join(f"{n} {name}" for name, n in cohort["grades"].items() if n)
-    kind = "digital phantoms" if cohort["digital_phantom"] else "patients' scans"
+    kind = "digital phantoms" if cohort["digital_phantom"] else "patients"
     lines = [
         f"# {info['name']}",
         "",
@@ -199,7 +199,7 @@ def model_card(info: dict) -> str:
         "",
         f"{info['task']['intended_use']} A student of REACT-KD (arXiv 2508.02104).",
         "",
-        "## What it learned from",
+        "## Training data",
         "",
         f"{cohort.get('name', 'A cohort')}: {cohort['cases']} cases of {cohort['patients']} {kind} ({grades}). Method "
         f"`{training['method']}`, fold {training['fold']} of 0 to {training['folds'] - 1}, seed {training['seed']}, "
@@ -208,17 +208,18 @@ def model_card(info: dict) -> str:
         f"Images of the cases it was trained on: {_images(info['trained_on'])}. An image that is not among them is "
         "left out with a remark.",
         "",
-        "## What it is worth",
+        "## Evaluation",
         "",
         *measures_table(metrics),
         "",
         "Measured on cases that no part of the training saw: out of fold, or the external cohort where there is one "
         "fold only. Intervals: 95 %, bootstrap over patients. With several folds this model is one of those measured.",
         "",
-        "## Where it ends",
+        "## Limits",
         "",
         "The masks are the reader's: a lesion that is not drawn is not graded. Other scanners, tracers, contrast "
-        "phases and other tumors were not tested. A grade is read from a biopsy or a resected tumor, not from here.",
+        f"phases and other {Task.from_dict(info['task']).lesion.many} were not tested. The model does not replace a "
+        "biopsy.",
         "",
         USE,
     ]

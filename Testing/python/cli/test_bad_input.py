@@ -121,6 +121,7 @@ ROWS = {
     "masks elsewhere": (masks(CASE.liver, CASE.tumor, moved(4000)), [], "mask-off-image", "does not overlap the image"),
     "PET elsewhere": (pet_elsewhere, [], "pet-off-liver", "FDG PET does not overlap the liver"),
     "name not present": (None, ["--tumor", "HCC"], "label-missing", "no segment 'HCC'.*'Liver', 'Tumor'"),
+    "two names in one": (None, ["--tumor", "Tumor,Liver"], "label-missing", r"write '\|' between .* in a list"),
     "label not present": (label_map, ["--liver", "6"], "label-missing", "no segment '6'.*'label 5'"),
     "folder for CT": (lambda f: ((f / CT).unlink(), (f / CT).mkdir()), [], "not-an-image", "DICOM"),
     "PET for CT": (lambda f: shutil.copy(f / FDG, f / CT), [], "not-hounsfield", "Hounsfield"),

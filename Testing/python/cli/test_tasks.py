@@ -113,6 +113,23 @@ def test_a_list_is_graded_and_cases_of_another_task_are_refused(run, tmp_path, c
     assert reasons and all("No segment is recognized as the liver" in reason for reason in reasons)
 
 
+def test_an_unknown_column_is_refused_with_the_columns_of_the_task(files, tmp_path):
+    """It named liver and tumor, and neither grade nor patient."""
+    (tmp_path / "list.csv").write_text("case,ct,mr,segmentation\na,CT.nii.gz,MR.nii.gz,masks.seg.nrrd\n")
+    words = "unknown columns 'mr'; its columns are case, ct, fdg, acetate, segmentation, kidney, mass, "
+    with pytest.raises(UsageError, match=f"{words}different_patients_ok, grade, patient, fold"):
+        read_worklist(tmp_path / "list.csv", KIDNEY)
+
+
+def test_the_model_card_speaks_of_the_task(run):
+    """It said for kidney masses that "other tumors" were not tested, and that "a grade" is read from a biopsy."""
+    card = (run / "bundle" / "docs" / "README.md").read_text(encoding="utf-8")
+    for heading in ("## Training data", "## Evaluation", "## Limits"):
+        assert f"\n{heading}\n" in card
+    assert "12 cases of 12 patients (6 benign, 6 malignant)" in card and "other masses were not tested" in card
+    assert not any(word in card.lower() for word in ("tumor", "grade is"))
+
+
 @pytest.mark.parametrize(("organ", "lesion"), [("organ", "lesions"), ("kidney", "mass"), ("liver", "tumor")])
 def test_lists_name_the_masks_by_words_of_the_task(files, tmp_path, organ, lesion):
     row = {"case": "a", **files, organ: "Left kidney", lesion: "Renal mass"}

@@ -96,7 +96,9 @@ def _jobs_of_csv(path: Path, task: Task) -> list[tuple[Job, dict[str, str]]]:
     unknown = refused_columns([named, *rows], (*COLUMNS, *LABELS))
     if unknown:
         text = _("The worklist has unknown columns {unknown}; its columns are {columns}.")
-        raise UsageError(text, unknown=quoted(unknown), columns=", ".join(COLUMNS))
+        own = {kind: str(task.structure(kind).name).lower() for kind in ("liver", "tumor")}
+        columns = [own.get(name, name) for name in (*COLUMNS, *LABELS)]
+        raise UsageError(text, unknown=quoted(unknown), columns=", ".join(columns))
     return [(_job_of_row(row, path.parent), row) for row in rows]
 
 

@@ -198,21 +198,32 @@ def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
     """
     wanted = str(wanted).strip()
     refuse_two_meanings(wanted, [c.name for c in candidates], [c.name for c in candidates if c.key == wanted])
+    matches = _named(candidates, wanted)
+    if len(matches) > 1:
+        names = quoted(candidates[i].name for i in matches)
+        text = _("'{wanted}' may be any of {names}; rename the segments so that one is meant.")
+        raise AmbiguousSegment(text, wanted=wanted, names=names)
+    if matches:
+        return matches
+    if "," in wanted and all(_named(candidates, part.strip()) for part in wanted.split(",")):
+        text = _(
+            "There is no segment '{wanted}', but each of these; write '|' between several in a list, and a space on "
+            "the command line."
+        )
+        raise LabelMissing(text, wanted=wanted)
+    text = _("There is no segment '{wanted}'; the segmentation has {segments}.")
+    raise LabelMissing(text, wanted=wanted, segments=_listed(candidates))
+
+
+def _named(candidates: Sequence[Candidate], wanted: str) -> list[int]:
+    """Return the candidates with this name, else with this key, else with this name in other letter case."""
     tests = (
         lambda c: c.name == wanted,
         lambda c: c.key == wanted,
         lambda c: c.name.casefold() == wanted.casefold(),
     )
-    for test in tests:
-        matches = [i for i, candidate in enumerate(candidates) if test(candidate)]
-        if len(matches) > 1:
-            names = quoted(candidates[i].name for i in matches)
-            text = _("'{wanted}' may be any of {names}; rename the segments so that one is meant.")
-            raise AmbiguousSegment(text, wanted=wanted, names=names)
-        if matches:
-            return matches
-    text = _("There is no segment '{wanted}'; the segmentation has {segments}.")
-    raise LabelMissing(text, wanted=wanted, segments=_listed(candidates))
+    found = ([i for i, candidate in enumerate(candidates) if test(candidate)] for test in tests)
+    return next(filter(None, found), [])
 
 
 def refuse_two_meanings(wanted: str, names: Collection[str], numbered: Sequence[str]) -> None:

@@ -44,12 +44,12 @@ def test_a_dry_run_prints_its_findings_and_writes_nothing(tmp_path: Path, monkey
     assert seen[-1] == 1.0 and len(seen) == 16
     assert lines[0].startswith("Cohort phantom hospital: 16 cases of 16 patients; well ")
     assert "images: ct+fdg+acetate 16" in text and re.search(r"voxels: \d+ x \d+ x \d+, of .* mm\n", text)
-    assert re.search(r"\n  liver \d{3,4} to \d{4} ml; \d+ lesions, \d to \d in a case\n", text)
+    assert re.search(r"\n  liver \d{3,4} ml; \d+ lesions, \d in each case\n", text), "one case, 16 times"
     assert re.search(r"Fold 1 of 0 to 1: \d training \(\d/\d/\d\), \d validation \(\d/\d/\d\), 8 test", text)
-    steps = (
-        r"Steps in a fold: teacher heads \d+ of 64 cases, .* more cases than the fold has takes them several times\."
+    assert re.search(r"Steps in a fold, x cases in each: teacher heads \d+ x 64, teacher \d+ x \d+, ", text)
+    assert "A step of more cases than the fold has takes them several times." in text and re.search(
+        r"Time, about: .* to prepare", text
     )
-    assert re.search(steps, text) and re.search(r"Time, about: .* to prepare", text)
     assert re.search(r"Memory, about: 0\.\d\d GB", text)
     assert lines[-2].endswith("cannot be read: Its liver is empty.") and "1 case would be left out" in lines[-1]
 
