@@ -20,19 +20,19 @@ from REACTKDTrainLib.commands.faults import explain
 #: command -> its purpose; the command's file in `commands` is imported only when the command is called
 COMMANDS = {
     "train": "train teachers and students on a cohort",
-    "cohorts": "look at real cohorts before training, and list their cases",
+    "cohorts": "open and check cohorts before training, and write lists of their cases",
     "low-dose": "simulate a CT at a fraction of its dose",
-    "study": "rerun the paper's experiments",
-    "compare": "say whether one student is better than another",
-    "readers": "say how well readers of a list agree, and what a reader study found",
-    "release": "make the shipped model",
+    "study": "repeat the experiments of the paper",
+    "compare": "compare two runs, methods or students on the same patients",
+    "readers": "evaluate the readers of a list and reader studies",
+    "release": "build the shipped model, and evaluate models on simulated lesions in real scans",
 }
 FAILED = {"train": 1, "study": 1}
 
 
 def build_parser(chosen: str = "") -> Parser:
     """Return the parser of all commands, with the options of the chosen one; `parse_args(...).run` executes it."""
-    description = "Trains REACT-KD (arXiv 2508.02104), and what belongs to it."
+    description = "Trains and evaluates REACT-KD models (arXiv 2508.02104)."
     parser = Parser(prog=program("reactkd-train", "REACTKDTrainLib"), description=description)
     parser.add_argument("--version", action="version", version=f"REACTKD {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

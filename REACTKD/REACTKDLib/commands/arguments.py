@@ -30,19 +30,20 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         required=True,
-        help="organ (a liver) and lesions: .seg.nrrd, a DICOM SEG or a label map",
+        help="masks of the organ (a liver) and its lesions: a .seg.nrrd, a DICOM SEG or a label map",
     )
     files.add_argument(
         *("--liver", "--organ"),
         nargs="+",
         metavar="NAME|LABEL",
-        help="the liver, or the organ of the model's task, when it is not recognized by name",
+        help="the liver, or the organ of the model's task, if it is not recognized by name",
     )
     files.add_argument(
         *("--tumor", "--lesion", "--lesions"),
         nargs="*",
         metavar="NAME|LABEL",
-        help="the tumors; without a value: there is none",
+        help="the tumors, or the lesions of the model's task, if they are not recognized by name; without a value, the "
+        "case has none",
     )
     files.add_argument(
         "--case", metavar="ID", help="a name for the reports (file names are never used: they may be a patient's)"
@@ -56,7 +57,7 @@ def add_keep_specks_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-specks",
         action="store_true",
-        help="grade lesions under 0.05 ml too; without it they are left out, with a warning",
+        help="also grade lesions under 0.05 ml; without this option they are left out, with a warning",
     )
 
 
@@ -65,8 +66,8 @@ def add_different_patients_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--different-patients-ok",
         action="store_true",
-        help="take DICOM files whose headers name different patients, since each was given a pseudonym of its own; "
-        "without it they are refused",
+        help="accept DICOM files whose headers name different patients, as when each was given its own pseudonym; "
+        "without this option they are refused",
     )
 
 
@@ -77,8 +78,8 @@ def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         nargs="+",
-        help="the model's folder (default: the shipped one); several folders, or that of an ensemble: their mean "
-        "probabilities are the answer, at as many times the time and memory",
+        help="the model's folder (default: the shipped one); of several folders, or of an ensemble, the mean of the "
+        "probabilities is the result. Time and memory grow with the number of models",
     )
 
 

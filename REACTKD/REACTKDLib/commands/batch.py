@@ -56,9 +56,9 @@ def add_to(commands: Any) -> None:
         "--worklist",
         type=Path,
         required=True,
-        metavar="CSV|DIR|JSON",
-        help="columns case, ct, fdg, acetate, segmentation, organ, lesion; or a folder with a folder for each case; or "
-        "a datalist as training reads it (.json)",
+        metavar="CSV|XLSX|DIR|JSON",
+        help="the cases: a table (.csv or .xlsx) with the columns case, ct, fdg, acetate, segmentation, organ, lesion; "
+        "a folder with a folder for each case; or a datalist as for training (.json)",
     )
     add_different_patients_argument(parser)
     add_keep_specks_argument(parser)
@@ -66,9 +66,7 @@ def add_to(commands: Any) -> None:
     add_device_argument(parser)
     add_output_argument(parser)
     parser.add_argument("--again", action="store_true", help="grade all cases again")
-    add_engine_arguments(
-        parser, "do part I of N of the cases; all parts take the same --output, and their rows one table"
-    )
+    add_engine_arguments(parser, "grade part I of N of the cases; all parts use the same --output and share one table")
     parser.set_defaults(run=run)
 
 

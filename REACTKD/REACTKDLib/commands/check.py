@@ -21,12 +21,14 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "check",
-        help="check masks and geometry only; findings as JSON on standard output",
+        help="check masks and geometry without grading, and print findings as JSON",
         description="Checks masks and geometry without grading and prints the findings as JSON.",
         allow_abbrev=False,
     )
     add_case_arguments(parser)
-    parser.add_argument("--task", type=Path, metavar="FILE", help="the task file (default: grades of liver tumors)")
+    parser.add_argument(
+        "--task", type=Path, metavar="FILE", help="the task file (default: the grade of hepatocellular carcinoma)"
+    )
     parser.set_defaults(run=run)
 
 

@@ -30,7 +30,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "grade",
         help="grade one case",
-        description="Grades one case and leaves report.json, regions.csv, regions.nii.gz and attention.nii.gz.",
+        description="Grades one case and writes report.json, regions.csv, regions.nii.gz and attention.nii.gz.",
         allow_abbrev=False,
     )
     add_case_arguments(parser)
@@ -43,7 +43,7 @@ def add_to(commands: Any) -> None:
         help="also write report.dcm (Structured Report) and regions.dcm (SEG); the images must be DICOM. A model that "
         "is not for clinical use writes them for phantoms and de-identified images only",
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON in place of a summary")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON instead of a summary")
     parser.set_defaults(run=run)
 
 

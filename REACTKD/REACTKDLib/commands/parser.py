@@ -13,7 +13,7 @@ def build_parser() -> Parser:
     """Return the parser; `parse_args(...).run` is the function of the chosen command."""
     parser = Parser(
         prog=program("reactkd", "REACTKDLib"),
-        description="Grades hepatocellular carcinoma from CT and PET and shows which regions decided. "
+        description="Grades hepatocellular carcinoma from CT and PET and shows which regions determined the grade. "
         "The shipped model is trained on digital phantoms. It is not for clinical use.",
         epilog="The exit status is 0 on success, 2 after an error (one sentence on standard error), 4 after a batch in "
         "which some cases failed, and 130 after Ctrl-C.",

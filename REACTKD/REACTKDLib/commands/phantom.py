@@ -28,33 +28,38 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "phantom",
-        help="write a digital patient: CT, FDG, acetate, masks and the truth",
+        help="write a digital patient: CT, FDG PET, acetate PET, masks and the ground truth",
         description="Writes a digital patient. No part of it comes from a person.",
         allow_abbrev=False,
     )
-    parser.add_argument("--grade", choices=GRADES, required=True)
+    parser.add_argument("--grade", choices=GRADES, required=True, help="the grade of the patient")
     parser.add_argument(
-        "--seed", type=seed, required=True, metavar="N", help="seed; the same seed gives the same files"
+        "--seed",
+        type=seed,
+        required=True,
+        metavar="N",
+        help="seed of the random numbers; the same seed gives the same files",
     )
     parser.add_argument(
         "--size",
         choices=("small", "full"),
         default="full",
-        help="full: a CT of 512 x 512 pixels, as a hospital has; small: of 128 x 128, for a quick look "
+        help="full: a CT of 512 x 512 pixels, as in a hospital; small: 128 x 128 pixels, for a first try "
         "(default: %(default)s)",
     )
     parser.add_argument(
         "--biology",
         choices=("shared", "independent"),
         default="shared",
-        help="shared: the worst lesion is the grade, as the shipped model learned it; independent: the first edition "
+        help="shared: the worst lesion determines the grade, as in the training of the shipped model; independent: the "
+        "first edition of the phantom "
         "(default: %(default)s)",
     )
     parser.add_argument(
         "--heterogeneity",
         type=float,
         metavar="H",
-        help="how much the lesions of a liver differ: 0, or from 0.1 to 1 (default: 0.6; of the shared biology alone)",
+        help="how much the lesions of a liver differ: 0, or from 0.1 to 1 (default: 0.6; only for the shared biology)",
     )
     scan = parser.add_argument_group("lesions of known biology, drawn into a real scan")
     scan.add_argument("--on", type=Path, metavar="FILE|DIR", help="the CT; needs --liver")
@@ -63,7 +68,9 @@ def add_to(commands: Any) -> None:
     )
     scan.add_argument("--fdg", type=Path, metavar="FILE|DIR", help="its FDG PET")
     scan.add_argument("--acetate", type=Path, metavar="FILE|DIR", help="its 11C-acetate PET")
-    parser.add_argument("--dicom", action="store_true", help="as DICOM: folders CT, FDG, ACETATE and segmentation.dcm")
+    parser.add_argument(
+        "--dicom", action="store_true", help="write DICOM: the folders CT, FDG and ACETATE, and segmentation.dcm"
+    )
     parser.add_argument(
         "--patient-id", metavar="ID", help="patient id in the DICOM files: PHANTOM- followed by A-Z, 0-9 and '-'"
     )

@@ -26,7 +26,7 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "prepare",
-        help="write normalized volume, intensity-masked map and raw lesion crops",
+        help="write the network's input: normalized volumes, masked volumes and lesion crops",
         description="Writes <modality>_normalized, <modality>_masked and <modality>_lesion_<n> as .nii.gz, the lesion "
         "masks, and prepared.json. The student reads the normalized volume.",
         allow_abbrev=False,
@@ -37,10 +37,12 @@ def add_to(commands: Any) -> None:
         type=Path,
         metavar="DIR",
         nargs="+",
-        help="the model's folder (default: the shipped one), whose grid and normalization are used; several folders, "
-        "or that of an ensemble, where the models share them",
+        help="the model's folder (default: the shipped one), whose grid and normalization are used; also several "
+        "folders, or an ensemble, if their models share both",
     )
-    parser.add_argument("--paper", action="store_true", help="the paper's grid and normalization, not the model's")
+    parser.add_argument(
+        "--paper", action="store_true", help="use the paper's grid and normalization instead of the model's"
+    )
     add_output_argument(parser)
     parser.set_defaults(run=run)
 

@@ -12,12 +12,15 @@ from REACTKDLib.core.shard import WHOLE, Shard
 def add_engine_arguments(parser: argparse.ArgumentParser, shard: str) -> None:
     """Add --jobs, --dask and --shard. shard: the help text for what part I of N contains."""
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--jobs", type=int, metavar="N", help="how many processes work at a time (default: 1)")
+    where.add_argument(
+        "--jobs", type=int, metavar="N", help="number of processes that work at the same time (default: 1)"
+    )
     where.add_argument(
         "--dask",
         default="",
         metavar="ADDRESS",
-        help="work on this Dask cluster, such as tcp://head:8786; its workers see the same files by the same paths",
+        help="address of a Dask cluster to use, such as tcp://head:8786; its workers must see the files under the "
+        "same paths",
     )
     parser.add_argument("--shard", type=Shard.from_text, default=WHOLE, metavar="I/N", help=f"for a job array: {shard}")
 
@@ -36,6 +39,6 @@ def jobs_of(options: argparse.Namespace) -> int:
     """Return the number of parallel processes. The old option counts if the new one is not given, with a hint."""
     old = getattr(options, "old_jobs", None)
     if old is not None:
-        print("--workers is now --jobs; the old name goes with the next release.", file=sys.stderr)
+        print("--workers is now --jobs; the old name will be removed in the next release.", file=sys.stderr)
     given = options.jobs if options.jobs is not None else old
     return 1 if given is None else given

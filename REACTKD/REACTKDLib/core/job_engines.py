@@ -9,6 +9,7 @@ import importlib
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import threading
 import time
@@ -18,12 +19,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from REACTKDLib.core.errors import Canceled, PackagesMissing, ReactkdError, UsageError
+from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
 #: read by each process when its numerical libraries are loaded: OpenMP and torch, numpy's OpenBLAS, MKL
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 STOP_GRACE_S = 0.8
 _WATCH_S = 0.2
+_ADDRESS = re.compile(r"inproc://\S+|((tcp|tls|ucx|ws|wss)://)?[^/\s]+:[0-9]+")
 
 _one_at_a_time = threading.Lock()  # torch's number of threads is a setting of the process: see `core.one_thread`
 _busy = _ending = False
@@ -54,6 +57,9 @@ class Engine:
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise UsageError(_("The number of jobs is at least 1."))
+        if self.dask and not _ADDRESS.fullmatch(self.dask):  # Dask tries it for long, and prints a traceback
+            text = _("{address} is not an address of a Dask scheduler; write host and port, such as tcp://head:8786.")
+            raise UsageError(text, address=quoted([self.dask]))
 
     @property
     def here(self) -> bool:

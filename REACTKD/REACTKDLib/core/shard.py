@@ -31,7 +31,7 @@ class Shard:
         found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip())
         if found is None or not 1 <= int(found[1]) <= int(found[2]):
             raise UsageError(
-                _("The shard {text} is not one of its parts; write I/N with I from 1 to N, such as 2/8."),
+                _("The shard {text} does not exist; write I/N with I from 1 to N, such as 2/8."),
                 text=repr(text),
             )
         return cls(int(found[1]), int(found[2]))

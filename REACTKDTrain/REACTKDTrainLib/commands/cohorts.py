@@ -35,19 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description="Recognizes the published hospital layout and its public CT, LiTS17, MSD Task03_Liver, "
         "HCC-TACE-Seg (DICOM, in any layout), folders of case folders, worklists and datalists.",
     )
-    check.add_argument("folder", type=Path, metavar="DIR", help="or a worklist (.csv) or datalist (.json)")
+    check.add_argument("folder", type=Path, metavar="DIR", help="the folder, or a worklist (.csv) or datalist (.json)")
     add_map_argument(check)
     add_list_arguments(check)
     tace = check.add_argument_group("HCC-TACE-Seg")
     tace.add_argument("--sheet", type=Path, metavar="XLSX", help="the clinical workbook, if it is not in DIR")
     tace.add_argument(
         "--mixed", choices=("exclude", "lower", "higher"),
-        help="treatment of mixed grades such as 'Well-moderately differentiated' (default exclude)",
+        help="what to do with mixed grades such as 'Well-moderately differentiated': exclude them, or use the lower or "
+        "higher grade (default exclude)",
     )  # fmt: skip
     tace.add_argument(
         "--missing",
         choices=("keep", "leave-out"),
-        help="treatment of patients without a grade (default keep)",
+        help="what to do with patients without a grade (default keep)",
     )
     tace.add_argument(
         "--phase", choices=("portal-venous", "arterial", "pre-contrast"),

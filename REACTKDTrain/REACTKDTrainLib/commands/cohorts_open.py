@@ -21,8 +21,8 @@ def add_open_arguments(commands: Any) -> None:
     parser = commands.add_parser(
         "open",
         help="find cases in your own folders by the names of files, with grades of a sheet",
-        description="Finds cases by patterns of their files, with the grades of a table, and says what fits and what "
-        "does not. With --datalist they become a list that training, batch and the panel read.",
+        description="Finds cases by patterns of their files, with the grades of a table, and prints which fit and "
+        "which do not. With --datalist the cases become a list that training, batch and the panel read.",
     )
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument(

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     runs.add_argument(
         "--cases", choices=("external", "folds"), default="external", help="which unseen cases to compare on"
     )
-    runs.add_argument("--json", action="store_true", help="print a line of JSON for each, in place of the table")
+    runs.add_argument("--json", action="store_true", help="print a line of JSON for each instead of the table")
     runs.set_defaults(compare=_runs)
 
     methods = kinds.add_parser("methods", help="train with distillation and without in the same folds, and compare")

@@ -30,7 +30,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dose", type=float, help="fraction of the scan's own dose, in (0, 1]; with --ct")
     command.add_argument("--seed", type=int, help="seed of the noise, 0 or more (default 0); with --ct")
     command.add_argument(
-        "--output", type=Path, required=True, help="image to write, a .json of the same name joins it; or the folder"
+        "--output",
+        type=Path,
+        required=True,
+        help="image to write, with a .json of the same name beside it; with --cohort, the folder",
     )
     command.add_argument(
         "--mode", choices=("log", "linear"), default="log", help="log keeps photon starvation (default)"

@@ -50,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_old_jobs_argument(make)
     make.set_defaults(release=_make)
 
-    page = kinds.add_parser("page", help="print the tables of a model's metadata as Markdown, or put them into a page")
+    page = kinds.add_parser(
+        "page", help="print the tables of a model's metadata as Markdown, or insert them into a page"
+    )
     page.add_argument("bundle", type=Path, help="the model folder")
     page.add_argument(
         "page",
@@ -63,16 +65,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     hybrids = kinds.add_parser(
         "hybrids",
-        help="draw lesions of known biology into real scans, and say how well a model grades them there",
+        help="draw simulated lesions into real scans, and report how well a model grades them",
         description="Draws lesions of known biology into real scans with a liver mask and into digital phantoms, "
-        "grades all, and says what differs. No image is written to the output; --work keeps the prepared ones.",
+        "grades all, and reports the differences. No image is written to the output; --work keeps the prepared ones.",
     )
     hybrids.add_argument(
         "--scans", required=True, help="cases with a CT and masks: a folder, a datalist (.json) or a worklist (.csv)"
     )
     hybrids.add_argument("--bundle", type=Path, metavar="DIR", help="the model folder; by default the shipped one")
-    hybrids.add_argument("--output", type=Path, required=True, help="for hybrids.json and hybrids.md")
-    hybrids.add_argument("--work", type=Path, help="keeps what was drawn; by default the folder work of the output")
+    hybrids.add_argument("--output", type=Path, required=True, help="folder for hybrids.json and hybrids.md")
+    hybrids.add_argument(
+        "--work",
+        type=Path,
+        help="folder for the prepared scans, which are reused (default: the folder work in the output)",
+    )
     hybrids.add_argument("--lesions", type=int, default=40, metavar="N", help="patients' lesions for each scan (40)")
     hybrids.add_argument("--first", type=int, default=0, metavar="N", help="the first of their numbers (0)")
     hybrids.add_argument("--phantoms", type=int, default=3, metavar="N", help="phantoms beside the scans (3)")

@@ -39,18 +39,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, help="output folder; finished runs are kept")
     parser.add_argument("--cohort", default="", help="graded cases, as in training; by default phantoms")
     add_map_argument(parser)
-    parser.add_argument("--external", default="", help="another source's cases for Table IV, whole fields of view")
+    parser.add_argument(
+        "--external", default="", help="cases of another source for Table IV; their CT must show the whole body"
+    )
     parser.add_argument("--cache", type=Path, help="prepared cases and node files, to be shared by studies")
     parser.add_argument("--part", action="extend", nargs="+", help="nodes, methods, seeds, ablation, external, map")
     parser.add_argument("--arm", action="extend", nargs="+", help="node level: shared, independent, shared-0, ...")
     parser.add_argument("--tables", action="store_true", help="only write tables and figures of the finished runs")
     parser.add_argument("--ready", action="store_true", help="node level: use only existing node files")
-    add_engine_arguments(parser, "begin with part I of N of the runs, then help the others; all take the same --output")
+    add_engine_arguments(
+        parser, "compute part I of N of the runs first, then help with the others; all parts use the same --output"
+    )
     add_old_jobs_argument(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.set_defaults(usual={name: parser.get_default(name) for name in OWN})
     page = parser.add_subparsers(dest="what", metavar="page").add_parser(
-        "page", help="put a study's tables into a page"
+        "page", help="insert the tables of a study into a page"
     )
     page.add_argument("study", type=Path, help="the output folder of a study")
     page.add_argument("page", type=Path, help="a Markdown file with marks <!-- study:table1_ct --> ... <!-- /study -->")

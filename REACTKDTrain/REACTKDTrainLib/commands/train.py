@@ -43,8 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="read every case, say what was found and about what time and memory the run would take, and stop; nothing "
-        "is written",
+        help="read every case, print what was found and an estimate of time and memory, and stop; nothing is written",
     )
     add_old_jobs_argument(parser)
     parser.add_argument("--schema", action="store_true", help="print the JSON schema of a configuration file")

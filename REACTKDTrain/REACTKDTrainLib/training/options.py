@@ -57,7 +57,7 @@ GROUPS = {
         },
     ),
     "Training": (
-        "0 keeps the value of the configuration.",
+        "For folds, epochs and batches, 0 keeps the value of the configuration.",
         {
             "stage": (
                 "Stage",

@@ -117,6 +117,18 @@ def test_an_unavailable_engine_is_refused_in_one_sentence() -> None:
             list(pool.results([20]))
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "tcp://head", "http://head:8786", "scheduler.json", "head:", " "])
+def test_what_is_no_address_of_a_scheduler_is_refused_at_once(address: str) -> None:
+    """Dask tried it for half a minute and printed a traceback after our sentence."""
+    with pytest.raises(UsageError, match="is not an address of a Dask scheduler; write .* such as tcp://head:8786"):
+        Engine(dask=address)
+
+
+@pytest.mark.parametrize("address", ["tcp://head:8786", "head:8786", "tls://10.0.0.1:1", "tcp://[::1]:8786"])
+def test_an_address_of_a_scheduler_is_taken(address: str) -> None:
+    assert Engine(dask=address).dask == address
+
+
 def test_a_scheduler_without_a_worker_is_refused_in_one_sentence_and_keeps_running() -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
