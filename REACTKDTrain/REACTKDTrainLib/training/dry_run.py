@@ -17,7 +17,7 @@ from REACTKDLib.core.masks.regions import regions_of
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.network import Student
-from REACTKDLib.core.text import plural
+from REACTKDLib.core.text import plural, sentence
 from REACTKDLib.core.worker.training_run import STAGES
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import Split
@@ -89,6 +89,7 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
     if not own.voxels:
         raise UsageError(f"No case of the cohort {cohorts['cohort'].name} can be read; the first: {own.failed[0][1]}")
     lines += _step_lines(run, chosen[0][0])
+    lines += [sentence(f"{run.beginning}.")] if run.beginning else []
     lines += [_time_line(run, cohorts, own), _memory_line(run, chosen[0][0], own)]
     failed = [pair for each in found.values() for pair in each.failed]
     lines += [f"Case {name} cannot be read: {reason}" for name, reason in failed]
@@ -220,9 +221,9 @@ def _memory_line(run: Experiment, split: Split, found: Found) -> str:
     total = kept * view + found.bytes_read + models * _BYTES * _OPTIMIZED
     views_gb, networks_gb = _gb(kept * view), _gb(models * _BYTES * _OPTIMIZED)
     return (
-        f"Memory, about: {_gb(total)} and what a step's batch needs inside the networks, which the setting accumulate "
-        f"divides. {views_gb} are for {plural(kept, 'view')}, {_gb(found.bytes_read)} for the largest case as it is "
-        f"read, {networks_gb} for networks and optimizers."
+        f"Memory, about: {_gb(total)} and the activations of a batch, which the setting accumulate divides. {views_gb} "
+        f"are for {plural(kept, 'view')}, {_gb(found.bytes_read)} for the largest case, {networks_gb} for networks and "
+        "optimizers."
     )
 
 

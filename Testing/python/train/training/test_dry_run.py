@@ -18,6 +18,7 @@ from REACTKDTrainLib.training import dry_run as module
 from REACTKDTrainLib.training import experiment
 from REACTKDTrainLib.training.dry_run import dry_run
 from REACTKDTrainLib.training.options import RunOptions
+from support.small_models import write_small_model
 from support.small_training import write_config
 
 
@@ -52,6 +53,17 @@ def test_a_dry_run_prints_its_findings_and_writes_nothing(tmp_path: Path, monkey
     )
     assert re.search(r"Memory, about: 0\.\d\d GB", text)
     assert lines[-2].endswith("cannot be read: Its liver is empty.") and "1 case would be left out" in lines[-1]
+
+
+def test_a_dry_run_says_how_many_weights_of_an_initial_model_are_taken(tmp_path: Path, monkeypatch) -> None:
+    """It was shown while cases were read, on a terminal alone, and was gone when the lines were printed."""
+    monkeypatch.setattr(experiment, "open_cohort", opened)
+    model = write_small_model(tmp_path / "model")
+    config = write_config(tmp_path, student_stage={"initial": str(model), "epochs": 1, "batch": 4})
+    asked = {"cohort": "phantom:hospital?cases=16&size=tiny", "folds": 2, "method": "none", "config": config}
+    lines = dry_run(RunOptions(output=tmp_path / "out", **asked))
+    (line,) = [line for line in lines if "weights of the initial model" in line]
+    assert re.match(r"The student begins with (all \d+|\d+ of \d+) weights of the initial model", line)
 
 
 def test_a_class_with_fewer_patients_than_folds_is_refused_before_a_case_is_read(tmp_path: Path) -> None:
