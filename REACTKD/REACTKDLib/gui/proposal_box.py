@@ -44,6 +44,7 @@ class ProposalBox:
 
     def on_undo(self, _checked: bool = False) -> None:
         """Undo the last accepted fix."""
+        self.fixer.forget_reverted()
         if self.fixer.can_undo:
             self.fixer.undo(self._choice())
 
@@ -63,6 +64,7 @@ class ProposalBox:
         """Show the proposal, if there is one."""
         ui, proposal = self.ui, self.fixer.proposal
         ui.proposalWidget.visible = proposal is not None
+        self.fixer.forget_reverted()
         ui.undoFixButton.visible = self.fixer.can_undo
         self._show_in_views()
         if proposal is None:

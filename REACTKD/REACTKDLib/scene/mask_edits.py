@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.task import Task
@@ -17,7 +17,7 @@ from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.scene_nodes import new_unlisted_node
-from REACTKDLib.scene.segments import LABELMAP
+from REACTKDLib.scene.segments import LABELMAP, matrix_of_part
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
@@ -68,6 +68,26 @@ def grids_of(segmentation: Any, edits: Iterable[Edit]) -> dict[str, np.ndarray]:
             image.GetImageToWorldMatrix(matrix)
             grids[segment_id] = slicer.util.arrayFromVTKMatrix(matrix)
     return grids
+
+
+def voxels_at(segmentation: Any, segment_id: str, ijk_to_ras: np.ndarray, edit: Edit) -> np.ndarray:
+    """Return for each voxel of an edit, in the order of its mask, whether a segment contains its center: bool (n,).
+
+    ijk_to_ras: see `apply_edits`. A segment that does not exist contains none.
+    """
+    inside = np.zeros(np.count_nonzero(edit.mask), dtype=bool)
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    image = segment.GetRepresentation(LABELMAP) if segment is not None else None
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if scalars is None or scalars.GetNumberOfTuples() == 0:
+        return inside
+    array = vtk_to_numpy(scalars).reshape(tuple(reversed(image.GetDimensions())))
+    to_array = np.linalg.inv(matrix_of_part(image, (0, 0, 0))) @ ijk_to_ras
+    ijk = (np.argwhere(edit.mask) + edit.corner)[:, ::-1]
+    places = np.rint(ijk @ to_array[:3, :3].T + to_array[:3, 3]).astype(int)[:, ::-1]
+    known = ((places >= 0) & (places < array.shape)).all(axis=1)
+    inside[known] = array[tuple(places[known].T)] == segment.GetLabelValue()
+    return inside
 
 
 def apply_edits(

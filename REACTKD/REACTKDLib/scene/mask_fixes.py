@@ -19,10 +19,10 @@ from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.graded_inputs import NEAR_MM
 from REACTKDLib.scene.hand_over import hand_over_masks
-from REACTKDLib.scene.mask_edits import apply_edits, copy_of, grids_of, matrix_in, new_ids_for
+from REACTKDLib.scene.mask_edits import apply_edits, copy_of, grids_of, matrix_in, new_ids_for, voxels_at
 from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
-from REACTKDLib.scene.segments import SegmentChoice, segment_array
+from REACTKDLib.scene.segments import SegmentChoice, drawn_at, segment_array
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.volumes import grid_of
 
@@ -56,6 +56,19 @@ class Proposal:
     largest_stays: bool = False
 
 
+@dataclass(eq=False)
+class _Accepted:
+    """An accepted fix. choice: the segments before it. were: before it, for each edit, see `voxels_at`.
+
+    seen: when its segments were drawn, at the last comparison with `were`.
+    """
+
+    proposal: Proposal
+    choice: SegmentChoice
+    were: tuple[np.ndarray, ...]
+    seen: tuple = ()
+
+
 class MaskFixer(ScriptRunner):
     """Proposes fixes. Every method returns at once; `poll` does the work: see `ScriptRunner` for states and errors.
 
@@ -71,7 +84,7 @@ class MaskFixer(ScriptRunner):
         self.proposal_changed = Signal()
         self.accepted = Signal()
         self.undone = Signal()
-        self._done: list[tuple[Proposal, SegmentChoice]] = []  # the latest at the end
+        self._done: list[_Accepted] = []  # the latest at the end
         self._at_hand: Any = None  # the segmentation whose fixes can be undone
         self._asked_choice = SegmentChoice((), ())
         self._observed = scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._on_close)
@@ -82,11 +95,19 @@ class MaskFixer(ScriptRunner):
         return self._last is not None
 
     @property
-    def _last(self) -> tuple[Proposal, SegmentChoice] | None:
-        """The last accepted fix of the segmentation at hand, and the segments before it."""
+    def _last(self) -> _Accepted | None:
+        """The last accepted fix of the segmentation at hand."""
         there = self._at_hand is not None and self.scene.IsNodePresent(self._at_hand)
-        own = (done for done in reversed(self._done) if done[0].nodes.segmentation is self._at_hand)
+        own = (done for done in reversed(self._done) if done.proposal.nodes.segmentation is self._at_hand)
         return next(own, None) if there else None
+
+    def forget_reverted(self) -> None:
+        """Forget fixes of the segmentation at hand that something else has taken back, and which cannot be undone.
+
+        This may be the undo of the scene or of the Segment Editor. Costs nothing unless a segment was drawn since.
+        """
+        while (last := self._last) is not None and _is_reverted(last):
+            self._done.remove(last)
 
     def propose(self, nodes: CaseNodes, choice: SegmentChoice, finding: Finding) -> None:
         """Create a copy with the fix of `finding`. Raises: UsageError if there is none, see `masks.fixes`."""
@@ -133,10 +154,11 @@ class MaskFixer(ScriptRunner):
         segmentation = proposal.nodes.segmentation
         if not self.scene.IsNodePresent(segmentation):
             return
+        were = _contents(proposal)
         apply_edits(segmentation, proposal.ijk_to_ras, proposal.edits, proposal.new_segments, proposal.choice.task)
         self._at_hand = segmentation
-        done = replace(proposal, grids=grids_of(segmentation, proposal.edits))
-        self._done = [*self._done, (done, self._asked_choice)][-_UNDO_DEPTH:]
+        done = _Accepted(replace(proposal, grids=grids_of(segmentation, proposal.edits)), self._asked_choice, were)
+        self._done = [*self._done, done][-_UNDO_DEPTH:]
         now = choice or self._asked_choice
         self.accepted(replace(now, tumors=tuple(dict.fromkeys((*now.tumors, *proposal.new_segments)))))
 
@@ -153,10 +175,11 @@ class MaskFixer(ScriptRunner):
         A new segment in which more was drawn keeps that. If a segment that the fix changed is missing, nothing is done,
         and `error` says so. Raises: UsageError if there is no fix.
         """
+        self.forget_reverted()
         last = self._last
         if last is None:
             raise UsageError(_("No fix was accepted that could be undone."))
-        proposal, before = last
+        proposal, before = last.proposal, last.choice
         if _lacks_segments(proposal):
             self._refuse(_("A segment that this fix changed is gone; correct the masks by hand."))
             return
@@ -188,7 +211,7 @@ class MaskFixer(ScriptRunner):
         if self.proposal is not None:
             self._taken()
         self._at_hand = to
-        self._done = [done for done in self._done if self.scene.IsNodePresent(done[0].nodes.segmentation)]
+        self._done = [done for done in self._done if self.scene.IsNodePresent(done.proposal.nodes.segmentation)]
 
     def _on_close(self, *_: Any) -> None:
         """Release the scene's nodes."""
@@ -269,11 +292,35 @@ def _lacks_segments(proposal: Proposal) -> bool:
     return segmentation.GetScene() is not None and not ids <= set(segmentation.GetSegmentation().GetSegmentIDs())
 
 
+def _placed(proposal: Proposal) -> list[tuple[str, Edit]]:
+    """Return the edits with the ID of the segment that each changes or adds."""
+    ids = iter(proposal.new_segments)
+    return [(next(ids) if edit.segment is None else edit.segment, edit) for edit in proposal.edits]
+
+
+def _contents(proposal: Proposal) -> tuple[np.ndarray, ...]:
+    """Return what the segments contain where the fix changes them, for each edit."""
+    segmentation = proposal.nodes.segmentation
+    return tuple(voxels_at(segmentation, i, proposal.ijk_to_ras, edit) for i, edit in _placed(proposal))
+
+
+def _is_reverted(fix: _Accepted) -> bool:
+    """Return True if the masks are again what they were before the fix, wherever it changed them.
+
+    False if that cannot be known, since a segment is missing or was moved; `undo` then says so.
+    """
+    proposal = fix.proposal
+    data = proposal.nodes.segmentation.GetSegmentation()
+    seen = tuple(drawn_at(data, segment_id) for segment_id, _edit in _placed(proposal))
+    if seen == fix.seen or _lacks_segments(proposal) or _was_moved(proposal):
+        return False
+    fix.seen = seen
+    return all(np.array_equal(now, then) for now, then in zip(_contents(proposal), fix.were, strict=True))
+
+
 def _backwards(proposal: Proposal, new: Iterable[str]) -> list[Edit]:
     """Return the edits that undo a fix in the existing segments and in the remaining `new` ones."""
-    ids = iter(proposal.new_segments)
-    placed = [(next(ids) if edit.segment is None else edit.segment, edit) for edit in proposal.edits]
-    there = [(i, edit) for i, edit in placed if edit.segment is not None or i in new]
+    there = [(i, edit) for i, edit in _placed(proposal) if edit.segment is not None or i in new]
     return [Edit(segment_id, not edit.add, edit.mask, edit.corner) for segment_id, edit in there]
 
 

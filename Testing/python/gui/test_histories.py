@@ -1,0 +1,75 @@
+"""The undo of the scene and of the Segment Editor beside the panel: its result, its proposal, and its own undo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+
+from support.edits import mask_of, paint
+from support.panel_steps import GRADE_S, grade, wait_for_grade
+
+CHANGED = "Masks or inputs have changed since this grade. Grade again to update it."
+
+
+def editor_history(nodes: Any) -> Any:
+    """The history of the Segment Editor, in which each of its effects saves the state before a stroke."""
+    history = slicer.vtkSegmentationHistory()
+    history.SetSegmentation(nodes.segmentation.GetSegmentation())
+    return history
+
+
+def stray(nodes: Any) -> np.ndarray:
+    """A corner of the image, far from the liver."""
+    where = np.zeros(mask_of(nodes.segmentation, "Tumor", nodes.reference).shape, bool)
+    where[2:5, 4:9, 4:9] = True
+    return where
+
+
+def test_a_fix_that_the_segment_editor_takes_back_is_not_offered_to_be_undone(
+    user: Any, nodes: Any, context: Any
+) -> None:
+    paint(nodes.segmentation, "Tumor", stray(nodes), nodes.reference)
+    user.open_section("masksSection")
+    user.click("splitButton")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    history = editor_history(nodes)
+    history.SaveState()
+    user.click("acceptButton")
+    assert user.sees("undoFixButton") and len(context.choice.tumors) > 1
+    history.RestorePreviousState()
+    user.wait_until(lambda: not user.sees("undoFixButton"), what="the undo to be noticed")
+    assert context.choice.tumors == ("Tumor",)
+    history.SetSegmentation(None)
+
+
+def test_a_result_is_outdated_after_an_undo_until_it_is_graded_again(user: Any, nodes: Any, context: Any) -> None:
+    context.state.live = False
+    history = editor_history(nodes)
+    grade(user)
+    first = context.report
+    history.SaveState()
+    paint(
+        nodes.segmentation,
+        "Tumor",
+        np.roll(mask_of(nodes.segmentation, "Tumor", nodes.reference), 4, axis=2),
+        nodes.reference,
+    )
+    user.wait_until(lambda: user.find("stateLabel").text == CHANGED, what="the stroke to be noticed")
+    grade(user)
+    second = context.report
+    assert second.probabilities != first.probabilities
+    history.RestorePreviousState()
+    user.wait_until(lambda: user.find("stateLabel").text == CHANGED, what="the undo to be noticed")
+    grade(user)
+    assert context.report.probabilities == first.probabilities and user.find("stateLabel").text == ""
+
+    # while it is graded
+    user.click("gradeButton")
+    assert context.busy
+    history.RestoreNextState()
+    wait_for_grade(user)
+    graded = context.report.probabilities
+    assert context.outdated is (graded == first.probabilities)
+    history.SetSegmentation(None)
