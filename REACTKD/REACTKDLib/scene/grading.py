@@ -113,10 +113,13 @@ class GradingController(ScriptRunner):
     def what_if(self, mute: Collection[str] = (), leave_out: Collection[Modality] = ()) -> None:
         """Compute the grade without some regions or modalities; without either, drop the last such result.
 
+        If the case is being graded again, whose regions may differ, nothing is computed.
+
         Raises: UsageError when no case is on the screen.
         """
         if self.busy:
-            self._next = lambda: self.what_if(mute, leave_out)
+            asked_of = self.report
+            self._next = lambda: self.what_if(mute, leave_out) if self.report is asked_of else None
             return
         if not mute and not leave_out:
             self._set_what_if(None)

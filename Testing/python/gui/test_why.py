@@ -11,6 +11,7 @@ import pytest
 import slicer
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from scipy import ndimage
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.share_words import direction_words, explained
@@ -305,3 +306,24 @@ def test_a_scene_saved_with_a_result_opens_with_the_users_segments_shown(
     assert not loaded.GetDisplayNode().GetVisibility()
     application.select_module("SegmentEditor")
     assert loaded.GetDisplayNode().GetVisibility()
+
+
+def test_a_region_left_out_while_the_case_is_graded_again_is_of_the_former_result(
+    user: Any, nodes: Any, context: Any
+) -> None:
+    """Its lesion may be gone in the new one."""
+    context.state.live = False
+    grade(user)
+    row = [cells[0] for cells in user.rows("regionTable")].index("Lesion 3")
+    tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    labels, _count = ndimage.label(tumor, np.ones((3, 3, 3)))
+    erase(nodes.segmentation, "Tumor", labels == 1 + np.argmin(np.bincount(labels.ravel())[1:]), nodes.reference)
+    user.wait_until(lambda: context.outdated, what="the edit to be noticed")
+    before = context.report
+    user.click("gradeButton")
+    toggle_box(user, "regionTable", row)
+    assert context.busy and context.report is before
+    user.wait_until(lambda: not context.busy, GRADE_S, "the grade")
+    assert [region.name for region in context.report.regions][1:3] == ["Lesion 1", "Lesion 2"]
+    assert user.find("stateLabel").text == "" and context.controller.what_if_answer is None
+    assert not user.find("everythingButton").enabled and not user.sees("whatIfLabel")
