@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.review.arrangement import ORDERS
 from REACTKDLib.core.review.stored_answers import StoredAnswers
+from REACTKDLib.core.text import isolated
 from REACTKDLib.gui.cases_table import CasesTable
 from REACTKDLib.gui.dialogs import all_files, ask_file, ask_folder
 from REACTKDLib.gui.folding import Folding
@@ -258,7 +259,7 @@ class CasesPanel(Section):
         words = _("{name}: {count} cases, {done} reviewed.")
         if reading.index is not None:
             words = _("{name}: case {place} of {count}, {done} reviewed.")
-        return words.format(name=reading.cases.path.name, place=reading.place, count=len(every), done=done)
+        return words.format(name=isolated(reading.cases.path.name), place=reading.place, count=len(every), done=done)
 
     def _message(self) -> str:
         reading = self.reading

@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.text import isolated
 from REACTKDLib.gui.plain_text import as_is
 from REACTKDLib.gui.words import joined
 
@@ -43,11 +44,13 @@ def ask_target(title: str, name: str, kinds: str, suffixes: tuple[str, ...] = ()
 
 def confirm_replacing(*paths: Path) -> bool:
     """Ask before files of one folder are replaced; True if none of them exists, or the user agrees."""
-    there = [path.name for path in paths if path.exists()]
+    there = [isolated(path.name) for path in paths if path.exists()]
     if not there:
         return True
     question = _("Replace {names} in the folder {folder}? What is there now is lost.")
-    return slicer.util.confirmOkCancelDisplay(as_is(question.format(names=joined(there), folder=paths[0].parent.name)))
+    return slicer.util.confirmOkCancelDisplay(
+        as_is(question.format(names=joined(there), folder=isolated(paths[0].parent.name)))
+    )
 
 
 def all_files(words: str, patterns: str) -> str:

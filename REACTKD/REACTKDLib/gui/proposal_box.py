@@ -7,6 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.text import isolated
 from REACTKDLib.gui.words import joined
 from REACTKDLib.scene.hiding import PROPOSAL, hide_only
 from REACTKDLib.scene.mask_fixes import MaskFixer, Proposal
@@ -144,4 +145,4 @@ def _changed(proposal: Proposal) -> list[str]:
     """Return the names of the segments that lose voxels to new ones."""
     data = proposal.nodes.segmentation.GetSegmentation()
     ids = dict.fromkeys(edit.segment for edit in proposal.edits if edit.segment is not None)
-    return [data.GetSegment(i).GetName() for i in ids if data.GetSegment(i) is not None]
+    return [isolated(data.GetSegment(i).GetName()) for i in ids if data.GetSegment(i) is not None]

@@ -13,6 +13,7 @@ from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.review.readers import UNNAMED
 from REACTKDLib.core.review.readers_table import readers_csv
 from REACTKDLib.core.review.study import DIFFICULTIES
+from REACTKDLib.core.text import isolated
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDLib.gui.dialogs import all_files, ask_target
 from REACTKDLib.gui.reader_name import ask_name, kept_name
@@ -127,7 +128,7 @@ class ReaderPanel(Section):
     def _write_table(self, path: Path) -> None:
         try:
             write_text(path, readers_csv(self.reading.cases, self.reading.review))
-            self._saved = _("Saved as {name}.").format(name=path.name)
+            self._saved = _("Saved as {name}.").format(name=isolated(path.name))
         except ReactkdError as error:
             self._saved = plain(error)
         self.refresh()

@@ -13,6 +13,7 @@ from REACTKDLib.core.files.dicom.series import is_dicom_source
 from REACTKDLib.core.reports.html import PageExtras, write_page
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.table import review_csv
+from REACTKDLib.core.text import isolated
 from REACTKDLib.core.worker.batch_run import BatchRun
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.core.writing.atomic import write_text
@@ -146,7 +147,7 @@ class ReportPanel(Section):
     def _do(self, write: Any, path: Path) -> None:
         try:
             write()
-            self._saved = _("Saved as {name}.").format(name=path.name)
+            self._saved = _("Saved as {name}.").format(name=isolated(path.name))
         except ReactkdError as error:
             self._saved = translated(str(error))
         self.refresh()
@@ -263,7 +264,7 @@ class ReportPanel(Section):
             return _("Stopping...")
         if runs:
             words = _("{place} of {total}: {case}")
-            return words.format(place=batch.done + 1, total=batch.total, case=batch.doing)
+            return words.format(place=batch.done + 1, total=batch.total, case=isolated(batch.doing))
         return translated(batch.summary)
 
     def cleanup(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from REACTKDLib.core.text import FIELD, Text, sentence
+from REACTKDLib.core.text import FIELD, Text, isolated, sentence
 
 try:
     from slicer.i18n import tr, translate
@@ -18,15 +18,23 @@ except ImportError:
 
 
 def translated(text: str) -> str:
-    """Return a text for display: a `Text` by the translation of its template, any other as it is."""
+    """Return a text for display: a `Text` by the translation of its template, any other as it is.
+
+    Values that are no texts themselves may be names: see `isolated`.
+    """
     if not isinstance(text, Text):
         return text
     template = translate(text.context, text.template) if text.context else text.template
     if set(FIELD.findall(template)) != set(FIELD.findall(text.template)):  # so that a translation error hides no value
         template = text.template
-    values = {name: translated(value) for name, value in text.values.items()}
+    values = {n: translated(v) if isinstance(v, Text) else _value(v) for n, v in text.values.items()}
     filled = FIELD.sub(lambda field: values[field[1]], template) if values else template
     return sentence(filled) if text.raised else filled
+
+
+def _value(value: str) -> str:
+    """Return the value of a placeholder for display; one of several lines, such as a list, keeps them."""
+    return "\n".join(map(isolated, value.split("\n")))
 
 
 __all__ = ["tr", "translated"]

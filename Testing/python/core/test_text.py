@@ -13,7 +13,7 @@ from REACTKDLib.core.errors import NoLiver, NotPet, ReactkdError
 from REACTKDLib.core.findings import Finding, finding_from, to_entry
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.review.record import failure_of
-from REACTKDLib.core.text import Text, joined, packed, plural, sentence, text_from, unpacked
+from REACTKDLib.core.text import Text, isolated, joined, packed, plural, sentence, text_from, unpacked
 from REACTKDLib.core.text import tr as _
 
 
@@ -62,3 +62,18 @@ def test_a_damaged_text_is_refused_or_replaced_by_the_english(part: str, wrong: 
         unpacked(entry)
     except ValueError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("case 7", "case 7"),
+        ("n" * 200, "n" * 200),
+        ("a\u202eb\nc", "a\\u202eb\\nc"),
+        ("\u05d0 1", "\u2068\u05d0 1\u2069"),
+        ("x \u0627\u2067", "\u2068x \u0627\\u2067\u2069"),
+        ("\u80dd\u53f3\u53f6 \U0001f600", "\u80dd\u53f3\u53f6 \U0001f600"),
+    ],
+)
+def test_a_name_in_a_text_on_a_screen_turns_nothing_after_it(name: str, expected: str) -> None:
+    assert isolated(name) == expected

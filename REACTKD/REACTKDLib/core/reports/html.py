@@ -21,7 +21,7 @@ from REACTKDLib.core.reports.region_values import ordered, shown_values
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.reports.set_words import set_words
 from REACTKDLib.core.reports.share_words import direction_words, explained
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import isolated, sentence
 from REACTKDLib.core.writing.atomic import write_text
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    environment.filters |= {"sentence": sentence, "volume": _volume}
+    environment.filters |= {"isolated": isolated, "sentence": sentence, "volume": _volume}
     return environment.from_string(_PAGE.read_text(encoding="utf-8"))
 
 

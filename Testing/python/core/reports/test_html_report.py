@@ -134,6 +134,8 @@ def test_a_page_without_a_grade_shows_regions_and_no_shares():
             PageExtras(reader_grade="poor", reader="Anna", comment="small"),
             "Reader Anna: poor, as the model. Comment: small",
         ),
+        (PageExtras(reader_grade="poor", reader="\u05d0\u05d1 2"), "Reader \u2068\u05d0\u05d1 2\u2069: poor"),
+        (PageExtras(reader_grade="poor", reader="a\u202eb"), "Reader a\\u202eb: poor"),
     ],
 )
 def test_the_page_shows_the_readers_grade_and_review(report, extras, words):
