@@ -25,6 +25,7 @@ from typing import Any
 
 LONGEST = 60
 _FROM_THE_RIGHT = "R", "AL", "AN"  # letters and digits, in Unicode's names
+_JOINERS = "\u200c\u200d"  # Persian and Indian words are misspelled without them
 #: a placeholder in a template; other braces are literal
 FIELD = re.compile(r"\{(\w+)\}")
 
@@ -161,23 +162,23 @@ def quoted(names: Iterable[str], limit: int = 12) -> str:
     return _("{names} and {count} more").format(names=quotes, count=len(names) - limit)
 
 
-def shown(name: object, longest: int | None = LONGEST) -> str:
+def shown(name: object, longest: int = LONGEST) -> str:
     """Return a name as one short line that every screen and file can show: "a\\x00b", "aaaa...".
 
-    Control characters, line breaks and lone surrogates are escaped. longest: in characters; None for any length.
+    Control characters, line breaks and lone surrogates are escaped.
     """
     text = str(name)
-    text = text if longest is None or len(text) <= longest else f"{text[: longest - 3]}..."
+    text = text if len(text) <= longest else f"{text[: longest - 3]}..."
     return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else ascii(c)[1:-1] for c in text)
 
 
 def isolated(name: object) -> str:
-    """Return a name for the middle of a text on a screen, where it turns nothing that follows; not for tables or data.
+    """Return a name for a screen, where it turns nothing that follows in a text; not for tables or data in files.
 
     Control characters are escaped, as by `shown`. A name with letters that are written from right to left is enclosed
     in U+2068 and U+2069, since a screen would move a number after it to its other side.
     """
-    text = shown(name, None)
+    text = "".join(c if c in _JOINERS else shown(c) for c in str(name))
     return f"\u2068{text}\u2069" if any(unicodedata.bidirectional(c) in _FROM_THE_RIGHT for c in text) else text
 
 

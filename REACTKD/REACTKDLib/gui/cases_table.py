@@ -13,7 +13,7 @@ from REACTKDLib.core.findings import finding_from
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.review.record import CaseReview
 from REACTKDLib.core.task import Task
-from REACTKDLib.core.text import shown, text_from
+from REACTKDLib.core.text import isolated, text_from
 from REACTKDLib.gui.plain_text import as_is
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.translation import translated
@@ -177,7 +177,7 @@ class CasesTable:
         _index, case, record = row
         checks, tip = checks_words(case, record)
         texts = (
-            shown(case.id, None),
+            isolated(case.id),
             grade_text(record, self._task()),
             confidence_text(record),
             short_grade(record.reader_grade, self._task()) if record.reader_grade is not None else "",

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.text import isolated, sentence, shown
+from REACTKDLib.core.text import isolated, sentence
 from REACTKDLib.gui.findings import input_findings_of, urgent
 from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.section import Section
@@ -184,13 +184,11 @@ class InputsPanel(Section):
             label.text = _("{structure}:").format(structure=sentence(translated(words)))
         data = segmentation.GetSegmentation() if segmentation is not None else None
         ids = data.GetSegmentIDs() if data is not None else []
-        segments = [(i, shown(data.GetSegment(i).GetName(), None)) for i in ids]
+        segments = [(i, isolated(data.GetSegment(i).GetName())) for i in ids]
         choice = self.context.choice or self._recognized() or SegmentChoice((), ())
         livers = [("", _("None"))]
         if len(choice.livers) > 1:
-            livers.append(
-                (_TOGETHER.join(choice.livers), joined([isolated(dict(segments).get(i, i)) for i in choice.livers]))
-            )
+            livers.append((_TOGETHER.join(choice.livers), joined([dict(segments).get(i, i) for i in choice.livers])))
         livers += segments
         if self._shown != (livers, segments):  # never rebuild a list that was just clicked
             self._shown = livers, segments

@@ -71,6 +71,7 @@ def test_a_damaged_text_is_refused_or_replaced_by_the_english(part: str, wrong: 
         ("n" * 200, "n" * 200),
         ("a\u202eb\nc", "a\\u202eb\\nc"),
         ("\u05d0 1", "\u2068\u05d0 1\u2069"),
+        ("\u0645\u06cc\u200c\u0631", "\u2068\u0645\u06cc\u200c\u0631\u2069"),
         ("x \u0627\u2067", "\u2068x \u0627\\u2067\u2069"),
         ("\u80dd\u53f3\u53f6 \U0001f600", "\u80dd\u53f3\u53f6 \U0001f600"),
     ],
