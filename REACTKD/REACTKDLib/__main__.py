@@ -18,6 +18,7 @@ from REACTKDLib.commands.parser import build_parser
 from REACTKDLib.core.console import INTERRUPTED, escape_what_cannot_be_shown
 from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.log import DEBUG, log_cause, log_unforeseen
+from REACTKDLib.core.memory import lacks_memory
 from REACTKDLib.core.text import sentence
 
 FAILED = 2
@@ -52,7 +53,7 @@ def _message(error: Exception) -> str:
     if isinstance(error, ReactkdError):
         log_cause(error, "a command")
         return str(error)
-    if isinstance(error, MemoryError):
+    if lacks_memory(error):
         return "There is not enough memory; close other programs, or use images of a smaller field."
     where = log_unforeseen(error, "a command", show=False)
     return f"An unexpected fault stopped the work ({type(error).__name__}); please report it; {where}."

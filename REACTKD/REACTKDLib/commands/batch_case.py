@@ -18,6 +18,7 @@ from REACTKDLib.core.cases.job_fingerprint import job_fingerprint
 from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.job_pool import WorkerLost
 from REACTKDLib.core.log import log_cause, log_unforeseen
+from REACTKDLib.core.memory import lacks_memory, out_of_memory
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import without_folders
 from REACTKDLib.core.writing.earlier import set_aside
@@ -94,9 +95,10 @@ class CaseGrader:
         except ReactkdError as error:
             log_cause(error, "a case of a batch")
             fault = (error.code, without_folders(error.message, self.output))
-        except MemoryError:
-            fault = ("out-of-memory", "There is not enough memory for this case; use images of a smaller field.")
         except Exception as error:  # one unusual case must not end a long run
+            if lacks_memory(error):
+                short = out_of_memory()
+                return {"case": job.case, "status": "failed", "error": short.code, "reason": str(short)}
             where = without_folders(log_unforeseen(error, "a case of a batch"), self.output)
             name = type(error).__name__
             fault = ("unexpected", f"An unexpected fault stopped this case ({name}); please report it; {where}.")

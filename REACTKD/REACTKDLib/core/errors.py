@@ -201,6 +201,10 @@ class NoScratchSpace(ReactkdError):
     code = "no-scratch-space"
 
 
+class OutOfMemory(ReactkdError):
+    code = "out-of-memory"
+
+
 class HandOverDamaged(ReactkdError):
     """A file in the worker's folder does not match the message: the disk is faulty, or a cleaning tool changed it."""
 

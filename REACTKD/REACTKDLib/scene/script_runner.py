@@ -12,6 +12,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import Canceled, InputGone, ReactkdError
 from REACTKDLib.core.log import log_unforeseen
+from REACTKDLib.core.memory import lacks_memory, out_of_memory
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events, jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
@@ -182,12 +183,15 @@ class ScriptRunner:
         except ReactkdError as error:
             fault = error
         except Exception as error:
-            name, where = type(error).__name__, log_unforeseen(error, self.logged_as)
-            fault = WorkerFault("unexpected", self.unforeseen.format(name=name, where=where))
+            fault = out_of_memory() if lacks_memory(error) else self._unforeseen(error)
         if self._script is not script:  # a listener has ended it, or started another
             script.close()
         elif ended:
             self._end(fault)
+
+    def _unforeseen(self, error: Exception) -> WorkerFault:
+        name, where = type(error).__name__, log_unforeseen(error, self.logged_as)
+        return WorkerFault("unexpected", self.unforeseen.format(name=name, where=where))
 
     def _gone(self) -> InputGone:
         """Return the error for inputs that were removed; defined per class."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from REACTKDLib.core.errors import OutputNotWritable, ReactkdError
 from REACTKDLib.core.log import TRAINING, log_cause, log_unforeseen
+from REACTKDLib.core.memory import lacks_memory
 from REACTKDLib.core.plain_traceback import plain_traceback
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.writing.atomic import write_text
@@ -24,7 +25,7 @@ def explain(error: BaseException, output: Path | None = None, what: str = "a tra
         text = str(error)
     elif isinstance(error, ModuleNotFoundError):
         text = how_to_install(missing_packages() or [(error.name or "a package").split(".")[0]])
-    elif isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    elif lacks_memory(error):
         text = "There was not enough memory; choose smaller batches, fewer jobs or smaller images."
     elif isinstance(error, OSError) and error.strerror:
         text = f"A file could not be read or written ({error.strerror}); make room or give access, and start again."

@@ -15,6 +15,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import HandOverDamaged, NoScratchSpace
 from REACTKDLib.core.images.grid import Box
+from REACTKDLib.core.memory import lacks_memory, out_of_memory
 from REACTKDLib.core.text import tr as _
 
 SLAB_BYTES = 8 * 2**20
@@ -107,6 +108,8 @@ def _whole() -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, TypeError, EOFError) as error:
+        if lacks_memory(error):
+            raise out_of_memory() from error
         raise HandOverDamaged(
             _("A file that the panel passed to the grading process is damaged or missing; grade again.")
         ) from error

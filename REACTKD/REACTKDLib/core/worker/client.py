@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.errors import OutOfMemory, ReactkdError
 from REACTKDLib.core.log import log_unforeseen
+from REACTKDLib.core.memory import lacks_memory, out_of_memory
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.text import unpacked
 from REACTKDLib.core.worker.answers import answer_from
@@ -195,8 +196,11 @@ class WorkerClient:
             for line in self._process.new_lines():
                 self._take(json.loads(line, object_hook=unpacked))
         except Exception as error:  # whatever the fault
-            log_unforeseen(error, "an answer of the worker")
             self._drop_process()
+            if lacks_memory(error):
+                self._fail_running(OutOfMemory.code, str(out_of_memory()))
+                return
+            log_unforeseen(error, "an answer of the worker")
             self._fail_running("worker-garbled", GARBLED)
 
     def _take(self, reply: Mapping[str, Any]) -> None:

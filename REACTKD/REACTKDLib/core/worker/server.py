@@ -23,6 +23,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
 from REACTKDLib.core.log import WORKER, log_cause, log_unforeseen
+from REACTKDLib.core.memory import lacks_memory, out_of_memory
 from REACTKDLib.core.text import packed
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.folder import remove_abandoned, remove_folder
@@ -171,8 +172,9 @@ def _code_and_text(error: Exception) -> tuple[str, str]:
     if isinstance(error, ReactkdError):
         log_cause(error, "a job of the worker", WORKER)
         return error.code, str(error)
-    if isinstance(error, MemoryError) or "not enough memory" in str(error):
-        return "out-of-memory", _("There is not enough memory for this case; close other programs, or crop the images.")
+    if lacks_memory(error):
+        short = out_of_memory()
+        return short.code, str(short)
     if isinstance(error, ImportError):
         name = (error.name or "").partition(".")[0]
         text = _("The Python package '{name}' is not installed or not whole; install REACTKD's packages again.").format(
