@@ -118,7 +118,10 @@ class ScriptRunner:
                 break
         if self._script is None and self._next is not None:
             begin, self._next = self._next, None
-            begin()
+            try:
+                begin()
+            except ReactkdError as error:  # what it needs is gone since it was requested
+                self._end(None if self.error is not None else error)
 
     def close(self) -> None:
         """Stop everything, without further callbacks. May be called twice."""

@@ -327,3 +327,18 @@ def test_a_region_left_out_while_the_case_is_graded_again_is_of_the_former_resul
     assert [region.name for region in context.report.regions][1:3] == ["Lesion 1", "Lesion 2"]
     assert user.find("stateLabel").text == "" and context.controller.what_if_answer is None
     assert not user.find("everythingButton").enabled and not user.sees("whatIfLabel")
+
+
+@pytest.mark.parametrize("gone", ["segmentation", "fdg"])
+def test_a_region_left_out_while_the_case_is_graded_again_and_an_input_is_deleted(
+    user: Any, graded: Any, scene: Any, context: Any, gone: str
+) -> None:
+    user.click("gradeButton")
+    toggle_box(user, "regionTable", 1)
+    scene.RemoveNode(graded.segmentation if gone == "segmentation" else graded.volumes[Modality.FDG])
+    user.wait_until(lambda: not context.busy, GRADE_S, "the end")
+    sentences = {
+        "segmentation": "Choose the segmentation with the liver and its tumors.",
+        "fdg": "An input was removed while the case was graded; choose the inputs again and grade.",
+    }
+    user.wait_until(lambda: user.find("stateLabel").text == sentences[gone], what="the sentence")
