@@ -331,6 +331,8 @@ def test_what_a_killed_batch_left_is_removed(cohort, bundle_folder, tmp_path):
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run([sys.executable, "-c", code, *arguments], env=os.environ | {"PYTHONPATH": paths}, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert [path.name for path in output.iterdir() if path.name.startswith(".reactkd-")], "the killed batch must leave a hidden file"
+    assert [path.name for path in output.iterdir() if path.name.startswith(".reactkd-")], (
+        "the killed batch must leave a hidden file"
+    )
     assert run(cohort, output, bundle_folder) == SOME_FAILED
     assert sorted(path.name for path in output.iterdir()) == ["A 1", "B", RESULTS]

@@ -55,7 +55,9 @@ def test_wrong_options_of_a_training_are_refused_without_torch(tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-def test_images_that_a_dicom_report_cannot_refer_to_are_refused_without_torch(case_folder: Path, tmp_path: Path) -> None:
+def test_images_that_a_dicom_report_cannot_refer_to_are_refused_without_torch(
+    case_folder: Path, tmp_path: Path
+) -> None:
     """The model was loaded, and the case read, before anyone looked at the images."""
     (tmp_path / "empty").mkdir()
     write_series(tmp_path / "ct", tissue(3), modality="CT")
