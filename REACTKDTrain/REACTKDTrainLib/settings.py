@@ -86,7 +86,7 @@ def sentence_of(error: ValidationError, cls: type) -> str:
     first = error.errors(include_url=False)[0]
     kind, given = first["type"], shown(repr(first["input"]))
     keys = [part for part in first["loc"] if isinstance(part, str)]
-    told = _told_names(_class_at(cls, keys[:-1])) if keys else {}
+    told = _names_in_messages(_class_at(cls, keys[:-1])) if keys else {}
     name = ".".join([*map(shown, keys[:-1]), *(told.get(key, shown(key)) for key in keys[-1:])])
     if kind == "unexpected_keyword_argument":
         known = ", ".join(sorted(told.values()))
@@ -115,7 +115,7 @@ def _file_names(cls: type) -> dict[str, str]:
     return {f.name: (known[f.name].alias if f.name in known else None) or f.name for f in fields(cls)}
 
 
-def _told_names(cls: type) -> dict[str, str]:
+def _names_in_messages(cls: type) -> dict[str, str]:
     """Return name in files -> name in messages (that of the documentation, also where run.json differs from it)."""
     names = ((name, written, name.replace("_", "")) for name, written in _file_names(cls).items())
     return {w: w if plain == w.lower() or n == w else f"{n} ({w} in run.json)" for n, w, plain in names}

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 
-class KeyTwice(ValueError):
+class DuplicateKey(ValueError):
     """An object has a key twice, so its value is ambiguous. key: the key."""
 
     def __init__(self, key: str):
@@ -17,7 +17,7 @@ class KeyTwice(ValueError):
 def parse_once(data: str | bytes) -> Any:
     """Parse JSON. Bytes may begin with a byte order mark.
 
-    Raises: KeyTwice; ValueError (JSONDecodeError, UnicodeDecodeError) and RecursionError for text that is not JSON.
+    Raises: DuplicateKey; ValueError (JSONDecodeError, UnicodeDecodeError) and RecursionError for text that is not JSON.
     """
     return json.loads(data, object_pairs_hook=_once)
 
@@ -26,5 +26,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     once = dict(pairs)
     if len(once) < len(pairs):
         names = [name for name, _ in pairs]
-        raise KeyTwice(next(name for name in names if names.count(name) > 1))
+        raise DuplicateKey(next(name for name in names if names.count(name) > 1))
     return once

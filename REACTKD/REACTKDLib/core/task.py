@@ -18,7 +18,7 @@ from typing import Any
 
 from REACTKDLib.core.bounds import check_number
 from REACTKDLib.core.errors import FileMissing, TaskNotValid
-from REACTKDLib.core.json_once import KeyTwice, parse_once
+from REACTKDLib.core.json_once import DuplicateKey, parse_once
 from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.task_parts import (
     COUINAUD,
@@ -149,7 +149,7 @@ class Task:
             if path.stat().st_size > LARGEST_FILE:
                 raise ValueError("too large")
             data = parse_once(path.read_bytes())
-        except KeyTwice as error:
+        except DuplicateKey as error:
             raise TaskNotValid(_("The task file has {key} twice; leave one."), key=quoted([error.key])) from error
         except (OSError, ValueError, RecursionError) as error:
             raise TaskNotValid(_("The task file is not readable JSON; correct it, or give another file.")) from error

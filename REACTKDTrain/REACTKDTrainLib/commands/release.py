@@ -151,16 +151,16 @@ def _hybrids(options: argparse.Namespace) -> None:
     from REACTKDLib.core.writing.atomic import write_text
     from REACTKDTrainLib.cohorts.open_cohort import open_cohort
     from REACTKDTrainLib.release.hybrid_page import TABLES, hybrid_page, hybrid_texts
-    from REACTKDTrainLib.release.hybrids import Question, ask_hybrids
+    from REACTKDTrainLib.release.hybrids import HybridSettings, evaluate_hybrids
     from REACTKDTrainLib.results.pages import check_page, fill_page
 
     if options.page is not None:
         check_page(options.page, "hybrids", TABLES)
     bundle = Bundle.load(options.bundle or shipped_bundle_folder())
-    question = Question(options.lesions, options.first, options.phantoms)
+    settings = HybridSettings(options.lesions, options.first, options.phantoms)
     scans, work = open_cohort(options.scans).cases, options.work or options.output / "work"
     with display_for(sys.stderr) as on_progress:
-        found = ask_hybrids(bundle, scans, work, question, jobs_of(options), on_progress)
+        found = evaluate_hybrids(bundle, scans, work, settings, jobs_of(options), on_progress)
     options.output.mkdir(parents=True, exist_ok=True)
     write_text(options.output / "hybrids.json", json.dumps(found, indent=2) + "\n")
     text = hybrid_page(found)

@@ -65,23 +65,22 @@ def linear_error(influence: np.ndarray, grades: np.ndarray, patients: np.ndarray
     return float(np.sqrt(variance))
 
 
-def crossed_weights(grades: np.ndarray, places: int, draws: int = 2000, seed: int = 0) -> np.ndarray:
-    """(draws, places, n) counts for n questions, each asked at several places, such as lesions in scans.
+def crossed_weights(grades: np.ndarray, scans: int, draws: int = 2000, seed: int = 0) -> np.ndarray:
+    """(draws, scans, n) counts for the lesions of n simulated patients, each inserted into several scans.
 
-    Cases that share a question or a place are not independent patients. Both are drawn with replacement, questions
-    within their grade, and the weight of a case is the product of the two counts. The interval thus generalizes to
-    other questions at other places, and is conservative (the pigeonhole bootstrap, Owen 2007). A single place gives no
-    information about others. The same grades and seed draw the same questions for any number of places, so comparisons
-    are paired.
+    Cases that share a patient or a scan are not independent. Both are drawn with replacement, patients within their
+    grade, and the weight of a case is the product of the two counts. The interval thus generalizes to other patients in
+    other scans, and is conservative (the pigeonhole bootstrap, Owen 2007). A single scan gives no information about
+    others. The same grades and seed draw the same patients for any number of scans, so comparisons are paired.
 
-    grades: (n,) of the questions. Raises: UsageError without a place; see `bootstrap_weights`.
+    grades: (n,) of the patients. Raises: UsageError without a scan; see `bootstrap_weights`.
     """
-    if places < 1:
-        raise UsageError("A bootstrap over places needs at least one of them.")
-    of_question = bootstrap_weights(grades, None, draws, seed)
-    rng = np.random.default_rng([seed, places])
-    of_place = rng.multinomial(places, np.full(places, 1 / places), size=draws)
-    return of_place[:, :, None] * of_question[:, None, :]
+    if scans < 1:
+        raise UsageError("A bootstrap over scans needs at least one of them.")
+    of_patient = bootstrap_weights(grades, None, draws, seed)
+    rng = np.random.default_rng([seed, scans])
+    of_scan = rng.multinomial(scans, np.full(scans, 1 / scans), size=draws)
+    return of_scan[:, :, None] * of_patient[:, None, :]
 
 
 def interval95(values: np.ndarray) -> list[float] | None:

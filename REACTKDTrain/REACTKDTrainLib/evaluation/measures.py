@@ -53,6 +53,6 @@ def brier_of_each(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return np.square(probabilities - np.eye(probabilities.shape[1])[grades]).sum(axis=1)
 
 
-def surprise_of_each(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def nll_of_each(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """(n,): -ln p of the true grade, with p clipped from below to `LEAST_PROBABILITY`."""
     return -np.log(np.maximum(probabilities[np.arange(len(grades)), grades], LEAST_PROBABILITY))

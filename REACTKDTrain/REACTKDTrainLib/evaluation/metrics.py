@@ -11,7 +11,7 @@ from REACTKDTrainLib.evaluation.auc import class_aucs
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 from REACTKDTrainLib.evaluation.calibration import expected_calibration_error
 from REACTKDTrainLib.evaluation.checks import checked, number_or_none
-from REACTKDTrainLib.evaluation.measures import brier_of_each, confusion, surprise_of_each, table_measures
+from REACTKDTrainLib.evaluation.measures import brier_of_each, confusion, nll_of_each, table_measures
 
 FEW_PATIENTS = 5  # per grade; fewer are repeated in every draw
 #: the columns of the paper's tables
@@ -95,7 +95,7 @@ def _measured(grades: np.ndarray, p: np.ndarray, weights: np.ndarray, classes: S
     out: _Measured = {name: (value[name][0], spread[name]) for name in value}
     out["macro_auc"] = auc.mean(), auc_spread.mean(axis=1)
     out |= {f"auc_{name}": (auc[c], auc_spread[:, c]) for c, name in enumerate(classes)}
-    for name, of_each in (("brier", brier_of_each(grades, p)), ("nll", surprise_of_each(grades, p))):
+    for name, of_each in (("brier", brier_of_each(grades, p)), ("nll", nll_of_each(grades, p))):
         out[name] = of_each.mean(), weights @ of_each / weights.sum(axis=1)
     return out
 

@@ -14,7 +14,7 @@ from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.nodes.table import TableBatch
 from REACTKDTrainLib.nodes.train import graph_of, presence_of
 
-Ask = Callable[[TableBatch], GraphOutput]
+Predictor = Callable[[TableBatch], GraphOutput]
 #: method -> text for display; importance of a lesion for the predicted grade, except for 'severity'
 WAYS = {
     "contribution": "largest contribution to the predicted grade",
@@ -26,34 +26,34 @@ WAYS = {
 }
 
 
-def asked_with(student: Student, subset: tuple[str, ...]) -> Ask:
+def predictor_of(student: Student, subset: tuple[str, ...]) -> Predictor:
     """Return a function that applies a student to a batch of a table, with the images of `subset`."""
 
-    def ask(batch: TableBatch) -> GraphOutput:
+    def predict(batch: TableBatch) -> GraphOutput:
         return graph_of(student, batch.for_student(student, presence_of(student, subset, len(batch.topology))))
 
-    return ask
+    return predict
 
 
-def named_lesions(ask: Ask, batch: TableBatch) -> dict[str, Tensor]:
+def named_lesions(predict: Predictor, batch: TableBatch) -> dict[str, Tensor]:
     """Return method -> (B,), the lesion node with the largest importance in each case; 0 for a case without lesions.
 
-    ask: applies the network to a batch, without dropout. Cost: two forward passes for each node of the largest case.
+    predict: applies the network to a batch, without dropout; it is called twice for each node of the largest case.
     """
     lesions = batch.rows.clone()
     lesions[:, 0] = False
     out = {}
-    for way, worth in worth_of_nodes(ask, batch).items():
-        best = worth.masked_fill(~lesions, -torch.inf).argmax(dim=1)
+    for way, importance in importance_of_nodes(predict, batch).items():
+        best = importance.masked_fill(~lesions, -torch.inf).argmax(dim=1)
         out[way] = torch.where(lesions.any(dim=1), best, torch.zeros_like(best))
     return out
 
 
-def worth_of_nodes(ask: Ask, batch: TableBatch) -> dict[str, Tensor]:
+def importance_of_nodes(predict: Predictor, batch: TableBatch) -> dict[str, Tensor]:
     """Return method -> (B, n), see `WAYS`. Contributions and attention up to a factor per case, which keeps ranks."""
     leaf, inputs = _with_gradients(batch)
     with torch.enable_grad():
-        output = ask(leaf)
+        output = predict(leaf)
         predicted = output.logits.argmax(dim=1, keepdim=True)
         found = torch.autograd.grad(output.logits.gather(1, predicted).sum(), inputs, allow_unused=True)
     slopes = [((x - x[:, :1]) * slope).sum(dim=2) for x, slope in zip(inputs, found, strict=True) if slope is not None]
@@ -64,10 +64,10 @@ def worth_of_nodes(ask: Ask, batch: TableBatch) -> dict[str, Tensor]:
     with torch.no_grad():
         p = torch.softmax(output.logits.detach().double(), dim=1).gather(1, predicted)
 
-        def lost(change: Callable[[int], TableBatch]) -> Tensor:
+        def decrease(change: Callable[[int], TableBatch]) -> Tensor:
             columns = [torch.zeros_like(p)]
             for node in range(1, batch.rows.shape[1]):
-                without = torch.softmax(ask(change(node)).logits.double(), dim=1).gather(1, predicted)
+                without = torch.softmax(predict(change(node)).logits.double(), dim=1).gather(1, predicted)
                 columns.append(p - without)
             return torch.cat(columns, dim=1)
 
@@ -75,8 +75,8 @@ def worth_of_nodes(ask: Ask, batch: TableBatch) -> dict[str, Tensor]:
             "contribution": of_grade,
             "severity": weight[..., 0] * (scores[..., -1] - scores[..., 0]),
             "attention": weight[..., 0],
-            "deletion": lost(lambda node: _deleted(batch, node)),
-            "occlusion": lost(lambda node: _painted_over(batch, node)),
+            "deletion": decrease(lambda node: _deleted(batch, node)),
+            "occlusion": decrease(lambda node: _occluded(batch, node)),
             "gradient": torch.stack(slopes).sum(dim=0).detach(),
         }
 
@@ -94,16 +94,16 @@ def _deleted(batch: TableBatch, node: int) -> TableBatch:
     return replace(batch, seen=seen)
 
 
-def _painted_over(batch: TableBatch, node: int) -> TableBatch:
+def _occluded(batch: TableBatch, node: int) -> TableBatch:
     """Replace a node's vectors by those of the parenchyma; its size and position are unchanged."""
 
-    def painted(x: Tensor) -> Tensor:
+    def occluded(x: Tensor) -> Tensor:
         x = x.clone()
         x[:, node] = x[:, 0]
         return x
 
     return replace(
         batch,
-        fixed={m: painted(x) for m, x in batch.fixed.items()},
-        moments={s: painted(x) for s, x in batch.moments.items()},
+        fixed={m: occluded(x) for m, x in batch.fixed.items()},
+        moments={s: occluded(x) for s, x in batch.moments.items()},
     )

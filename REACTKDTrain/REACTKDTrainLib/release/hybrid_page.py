@@ -1,4 +1,4 @@
-"""Tables and text about the accuracy of a student on real livers, from the results of `ask_hybrids`."""
+"""Tables and text about the accuracy of a student on real livers, from the results of `evaluate_hybrids`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TABLES = ("asked", "auc", "differences", "looks", "blocks", "swaps")
 def hybrid_texts(found: Mapping) -> dict[str, str]:
     """Return name -> Markdown, for each of `TABLES`."""
     return {
-        "asked": asked(found),
+        "asked": introduction(found),
         "auc": markdown(auc_table(found)),
         "differences": markdown(difference_table(found)),
         "looks": markdown(look_table(found)),
@@ -50,18 +50,18 @@ Macro AUC on the real scans gained by the phantom's values of one block, for the
 """
 
 
-def asked(found: Mapping) -> str:
+def introduction(found: Mapping) -> str:
     """Return one paragraph on the model and the experiment."""
     model, scans = found["model"], len(found["scans"])
     only = ", ".join(f"{NAMES[s]} {len(own['scans'])}" for s, own in found["subsets"].items())
-    left = f" Left out: {len(found['skipped'])} cases for want of room or images." if found["skipped"] else ""
-    learned = f", which learned from: {found['biology']}," if found["biology"] else ""
+    left = f" Left out: {len(found['skipped'])} cases without room or images." if found["skipped"] else ""
+    learned = f", trained on: {found['biology']}," if found["biology"] else ""
     return (
-        f"Model {model['name']} {model['version']}{learned} was asked of the lesions of {found['lesions']} patients of "
-        f"the shared biology, all drawn into each of {scans} real scan{'s' if scans != 1 else ''} and each of "
-        f"{found['phantoms']} phantoms. Scans with images: {only}. The 95 % intervals draw lesions and scans anew "
-        "(Owen 2007); where one scan is all there is they speak of lesions alone, and with so few scans they are too "
-        f"narrow for what another hospital's scans would give. Not for clinical use.{left}"
+        f"Model {model['name']} {model['version']}{learned} was tested on the lesions of {found['lesions']} patients "
+        f"of the shared biology, all inserted into each of {scans} real scan{'s' if scans != 1 else ''} and each of "
+        f"{found['phantoms']} phantoms. Scans with images: {only}. The 95 % intervals resample lesions and scans "
+        "(Owen 2007); with a single scan they cover the lesions only, and with so few scans they are too narrow to "
+        f"generalize to scans of another hospital. Not for clinical use.{left}"
     )
 
 

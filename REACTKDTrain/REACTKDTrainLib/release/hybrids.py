@@ -35,11 +35,11 @@ BODIES_FROM = 700_000
 LEVEL = "liver level"
 #: changes to the image that are applied to real scans, and those also applied to phantoms, where they should cost
 #: nothing
-TRIED, ALSO_ON_PHANTOMS = (LEVEL, "noise"), (LEVEL,)
+CHANGES_OF_SCANS, CHANGES_OF_PHANTOMS = (LEVEL, "noise"), (LEVEL,)
 
 
 @dataclass(frozen=True)
-class Question:
+class HybridSettings:
     """lesions: number of patients whose lesions are simulated in each scan, from number `first`; phantoms: number of
     phantom bodies; draws: of the bootstrap.
     """
@@ -73,11 +73,11 @@ class Question:
         return [hybrid_case(scan, seed, int(grade)) for seed, grade in zip(self.seeds, self.grades, strict=True)]
 
 
-def ask_hybrids(
+def evaluate_hybrids(
     bundle: Bundle,
     scans: Sequence[CohortCase],
     work: Path,
-    question: Question = Question(),
+    settings: HybridSettings = HybridSettings(),
     workers: int = 1,
     on_progress: OnProgress = no_progress,
 ) -> dict:
@@ -91,36 +91,36 @@ def ask_hybrids(
     Raises: UsageError if no scan can be used.
 
     Example:
-        >>> found = ask_hybrids(Bundle.load("model"), open_cohort("scans.json").cases, Path("work"))
+        >>> found = evaluate_hybrids(Bundle.load("model"), open_cohort("scans.json").cases, Path("work"))
         >>> found["subsets"]["ct"]["rows"]["real scans"]["auc"]
     """
     nodes = HybridNodes(Path(work), bundle)
     usable = [scan for scan in scans if "ct" in scan.modalities]
-    bodies = _bodies(bundle, question.phantoms)
+    bodies = _bodies(bundle, settings.phantoms)
     progress = WeightedProgress({"scans": len(usable) or 1, "phantoms": len(bodies), "changes": 2}, on_progress)
     skipped = {scan.id: "It has no CT." for scan in scans if "ct" not in scan.modalities}
     for part, group in (("scans", usable), ("phantoms", bodies)):
-        cases = [case for scan in group for case in question.cases(scan)]
+        cases = [case for scan in group for case in settings.cases(scan)]
         skipped |= nodes.make(cases, workers=workers, on_progress=progress.part(part))
-    kept = _drawn_everywhere(question, usable, bodies, skipped)
-    wanted = Look.mean([Look.of(nodes.prepared(question.cases(body)[kept.seeds[0]])) for body in bodies])
+    kept = _drawn_everywhere(settings, usable, bodies, skipped)
+    wanted = Look.mean([Look.of(nodes.prepared(settings.cases(body)[kept.seeds[0]])) for body in bodies])
     changing = progress.part("changes")
-    for changes, group in ((TRIED, kept.scans), (ALSO_ON_PHANTOMS, bodies)):
-        cases = [question.cases(scan)[n] for scan in group for n in kept.seeds]
+    for changes, group in ((CHANGES_OF_SCANS, kept.scans), (CHANGES_OF_PHANTOMS, bodies)):
+        cases = [settings.cases(scan)[n] for scan in group for n in kept.seeds]
         nodes.make(cases, changes, wanted, workers, changing if group is bodies else no_progress)
-    asked = _Asked(nodes, question, kept, bodies, wanted)
+    evaluation = _Evaluation(nodes, settings, kept, bodies, wanted)
     subsets = [s for s in SUBSETS if any(set(s) <= set(scan.modalities) for scan in kept.scans)]
     return {
         "model": {"name": bundle.info["name"], "version": bundle.info["version"]},
         "biology": bundle.info.get("training", {}).get("cohort", ""),
         "lesions": len(kept.seeds),
         "phantoms": len(bodies),
-        "looks": {scan.id: asked.look(scan) for scan in (*kept.scans, *bodies)},
+        "looks": {scan.id: evaluation.look(scan) for scan in (*kept.scans, *bodies)},
         "scans": [scan.id for scan in kept.scans],
         "skipped": skipped,
-        "subsets": {subset_name(s): asked.subset(s) for s in subsets},
-        "blocks": {subset_name(s): asked.shifts(s) for s in subsets if len(s) == 1},
-        "swaps": {subset_name(s): asked.swaps(s) for s in subsets},
+        "subsets": {subset_name(s): evaluation.subset(s) for s in subsets},
+        "blocks": {subset_name(s): evaluation.shifts(s) for s in subsets if len(s) == 1},
+        "swaps": {subset_name(s): evaluation.swaps(s) for s in subsets},
     }
 
 
@@ -140,31 +140,31 @@ class _Kept:
 
 
 def _drawn_everywhere(
-    question: Question, scans: list[CohortCase], bodies: list[CohortCase], skipped: Mapping[str, str]
+    settings: HybridSettings, scans: list[CohortCase], bodies: list[CohortCase], skipped: Mapping[str, str]
 ) -> _Kept:
     """Exclude scans in which most lesions could not be simulated, then lesions that failed anywhere."""
     failed = {
-        scan.id: {n for n, case in enumerate(question.cases(scan)) if case.id in skipped} for scan in (*scans, *bodies)
+        scan.id: {n for n, case in enumerate(settings.cases(scan)) if case.id in skipped} for scan in (*scans, *bodies)
     }
-    usable = [scan for scan in scans if len(failed[scan.id]) <= question.lesions // 2]
+    usable = [scan for scan in scans if len(failed[scan.id]) <= settings.lesions // 2]
     if not usable:
         raise UsageError(
             "No scan can be used: each needs a CT and the mask of a liver with room for lesions. Look at them with "
             "`cohorts open`."
         )
     lost = set().union(*(failed[scan.id] for scan in (*usable, *bodies)))
-    seeds = [n for n in range(question.lesions) if n not in lost]
-    if set(question.grades[seeds]) != set(CYCLE):
+    seeds = [n for n in range(settings.lesions) if n not in lost]
+    if set(settings.grades[seeds]) != set(CYCLE):
         raise UsageError("Too few lesions found room in all scans; take more of them, or leave out the smallest liver.")
     return _Kept(usable, seeds)
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class _Evaluation:
     """Predictions and comparisons, from node vectors that are all available."""
 
     nodes: HybridNodes
-    question: Question
+    settings: HybridSettings
     kept: _Kept
     bodies: list[CohortCase]
     wanted: Look
@@ -175,19 +175,19 @@ class _Asked:
 
     @property
     def grades(self) -> np.ndarray:
-        return self.question.grades[self.kept.seeds]
+        return self.settings.grades[self.kept.seeds]
 
     def cases(self, scan: CohortCase, change: str = AS_SCANNED) -> list[NodeCase]:
-        hybrids = self.question.cases(scan)
+        hybrids = self.settings.cases(scan)
         return [self.nodes.get(hybrids[n], change, self.wanted) for n in self.kept.seeds]
 
     def look(self, scan: CohortCase) -> dict:
-        own = Look.of(self.nodes.prepared(self.question.cases(scan)[self.kept.seeds[0]]))
+        own = Look.of(self.nodes.prepared(self.settings.cases(scan)[self.kept.seeds[0]]))
         return {name: {m: round(v, 2) for m, v in getattr(own, name).items()} for name in ("level", "noise")}
 
     def p(self, scans: Sequence[CohortCase], subset: tuple[str, ...], change: str = AS_SCANNED) -> np.ndarray:
         """(scans, n, K)."""
-        return np.array([answers(self.student, self.cases(scan, change), subset) for scan in scans])
+        return np.array([predicted(self.student, self.cases(scan, change), subset) for scan in scans])
 
     def subset(self, subset: tuple[str, ...]) -> dict:
         """Return rows and differences for one set of images, over the scans that have it."""
@@ -195,8 +195,8 @@ class _Asked:
         real, phantom = self.p(scans, subset), self.p(self.bodies, subset)
         latents = [case.truth.latents for case in self.cases(scans[0])]
         limit = limit_of(latents, subset_name(subset), masks=True)[None]
-        changed = {f"real scans, {change}": self.p(scans, subset, change) for change in TRIED}
-        changed |= {f"phantoms, {change}": self.p(self.bodies, subset, change) for change in ALSO_ON_PHANTOMS}
+        changed = {f"real scans, {change}": self.p(scans, subset, change) for change in CHANGES_OF_SCANS}
+        changed |= {f"phantoms, {change}": self.p(self.bodies, subset, change) for change in CHANGES_OF_PHANTOMS}
         groups = {"phantoms": phantom, "real scans": real, **changed}
         groups |= {f"in {scan.id}": own[None] for scan, own in zip(scans, real, strict=True)} if len(scans) > 1 else {}
         groups["exact limit"] = limit
@@ -219,14 +219,14 @@ class _Asked:
         scans = [scan for scan in self.kept.scans if set(subset) <= set(scan.modalities)]
         real, out = [self.cases(scan) for scan in scans], {}
         others = [self.cases(self.bodies[n % len(self.bodies)]) for n in range(len(scans))]
-        before = np.array([answers(self.student, own, subset) for own in real])
+        before = np.array([predicted(self.student, own, subset) for own in real])
         blocks = blocks_of(self.student)
         for name, chosen in {**{b: (b,) for b in blocks}, "all of them": blocks}.items():
             swapped = [
                 [with_block(a, b, chosen) for a, b in zip(own, other, strict=True)]
                 for own, other in zip(real, others, strict=True)
             ]
-            after = np.array([answers(self.student, own, subset) for own in swapped])
+            after = np.array([predicted(self.student, own, subset) for own in swapped])
             out[name] = self._difference(after, before)
         return out
 
@@ -246,13 +246,13 @@ class _Asked:
 
     def _auc(self, p: np.ndarray) -> tuple[float, np.ndarray]:
         grades = np.tile(self.grades, len(p))
-        weights = crossed_weights(self.grades, len(p), self.question.draws)
+        weights = crossed_weights(self.grades, len(p), self.settings.draws)
         flat = p.reshape(len(grades), -1)
         weighted = class_aucs(grades, flat, weights.reshape(len(weights), -1)).mean(axis=1)
         return float(class_aucs(grades, flat).mean()), weighted
 
 
-def answers(student: Student, cases: Sequence[NodeCase], subset: tuple[str, ...]) -> np.ndarray:
+def predicted(student: Student, cases: Sequence[NodeCase], subset: tuple[str, ...]) -> np.ndarray:
     """Return probabilities (n, K) with the images of `subset`, which all cases have; others may be absent."""
     return predict(student, NodeTable.of([_with_places(case, subset) for case in cases]), subset).numpy()
 

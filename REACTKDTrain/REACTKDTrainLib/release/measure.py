@@ -13,11 +13,11 @@ from REACTKDTrainLib.evaluation.auc import class_aucs, macro_auc
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 from REACTKDTrainLib.evaluation.conformal import COVERAGE, least_probability, measured_sets
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
-from REACTKDTrainLib.nodes.naming import WAYS, asked_with, named_lesions
+from REACTKDTrainLib.nodes.naming import WAYS, named_lesions, predictor_of
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.train import predict
 from REACTKDTrainLib.release.baselines import bayes_limit, hand_logistic
-from REACTKDTrainLib.study.deciding import asked_of, deciding_result
+from REACTKDTrainLib.study.deciding import deciding_result, has_known_deciding_lesion
 
 #: names on the model's page of the inputs in the paper's Table III
 NAMED = dict(zip(("CT", "PET", "all"), INPUTS))
@@ -110,11 +110,11 @@ def deciding_of(student: Student, test: NodeTable) -> dict:
     """How often the student's region values identify the deciding lesion, see `study.deciding`. Empty if the phantoms
     are of the independent biology, or no test patient has several lesions.
     """
-    if not asked_of(test).any():
+    if not has_known_deciding_lesion(test).any():
         return {}
     named = {
         subset_name(s): {
-            WAYS[way]: [nodes.numpy()] for way, nodes in named_lesions(asked_with(student, s), test.batch()).items()
+            WAYS[way]: [nodes.numpy()] for way, nodes in named_lesions(predictor_of(student, s), test.batch()).items()
         }
         for s in INPUTS
     }

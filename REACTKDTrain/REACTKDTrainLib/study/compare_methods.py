@@ -80,7 +80,7 @@ class ComparedMethods:
         self._check_method()
         for name in METHODS:
             if (Path(self.output) / name / "metrics.json").exists():
-                self._check_asked(name)
+                self._check_run(name)
         for name in METHODS:
             if not (Path(self.output) / name / "metrics.json").exists():
                 run_experiment(self.options(name), on_progress)
@@ -100,7 +100,7 @@ class ComparedMethods:
                 "the method out of the file."
             )
 
-    def _check_asked(self, name: str) -> None:
+    def _check_run(self, name: str) -> None:
         """Check that a finished run used the requested settings and cases. Cohorts with missing files are taken as
         equal.
         """
@@ -120,8 +120,8 @@ class ComparedMethods:
         changed = changed or cohorts_differ({role: record["cohorts"][role] for role in cohorts}, cohorts)
         if changed:
             raise UsageError(
-                f"The run {name} in the output folder was trained on something else ({changed}); ask as it was asked, "
-                "or choose another output folder."
+                f"The run {name} in the output folder was trained on something else ({changed}); use the "
+                "same settings and cases, or choose another output folder."
             )
 
     def compare(self) -> dict:

@@ -39,7 +39,7 @@ def deciding_limit(truths: Sequence[Truth], inputs: str, nodes: int) -> np.ndarr
     return out
 
 
-def asked_of(table: NodeTable) -> np.ndarray:
+def has_known_deciding_lesion(table: NodeTable) -> np.ndarray:
     """(N,) bool: livers with several lesions in the expert's masks, one of which is known to be the deciding one."""
     lesions = table.rows[0].sum(dim=1) - 1
     return ((lesions > 1) & (table.deciding > 0)).numpy()
@@ -52,7 +52,7 @@ def deciding_result(table: NodeTable, named: Mapping[str, Mapping[str, Sequence[
     results are means over the networks. Returns {'cases', 'inputs': inputs -> name -> 'all' and each grade ->
     `mean_over_cases`}; names include `CHANCE` and `LIMIT`.
     """
-    asked, truth = asked_of(table), table.deciding.numpy()
+    asked, truth = has_known_deciding_lesion(table), table.deciding.numpy()
     grade = table.grade.numpy()[asked]
     lesions = (table.rows[0].sum(dim=1) - 1).numpy()[asked]
     chosen = [table.truth[n] for n in np.flatnonzero(asked)]

@@ -32,7 +32,7 @@ from REACTKDTrainLib.evaluation.faithfulness import deletion_gain, mean_over_cas
 from REACTKDTrainLib.results.tables import NOTHING, markdown
 from REACTKDTrainLib.study.deciding import counted, deciding_limit, whole_table
 
-QUESTIONS = {
+MEASURES = {
     "gain_contribution": "area that the deletion curve gains over random order, by contribution",
     "gain_attention": "the same, by attention weight",
     "gain_shuffled": "the same, by the contributions of the network with shuffled weights",
@@ -68,7 +68,7 @@ def occluded(case: Case, lesion: np.ndarray) -> Case:
 
 
 def explained(session: Session, control: Session, grader: Grader) -> dict[str, float | None]:
-    """Return the answers to `QUESTIONS` for one case; None if it has too few regions. control: the shuffled network."""
+    """Return the `MEASURES` for one case; None if it has too few regions. control: the shuffled network."""
     result = session.grade()
     rows = result.report.regions
     grade = max(result.report.probabilities, key=result.report.probabilities.get)
@@ -146,7 +146,7 @@ def measure(
     return ({"deciding": _deciding(known)} if known else {}) | {
         "model": {key: bundle.info[key] for key in ("name", "version") if key in bundle.info},
         "cases": len(answers),
-        "answers": {name: mean_over_cases([a[name] for a in answers]) for name in QUESTIONS},
+        "answers": {name: mean_over_cases([a[name] for a in answers]) for name in MEASURES},
     }
 
 
@@ -163,9 +163,9 @@ def _deciding(known: Sequence[tuple[Truth, GradeResult, Mapping[str, int]]]) -> 
 
 
 def page(found: dict) -> str:
-    """Return Markdown: a row for each question."""
+    """Return Markdown: a row for each measure."""
     rows = [["question", "mean", "95 % over cases", "above 0", "cases"]]
-    for name, words in QUESTIONS.items():
+    for name, words in MEASURES.items():
         own = found["answers"][name]
         cells = [*[NOTHING] * 3, "0"]
         if own["mean"] is not None:

@@ -30,7 +30,7 @@ from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import share_in_common
 from REACTKDTrainLib.models.outputs import GraphOutput
-from REACTKDTrainLib.nodes.naming import Ask, asked_with, named_lesions
+from REACTKDTrainLib.nodes.naming import Predictor, named_lesions, predictor_of
 from REACTKDTrainLib.nodes.node_store import NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
@@ -288,9 +288,9 @@ class NodeStudy:
         answers = {name: p.astype(np.float32) for name, p in out.items()}
         if not self.config.explained or size != self.sizes[-1]:
             return answers
-        return answers | self._named({subset_name(s): asked_with(student, s) for s in INPUTS})
+        return answers | self._named({subset_name(s): predictor_of(student, s) for s in INPUTS})
 
-    def _named(self, asked: Mapping[str, Ask]) -> dict[str, np.ndarray]:
+    def _named(self, asked: Mapping[str, Predictor]) -> dict[str, np.ndarray]:
         """'named_INPUTS_WAY': the lesion that each way names in every test phantom, of which the truth is known."""
         table = self.table("test")
         if not table.deciding.any():

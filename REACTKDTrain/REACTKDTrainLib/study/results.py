@@ -17,7 +17,7 @@ from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs
 from REACTKDTrainLib.evaluation.metrics import summarize_seeds
 from REACTKDTrainLib.evaluation.significance import paired_tests_against
 from REACTKDTrainLib.nodes.naming import WAYS
-from REACTKDTrainLib.study.deciding import asked_of, deciding_result
+from REACTKDTrainLib.study.deciding import deciding_result, has_known_deciding_lesion
 from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.hospital import HospitalStudy
 from REACTKDTrainLib.study.nodes import TEACHERS, NodeStudy, at_edge
@@ -137,7 +137,7 @@ def named_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run]) -> dict 
     For the teacher of the pool, and for students of the largest training subsets.
     """
     table = level.table("test")
-    if not asked_of(table).any():
+    if not has_known_deciding_lesion(table).any():
         return None
     named: dict[str, dict[str, list]] = {}
     for run in runs:

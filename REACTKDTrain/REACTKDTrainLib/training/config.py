@@ -16,7 +16,7 @@ from pydantic import Field, PlainSerializer, WrapValidator
 
 from REACTKDLib.core.bounds import LARGEST_SEED
 from REACTKDLib.core.errors import FileMissing, UsageError
-from REACTKDLib.core.json_once import KeyTwice, parse_once
+from REACTKDLib.core.json_once import DuplicateKey, parse_once
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
@@ -244,7 +244,7 @@ class TrainingConfig:
             raise FileMissing(f"There is no configuration {name} at the path given; check the path.")
         try:
             values = parse_once(Path(path).read_bytes())
-        except KeyTwice as error:
+        except DuplicateKey as error:
             raise UsageError(f"The configuration {name} has {quoted([error.key])} twice; leave one.") from error
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}: {error.msg}"

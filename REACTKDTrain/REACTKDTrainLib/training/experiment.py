@@ -73,7 +73,7 @@ def run_experiment(options: RunOptions, on_progress: OnProgress = no_progress) -
                 return run.run()
             except Stopped:
                 if processes.first:
-                    run.stop.obey()
+                    run.stop.mark_stopped()
                 raise
     finally:
         processes.leave()

@@ -74,7 +74,7 @@ class Processes:
 
         return DistributedDataParallel(step, find_unused_parameters=True)
 
-    def sums_up(self, step: nn.Module, last: bool) -> AbstractContextManager:
+    def gradient_sync(self, step: nn.Module, last: bool) -> AbstractContextManager:
         """Context for one part of an accumulated batch: gradients are averaged only after the last part."""
         return nullcontext() if self.world == 1 or last else step.no_sync()
 

@@ -18,23 +18,23 @@ class StopFile:
 
     def __init__(self, folder: Path):
         self._path = Path(folder) / STOP
-        self._obeyed = Path(folder) / STOPPED
+        self._stopped = Path(folder) / STOPPED
 
-    def asked(self) -> bool:
+    def requested(self) -> bool:
         """Return True if the file exists."""
         return self._path.exists()
 
     def check(self) -> None:
         """Raises: Stopped if the file exists."""
-        if self.asked():
+        if self.requested():
             raise Stopped("The run was stopped; what is done is kept, and --resume goes on from here.")
 
     def clear(self) -> None:
         """Remove the file, under either name."""
         self._path.unlink(missing_ok=True)
-        self._obeyed.unlink(missing_ok=True)
+        self._stopped.unlink(missing_ok=True)
 
-    def obey(self) -> None:
+    def mark_stopped(self) -> None:
         """Rename the file, which shows that the run has ended because of it."""
         with suppress(OSError):  # the run ends in any case
-            self._path.replace(self._obeyed)
+            self._path.replace(self._stopped)

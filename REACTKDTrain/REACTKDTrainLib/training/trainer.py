@@ -128,7 +128,7 @@ class Trainer:
         per_epoch, steps = self.config.steps_over(self.stage.cases)
         saved = time.monotonic()
         while not self.config.ended(self.step, self._waited, self.stage.cases):
-            if self.stop is not None and self.processes.agree(self.stop.asked()):
+            if self.stop is not None and self.processes.agree(self.stop.requested()):
                 self._save(state)
                 raise Stopped("The training was stopped; its state is kept, and --resume goes on from here.")
             epoch, place = divmod(self.step, per_epoch)
@@ -205,7 +205,7 @@ class Trainer:
         own, count = self.processes.share(batch), self.config.accumulate
         size, names, values = len(own) // count, [], []
         for n in range(count):
-            with self.processes.sums_up(self._step, last=n + 1 == count):
+            with self.processes.gradient_sync(self._step, last=n + 1 == count):
                 terms = self._step(own[n * size : (n + 1) * size])
                 (terms["loss"] / count).backward()
             names = list(terms)

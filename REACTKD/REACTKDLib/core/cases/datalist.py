@@ -21,7 +21,7 @@ from REACTKDLib.core.cases.extra_columns import refused_columns
 from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.image_names import modality_of_name
-from REACTKDLib.core.json_once import KeyTwice, parse_once
+from REACTKDLib.core.json_once import DuplicateKey, parse_once
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
@@ -141,7 +141,7 @@ def _object_in(path: Path) -> dict[str, Any]:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, KeyTwice):
+    if isinstance(error, DuplicateKey):
         return _(" that says each thing once (a case or the list has {keys} twice)").format(keys=quoted([error.key]))
     return ""
 

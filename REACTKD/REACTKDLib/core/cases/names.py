@@ -61,12 +61,12 @@ def confusable(names: Iterable[str]) -> tuple[str, str] | None:
     """Return two names that may mean the same person, or None: "007" and "7" or "7.0", "Ab 1" and "AB_01"."""
     known: dict[str, str] = {}
     for name in names:
-        if known.setdefault(key := _as_a_person(name), name) != name:
+        if known.setdefault(key := _normalized(name), name) != name:
             return known[key], name
     return None
 
 
-def _as_a_person(name: str) -> str:
+def _normalized(name: str) -> str:
     """Return what remains of a name after a spreadsheet, or someone retyping it, has changed it."""
     text = unicodedata.normalize("NFKC", name).casefold().strip().strip("'\"")
     if re.fullmatch(r"\d+[.,]0+", text):

@@ -79,7 +79,7 @@ class GradeResult:
 
 
 @dataclass(frozen=True, eq=False)
-class Judgment:
+class ModelOutput:
     """The output of one model for a case.
 
     bundle: the model. decided: None if there is no lesion and therefore no grade.
@@ -96,7 +96,7 @@ class Judgment:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class GradingInput:
     """The input of a grading: the id of the case, the images used, the regions with their measurements and their
     placement on the network's grid, and the nodes that are muted.
     """
@@ -110,30 +110,30 @@ class Asked:
 
 
 def compose_report(
-    model: Bundle | Ensemble, asked: Asked, judgments: Sequence[Judgment], findings: Sequence[Finding]
+    model: Bundle | Ensemble, given: GradingInput, outputs: Sequence[ModelOutput], findings: Sequence[Finding]
 ) -> GradeResult:
     """Create the report of a grading.
 
-    judgments: of one model, or of each member of an ensemble. For an ensemble, the probabilities and every value of a
+    outputs: of one model, or of each member of an ensemble. For an ensemble, the probabilities and every value of a
     region are means over the members. Shares and deletion effects are differences of probabilities, so their means are
     those of the mean probabilities. Contributions to logits are not reported, since a mean of probabilities is not the
     softmax of a sum of contributions. findings: of the case.
     """
-    bundle, regions, muted = model, asked.regions, asked.muted
-    measures, placement = asked.measures, asked.placement
+    bundle, regions, muted = model, given.regions, given.muted
+    measures, placement = given.measures, given.placement
     small = placement.occupancy.sum(axis=(1, 2, 3)) < LOW_RESOLUTION_CELLS
-    for judgment in judgments:
-        findings = merged(findings, judgment.findings)
+    for output in outputs:
+        findings = merged(findings, output.findings)
     findings = [*findings, *_region_findings(regions, small, bundle)]
     shared = {
-        "case": asked.case_id,
-        "inputs": tuple(m.value for m in asked.used),
+        "case": given.case_id,
+        "inputs": tuple(m.value for m in given.used),
         "model": ReportModel(*(str(bundle.info[key]) for key in ("name", "version", "sha256", "clinical_use"))),
-        "device": "cpu" if any(j.device == "cpu" for j in judgments) else judgments[0].device,
-        "timing_ms": {key: sum(j.timing_ms[key] for j in judgments) for key in judgments[0].timing_ms},
+        "device": "cpu" if any(j.device == "cpu" for j in outputs) else outputs[0].device,
+        "timing_ms": {key: sum(j.timing_ms[key] for j in outputs) for key in outputs[0].timing_ms},
         "task": bundle.task,
     }
-    claimed = all(judgment.decided is not None for judgment in judgments)
+    claimed = all(output.decided is not None for output in outputs)
     if regions.lesions and set(range(1, len(regions.regions))) <= set(muted):
         claimed = False  # no lesion is left, as if none had been segmented
         text = _("Every lesion was left out, so no grade is given.")
@@ -145,7 +145,7 @@ def compose_report(
             findings=tuple(findings), **shared,
         )  # fmt: skip
         return GradeResult(report, regions, None, None)
-    votes = [judgment.decided.votes.muted(muted) for judgment in judgments]
+    votes = [output.decided.votes.muted(muted) for output in outputs]
     each = [softmax(member.logits) for member in votes]
     probabilities = np.mean(each, axis=0)
     predicted, alone = int(probabilities.argmax()), len(votes) == 1
@@ -163,18 +163,18 @@ def compose_report(
         baseline=per_class(votes[0].baseline) if alone else None,
         **(_sets(bundle, probabilities, shared["inputs"], muted) if alone else {}),
         regions=tuple(rows),
-        edges=_mean_edges([judgment.decided.embeddings for judgment in judgments]),
+        edges=_mean_edges([output.decided.embeddings for output in outputs]),
         findings=(*findings, *_muted_findings(rows, muted)),
         without_regions=per_class(np.mean([shares_of(member).without_regions for member in votes], axis=0)),
         redundant=redundant_nodes(votes, predicted),
-        ensemble=None if alone else EnsembleAnswer(tuple(map(_member_answer, judgments, each))),
+        ensemble=None if alone else EnsembleAnswer(tuple(map(_member_answer, outputs, each))),
         **shared,
     )
-    return GradeResult(report, regions, votes[0] if alone else None, lambda: _mean_map(judgments, predicted))
+    return GradeResult(report, regions, votes[0] if alone else None, lambda: _mean_map(outputs, predicted))
 
 
-def _member_answer(judgment: Judgment, probabilities: np.ndarray) -> MemberAnswer:
-    classes, info = judgment.bundle.classes, judgment.bundle.info
+def _member_answer(output: ModelOutput, probabilities: np.ndarray) -> MemberAnswer:
+    classes, info = output.bundle.classes, output.bundle.info
     named = (str(info[key]) for key in ("name", "version", "sha256"))
     return MemberAnswer(*named, classes[int(probabilities.argmax())], dict(zip(classes, map(float, probabilities))))
 
@@ -184,12 +184,12 @@ def _mean_edges(embeddings: Sequence[np.ndarray]) -> tuple[tuple[int, int, float
     return tuple((*same[0][:2], sum(edge[2] for edge in same) / len(same)) for same in zip(*edges))
 
 
-def _mean_map(judgments: Sequence[Judgment], predicted: int) -> np.ndarray:
+def _mean_map(outputs: Sequence[ModelOutput], predicted: int) -> np.ndarray:
     """Return the mean of the members' maps, in one array."""
-    total = judgments[0].draw_map(predicted)
-    for judgment in judgments[1:]:
-        total += judgment.draw_map(predicted)
-    return total if len(judgments) == 1 else total / np.float32(len(judgments))
+    total = outputs[0].draw_map(predicted)
+    for output in outputs[1:]:
+        total += output.draw_map(predicted)
+    return total if len(outputs) == 1 else total / np.float32(len(outputs))
 
 
 def _sets(bundle: Bundle, probabilities: np.ndarray, inputs: Sequence[str], muted: Sequence[int]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grading.asked_case import for_task, whole_organ
 from REACTKDLib.core.grading.device import FallbackRunner
 from REACTKDLib.core.grading.encoded_field import MARGIN_MM, EncodedField, organ_box
-from REACTKDLib.core.grading.grade_result import Asked, GradeResult, Judgment, compose_report, muted_nodes
+from REACTKDLib.core.grading.grade_result import GradeResult, GradingInput, ModelOutput, compose_report, muted_nodes
 from REACTKDLib.core.grading.untrained import ignored_inputs, unseen_combination
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.checks import RENEWED_FINDINGS, checked, rechecked
@@ -130,17 +130,17 @@ class Session:
 
         Raises: NoLiver; NoVolume if every modality is left out; GeometryMismatch; UsageError for an unknown region.
         """
-        asked, judgment, findings = self.judge(liver, tumor, leave_out, mute)
-        return compose_report(self.bundle, asked, (judgment,), findings)
+        given, output, findings = self.evaluate(liver, tumor, leave_out, mute)
+        return compose_report(self.bundle, given, (output,), findings)
 
-    def judge(
+    def evaluate(
         self,
         liver: np.ndarray | None = None,
         tumor: np.ndarray | None = None,
         leave_out: Collection[Modality] = (),
         mute: Collection[str | int] = (),
         like: Session | None = None,
-    ) -> tuple[Asked, Judgment, tuple[Finding, ...]]:
+    ) -> tuple[GradingInput, ModelOutput, tuple[Finding, ...]]:
         """Return the parts of the report: the input of the grading, the output of this model, and the findings of the
         case.
 
@@ -174,8 +174,8 @@ class Session:
         timing["total"] = sum(timing.values())
         found = (*field.findings, *moved, *unseen_combination(used, self.bundle), *self._runner.findings)
         draw = lambda predicted: self._voxel_map(field, regions, placement, used, predicted, muted)  # noqa: E731
-        asked = Asked(case.id, used, regions, measures, placement, muted)
-        return asked, Judgment(self.bundle, decided, found, self.device, timing, draw), case.findings
+        given = GradingInput(case.id, used, regions, measures, placement, muted)
+        return given, ModelOutput(self.bundle, decided, found, self.device, timing, draw), case.findings
 
     def _measures(self, case: Case, regions: RegionSet) -> tuple[RegionMeasures, ...]:
         """Return diameters and uptake of these regions, computed once for the same masks."""

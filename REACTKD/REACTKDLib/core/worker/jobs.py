@@ -16,7 +16,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.text import unpacked
-from REACTKDLib.core.worker.wire import NotThatType, from_json, to_json
+from REACTKDLib.core.worker.wire import WrongType, from_json, to_json
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ def from_message(message: Any) -> Job:
         raise _not_a_job("job")
     try:
         return from_json(_KINDS[message["job"]], {k: v for k, v in message.items() if k != "job"}, "job", _RULES)
-    except NotThatType as error:
+    except WrongType as error:
         raise _not_a_job(error.args[0]) from error
 
 

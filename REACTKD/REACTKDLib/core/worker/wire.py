@@ -22,7 +22,7 @@ _ALIGNED = 64
 Rules = Mapping[str, Callable[[Any], bool]]
 
 
-class NotThatType(Exception):
+class WrongType(Exception):
     """A part of a message does not have the type that its dataclass states. args: the name of the part."""
 
 
@@ -52,7 +52,7 @@ def from_json(hint: Any, value: Any, name: str, rules: Rules, read: Callable[[An
     """Return the value from the form of `to_json`, with every part of the declared type.
 
     name: of the part, for the error. rules: requirements on the values of a field beyond their type, by its name. read:
-    returns the array of a placeholder. Raises: NotThatType.
+    returns the array of a placeholder. Raises: WrongType.
     """
     kind, inner = get_origin(hint) or hint, get_args(hint)
     try:
@@ -88,9 +88,9 @@ def from_json(hint: Any, value: Any, name: str, rules: Rules, read: Callable[[An
             right = isinstance(value, (int, float) if kind is float else kind)
             made = value if right and (kind is bool or not isinstance(value, bool)) else None
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise NotThatType(name) from error
+        raise WrongType(name) from error
     if made is None or (name in rules and not rules[name](made)):
-        raise NotThatType(name)
+        raise WrongType(name)
     return made
 
 
@@ -127,7 +127,7 @@ def read_message(hint: Any, message: Mapping[str, Any], folder: Path) -> Any:
     """Return the value that `write_message` wrote. Its file is removed; large arrays are memory-mapped.
 
     Windows keeps a mapped file; the owner of the folder removes it later.
-    Raises: NotThatType, KeyError, TypeError, ValueError, OSError for a broken message.
+    Raises: WrongType, KeyError, TypeError, ValueError, OSError for a broken message.
     """
     path = folder / message["file"]
     whole = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)

@@ -20,7 +20,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import Drawing, Surfaces, answer_from
 from REACTKDLib.core.worker.arrays import STEP_VOXELS, laid_out, read_array, read_mask, write_mask
 from REACTKDLib.core.worker.mending import Edit
-from REACTKDLib.core.worker.wire import MAPPED_BYTES, NotThatType, read_message, write_message
+from REACTKDLib.core.worker.wire import MAPPED_BYTES, WrongType, read_message, write_message
 
 MATRIX = [[2.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 IMAGE = jobs.ImageFile(
@@ -192,14 +192,14 @@ def test_a_damaged_reply_is_refused(tmp_path: Path, change: dict) -> None:
     answer = surfaces() if of_surfaces else drawing_of(np.zeros((2, 2, 2), dtype=np.float32))
     message = write_message(answer, tmp_path, "1.npy")
     job = jobs.DrawSurfaces("a") if of_surfaces else jobs.Draw("a")
-    with pytest.raises(NotThatType):
+    with pytest.raises(WrongType):
         answer_from({**message, "content": {**message["content"], **change}}, job, tmp_path)
 
 
 def test_an_array_beyond_the_end_of_its_file_is_refused(tmp_path: Path) -> None:
     message = write_message(drawing_of(np.zeros((2, 2, 2), dtype=np.float32)), tmp_path, "1.npy")
     message["content"]["voxel_map"]["shape"] = [200, 200, 200]
-    with pytest.raises(NotThatType):
+    with pytest.raises(WrongType):
         answer_from(message, jobs.Draw("a"), tmp_path)
 
 

@@ -89,7 +89,7 @@ def test_rewritten_rows_of_a_resumed_run_are_read_again(training: TrainingFolder
 def test_the_stop_request_is_the_file_that_the_training_checks(training: TrainingFolder) -> None:
     training.step(0, "teacher", 1)
     ask_to_stop(training.folder)
-    assert StopFile(training.folder).asked()
+    assert StopFile(training.folder).requested()
     assert RunReader(training.folder).read().state == "stopping"
 
 
@@ -97,7 +97,7 @@ def test_a_run_that_stopped_on_request_is_shown_as_stopped(training: TrainingFol
     training.step(0, "teacher", 1)
     ask_to_stop(training.folder)
     stop = StopFile(training.folder)
-    stop.obey()
+    stop.mark_stopped()
     training.age(SILENT_S + 60)
     assert RunReader(training.folder).read().state == "stopped"
     stop.clear()  # a resumed run does this first

@@ -98,11 +98,11 @@ def test_drawn_lesions_and_scans_are_resampled_together():
     grades = np.array([0, 1, 1, 2] * 5)
     weights = crossed_weights(grades, 3, draws=400, seed=1)
     assert weights.shape == (400, 3, 20)
-    of_place, of_question = weights.sum(axis=2), weights.sum(axis=1)
-    assert (of_place.sum(axis=1) == 60).all() and of_place.std() > 10  # 3 places, 20 questions each
-    assert all((of_question[:, grades == g].sum(axis=1) == 3 * (grades == g).sum()).all() for g in range(3))
+    of_scan, of_patient = weights.sum(axis=2), weights.sum(axis=1)
+    assert (of_scan.sum(axis=1) == 60).all() and of_scan.std() > 10  # 3 scans, 20 patients each
+    assert all((of_patient[:, grades == g].sum(axis=1) == 3 * (grades == g).sum()).all() for g in range(3))
     alone = crossed_weights(grades, 1, draws=400, seed=1)
     assert np.array_equal(alone[:, 0], bootstrap_weights(grades, None, 400, 1))
-    assert np.array_equal(alone[:, 0] * 3, of_question)  # the same questions at every place
+    assert np.array_equal(alone[:, 0] * 3, of_patient)  # the same patients in every scan
     with pytest.raises(UsageError, match="at least one of them"):
         crossed_weights(grades, 0)

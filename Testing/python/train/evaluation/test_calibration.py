@@ -20,7 +20,7 @@ from REACTKDTrainLib.evaluation.calibration import (
     reliability_curve,
     top_label,
 )
-from REACTKDTrainLib.evaluation.measures import brier_of_each, surprise_of_each
+from REACTKDTrainLib.evaluation.measures import brier_of_each, nll_of_each
 from support.predictions import graded_predictions
 
 # Top labels: 0.6 (wrong), 0.7, 0.8 and 0.9 (right).
@@ -30,8 +30,8 @@ HAND = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.9, 0.05, 
 
 def test_scores_agree_with_hand_worked_values() -> None:
     assert brier_of_each(HAND_GRADES, HAND).mean() == pytest.approx((0.14 + 0.86 + 0.06 + 0.015) / 4)
-    assert surprise_of_each(HAND_GRADES, HAND) == pytest.approx(-np.log([0.7, 0.3, 0.8, 0.9]))
-    assert surprise_of_each(np.array([0]), np.array([[0.0, 1.0, 0.0]])) == pytest.approx([-np.log(1e-12)])
+    assert nll_of_each(HAND_GRADES, HAND) == pytest.approx(-np.log([0.7, 0.3, 0.8, 0.9]))
+    assert nll_of_each(np.array([0]), np.array([[0.0, 1.0, 0.0]])) == pytest.approx([-np.log(1e-12)])
 
 
 def test_bins_agree_with_hand_worked_values() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDTrainLib.evaluation.measures import surprise_of_each
+from REACTKDTrainLib.evaluation.measures import nll_of_each
 from REACTKDTrainLib.training.calibration import LEAST_CASES, RANGE, fit_temperature
 from support.predictions import graded_predictions
 
@@ -32,7 +32,7 @@ def test_no_other_temperature_fits_better() -> None:
         found = fit_temperature(logits, torch.from_numpy(grades))
 
         def loss(t: float, grades=grades, logits=logits) -> float:
-            return surprise_of_each(grades, torch.softmax(logits / t, dim=1).numpy()).mean()
+            return nll_of_each(grades, torch.softmax(logits / t, dim=1).numpy()).mean()
 
         assert all(loss(found) <= loss(t) + 1e-9 for t in np.geomspace(*RANGE, 121))
 

@@ -26,11 +26,11 @@ from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.release.hybrid_blocks import ANOTHER, block_shifts, lesion_rows, with_block
 from REACTKDTrainLib.release.hybrid_nodes import CHANGES, HybridNodes, Look, changed
-from REACTKDTrainLib.release.hybrids import CYCLE, Question, ask_hybrids
+from REACTKDTrainLib.release.hybrids import CYCLE, HybridSettings, evaluate_hybrids
 from REACTKDTrainLib.training.outputs import model_metadata
 
 BLOCKS = ("input", "bands", "shells")
-QUESTION = Question(lesions=4, phantoms=2, draws=50)
+SETTINGS = HybridSettings(lesions=4, phantoms=2, draws=50)
 
 
 def scan(number: int, darker: float = 0.0, images: tuple[Modality, ...] = (Modality.CT,)) -> CohortCase:
@@ -63,10 +63,10 @@ def work(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def asked(bundle, work):
+def evaluated(bundle, work):
     scans = [scan(3, 100), scan(4, images=(Modality.CT, Modality.FDG))]
     scans.append(CohortCase("pet-alone", "p", None, ("fdg",), scans[0].load, "x"))
-    return ask_hybrids(bundle, scans, work, QUESTION)
+    return evaluate_hybrids(bundle, scans, work, SETTINGS)
 
 
 def test_a_hybrid_has_the_drawn_lesions_alone_and_all_of_the_liver_around_them():
@@ -87,28 +87,29 @@ def test_a_hybrid_has_the_drawn_lesions_alone_and_all_of_the_liver_around_them()
     assert np.array_equal(same, cut.reference.array) and cut.liver.sum() == whole.liver.sum()
 
 
-def test_each_subset_is_evaluated_on_the_scans_that_have_it(asked):
-    assert set(asked["subsets"]) == {"ct", "fdg", "ct+fdg"}
-    assert asked["skipped"]["pet-alone"] == "It has no CT."
-    assert asked["subsets"]["ct"]["scans"] == ["scan-3", "scan-4"] and asked["subsets"]["fdg"]["scans"] == ["scan-4"]
-    for own in asked["subsets"].values():
+def test_each_subset_is_evaluated_on_the_scans_that_have_it(evaluated):
+    assert set(evaluated["subsets"]) == {"ct", "fdg", "ct+fdg"}
+    assert evaluated["skipped"]["pet-alone"] == "It has no CT."
+    scans = {name: own["scans"] for name, own in evaluated["subsets"].items()}
+    assert scans["ct"] == ["scan-3", "scan-4"] and scans["fdg"] == ["scan-4"]
+    for own in evaluated["subsets"].values():
         for row in own["rows"].values():
             low, high = row["interval95"]
             assert 0 <= low <= high <= 1 and sum(row["mean_probabilities"]) == pytest.approx(1, abs=0.01)
-    kept = [seed for seed in range(4) if not any(name.endswith(f"{seed:05d}") for name in asked["skipped"])]
+    kept = [seed for seed in range(4) if not any(name.endswith(f"{seed:05d}") for name in evaluated["skipped"])]
     limit = limit_of([hybrid_latents(seed, CYCLE[seed]) for seed in kept], "ct", masks=True)
     best = macro_auc(np.array([CYCLE[seed] for seed in kept]), limit)
-    assert asked["subsets"]["ct"]["rows"]["exact limit"]["auc"] == pytest.approx(best, abs=1e-4)
-    assert "in scan-3" in asked["subsets"]["ct"]["rows"] and "in scan-4" not in asked["subsets"]["fdg"]["rows"]
+    assert evaluated["subsets"]["ct"]["rows"]["exact limit"]["auc"] == pytest.approx(best, abs=1e-4)
+    assert "in scan-3" in evaluated["subsets"]["ct"]["rows"] and "in scan-4" not in evaluated["subsets"]["fdg"]["rows"]
 
 
-def test_shifted_node_blocks_are_identified(asked):
+def test_shifted_node_blocks_are_identified(evaluated):
     """The first scan's liver is 100 HU darker: its level differs, its texture not more than that of another phantom."""
-    assert asked["looks"]["scan-3"]["level"]["ct"] == pytest.approx(
-        asked["looks"]["scan-4"]["level"]["ct"] - 100, abs=25
+    assert evaluated["looks"]["scan-3"]["level"]["ct"] == pytest.approx(
+        evaluated["looks"]["scan-4"]["level"]["ct"] - 100, abs=25
     )
-    blocks = asked["blocks"]["ct"]
-    assert set(blocks) == {*BLOCKS, "topology"} and set(asked["blocks"]) == {"ct", "fdg"}
+    blocks = evaluated["blocks"]["ct"]
+    assert set(blocks) == {*BLOCKS, "topology"} and set(evaluated["blocks"]) == {"ct", "fdg"}
     assert blocks["input"]["scan-3"]["shift"] > 2 * blocks["input"]["scan-4"]["shift"]
     assert blocks["input"]["scan-3"]["shift"] > 2 * blocks["input"][ANOTHER]["shift"]
     assert blocks["shells"]["scan-3"]["shift"] < 2 * blocks["shells"][ANOTHER]["shift"]
@@ -146,7 +147,7 @@ def test_a_block_of_another_case_is_put_lesion_by_lesion(bundle, tmp_path):
     assert alike["a"]["shift"] == pytest.approx(alike[ANOTHER]["shift"] / 2, rel=1e-2)  # to itself and the other
 
 
-def test_the_command_fills_a_page_and_draws_once(bundle, asked, work, tmp_path, capsys, monkeypatch):
+def test_the_command_fills_a_page_and_draws_once(bundle, evaluated, work, tmp_path, capsys, monkeypatch):
     from REACTKDTrainLib.cohorts.open_cohort import open_cohort
     from REACTKDTrainLib.release import hybrids
 
@@ -173,4 +174,4 @@ def test_the_command_fills_a_page_and_draws_once(bundle, asked, work, tmp_path, 
     for wrong, says in ((["--lesions", "5"], "a multiple of 4"), (["--phantoms", "1"], "At least two phantoms")):
         assert main([*command, *wrong]) == 2 and says in capsys.readouterr().err
     with pytest.raises(UsageError, match="No scan can be used"):
-        hybrids.ask_hybrids(bundle, [], tmp_path / "none", replace(QUESTION, lesions=4))
+        hybrids.evaluate_hybrids(bundle, [], tmp_path / "none", replace(SETTINGS, lesions=4))

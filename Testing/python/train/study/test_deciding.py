@@ -13,17 +13,17 @@ from REACTKDLib.core.phantom.biology_shared import draw_shared
 from REACTKDLib.core.phantom.posterior import shared_posterior
 from REACTKDTrainLib.data.truth import Truth
 from REACTKDTrainLib.models.outputs import GraphOutput
-from REACTKDTrainLib.nodes.naming import WAYS, asked_with, named_lesions, worth_of_nodes
+from REACTKDTrainLib.nodes.naming import WAYS, importance_of_nodes, named_lesions, predictor_of
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.train import Recipe, train_student, train_teacher
 from REACTKDTrainLib.study.deciding import (
     CHANCE,
     LIMIT,
-    asked_of,
     deciding_limit,
     deciding_result,
     deciding_table,
     draw_deciding,
+    has_known_deciding_lesion,
     whole_table,
 )
 from support.node_cases import shared_cases
@@ -52,7 +52,7 @@ def test_each_method_agrees_with_hand_worked_values(table):
     ct = torch.zeros_like(batch.fixed["ct"])
     ct[0, 1, 0], ct[0, 2, 0], ct[0, 2, 1] = 3.0, 2.0, np.log(2)
     batch = replace(batch, fixed={**batch.fixed, "ct": ct})
-    worth = {way: value[0].tolist() for way, value in worth_of_nodes(additive, batch).items()}
+    worth = {way: value[0].tolist() for way, value in importance_of_nodes(additive, batch).items()}
 
     def poor(x: float) -> float:
         return float(torch.softmax(torch.tensor([-x, 0.0, x]).double(), dim=0)[2])
@@ -72,9 +72,9 @@ def test_trained_heads_name_the_lesion_that_decides_more_often_than_chance(table
     recipe = Recipe(steps=120, batch=64, modality_dropout=0.0, auxiliary=0.5)
     student, teacher = train_student(table, recipe), train_teacher(table, replace(recipe, auxiliary=0.0))
     test = NodeTable.of(shared_cases(300, seed=1))
-    asked = asked_of(test)
+    asked = has_known_deciding_lesion(test)
     assert asked.sum() > 100 and ((test.rows[0].sum(dim=1) > 2).numpy() >= asked).all()
-    for ask in (asked_with(student, ("ct",)), teacher):
+    for ask in (predictor_of(student, ("ct",)), teacher):
         named = {f"it: {way}": [v.numpy()] for way, v in named_lesions(ask, test.batch()).items()}
         found = deciding_result(test, {"ct": named})["inputs"]["ct"]
         chance, own = found[CHANCE]["all"]["mean"], found["it: severity"]["all"]
@@ -109,7 +109,7 @@ def test_hits_are_counted_over_livers_and_networks_and_by_grade(table):
     truth = table.deciding.numpy()
     wrong = np.where(truth == 1, 2, 1)
     found = deciding_result(table, {"ct": {"it": [truth, wrong]}})
-    asked = asked_of(table)
+    asked = has_known_deciding_lesion(table)
     own = found["inputs"]["ct"]
     assert found["cases"] == asked.sum() and own["it"]["all"]["mean"] == 0.5
     counts = (table.rows[0].sum(dim=1) - 1).numpy()[asked]

@@ -16,7 +16,7 @@ from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.base import CENTERS
 from REACTKDTrainLib.study.explanation_checks import (
-    QUESTIONS,
+    MEASURES,
     explained,
     measure,
     named_by,
@@ -63,7 +63,7 @@ def test_shuffled_weights_are_a_permutation(bundle):
 def test_each_case_has_all_measures_of_its_explanation(case, bundle):
     grader = Grader(bundle, "cpu")
     found = explained(grader.open(case), grader.open(case), grader)
-    assert set(found) == {"named", *QUESTIONS}
+    assert set(found) == {"named", *MEASURES}
     assert found["rank_shuffled"] == pytest.approx(1.0), "the control is the network itself here"
     assert found["gain_shuffled"] == pytest.approx(found["gain_contribution"])
     assert -1 <= found["rank_occlusion"] <= 1
@@ -74,7 +74,7 @@ def test_each_case_has_all_measures_of_its_explanation(case, bundle):
 def test_means_leave_out_undefined_measures(case, bundle):
     found = measure(bundle, [case, small_case(TWO_LESIONS[:1]), small_case(())])
     assert found["cases"] == 2 and found["answers"]["rank_occlusion"]["left_out"] == 1
-    assert len(page(found).splitlines()) == 4 + len(QUESTIONS)
+    assert len(page(found).splitlines()) == 4 + len(MEASURES)
 
 
 def test_named_lesions_are_compared_with_the_deciding_one(bundle):

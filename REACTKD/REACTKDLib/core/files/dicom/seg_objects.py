@@ -78,7 +78,7 @@ def read_objects(objects: Sequence[SegObject], task: Task = HCC_GRADE) -> Segmen
     if len(objects) == 1:
         return read_dicom_segmentation(objects[0].path)
     titles = quoted(thing.title for thing in objects)
-    if any(_strangers(a.origin, b.origin) for a, b in combinations(objects, 2)):
+    if any(_do_not_belong_together(a.origin, b.origin) for a, b in combinations(objects, 2)):
         message = _(
             "The folder given for the segmentation holds {count} segmentations that were not drawn "
             "on one series: {titles}; give the file of one."
@@ -137,7 +137,7 @@ def _title(header: Any) -> str:
     return (title if len(title) <= _TITLE_LENGTH else title[: _TITLE_LENGTH - 3] + "...") + dated
 
 
-def _strangers(a: Origin, b: Origin) -> bool:
+def _do_not_belong_together(a: Origin, b: Origin) -> bool:
     if compare(a.patient, b.patient) == "different" or (a.frame and b.frame and a.frame != b.frame):
         return True
     return bool(a.referenced and b.referenced and not set(a.referenced) & set(b.referenced))
