@@ -75,7 +75,9 @@ def test_a_phantom_is_the_same_as_dicom_and_as_nifti(patient):
 
 
 def test_a_phantom_in_dicom_has_no_birth_date_or_sex_and_its_own_id(patient):
-    for path in (patient / "dicom").rglob("*.dcm"):
+    paths = list((patient / "dicom").rglob("*.dcm"))
+    assert len(paths) > 3
+    for path in paths:
         dataset = pydicom.dcmread(path, stop_before_pixels=True)
         assert (dataset.PatientID, dataset.PatientName) == ("PHANTOM-POOR-7", "Phantom^Digital")
         assert not dataset.PatientBirthDate and not dataset.PatientSex

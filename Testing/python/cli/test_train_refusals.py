@@ -41,13 +41,11 @@ from support.small_training import COHORT, QUICK, TRAIN_SCRIPT, write_config
         (["--cohort", COHORT, "--folds", "2", "--stage", "student"], "no trained teacher for fold 0"),
         (["--cohort", COHORT, "--device", "cuda"], "CUDA was asked for, but this PyTorch sees no GPU"),
         (["--cohort", COHORT, "--device", "gpu"], "There is no device 'gpu'"),
-        (["--cohort", COHORT, "--jobs", "0"], "jobs must be at least 1"),
         (["--cohort", COHORT, "--teacher-epochs", "-1"], "teacherEpochs must be at least 0, not -1."),
         (["--cohort", COHORT, "--folds", "three"], "Argument --folds: invalid int value: 'three'"),
         (["--cohort", COHORT, "--stage", "all"], "Argument --stage: invalid choice"),
         (["--cohort", COHORT, "--teacherEpoch", "3"], "Unrecognized arguments: --teacherEpoch"),
         (["--cohort", COHORT, "--config", "no.json"], "no.json"),
-        ([], "No cohort was given"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence_and_writes_nothing(
@@ -64,12 +62,6 @@ def refused(outcome: tuple[int, str, str], sentence: str) -> None:
     assert status == 1
     assert sentence in errors
     assert errors.count("\n") == 1 and errors.rstrip().endswith(".") and "Traceback" not in errors
-
-
-def test_an_output_that_cannot_be_written_is_refused_before_the_work(train, tmp_path: Path) -> None:
-    refused(train("--cohort", COHORT), "No output folder was given")
-    (tmp_path / "taken").touch()
-    refused(train("--cohort", COHORT, "--output", tmp_path / "taken"), "The output is a file")
 
 
 def test_a_second_training_in_the_same_folder_is_refused(train, tmp_path: Path) -> None:

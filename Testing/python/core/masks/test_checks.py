@@ -50,6 +50,7 @@ def test_a_regular_case_has_no_finding():
 
 def test_findings_are_json_and_sentences():
     case = checked(small_case(lesions=(((40.0, 0.0, 0.0), 2.0),), shift=(60.0, 0.0, 0.0)))
+    assert len(case.findings) > 2
     for finding in case.findings:
         json.dumps(finding.to_dict(), allow_nan=False)
         assert finding.message[0].isupper() or finding.message[0].isdigit()
