@@ -24,7 +24,6 @@ from REACTKDTrainLib.cohorts.sizes import SIZES
 from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
 from REACTKDTrainLib.results.pages import check_page, fill_page
-from REACTKDTrainLib.study import compare_methods, compare_nodes, compare_runs
 
 #: groups of the markers that enclose a table on a page: <!-- comparison:methods -->, <!-- explanations:questions -->
 GROUP, EXPLANATIONS = "comparison", "explanations"
@@ -85,15 +84,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     nodes.add_argument("--made-only", action="store_true", help="test only on cases with existing node vectors")
     nodes.set_defaults(compare=_nodes)
 
-    asked = kinds.add_parser("explanations", help="a model's explanation with the deciding lesion, on unseen phantoms")
-    asked.add_argument("--cases", type=int, default=60, help="number of phantoms of the cohort 'large' (default 60)")
-    asked.add_argument("--first", type=int, default=0, help="seed of the first phantom (default 0)")
-    asked.add_argument("--biology", choices=("independent", "shared"), default="shared", help="biology of the phantoms")
-    asked.add_argument("--size", choices=tuple(SIZES), default="full", help="size of the phantoms")
-    asked.add_argument("--bundle", type=Path, metavar="DIR", help="the model folder; by default the shipped one")
-    asked.add_argument("--output", type=Path, required=True, help="a .json file; the table is written beside it as .md")
-    asked.add_argument("--page", type=Path, help="a Markdown page to insert the table into")
-    asked.set_defaults(compare=_explanations)
+    explanations = kinds.add_parser(
+        "explanations", help="a model's explanation with the deciding lesion, on unseen phantoms"
+    )
+    explanations.add_argument(
+        "--cases", type=int, default=60, help="number of phantoms of the cohort 'large' (default 60)"
+    )
+    explanations.add_argument("--first", type=int, default=0, help="seed of the first phantom (default 0)")
+    explanations.add_argument(
+        "--biology", choices=("independent", "shared"), default="shared", help="biology of the phantoms"
+    )
+    explanations.add_argument("--size", choices=tuple(SIZES), default="full", help="size of the phantoms")
+    explanations.add_argument("--bundle", type=Path, metavar="DIR", help="the model folder; by default the shipped one")
+    explanations.add_argument(
+        "--output", type=Path, required=True, help="a .json file; the table is written beside it as .md"
+    )
+    explanations.add_argument("--page", type=Path, help="a Markdown page to insert the table into")
+    explanations.set_defaults(compare=_explanations)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -102,21 +109,25 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _runs(options: argparse.Namespace) -> None:
+    from REACTKDTrainLib.study import compare_runs
+
     found = []
-    asked = options.inputs or compare_runs.inputs_in_common(options.run_a, options.run_b, options.cases)
+    chosen = options.inputs or compare_runs.inputs_in_common(options.run_a, options.run_b, options.cases)
     with display_for(sys.stderr) as on_progress:
-        for number, inputs in enumerate(asked):
-            on_progress(number / len(asked), inputs)
+        for number, inputs in enumerate(chosen):
+            on_progress(number / len(chosen), inputs)
             found.append(compare_runs.compare_runs(options.run_a, options.run_b, inputs, options.cases))
     print("\n".join(map(json.dumps, found)) if options.json else compare_runs.table_of(found), flush=True)
 
 
 def _methods(options: argparse.Namespace) -> None:
+    if options.page:
+        check_page(options.page, GROUP, ["methods"])
+    from REACTKDTrainLib.study import compare_methods  # imports PyTorch, which takes seconds
+
     compared = compare_methods.ComparedMethods(
         options.cohort, options.external, options.output, options.config, options.folds, ",".join(options.map)
     )
-    if options.page:
-        check_page(options.page, GROUP, ["methods"])
     with display_for(sys.stderr, "lines") as on_progress:
         text = compare_methods.page(compared.run(on_progress))
     if options.page:
@@ -134,14 +145,19 @@ def _nodes(options: argparse.Namespace) -> None:
                     f"The results are in {options.output.name} already, so --{name.replace('_', '-')} has no effect; "
                     "leave it out, or name another file with --output."
                 )
+    elif options.nodes is None:
+        raise UsageError("The folder for the node vectors is missing; name one with --nodes.")
+    from REACTKDTrainLib.study import compare_nodes  # imports PyTorch, which takes seconds
+
+    if options.page and options.output.is_file():
         found = json.loads(options.output.read_text(encoding="utf-8"))
     else:
-        if options.nodes is None:
-            raise UsageError("The folder for the node vectors is missing; name one with --nodes.")
         given = {name: getattr(options, name) for name in NODES}
-        asked = (options.nodes, *(usual if given[n] is None else given[n] for n, usual in NODES.items()))
+        chosen = (usual if given[name] is None else given[name] for name, usual in NODES.items())
         with display_for(sys.stderr, "lines") as on_progress:
-            found = compare_nodes.compare_cohorts(*asked, options.made_only, on_progress, ",".join(options.map))
+            found = compare_nodes.compare_cohorts(
+                options.nodes, *chosen, options.made_only, on_progress, ",".join(options.map)
+            )
         write_text(options.output, json.dumps(found, indent=1))
         write_text(options.output.with_suffix(".md"), compare_nodes.page(found) + "\n")
     if options.page:

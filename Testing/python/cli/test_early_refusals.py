@@ -75,6 +75,15 @@ def test_images_that_a_dicom_report_cannot_refer_to_are_refused_without_torch(
     assert not (tmp_path / "out").exists()
 
 
+def test_wrong_options_of_a_comparison_are_refused_without_torch(tmp_path: Path) -> None:
+    nodes = ["compare", "nodes", "--output", str(tmp_path / "found.json")]
+    faults = {
+        "The folder for the node vectors is missing": nodes,
+        "There is no page page.md": [*nodes, "--page", str(tmp_path / "page.md")],
+    }
+    refused_at_once("REACTKDTrainLib", faults, status=2)
+
+
 def refused_at_once(library: str, faults: dict[str, list[str]], status: int) -> None:
     """Check that a command ends with a sentence, and without PyTorch. faults: its beginning -> the arguments."""
     environment = {**os.environ, "PYTHONPATH": LIBRARIES}
