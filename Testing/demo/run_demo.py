@@ -114,7 +114,7 @@ def load(scene: Any, files: CaseFiles) -> tuple[Any, Any]:
     from REACTKDLib.scene.segments import choose_segments
     from support.scene_files import load_segmentation, load_volume
 
-    volumes = {modality: load_volume(scene, path, NODE_NAMES[modality]) for modality, path in files.volumes.items()}
+    volumes = {modality: load_volume(path, NODE_NAMES[modality]) for modality, path in files.volumes.items()}
     nodes = CaseNodes(volumes, load_segmentation(scene, files.segmentation, "segmentation"))
     return nodes, choose_segments(nodes.segmentation, files.liver, files.tumors)
 

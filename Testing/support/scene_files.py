@@ -25,7 +25,7 @@ def load_scene(scene: Any, path: Path) -> None:
     assert scene.ReadFromMRB(str(path))
 
 
-def load_volume(scene: Any, path: Path, name: str) -> Any:
+def load_volume(path: Path, name: str) -> Any:
     """Load an image file into a scalar volume node, after `read_header`, since Slicer silently repairs some faults.
 
     Raises: see `read_header`.

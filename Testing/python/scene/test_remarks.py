@@ -81,7 +81,7 @@ def test_a_listed_case_keeps_the_findings_of_its_files(scene, scratch, tmp_path)
 )
 def test_a_file_loaded_by_slicer_is_checked(scene, scratch, tmp_path, header, code, words):
     folder = write_case(CASE, tmp_path / "case")
-    node = load_volume(scene, nifti_with(CT, tmp_path / "ct.nii", **header), "CT")
+    node = load_volume(nifti_with(CT, tmp_path / "ct.nii", **header), "CT")
     (finding,) = remarks_of(node, Modality.CT)
     assert finding.code == code and words in finding.message and finding.message.count("the CT") <= 1
     case = handed_over(CaseNodes({Modality.CT: node}, load_segmentation(scene, folder / SEGMENTATION, "S")), scratch)
@@ -89,9 +89,9 @@ def test_a_file_loaded_by_slicer_is_checked(scene, scratch, tmp_path, header, co
 
 
 def test_a_regular_file_and_a_moved_node_have_no_finding(scene, tmp_path):
-    node = load_volume(scene, write_volume(CT, tmp_path / "ct.nii.gz"), "CT")
+    node = load_volume(write_volume(CT, tmp_path / "ct.nii.gz"), "CT")
     assert remarks_of(node, Modality.CT) == ()
-    node = load_volume(scene, nifti_with(CT, tmp_path / "two.nii", sform=OTHER), "CT")
+    node = load_volume(nifti_with(CT, tmp_path / "two.nii", sform=OTHER), "CT")
     node.SetOrigin(500, 500, 500)
     assert remarks_of(node, Modality.CT) == ()
     (tmp_path / "two.nii").unlink()

@@ -21,7 +21,7 @@ from support.small_models import small_bundle
 
 
 def _through_the_scene(scene, volumes, segmentation, **options) -> Case:
-    nodes = {modality.value: load_volume(scene, path, modality.value) for modality, path in volumes.items()}
+    nodes = {modality.value: load_volume(path, modality.value) for modality, path in volumes.items()}
     return checked(case_from_nodes(**nodes, segmentation=load_segmentation(scene, segmentation, "masks"), **options))
 
 

@@ -116,7 +116,7 @@ def test_files_become_the_case_that_was_written(scene, tmp_path):
     paths = {m: write_volume(v, tmp_path / f"{m.value}.nii.gz") for m, v in case.volumes.items()}
     masks = [("Liver", "liver", case.liver), ("Tumor", "tumor", case.tumor)]
     segmentation = write_segmentation(masks, case.reference.ijk_to_ras, tmp_path / "masks.seg.nrrd")
-    nodes = {m.value: load_volume(scene, path, m.value) for m, path in paths.items()}
+    nodes = {m.value: load_volume(path, m.value) for m, path in paths.items()}
     read = case_from_nodes(**nodes, segmentation=load_segmentation(scene, segmentation, "Segmentation"))
     assert np.array_equal(read.liver, case.liver)
     assert np.array_equal(read.tumor, case.tumor)
@@ -133,7 +133,7 @@ def test_segments_of_a_label_map_are_selected_by_label(scene, tmp_path):
     labels = case.liver.astype(np.uint8) * 5
     labels[case.tumor] = 2
     path = write_volume(Volume(labels, case.reference.ijk_to_ras), tmp_path / "labels.nii.gz")
-    ct = load_volume(scene, write_volume(case.volumes[Modality.CT], tmp_path / "ct.nii.gz"), "CT")
+    ct = load_volume(write_volume(case.volumes[Modality.CT], tmp_path / "ct.nii.gz"), "CT")
     segmentation = load_segmentation(scene, path, "Segmentation")
     read = case_from_nodes(ct, segmentation=segmentation, liver_segment="5", tumor_segments=["2"])
     assert np.array_equal(read.liver, case.liver & ~case.tumor)
