@@ -71,7 +71,7 @@ def checked(result: GradeResult) -> GradeResult:
 # One image, many ways to store it -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_all_48_storage_orders_and_a_rigid_transform_give_the_same_result(case, seed):
     grader = Grader(small_bundle(seed), "cpu")
     expected = checked(grader.open(case).grade())
