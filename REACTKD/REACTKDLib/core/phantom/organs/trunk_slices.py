@@ -41,7 +41,14 @@ def paint_trunk(painter: Painter, trunk: Trunk) -> tuple[tuple[slice, slice, sli
     inside = least - wall > reach
     band = np.flatnonzero(~inside & (most + subcutis >= -reach))  # the wall; elsewhere all slices are alike
     alike = np.where(inside, air + (skin - air) + (fat - skin), air)
-    wall_of = _Wall((skin - air, fat - skin, muscle - fat), edge, [a.ravel()[band] for a in (subcutis, wall, seams)])
+
+    def wall_at(places: np.ndarray) -> _Wall:
+        return _Wall((skin - air, fat - skin, muscle - fat), edge, [a.ravel()[places] for a in (subcutis, wall, seams)])
+
+    moves = front.ravel()[band] != 0  # the belly; at sides and back the wall is the same in every slice
+    fixed, band = band[~moves], band[moves]
+    alike.ravel()[fixed] = wall_at(fixed).value(air, depth.ravel()[fixed])
+    wall_of = wall_at(band)
     cavity = lung.within(np.flatnonzero(most - wall >= -reach - 1))
     on_band, on_cavity = ([a.ravel()[w] for a in (front, depth, wall)] for w in (band, cavity))
     slab, inner = np.empty_like(alike), np.empty(len(cavity), np.float32)
