@@ -1,7 +1,8 @@
 """Command line of the training library: `python -m REACTKDTrainLib COMMAND`; `COMMANDS` lists the commands.
 
 Exit status: 0 finished; 2 (train and study: 1) an error, with one plain sentence on standard error; 130 after Ctrl-C; 3
-a training that was stopped, also by Ctrl-C, and can be resumed. Tracebacks are shown only with REACTKD_DEBUG=1.
+a training that was stopped, also by Ctrl-C, and can be resumed; 4 low-dose that left out some cases. Tracebacks are
+shown only with REACTKD_DEBUG=1.
 """
 
 from __future__ import annotations

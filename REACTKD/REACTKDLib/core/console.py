@@ -16,7 +16,7 @@ from REACTKDLib.core.text import sentence
 
 #: exit status of a command ended by Ctrl-C, by the convention of shells: 128 plus the number of the signal
 INTERRUPTED = 130
-#: exit status of a batch in which some cases failed; 1 is Python's own for a crash, and 3 a training's that was stopped
+#: exit status of work on many cases of which some failed; 1 is Python's own for a crash, 3 is for a stopped training
 SOME_FAILED = 4
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from REACTKDLib.core.console import SOME_FAILED
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.progress import OnProgress
 from REACTKDTrainLib.commands.cohorts_open import add_map_argument
@@ -44,17 +46,19 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=int, default=1, help="default 1, which is fastest for a few slices")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run the command and print what was done. Raises: ReactkdError."""
+def run(options: argparse.Namespace) -> int:
+    """Run the command and print what was done; return the exit status. Raises: ReactkdError."""
+    device, left_out = _prepared_device(options.device, options.threads), ()
     with display_for(sys.stderr) as on_progress:
-        text = _simulate(options, on_progress)
+        if options.cohort is not None:
+            text, left_out = _run_cohort(options, device, on_progress)
+        else:
+            text = _simulate(options, device, on_progress)
     print(text)
+    return SOME_FAILED if left_out else 0
 
 
-def _simulate(options: argparse.Namespace, on_progress: OnProgress) -> str:
-    device = _prepared_device(options.device, options.threads)
-    if options.cohort is not None:
-        return _run_cohort(options, device, on_progress)
+def _simulate(options: argparse.Namespace, device: str, on_progress: OnProgress) -> str:
     from REACTKDTrainLib.low_dose.physics import check_dose
     from REACTKDTrainLib.low_dose.randomness import check_seed
 
@@ -98,7 +102,10 @@ def _read(path: Path) -> Volume:
     return volumes[Modality.CT]
 
 
-def _run_cohort(options: argparse.Namespace, device: str, on_progress: OnProgress) -> str:
+def _run_cohort(
+    options: argparse.Namespace, device: str, on_progress: OnProgress
+) -> tuple[str, Sequence[tuple[str, str]]]:
+    """Return the text for display, and the cases that were left out with the reasons."""
     given = [name for name in ("dose", "seed", "thickness") if getattr(options, name) is not None]
     if given:
         text = "The option --{option} goes with --ct; the test sets have the published doses and seeds."
@@ -110,7 +117,8 @@ def _run_cohort(options: argparse.Namespace, device: str, on_progress: OnProgres
     check_map(",".join(options.map), options.cohort)
     cohort = open_cohort(options.cohort, whole_field=True, grades=",".join(options.map))
     sets = DoseTestSets(options.output, mode=options.mode, calibrate=options.calibrate, device=device)
-    return "\n".join(summary(sets, write_test_sets(cohort, sets, on_progress)))
+    left_out = write_test_sets(cohort, sets, on_progress)
+    return "\n".join(summary(sets, left_out)), left_out
 
 
 def _check_output(ct: Path, output: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from REACTKDLib.core.console import SOME_FAILED
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.__main__ import main
@@ -15,6 +17,7 @@ from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS
 from REACTKDTrainLib.low_dose.dosed_cohort import at_dose
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
+from support.case_files import SEGMENTATION, write_case
 
 SPEC = "phantom:external?cases=2&size=tiny"
 
@@ -34,6 +37,17 @@ def test_the_command_writes_every_level_and_keeps_it(folder, capsys):
     before = [f.stat().st_mtime_ns for f in files]
     assert main(["low-dose", "--cohort", SPEC, "--output", str(folder)]) == 0
     assert [f.stat().st_mtime_ns for f in files] == before
+
+
+def test_a_case_that_is_left_out_shows_in_the_exit_status_as_in_a_batch(tmp_path, capsys):
+    entries = []
+    for name, spec in (("whole", SPEC), ("crop", SPEC + "&whole_field=0")):
+        case = replace(open_cohort(spec, whole_field=True).cases[0].load(), id=name)
+        write_case(case, tmp_path / name)
+        entries.append({"id": name, "ct": f"{name}/CT.nii.gz", "segmentation": f"{name}/{SEGMENTATION}", "grade": 0})
+    (tmp_path / "list.json").write_text(json.dumps({"training": entries}))
+    assert main(["low-dose", "--cohort", str(tmp_path / "list.json"), "--output", str(tmp_path / "out")]) == SOME_FAILED
+    assert capsys.readouterr().out.splitlines()[-1].startswith("crop: left out: ")
 
 
 def test_the_cohort_at_a_dose_has_the_same_patients_and_more_noise(folder):
