@@ -73,7 +73,7 @@ class CasesPanel(Section):
 
     def on_open_list(self, _checked: bool = False) -> None:
         """Choose a file."""
-        path = ask_file(_("Open a list of cases"), all_files(_("Lists of cases"), "*.csv *.json"))
+        path = ask_file(_("Open a list of cases"), all_files(_("Lists of cases"), "*.csv *.xlsx *.json"))
         if path is not None:
             self._open(path)
 

@@ -13,6 +13,8 @@ _FILE_WORDS = {
     *("ct", "cect", "pet", "mr", "mri", "fdg", "acetate", "act", "image", "images", "img", "picture", "scan"),
     *("seg", "segmentation", "mask", "label", "liver", "tumor", "tumour", "lesion"),
 }
+#: what a cell holds that is no file: a number or a date, also with the time
+_VALUE = re.compile(r"[-+]?\d+([.,]\d+)?(e[-+]?\d+)?|\d{1,4}([./-])\d{1,2}\3\d{1,4}([ T][\d:.]+)?", re.IGNORECASE)
 _IMAGE = re.compile(r"\.(nii(\.gz)?|nrrd|mha|mhd|dcm|nhdr)$", re.IGNORECASE)
 
 
@@ -22,12 +24,21 @@ def refused_columns(rows: Collection[Mapping[str, Any]], known: Collection[str])
     Sex, age or a hospital's own number may be in a list; an image must not be ignored silently.
     """
     names = sorted({name for row in rows for name in row} - set(known))
-    return [name for name in names if _is_near(name, known) or any(_holds_file(row.get(name)) for row in rows)]
+    return [name for name in names if _is_refused(name, [row.get(name) for row in rows], known)]
 
 
-def _is_near(name: str, known: Collection[str]) -> bool:
+def _is_refused(name: str, cells: Collection[Any], known: Collection[str]) -> bool:
+    if nearest_name(name, known) is not None or any(map(_holds_file, cells)):
+        return True
     words = set(re.findall(r"[a-z]+", name.lower()))
-    return bool(words & _FILE_WORDS) or nearest_name(name, known) is not None
+    filled = [cell for cell in cells if cell not in (None, "")]
+    if words - _FILE_WORDS and filled and all(_is_value(cell) for cell in filled):  # the date of a scan, a tumor's size
+        return False
+    return bool(words & _FILE_WORDS)
+
+
+def _is_value(cell: Any) -> bool:
+    return isinstance(cell, int | float) or (isinstance(cell, str) and bool(_VALUE.fullmatch(cell.strip())))
 
 
 def _holds_file(value: Any) -> bool:

@@ -25,6 +25,9 @@ def check_path(path: PathLike, role: str) -> None:
     except ValueError as error:  # a NUL, or a lone surrogate
         raise FileMissing(_("The name of {role} is none that a file can have; correct the path."), role=role) from error
     except OSError as error:
+        if os.name != "nt" and "\\" in os.fspath(path):  # a list written on Windows
+            text = _("The path of {role} has backslashes, as on Windows, and there is no such file; write '/' instead.")
+            raise FileMissing(text, role=role) from error
         raise FileMissing(_("There is no file at the path given for {role}; check the path."), role=role) from error
     if stat.S_ISDIR(mode):
         if _entries(Path(path)) > MOST_ENTRIES:

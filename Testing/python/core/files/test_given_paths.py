@@ -104,6 +104,14 @@ def test_a_name_that_no_file_can_have_is_refused(name):
         module.check_path(name, "the CT")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows takes both")
+def test_backslashes_of_a_list_from_windows_are_named(tmp_path):
+    with pytest.raises(FileMissing, match="path of the CT has backslashes, as on Windows, .* write '/' instead"):
+        module.check_path(tmp_path / "a\\CT.nii.gz", "the CT")
+    (tmp_path / "a\\CT.nii.gz").touch()
+    module.check_path(tmp_path / "a\\CT.nii.gz", "the CT")
+
+
 def test_a_regular_case_still_opens(folder):
     case = open_job(open_case_list(listed(folder, "a/CT.nii.gz", "ct")).cases[0].job)
     assert case.tumor.sum() == small_case().tumor.sum()

@@ -193,10 +193,28 @@ def test_other_columns_are_ignored_unless_they_resemble_known_ones(tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("case,ct,segmentation,grade,age,referring ward\na,x.nii.gz,y.nrrd,well,61,W3\n")
     assert [job.case for job in read_worklist(path)] == ["a"]
-    for column, cell in (("acetat", ""), ("second ct", ""), ("extra", "z.nii.gz"), ("segmentaton", "s")):
+    for column, cell in (("acetat", ""), ("second ct", ""), ("extra", "z.nii.gz"), ("segmentaton", "s"), ("mr", "12")):
         path.write_text(f"case,ct,segmentation,{column}\na,x.nii.gz,y.nrrd,{cell}\n")
         with pytest.raises(UsageError, match="unknown columns"):
             read_worklist(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [("scan_date", "01.03.2024"), ("scan date", "2024-03-01 09:30"), ("ct date", "3/1/2024"), ("tumor_size_mm", "31,5"),
+     ("lesion count", "3"), ("liver volume", "1.5e3")],
+)  # fmt: skip
+def test_dates_and_numbers_are_no_images_whatever_the_column_is_called(tmp_path, column, cell):
+    """A list with the date of the scan was refused."""
+    path = tmp_path / "list.csv"
+    path.write_text(f"case;ct;segmentation;{column}\na;x.nii.gz;y.nrrd;{cell}\nb;x.nii.gz;y.nrrd;\n")
+    assert [job.case for job in read_worklist(path)] == ["a", "b"]
+    entry = {"id": "a", "ct": "x.nii.gz", "segmentation": "y.nrrd", column: cell}
+    (tmp_path / "list.json").write_text(json.dumps({"training": [entry, entry | {"id": "b", column: 3.5}]}))
+    assert [job.case for job in read_worklist(tmp_path / "list.json")] == ["a", "b"]
+    path.write_text(f"case;ct;segmentation;{column}\na;x.nii.gz;y.nrrd;{cell}\nb;x.nii.gz;y.nrrd;scans/b\n")
+    with pytest.raises(UsageError, match="unknown columns"):
+        read_worklist(path)
 
 
 def test_a_datalist_may_define_its_grades(tmp_path):
