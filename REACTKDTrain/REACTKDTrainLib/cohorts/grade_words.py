@@ -84,8 +84,8 @@ class GradeWords:
             word = shown(text, 20)
             how = "say what it means too, such as" if self.meanings else "say what it means, such as --map"
             free = [name for name in task.class_names if _plain(name) not in map(_plain, self.meanings.values())]
-            meaning = f"{word}={free[0]}" if word.split() == [word] else f"'{word}={free[0]}'"  # as a shell takes it
-            hint = f", or {how} {meaning}" if isinstance(value, str) and free else ""
+            quote = "" if word.split() == [word] else "'"  # as a shell takes it
+            hint = f", or {how} {quote}{word}={free[0]}{quote}" if isinstance(value, str) and free else ""
             raise UsageError(f"Case {quoted([case])} has the grade {given}; give {_choices(task, not numbered)}{hint}.")
         return known[text]
 

@@ -90,7 +90,9 @@ def _agreement(options: argparse.Namespace) -> None:
     if not options.no_masks:
         with display_for(sys.stderr) as on_progress:
             found["masks"] = readers.mask_agreement(cases, review, on_progress, *bootstrap, task)
-        texts += [_as_text(readers.masks_table(found["masks"])), *found["masks"]["left_out"]]
+        pairs = found["masks"]["pairs"]
+        texts += [_as_text(readers.masks_table(found["masks"])) if pairs else "No masks of two readers to compare."]
+        texts += found["masks"]["left_out"]
     _give(found, texts, options.output)
 
 

@@ -22,11 +22,16 @@ def as_csv(table: Sequence[Sequence[str]]) -> str:
 
 
 def value_cell(found: Mapping | None, digits: int = 2, key: str = "value") -> str:
-    """'0.812 (0.74-0.88)'. found: the value and its 'interval95', or None. digits: of the interval."""
+    """'0.812 (0.74-0.88)', '0.110 (-0.04 to 0.24)'. found: the value and its 'interval95', or None. digits: of the
+    interval.
+    """
     if found is None or found.get(key) is None:
         return NOTHING
     interval = found.get("interval95")
-    return f"{found[key]:.3f}" + (f" ({interval[0]:.{digits}f}-{interval[1]:.{digits}f})" if interval else "")
+    if not interval:
+        return f"{found[key]:.3f}"
+    low, high = (f"{end:.{digits}f}" for end in interval)
+    return f"{found[key]:.3f} ({low}{' to ' if '-' in low + high else '-'}{high})"
 
 
 def difference_cell(found: Mapping | None, digits: int = 4) -> str:

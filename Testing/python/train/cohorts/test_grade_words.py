@@ -71,6 +71,10 @@ def test_commands_accept_the_map(lists, capsys):
     said = capsys.readouterr().err
     assert "has the grade 'G1'; give well, moderate or poor" in said
     assert "or say what it means, such as --map g1=well." in said
+    blank = lists["list.csv"].with_name("blank.csv")
+    blank.write_text(lists["list.csv"].read_text().replace("G1", "G 1"))
+    capsys.readouterr()
+    assert main(["cohorts", "check", str(blank)]) == 2 and "such as --map 'g 1=well'." in capsys.readouterr().err
     command = ["train", "--cohort", str(lists["list.csv"]), "--output", str(lists["list.csv"].parent / "run")]
     assert main([*command, "--map", "G1=well", "G2=moderate,G3=bad", "--dry-run"]) != 0
     assert "'g3' is mapped to 'bad'; give well, moderate or poor" in capsys.readouterr().err

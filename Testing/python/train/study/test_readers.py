@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,22 @@ def test_table_and_study_of_two_readers(listed, tmp_path, capsys):
     assert bert["accuracy_unaided"]["value"] == pytest.approx(5 / 6) and bert["auc_aided"]["value"] == 1.0
     assert bert["kappa_model_aided"]["value"] == 1.0 and found["mean"]["cases"] == 6
     assert found["mean"]["auc_aided"]["value"] == pytest.approx((anna["auc_aided"]["value"] + 1) / 2)
+
+
+def test_agreement_without_corrected_masks_shows_no_empty_table(tmp_path, capsys):
+    """An interval of -0.08 to 0.88 was shown as "-0.08-0.88"."""
+    rows = "".join(f"{name},a/CT.nii.gz,a/masks.seg.nrrd\n" for name in NAMES)
+    (tmp_path / "list.csv").write_text(f"case,ct,segmentation\n{rows}")
+    cases = open_case_list(tmp_path / "list.csv")
+    for reader, grades in (("Anna", TRUTH), ("Bert", (0, 2, 0, 1, 2, 0))):
+        review = Review(cases.review_file)
+        review.read_as(reader)
+        for name, grade in zip(NAMES, grades, strict=True):
+            review.update(name, reader={"grade": GRADES[grade]})
+    assert main(["readers", "agreement", str(tmp_path / "list.csv"), "--draws", "200"]) == 0
+    said = capsys.readouterr().out
+    assert "structure" not in said and said.endswith("No masks of two readers to compare.\n")
+    assert re.search(r"\| Anna \| Bert \| 6 \| 50 % \| 0\.\d{3} \(-\d\.\d+ to \d\.\d+\) \|", said), said
 
 
 @pytest.mark.slow
