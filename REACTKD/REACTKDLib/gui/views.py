@@ -9,6 +9,7 @@ import slicer
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.jump import jump_to
+from REACTKDLib.scene.lesion_names import is_lesion_names
 from REACTKDLib.scene.reading_layout import ORIENTATIONS, THREE_D, look_alike, users_composites, view_name
 
 
@@ -43,6 +44,31 @@ def fit_reading_views(stay: bool) -> None:
             look_alike(widgets[0].mrmlSliceNode(), widget.mrmlSliceNode())
     if not stay:
         _frame_3d(manager, own=True)
+
+
+def raise_lesion_names() -> None:
+    """Draw the names of lesions above all else in the slice views, which draw what was added last on top.
+
+    New outlines are added with every grade. Costs nothing where the names are on top; making them again takes 30 ms a
+    view.
+    """
+    manager = slicer.app.layoutManager()
+    widgets = map(manager.sliceWidget, manager.sliceViewNames()) if manager is not None else ()
+    for view in (widget.sliceView() for widget in widgets):
+        renderers = view.renderWindow().GetRenderers()
+        for renderer in (renderers.GetItemAsObject(n) for n in range(renderers.GetNumberOfItems())):
+            parts = renderer.GetViewProps()
+            listed = [parts.GetItemAsObject(n) for n in range(parts.GetNumberOfItems())]
+            names = [part for part in listed if _is_of_names(part)]
+            if names and listed[-len(names) :] != names:
+                for part in names:
+                    parts.RemoveItem(part)
+                    parts.AddItem(part)
+                view.scheduleRender()
+
+
+def _is_of_names(part: Any) -> bool:
+    return part.IsA("vtkSlicerMarkupsWidgetRepresentation2D") and is_lesion_names(part.GetMarkupsNode())
 
 
 def show_answer(nodes: CaseNodes, report: GradeReport) -> None:

@@ -15,7 +15,7 @@ from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.gui.keys import VIEWS, shortcuts, with_key
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.views import fit_reading_views
+from REACTKDLib.gui.views import fit_reading_views, raise_lesion_names
 from REACTKDLib.scene.lesion_names import LesionNames
 from REACTKDLib.scene.outputs import place_legends
 from REACTKDLib.scene.panel_state import chosen_volumes
@@ -46,7 +46,6 @@ class ViewsPanel(Section):
         self._filling = self._entered = self._closing = self._on_show = self._changing = False
         self._fitted: tuple | None = None
         self._todo: Iterator[None] | None = None  # pending annotations
-        self._covered = False  # something was drawn over the names
         self._layout: Any = None
         self._regions: Any = None  # the segmentation whose display is observed
         self._shown_regions: tuple[str, ...] = ()
@@ -177,10 +176,9 @@ class ViewsPanel(Section):
         pets, on_white = self.views.pet_views(view) if self._on_show else ([], False)
         for segmentation in regions:
             for _made in outline_on_pet(segmentation, pets, on_white):
-                self._covered = True
                 yield
-        anew, self._covered = self._covered, False
-        yield from self.names.show_steps(outputs.regions if regions and view.names else None, anew)
+        yield from self.names.show_steps(outputs.regions if regions and view.names else None)
+        raise_lesion_names()
 
     def _fill(self, view: ReadingView) -> None:
         ui, available, shown = self.ui, self.views.available(), self._shown()

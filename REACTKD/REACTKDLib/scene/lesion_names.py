@@ -53,21 +53,15 @@ class LesionNames:
         for _step in self.show_steps(regions):
             pass
 
-    def show_steps(self, regions: Any | None, anew: bool = False) -> Iterator[None]:
-        """Do what `show` does, with a yield after each view that gets names: markups take 50 ms to make in a view.
-
-        anew: redraw over anything added to the views since.
-        """
+    def show_steps(self, regions: Any | None) -> Iterator[None]:
+        """Do what `show` does, with a yield after each view that gets names: markups take 50 ms to make in a view."""
         if regions is not None and (regions.GetScene() is None or not shown_segments(regions)):
             regions = None
         stamp = () if regions is None else _stamp_of(regions)
-        if not anew and stamp == self._stamp and regions is self._regions:
+        if stamp == self._stamp and regions is self._regions:
             return
         self._regions, self._stamp = regions, None
         self._lesions = [] if regions is None else list(_surfaces(regions))
-        if anew:
-            for node in marked_nodes(self.scene, _CLASS, _MARK):
-                remove_with_displays(self.scene, node)
         yield from self._steps()
         self._stamp = stamp
 
@@ -161,6 +155,11 @@ class LesionNames:
             node.CreateDefaultDisplayNodes()
         _style(node.GetDisplayNode())
         return node
+
+
+def is_lesion_names(node: Any) -> bool:
+    """Return True for a markups node of names of lesions."""
+    return node is not None and node.GetAttribute(_MARK) is not None
 
 
 def _surfaces(regions: Any) -> Iterator[tuple[str, np.ndarray]]:

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import slicer
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading_layout import ONE, ORIENTATIONS, OWN_SLICES, THREE_D, THREE_ROWS, view_name
-from support.panel_steps import grade, wait_for_annotations, wait_for_inputs
+from support.edits import ball, paint
+from support.panel_steps import GRADE_S, grade, panel_of, wait_for_annotations, wait_for_inputs
 
 USERS = ("Red", "Green", "Yellow")
 DEFAULT = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
@@ -218,3 +220,33 @@ def test_the_layout_can_be_left_after_the_scene_was_closed(
     user.open_section("inputsSection")
     user.choose("acetateSelector", None)  # everything is shown again
     assert manager().layout == DEFAULT
+
+
+def picture(name: str) -> bytes:
+    """The pixels of a slice view of this name."""
+    image = manager().sliceWidget(name).sliceView().draw()
+    return bytes(image.convertToFormat(QImage.Format.Format_RGB32).constBits()) if image is not None else b""
+
+
+@pytest.mark.parametrize("images", [1, 4, 6])
+def test_names_stay_above_the_outlines_that_later_grades_draw(user: Any, nodes: Any, context: Any, images: int) -> None:
+    context.state.live = True
+    grade(user)
+    key(user, images)
+    first = context.report
+    center = np.array(next(row.centroid_ras_mm for row in first.regions if row.name == "Lesion 1"))
+    paint(nodes.segmentation, "Tumor", ball(nodes.reference, center + [-25, 0, 25], 11.0), nodes.reference)
+    user.wait_until(lambda: context.report is not first and not context.busy, GRADE_S, "the live grade")
+    user.click_cell("regionTable", [row[0] for row in user.rows("regionTable")].index("Lesion 1"), 1)
+    wait_for_annotations(user)
+    widgets = {name: manager().sliceWidget(name) for name in OWN_SLICES}
+    shown = [name for name, widget in widgets.items() if widget is not None and widget.visible]
+    assert len(shown) == (9 if images == 6 else 3)
+    after = {name: picture(name) for name in shown}
+    names = next(section for section in panel_of(user).sections if section.ui_file == "ViewsPanel.ui").names
+    names.close()
+    bare = {name: picture(name) for name in shown}
+    names.show(context.outputs.regions)  # made now, they are above everything
+    above = {name: picture(name) for name in shown}
+    assert [name for name in shown if after[name] != above[name]] == []
+    assert any(bare[name] != above[name] for name in shown) or not any(above.values())
