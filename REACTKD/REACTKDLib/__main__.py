@@ -50,11 +50,11 @@ def main(argv: Sequence[str] | None = None, apart: bool = False) -> int:
 
 
 def _message(error: Exception) -> str:
+    if lacks_memory(error):
+        return "There is not enough memory; close other programs, or use images of a smaller field."
     if isinstance(error, ReactkdError):
         log_cause(error, "a command")
         return str(error)
-    if lacks_memory(error):
-        return "There is not enough memory; close other programs, or use images of a smaller field."
     where = log_unforeseen(error, "a command", show=False)
     return f"An unexpected fault stopped the work ({type(error).__name__}); please report it; {where}."
 

@@ -92,17 +92,20 @@ class CaseGrader:
             return {"case": name, **self._grade(job, name), "fingerprint": fingerprint}
         except Canceled:
             raise
-        except ReactkdError as error:
-            log_cause(error, "a case of a batch")
-            fault = (error.code, without_folders(error.message, self.output))
         except Exception as error:  # one unusual case must not end a long run
-            if lacks_memory(error):
-                short = out_of_memory()
-                return {"case": job.case, "status": "failed", "error": short.code, "reason": str(short)}
-            where = without_folders(log_unforeseen(error, "a case of a batch"), self.output)
-            name = type(error).__name__
-            fault = ("unexpected", f"An unexpected fault stopped this case ({name}); please report it; {where}.")
+            fault = self._fault_of(error)
         return {"case": job.case, "status": "failed", "error": fault[0], "reason": fault[1]}
+
+    def _fault_of(self, error: Exception) -> tuple[str, str]:
+        """Return code and reason of a case that failed."""
+        if lacks_memory(error):
+            error = out_of_memory()
+        if isinstance(error, ReactkdError):
+            log_cause(error, "a case of a batch")
+            return error.code, without_folders(error.message, self.output)
+        where = without_folders(log_unforeseen(error, "a case of a batch"), self.output)
+        name = type(error).__name__
+        return "unexpected", f"An unexpected fault stopped this case ({name}); please report it; {where}."
 
     def lost(self, case: BatchCase | None) -> dict[str, Any]:
         """Return the row of a case that ended its process twice, and clean up after it.

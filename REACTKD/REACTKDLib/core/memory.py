@@ -19,7 +19,17 @@ _WORDS = (
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Return True if an error says that memory was short."""
+    """Return True if an error says that memory was short, or was raised from one that does.
+
+    Readers of other libraries' formats say of every error of theirs that the file cannot be read.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not _says_so(cause):
+        cause = cause.__cause__
+    return cause is not None
+
+
+def _says_so(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, OutOfMemory)) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _WORDS)

@@ -183,16 +183,18 @@ class ScriptRunner:
             ended = False
         except StopIteration:
             pass
-        except ReactkdError as error:
-            fault = error
         except Exception as error:
-            fault = out_of_memory() if lacks_memory(error) else self._unforeseen(error)
+            fault = self._fault_of(error)
         if self._script is not script:  # a listener has ended it, or started another
             script.close()
         elif ended:
             self._end(fault)
 
-    def _unforeseen(self, error: Exception) -> WorkerFault:
+    def _fault_of(self, error: Exception) -> ReactkdError:
+        if lacks_memory(error):
+            return out_of_memory()
+        if isinstance(error, ReactkdError):
+            return error
         name, where = type(error).__name__, log_unforeseen(error, self.logged_as)
         return WorkerFault("unexpected", self.unforeseen.format(name=name, where=where))
 

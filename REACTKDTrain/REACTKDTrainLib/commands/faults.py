@@ -20,13 +20,13 @@ def explain(error: BaseException, output: Path | None = None, what: str = "a tra
 
     output: folder of a training, for the details of an unexpected error. what: the activity, for the log.
     """
-    if isinstance(error, ReactkdError):
+    if lacks_memory(error):
+        text = "There was not enough memory; choose smaller batches, fewer jobs or smaller images."
+    elif isinstance(error, ReactkdError):
         log_cause(error, what, TRAINING)
         text = str(error)
     elif isinstance(error, ModuleNotFoundError):
         text = how_to_install(missing_packages() or [(error.name or "a package").split(".")[0]])
-    elif lacks_memory(error):
-        text = "There was not enough memory; choose smaller batches, fewer jobs or smaller images."
     elif isinstance(error, OSError) and error.strerror:
         text = f"A file could not be read or written ({error.strerror}); make room or give access, and start again."
     else:

@@ -169,12 +169,12 @@ def _throttled(ticket: int, replies: Replies) -> Callable[[float, str], None]:
 
 def _code_and_text(error: Exception) -> tuple[str, str]:
     """Return code and sentence for a fault. Sentences of our own errors contain roles, never file or patient names."""
-    if isinstance(error, ReactkdError):
-        log_cause(error, "a job of the worker", WORKER)
-        return error.code, str(error)
     if lacks_memory(error):
         short = out_of_memory()
         return short.code, str(short)
+    if isinstance(error, ReactkdError):
+        log_cause(error, "a job of the worker", WORKER)
+        return error.code, str(error)
     if isinstance(error, ImportError):
         name = (error.name or "").partition(".")[0]
         text = _("The Python package '{name}' is not installed or not whole; install REACTKD's packages again.").format(

@@ -13,10 +13,13 @@ import pytest
 import SimpleITK
 import torch
 
-from REACTKDLib.core.errors import OutOfMemory
+from REACTKDLib.__main__ import _message
+from REACTKDLib.core.errors import NotAnImage, OutOfMemory
 from REACTKDLib.core.memory import lacks_memory, out_of_memory
 from REACTKDLib.core.worker.client import DIED, WorkerClient
 from REACTKDLib.core.worker.events import JobDone, JobFailed
+from REACTKDLib.core.worker.server import _code_and_text
+from REACTKDTrainLib.commands.faults import explain
 from support.memory_limit import address_space
 from support.worker_runs import grade_job, save_small_model, wait
 
@@ -91,3 +94,20 @@ def test_other_faults_are_no_lack_of_memory(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught:
         os.mkdir(tmp_path)
     assert not any(map(lacks_memory, (caught.value, ValueError("out of memory"), RuntimeError("shape"))))
+
+
+def test_a_lack_of_memory_that_a_reader_took_for_a_damaged_file_is_called_by_its_name() -> None:
+    """Readers of other libraries' formats say of every error that the file cannot be read."""
+
+    def read() -> None:
+        try:
+            ALLOCATE["numpy"]()
+        except Exception as error:
+            raise NotAnImage("The file of the CT cannot be read; copy it again.") from error
+
+    with pytest.raises(NotAnImage) as caught:
+        read()
+    assert _code_and_text(caught.value) == ("out-of-memory", str(out_of_memory()))
+    assert "not enough memory" in _message(caught.value) and "not enough memory" in explain(caught.value)
+    damaged = NotAnImage("The file of the CT cannot be read; copy it again.")
+    assert _code_and_text(damaged) == ("not-an-image", str(damaged)) and _message(damaged) == str(damaged)
