@@ -47,7 +47,7 @@ def _paint_vertebrae(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple
     sy = float(trunk.scale[1])
     period = _PERIOD_MM * float(trunk.scale[2])
     phase = np.mod(painter.lattice.z[box[0], None, None] - bones.first, period)
-    edge = -1.25 * painter.reach_mm  # depths shrink up to 1.25 times as fast as distances grow; beyond, nothing shows
+    edge = -1.25 * painter.reach_mm  # a depth of 1 mm corresponds to at most 1.25 mm; farther away nothing shows
 
     def within(wide: float, back: float, front: float):
         """The part of the box within these mm and an edge of the spine's center, its x (1, 1, w), and y (1, h, 1)."""
