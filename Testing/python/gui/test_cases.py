@@ -16,8 +16,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog
 
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.review import review as review_module
 from REACTKDLib.core.review.record import answer_of
-from REACTKDLib.core.review.review import now
 from REACTKDLib.core.review.stored_answers import StoredAnswers
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import CASES, GRADE_S, at_hand, choose_model, grade, open_folder, toggle_box, wait_for_grade
@@ -293,8 +293,8 @@ def test_a_result_of_the_whole_list_is_shown_even_within_a_second_or_while_work_
 ) -> None:
     nodes = only_case(user, widget, folder, small_model, monkeypatch)
     context, reading = widget.panel.context, widget.panel.reading
-    one_second = now()  # times are written to the second
-    monkeypatch.setattr(reading.review, "_clock", lambda: one_second)
+    one_second = review_module.now()  # times are written to the second
+    monkeypatch.setattr(review_module, "now", lambda: one_second)
     grade_list(user)
     first = context.report
     correct(nodes)

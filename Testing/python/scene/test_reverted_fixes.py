@@ -11,9 +11,9 @@ import slicer
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.scene.segments import choose_segments
+from REACTKDLib.scene.volumes import ijk_to_ras_of
 from support.edits import erase, mask_of, paint
 from support.script_runs import run
-from support.worlds import matrix_of
 
 
 class SceneUndo:
@@ -82,7 +82,7 @@ def propose(fixer, nodes, what: str) -> None:
     if what == "split":
         fixer.split(nodes, choice)
     else:
-        place = (matrix_of(nodes.reference) @ [3.0, 2.5, 2.0, 1.0])[:3]
+        place = (ijk_to_ras_of(nodes.reference) @ [3.0, 2.5, 2.0, 1.0])[:3]
         fixer.propose(nodes, choice, Finding("lesion-outside-liver", "warning", "It lies outside.", tuple(place)))
     run(fixer)
     assert fixer.error is None
