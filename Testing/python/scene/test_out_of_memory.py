@@ -12,7 +12,7 @@ from REACTKDLib.core.memory import out_of_memory
 
 pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="sizes of an address space: Linux only")
 
-SPARE_MIB = 0, 0.5, 2, 4, 8, 12, 20  # from the hand-over to the coloring
+EVERY_MIB = 0, 0.5, 2, 4, 8, 12, 20  # from the hand-over to the coloring
 CHILD = """
 import sys
 from pathlib import Path
@@ -47,10 +47,11 @@ controller.close()
 """
 
 
-def test_a_lack_of_memory_in_the_application_is_one_sentence_and_the_next_grade_works(tmp_path) -> None:
-    arguments = [str(tmp_path), *map(str, SPARE_MIB)]
+@pytest.mark.parametrize("spare_mib", [(0,), pytest.param(EVERY_MIB, marks=pytest.mark.slow)], ids=["none", "every"])
+def test_a_lack_of_memory_in_the_application_is_one_sentence_and_the_next_grade_works(tmp_path, spare_mib) -> None:
+    arguments = [str(tmp_path), *map(str, spare_mib)]
     done = subprocess.run([sys.executable, "-c", CHILD, *arguments], capture_output=True, text=True, timeout=600)
     *lines, last = done.stdout.splitlines() or [""]
     short = f"out-of-memory|{out_of_memory()}"
-    assert len(lines) == 2 * len(SPARE_MIB) and set(lines[::2]) <= {short, "None|None"}, done.stdout + done.stderr
+    assert len(lines) == 2 * len(spare_mib) and set(lines[::2]) <= {short, "None|None"}, done.stdout + done.stderr
     assert lines[0] == short and set(lines[1::2]) == {"True None True True"} and last == "True []"
