@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,16 @@ def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:
     user.open_section("casesSection")
     user.application.window.set_panel_width(640)  # wide enough for all columns of the table
     user.click("openFolderButton")
+
+
+def open_first(user: Any, widget: Any, monkeypatch: Any, folder: Path, model: Path, cases: int) -> Any:
+    """Open a list of the first cases of the fixture `folder`, with a model; return the nodes of the first."""
+    for name in CASES[cases:]:
+        shutil.rmtree(folder / name)
+    choose_model(user, model)
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    return at_hand(user, widget, CASES[0])
 
 
 def at_hand(user: Any, widget: Any, name: str) -> Any:

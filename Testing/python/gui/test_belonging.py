@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from support.panel_steps import (
     at_hand,
     choose_model,
     grade,
-    open_folder,
+    open_first,
     small_phantom,
     toggle_box,
     wait_for_annotations,
@@ -67,12 +66,7 @@ def second(scene: Any) -> Any:
 @pytest.fixture
 def listed(user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any) -> Any:
     """The first of two listed cases, opened."""
-    for name in CASES[2:]:
-        shutil.rmtree(folder / name)
-    choose_model(user, small_model)
-    open_folder(user, monkeypatch, folder)
-    user.click("nextCaseButton")
-    return at_hand(user, widget, CASES[0])
+    return open_first(user, widget, monkeypatch, folder, small_model, cases=2)
 
 
 def test_after_a_canceled_grade_with_another_model_the_next_one_is_by_that_model(

@@ -20,7 +20,17 @@ from REACTKDLib.core.review import review as review_module
 from REACTKDLib.core.review.record import answer_of
 from REACTKDLib.core.review.stored_answers import StoredAnswers
 from support.edits import ball, erase, mask_of, paint
-from support.panel_steps import CASES, GRADE_S, at_hand, choose_model, grade, open_folder, toggle_box, wait_for_grade
+from support.panel_steps import (
+    CASES,
+    GRADE_S,
+    at_hand,
+    choose_model,
+    grade,
+    open_first,
+    open_folder,
+    toggle_box,
+    wait_for_grade,
+)
 from support.read_only import read_only
 
 CASE, GRADE, CONFIDENCE, READER, DONE, CHECKS, IMAGES = range(7)
@@ -318,12 +328,7 @@ def test_a_result_of_the_whole_list_is_shown_even_within_a_second_or_while_work_
 
 def only_case(user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any) -> Any:
     """Open a list of one case and the section Report; return the nodes of the case."""
-    for name in CASES[1:]:
-        shutil.rmtree(folder / name)
-    choose_model(user, model)
-    open_folder(user, monkeypatch, folder)
-    user.click("nextCaseButton")
-    nodes = at_hand(user, widget, CASES[0])
+    nodes = open_first(user, widget, monkeypatch, folder, model, cases=1)
     user.toggle_section("reportSection")
     return nodes
 

@@ -111,15 +111,21 @@ def test_names_of_nodes_and_segments_are_shown_unchanged(user: Any, nodes: Any, 
     assert misread(user) == []
 
 
+def renamed_list(folder: Path, name: str, case: str) -> Path:
+    """Rename the folder of a list to `name`, and its cases to `case` and a number from 0; damage case 1."""
+    renamed = folder.rename(folder.parent / name)
+    for number, own in enumerate(sorted(renamed.iterdir())):
+        own.rename(renamed / f"{case}{number}")
+    for file in (renamed / f"{case}1").iterdir():
+        file.write_bytes(b"damaged")
+    return renamed
+
+
 def test_names_of_a_list_and_its_cases_are_shown_unchanged(
     user: Any, widget: Any, folder: Path, monkeypatch: Any, small_model: Path, context: Any
 ) -> None:
     context.use_bundle(small_model)
-    renamed = folder.rename(folder.parent / MARKED)
-    for number, case in enumerate(sorted(renamed.iterdir())):
-        case.rename(renamed / f"{MARKED} {number}")
-    for file in (renamed / f"{MARKED} 1").iterdir():
-        file.write_bytes(b"damaged")
+    renamed = renamed_list(folder, MARKED, f"{MARKED} ")
     open_folder(user, monkeypatch, renamed)
     assert bare(user.text("listLabel")).startswith(f"{MARKED}: 6 cases") and misread(user) == []
     user.click("nextCaseButton")
@@ -171,11 +177,7 @@ def test_names_of_a_list_and_its_cases_turn_nothing(
     user: Any, widget: Any, folder: Path, monkeypatch: Any, small_model: Path, context: Any, name: str
 ) -> None:
     context.use_bundle(small_model)
-    renamed = folder.rename(folder.parent / name)
-    for number, case in enumerate(sorted(renamed.iterdir())):
-        case.rename(renamed / f"{name}{number}")
-    for file in (renamed / f"{name}1").iterdir():
-        file.write_bytes(b"damaged")
+    renamed = renamed_list(folder, name, name)
     open_folder(user, monkeypatch, renamed)
     assert turned(user) == []
     isolated = {TURNED: SEEN, HEBREW: f"\u2068{HEBREW}\u2069"}[name]
