@@ -33,10 +33,11 @@ CHANGED = "have changed since this grade"
 SELECTORS = {"ctSelector": Modality.CT, "fdgSelector": Modality.FDG, "acetateSelector": Modality.ACETATE}
 
 
-def start_and_cancel(user: Any) -> None:
+def start_and_cancel(user: Any, worker: Any) -> None:
     """Press Grade, then Cancel before there is an answer."""
-    user.click("gradeButton")
-    user.click("cancelButton")
+    with worker.answers_unread():
+        user.click("gradeButton")
+        user.click("cancelButton")
     user.wait_until(lambda: user.find("gradeButton").enabled, what="the end")
 
 
@@ -70,12 +71,12 @@ def listed(user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch:
 
 
 def test_after_a_canceled_grade_with_another_model_the_next_one_is_by_that_model(
-    user: Any, nodes: Any, context: Any, tmp_path: Path
+    user: Any, nodes: Any, context: Any, worker: Any, tmp_path: Path
 ) -> None:
     grade(user)
     other = write_small_model(tmp_path / "other", seed=1)
     choose_model(user, other)
-    start_and_cancel(user)
+    start_and_cancel(user, worker)
     assert context.other_model, "the result of the first model must be shown again"
     user.click("gradeButton")
     wait_for_grade(user)
@@ -83,12 +84,12 @@ def test_after_a_canceled_grade_with_another_model_the_next_one_is_by_that_model
 
 
 def test_after_a_canceled_grade_of_other_segments_the_next_one_is_of_those_segments(
-    user: Any, nodes: Any, context: Any
+    user: Any, nodes: Any, context: Any, worker: Any
 ) -> None:
     grade(user)
     user.open_section("inputsSection")
     user.check("tumorList", "Tumor", on=False)
-    start_and_cancel(user)
+    start_and_cancel(user, worker)
     assert CHANGED in user.text("stateLabel")
     user.click("gradeButton")
     wait_for_grade(user)

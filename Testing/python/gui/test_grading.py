@@ -27,16 +27,17 @@ def graded_nodes() -> set[str]:
     return {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
 
 
-def test_a_case_is_graded(user: Any, phantom_nodes: Any, context: Any) -> None:
+def test_a_case_is_graded(user: Any, phantom_nodes: Any, context: Any, worker: Any) -> None:
     """With the model that is shipped."""
     nodes = phantom_nodes
     wait_for_inputs(user, nodes)
     before = segments_as_bytes(nodes.segmentation)
     user.screenshot("inputs-recognized", of="window")
-    user.click("gradeButton")
-    assert user.find("cancelButton").enabled and not user.find("gradeButton").enabled
-    assert user.sees("progressBar") and user.text("stateLabel").endswith("...")
-    user.screenshot("grade-running")
+    with worker.answers_unread():
+        user.click("gradeButton")
+        assert user.find("cancelButton").enabled and not user.find("gradeButton").enabled
+        assert user.sees("progressBar") and user.text("stateLabel").endswith("...")
+        user.screenshot("grade-running")
     wait_for_grade(user)
     user.screenshot("graded", of="window")
     user.screenshot("graded-panel")
@@ -130,20 +131,22 @@ def test_without_live_an_edit_is_reported_and_not_graded(user: Any, nodes: Any, 
 
 
 def test_cancel_takes_less_than_a_second_and_then_another_module_is_entered_while_it_runs(
-    user: Any, nodes: Any, context: Any, application: Any
+    user: Any, nodes: Any, context: Any, worker: Any, application: Any
 ) -> None:
     there = graded_nodes()
-    user.click("gradeButton")
-    user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
-    started = time.monotonic()
-    user.click("cancelButton")
+    with worker.answers_unread():
+        user.click("gradeButton")
+        user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
+        started = time.monotonic()
+        user.click("cancelButton")
     user.wait_until(lambda: user.find("gradeButton").enabled, what="the end")
     assert time.monotonic() - started < 1.0
     assert graded_nodes() == there and not user.sees("gradeLabel")
     assert user.text("stateLabel") == "Ready to grade."
 
-    user.click("gradeButton")
-    application.select_module("SegmentEditor")
+    with worker.answers_unread():
+        user.click("gradeButton")
+        application.select_module("SegmentEditor")
     user.wait_until(lambda: context.report is not None and not context.busy, GRADE_S, "a grade")
     application.select_module("REACTKD")
     assert user.sees("gradeLabel")
@@ -151,11 +154,12 @@ def test_cancel_takes_less_than_a_second_and_then_another_module_is_entered_whil
 
 @pytest.mark.slow
 def test_a_result_that_arrives_in_another_module_moves_no_slice(
-    user: Any, nodes: Any, context: Any, application: Any
+    user: Any, nodes: Any, context: Any, worker: Any, application: Any
 ) -> None:
     """By then the user may be drawing there."""
-    user.click("gradeButton")
-    application.select_module("SegmentEditor")
+    with worker.answers_unread():
+        user.click("gradeButton")
+        application.select_module("SegmentEditor")
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
     before = slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()).copy()
     user.wait_until(lambda: context.result is not None and not context.busy, GRADE_S, "the answer")
@@ -198,28 +202,33 @@ def test_after_a_failure_grading_again_makes_no_new_nodes_and_gives_the_same_res
 
 
 def test_an_input_is_deleted_and_the_scene_closes_while_it_runs(
-    user: Any, scene: Any, nodes: Any, context: Any
+    user: Any, scene: Any, nodes: Any, context: Any, worker: Any
 ) -> None:
-    user.click("gradeButton")
-    user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
-    scene.RemoveNode(nodes.volumes[Modality.FDG])
+    with worker.answers_unread():
+        user.click("gradeButton")
+        user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
+        scene.RemoveNode(nodes.volumes[Modality.FDG])
     user.wait_until(lambda: user.find("gradeButton").enabled, GRADE_S, "the end")
     assert "An input was removed" in user.text("stateLabel")
     grade(user)
     assert "CT and acetate PET" in user.text("detailsLabel")
 
-    user.click("gradeButton")
-    user.wait_until(lambda: context.busy and context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
-    scene.Clear(0)
-    user.settle()
+    with worker.answers_unread() as unread:
+        user.click("gradeButton")
+        user.wait_until(lambda: context.busy and unread, GRADE_S, "the worker's answer")
+        scene.Clear(0)
+        user.settle()
     assert not context.busy and user.text("stateLabel") == "Choose a segmentation and at least one image."
     assert not user.sees("progressBar")
 
 
-def test_the_module_is_reloaded_while_it_runs(application: Any, user: Any, nodes: Any, widget: Any) -> None:
-    user.click("gradeButton")
-    user.wait_until(lambda: widget.panel.context.controller.progress[0] >= 0.1, GRADE_S, "the work to begin")
-    widget.onReload()
+def test_the_module_is_reloaded_while_it_runs(
+    application: Any, user: Any, nodes: Any, widget: Any, worker: Any
+) -> None:
+    with worker.answers_unread():
+        user.click("gradeButton")
+        user.wait_until(lambda: widget.panel.context.controller.progress[0] >= 0.1, GRADE_S, "the work to begin")
+        widget.onReload()
     user.settle()
     assert widget.panel.timer.active is False
     assert user.find("gradeButton").enabled, "the choices are in the scene"

@@ -61,7 +61,7 @@ def at_hand(user: Any) -> dict[str, Any]:
 
 
 def test_an_import_keeps_inputs_result_and_a_running_grading(
-    application: Any, user: Any, nodes: Any, guest: str, context: Any
+    application: Any, user: Any, nodes: Any, guest: str, context: Any, worker: Any
 ) -> None:
     grade(user)
     before, rows = at_hand(user), user.rows("regionTable")
@@ -76,10 +76,11 @@ def test_an_import_keeps_inputs_result_and_a_running_grading(
     shares = probabilities(user)
     slicer.mrmlScene.RemoveNode(context.parameter_node)
     context.controller.leave()
-    user.click("gradeButton")
-    user.wait_until(lambda: context.busy and context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
-    add(guest)
-    assert context.busy
+    with worker.answers_unread() as unread:
+        user.click("gradeButton")
+        user.wait_until(lambda: context.busy and unread, GRADE_S, "the worker's answer")
+        add(guest)
+        assert context.busy
     wait_for_grade(user)
     assert probabilities(user) == shares
     assert user.find("segmentationSelector").currentNode() is nodes.segmentation
