@@ -25,6 +25,7 @@ from host.qt_shim import install as install_qt
 from host.qt_shim import slot_errors
 from host.scripted_module import install as install_modules
 from host.stand_ins import CTK, MRML
+from host.subject_hierarchy import keep_items
 from host.ui_loader import UiLoader
 from host.user import process_events
 
@@ -148,6 +149,7 @@ class Application:
         QCoreApplication.setOrganizationName("REACTKD test host")
         self.qt_application = QApplication.instance() or QApplication(["slicer-host"])
         self.host = boot()
+        keep_items(self.host.scene)
         install_modules()
         offer_widgets()
         dialogs.install()

@@ -12,7 +12,7 @@ from REACTKDLib.scene.shown_views import place_legend
 
 EFFECT_TABLE = "REACTKD effect"
 WEIGHT_TABLE = "REACTKD weight"
-HEAT_TABLE = "REACTKD heat map"
+HEAT_TABLE = "REACTKD heat"
 ENTRIES = 256
 LEGEND_SIZE = (0.06, 0.34)  # share of the view's width and height
 

@@ -49,6 +49,7 @@ ROLES = {
     "LiverOutline": ("vtkMRMLSegmentationNode", "REACTKD liver outline"),
 }
 _LATER = {"LiverOutline"}  # missing in scenes of earlier versions
+_UNLISTED = {"LiverOutline"}  # it follows the regions, so it is in no list and not in the tree of the module Data
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,11 @@ def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:
     for role in sorted(ROLES, key=lambda role: role != "LiverOutline"):  # first, since lesions are drawn over it
         class_name, name = ROLES[role]
         if role not in found:
-            found[role] = scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
+            node = scene.CreateNodeByClass(class_name)
+            node.UnRegister(None)
+            node.SetName(scene.GenerateUniqueName(name))
+            node.SetHideFromEditors(role in _UNLISTED)  # before it is added: the tree asks only then
+            found[role] = scene.AddNode(node)
             parameter_node.SetNodeReferenceID(role, found[role].GetID())
             yield
     yield

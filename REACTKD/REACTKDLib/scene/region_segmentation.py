@@ -76,7 +76,6 @@ def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
         _set_display(node.GetDisplayNode())
-        node.SetHideFromEditors(True)
     node.GetDisplayNode().SetVisibility3D(False)
     hold = node.StartModify()
     data = node.GetSegmentation()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import slicer
+import vtk
 
 from REACTKDLib.core.modality import Modality
 from support.edits import ball, erase, paint
@@ -48,6 +49,28 @@ def test_a_case_is_graded(user: Any, phantom_nodes: Any, context: Any, worker: A
     assert user.text("clinicalUseLabel") == "Trained on digital phantoms: not for clinical use."
     assert not user.sees("progressBar") and not user.find("cancelButton").enabled
     assert segments_as_bytes(nodes.segmentation) == before
+
+
+def test_the_tree_of_the_module_data_has_the_result_in_one_folder(user: Any, nodes: Any, scene: Any) -> None:
+    """With plain names: a number behind a name tells a second result."""
+    grade(user)
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
+    def names(parent: int) -> list[str]:
+        children = vtk.vtkIdList()
+        tree.GetItemChildren(parent, children)
+        return [tree.GetItemName(children.GetId(index)) for index in range(children.GetNumberOfIds())]
+
+    top = tree.GetSceneItemID()
+    assert names(top) == ["CT", "FDG PET", "Acetate PET", "Segmentation", "REACTKD CT"]
+    assert sorted(names(tree.GetItemChildWithName(top, "REACTKD CT"))) == [
+        "REACTKD color scale",
+        "REACTKD graph edges",
+        "REACTKD graph nodes",
+        "REACTKD heat map",
+        "REACTKD region table",
+        "REACTKD regions",
+    ]
 
 
 def test_other_inputs_make_the_result_outdated_and_are_named(user: Any, nodes: Any) -> None:

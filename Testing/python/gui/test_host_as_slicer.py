@@ -40,6 +40,32 @@ def test_a_node_selector_loses_its_node_when_a_scene_is_imported(application: An
     application.forget_errors()
 
 
+def test_the_subject_hierarchy_has_an_item_for_each_visible_node_and_none_for_a_removed_one(
+    application: Any, tmp_path: Path
+) -> None:
+    """A new node may have the address of a removed one, and VTK reports an item that is left of that."""
+    scene = slicer.mrmlScene
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    for kind in ("ScalarVolume", "Segmentation", "MarkupsFiducial", "Model", "Table", "Text", "LinearTransform"):
+        for _again in range(20):
+            node = scene.AddNewNodeByClass(f"vtkMRML{kind}Node")
+            assert tree.GetItemParent(tree.GetItemByDataNode(node)) == tree.GetSceneItemID(), kind
+            scene.RemoveNode(node)
+    assert tree.GetNumberOfItems() == 0
+    hidden = slicer.vtkMRMLScalarVolumeNode()
+    hidden.HideFromEditorsOn()
+    for node in (scene.AddNode(hidden), scene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")):
+        assert not tree.GetItemByDataNode(node)
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "a")
+    tree.SetItemParent(tree.GetItemByDataNode(volume), tree.CreateFolderItem(tree.GetSceneItemID(), "folder"))
+    assert scene.WriteToMRB(str(tmp_path / "saved.mrb"))
+    scene.Clear(0)
+    assert scene.ReadFromMRB(str(tmp_path / "saved.mrb"))
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    volume = slicer.util.getNode("a")
+    assert tree.GetItemName(tree.GetItemParent(tree.GetItemByDataNode(volume))) == "folder"
+
+
 def test_python_is_a_launcher_whose_child_is_the_interpreter(application: Any) -> None:
     code = "import os, sys; print(os.getppid(), flush=True); sys.stdin.read()"
     launcher = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
