@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,15 @@ def wait_for_inputs(user: Any, nodes: Any) -> None:
 def panel_of(user: Any) -> Any:
     """Return the sections of the module's panel, and their shared state."""
     return user.application.modules["REACTKD"].widgetRepresentation().self().panel
+
+
+@contextmanager
+def without_work(user: Any) -> Iterator[None]:
+    """Stop the panel's timer while the block runs: what a click has begun stays as it is, as on a busy computer."""
+    timer = panel_of(user).timer
+    timer.stop()
+    yield
+    timer.start()
 
 
 def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:

@@ -16,7 +16,7 @@ from PySide6 import QtGui
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLabel, QListWidget, QTableWidget, QWidget
 
-from support.panel_steps import GRADE_S, at_hand, grade, open_folder
+from support.panel_steps import GRADE_S, at_hand, grade, open_folder, without_work
 
 MARKED = "<b>x &R {0} {name} %s %1 \u05d0\u05d1 \U0001f600"  # may be the name of a folder
 
@@ -122,14 +122,15 @@ def renamed_list(folder: Path, name: str, case: str) -> Path:
 
 
 def test_names_of_a_list_and_its_cases_are_shown_unchanged(
-    user: Any, widget: Any, folder: Path, monkeypatch: Any, small_model: Path, context: Any
+    user: Any, widget: Any, folder: Path, monkeypatch: Any, small_model: Path, context: Any, worker: Any
 ) -> None:
     context.use_bundle(small_model)
     renamed = renamed_list(folder, MARKED, f"{MARKED} ")
     open_folder(user, monkeypatch, renamed)
     assert bare(user.text("listLabel")).startswith(f"{MARKED}: 6 cases") and misread(user) == []
-    user.click("nextCaseButton")
-    assert bare(user.text("casesMessageLabel")) == f"Opening {MARKED} 0..." and misread(user) == []
+    with without_work(user):
+        user.click("nextCaseButton")
+        assert bare(user.text("casesMessageLabel")) == f"Opening {MARKED} 0..." and misread(user) == []
     at_hand(user, widget, f"{MARKED} 0")
     user.toggle_section("casesSection")
     assert (
@@ -149,10 +150,11 @@ def test_names_of_a_list_and_its_cases_are_shown_unchanged(
 
     confirm_replacing(renamed / f"{MARKED} 0")
     assert asked and "&lt;b&gt;x &amp;R" in asked[0] and not is_read_as_markup(asked[0])
-    user.click("batchButton")
-    user.wait_until(lambda: MARKED in bare(user.text("batchLabel")), GRADE_S, "the name of a case")
-    assert misread(user) == []
-    user.click("cancelBatchButton")
+    with worker.answers_unread():
+        user.click("batchButton")
+        user.wait_until(lambda: MARKED in bare(user.text("batchLabel")), GRADE_S, "the name of a case")
+        assert misread(user) == []
+        user.click("cancelBatchButton")
     user.wait_until(lambda: user.find("batchButton").enabled, GRADE_S, "the end")
 
 
@@ -174,23 +176,25 @@ def test_names_of_segments_turn_nothing(user: Any, nodes: Any, context: Any, nam
 
 @pytest.mark.parametrize("name", [TURNED, HEBREW])
 def test_names_of_a_list_and_its_cases_turn_nothing(
-    user: Any, widget: Any, folder: Path, monkeypatch: Any, small_model: Path, context: Any, name: str
+    user: Any, widget: Any, folder: Path, monkeypatch: Any, small_model: Path, context: Any, worker: Any, name: str
 ) -> None:
     context.use_bundle(small_model)
     renamed = renamed_list(folder, name, name)
+    isolated = {TURNED: SEEN, HEBREW: f"\u2068{HEBREW}\u2069"}[name]
     open_folder(user, monkeypatch, renamed)
     assert turned(user) == []
-    isolated = {TURNED: SEEN, HEBREW: f"\u2068{HEBREW}\u2069"}[name]
     assert user.text("listLabel").startswith(f"{isolated}: 6 cases")
-    user.click("nextCaseButton")
-    assert bare(user.text("casesMessageLabel")) == f"Opening {bare(isolated)}0..." and turned(user) == []
+    with without_work(user):
+        user.click("nextCaseButton")
+        assert bare(user.text("casesMessageLabel")) == f"Opening {bare(isolated)}0..." and turned(user) == []
     at_hand(user, widget, f"{name}0")
     user.click("nextCaseButton")
     user.wait_until(lambda: "cannot be opened" in user.text("casesMessageLabel"), GRADE_S, "the damaged case")
     assert turned(user) == []
     user.open_section("reportSection")
-    user.click("batchButton")
-    user.wait_until(lambda: bare(isolated) in bare(user.text("batchLabel")), GRADE_S, "the name of a case")
-    assert turned(user) == []
-    user.click("cancelBatchButton")
+    with worker.answers_unread():
+        user.click("batchButton")
+        user.wait_until(lambda: bare(isolated) in bare(user.text("batchLabel")), GRADE_S, "the name of a case")
+        assert turned(user) == []
+        user.click("cancelBatchButton")
     user.wait_until(lambda: user.find("batchButton").enabled, GRADE_S, "the end")
