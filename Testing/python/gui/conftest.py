@@ -41,6 +41,7 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     from host import views
     from host.application import start
+    from host.main_window import PANEL_WIDTH
 
     views.REDRAW_MS = (
         None  # nobody is watching: a test renders what it checks, and everything modified is rendered at its end
@@ -53,6 +54,7 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setattr(REACTKDLib.gui.context, "JobDispatcher", lambda: JobDispatcher(worker))
     QSettings().setValue("REACTKD/ReaderName", "")  # asked before, left empty: opening a list does not ask for a name
+    running.window.set_panel_width(PANEL_WIDTH)  # a test may have changed it
     running.window.show()
     loaded = _own_modules()
     yield running
