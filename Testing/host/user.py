@@ -5,7 +5,6 @@ As for a real user, only available widgets can be used: a hidden, disabled or co
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from host.crowd import crowd
 from host.mrml_widgets import qMRMLNodeComboBox
 
 LEFT = Qt.MouseButton.LeftButton
@@ -235,11 +235,6 @@ def process_events() -> None:
     """Process pending events, and delete objects marked by `deleteLater`, as Slicer's event loop does."""
     QApplication.processEvents()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-
-
-def crowd() -> float:
-    """Return the load of the computer relative to its cores, at least 1."""
-    return max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0) if hasattr(os, "getloadavg") else 1.0
 
 
 def _laid_out(layout: Any) -> Iterator[Any]:

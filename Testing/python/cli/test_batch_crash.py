@@ -143,8 +143,8 @@ def test_a_stop_ends_the_process_that_grades_too(cohort, start, tmp_path, number
             with suppress(psutil.NoSuchProcess):  # it may just have ended
                 child.send_signal(number)
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 2, signal.SIGKILL: -9}[number]
-    assert psutil.wait_procs(children, timeout=20)[1] == []
+    assert psutil.wait_procs(children, timeout=120)[1] == []
     assert list(rows_of(tmp_path / "out")) == ["A"]
     assert not list((tmp_path / "out").rglob(".reactkd-*")) and list((tmp_path / "temporary").iterdir()) == []

@@ -59,12 +59,12 @@ def run(loader: CaseLoader, start, *arguments) -> str | None:
     until = time.monotonic() + 60
     while not told:
         assert time.monotonic() < until
-        before = time.perf_counter()
+        before = time.thread_time()
         loader.dispatcher.poll()
         loader.work()
-        longest = max(longest, time.perf_counter() - before)
+        longest = max(longest, time.thread_time() - before)
         time.sleep(0.005)
-    assert longest < 0.5  # typically far less; the test machine may be busy
+    assert longest < 0.5  # typically far less
     return None if told[0] is None else str(told[0])
 
 

@@ -16,6 +16,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.events import JobCanceled, JobDone, JobFailed, JobProgress, WorkerDied
 from REACTKDLib.core.worker.folder import ScratchFolder, remove_abandoned
+from support.waits import within
 from support.worker_runs import grade_job, hand_over, wait
 
 SLOW_DISK = """
@@ -48,7 +49,7 @@ def family(client: WorkerClient) -> list[psutil.Process]:
     return both
 
 
-def gone(processes: list[psutil.Process], client: WorkerClient, seconds: float = 2.0) -> bool:
+def gone(processes: list[psutil.Process], client: WorkerClient, seconds: float = 30.0) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         client.poll()
@@ -64,9 +65,10 @@ def test_cancel_while_torch_loads_twice_then_grade(client, case, model, tmp_path
     for _ in range(2):
         ticket = client.submit(grade_job(client, case, model))
         wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Loading" in e.text)
-        both, started = family(client), time.monotonic()
-        client.cancel()
-        assert isinstance(wait(client, ticket), JobCanceled) and time.monotonic() - started < 1.0
+        both = family(client)
+        with within(1.0):
+            client.cancel()
+            assert isinstance(wait(client, ticket), JobCanceled)
         assert client.process_id is None, "it has stopped by itself, so nothing was loading"
         assert gone(both, client)
     monkeypatch.undo()

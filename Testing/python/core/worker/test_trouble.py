@@ -23,6 +23,7 @@ from REACTKDLib.core.worker.events import JobCanceled, JobDone, JobFailed, JobPr
 from REACTKDLib.core.worker.folder import PREFIX, ScratchFolder
 from support.case_files import write_case
 from support.small_cases import small_case
+from support.waits import within
 from support.worker_runs import files_in, grade_job, wait
 
 
@@ -65,9 +66,10 @@ def test_a_job_that_checks_for_cancellation_stops_at_once_and_the_process_is_kep
     client = patient
     ticket = client.submit(grade_job(client, case, model))
     wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
-    process, started = client.process_id, time.monotonic()
-    client.cancel()
-    assert isinstance(wait(client, ticket), JobCanceled) and time.monotonic() - started < 1.0
+    process = client.process_id
+    with within(1.0):
+        client.cancel()
+        assert isinstance(wait(client, ticket), JobCanceled)
     assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), JobDone) and client.process_id == process
 
 
@@ -75,9 +77,10 @@ def test_a_job_that_does_not_check_for_cancellation_is_ended_with_its_process(ma
     client = make(runner="support.worker_runs:Stubborn")
     ticket = client.submit(grade_job(client, case, model))
     wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
-    process, started, seen = client.process_id, time.monotonic(), []
-    client.cancel(ticket)
-    assert isinstance(wait(client, ticket, seen), JobCanceled) and time.monotonic() - started < 1.0
+    process, seen = client.process_id, []
+    with within(1.0):
+        client.cancel(ticket)
+        assert isinstance(wait(client, ticket, seen), JobCanceled)
     assert not any(isinstance(event, WorkerDied) for event in seen)
     assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), JobDone)
     assert client.process_id != process and not psutil.pid_exists(process)
@@ -98,9 +101,10 @@ def test_prefetching_is_interrupted_by_a_job_and_repeated(patient, case, model, 
     ahead = client.submit(jobs.OpenFiles(files_in(tmp_path / "case"), model), background=True)
     wait(client, ahead, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
     assert not client.busy
-    started, seen = time.monotonic(), []
-    warm = client.submit(jobs.WarmUp(model))
-    assert isinstance(wait(client, warm, seen), JobDone) and time.monotonic() - started < 5.0  # not the ten seconds
+    seen = []
+    with within(5.0):  # not the ten seconds
+        warm = client.submit(jobs.WarmUp(model))
+        assert isinstance(wait(client, warm, seen), JobDone)
     assert not any(isinstance(e, JobCanceled) for e in seen)
     again = wait(client, ahead, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
     assert isinstance(again, JobProgress)  # restarted from the beginning
