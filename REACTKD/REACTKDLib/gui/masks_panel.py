@@ -23,7 +23,8 @@ from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_check import MaskChecker
-from REACTKDLib.scene.mask_fixes import MaskFixer, Proposal
+from REACTKDLib.scene.mask_fixes import MaskFixer
+from REACTKDLib.scene.mask_proposal import Proposal
 from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, keep_specks
 from REACTKDLib.scene.translation import translated

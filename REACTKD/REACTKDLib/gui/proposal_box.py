@@ -10,7 +10,8 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.text import isolated
 from REACTKDLib.gui.words import joined
 from REACTKDLib.scene.hiding import PROPOSAL, hide_only
-from REACTKDLib.scene.mask_fixes import MaskFixer, Proposal
+from REACTKDLib.scene.mask_fixes import MaskFixer
+from REACTKDLib.scene.mask_proposal import Proposal
 from REACTKDLib.scene.proposed_changes import LOOKS, ProposedChanges
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.translation import translated

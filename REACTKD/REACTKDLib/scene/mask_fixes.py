@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import slicer
 
 from REACTKDLib.core.errors import UsageError
@@ -15,58 +13,21 @@ from REACTKDLib.core.masks.fixes import fix_words
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
-from REACTKDLib.core.worker.mending import Edit
+from REACTKDLib.scene.accepted_fixes import AcceptedFix, AcceptedFixes
 from REACTKDLib.scene.case import CaseNodes
-from REACTKDLib.scene.graded_inputs import NEAR_MM
 from REACTKDLib.scene.hand_over import hand_over_masks
-from REACTKDLib.scene.mask_edits import apply_edits, copy_of, grids_of, matrix_in, new_ids_for, voxels_at
+from REACTKDLib.scene.mask_edits import apply_edits, copy_of, grids_of, matrix_in, new_ids_for
+from REACTKDLib.scene.mask_proposal import Proposal
 from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
-from REACTKDLib.scene.segments import SegmentChoice, drawn_at, segment_array
+from REACTKDLib.scene.segments import SegmentChoice, segment_array
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.volumes import grid_of
 
-_UNDO_DEPTH = 10
 _REPLACED = _("The proposal was not accepted and is gone; press Fix again.")
 _MOVED_BEFORE = _("The masks were moved or resampled since this fix was proposed; reject it, and press Fix again.")
 _MOVED_SINCE = _("The masks were moved or resampled since this fix was accepted; correct them by hand.")
 _LEFT = _("The proposal for the masks of the case before was not accepted and is gone; press Fix again there.")
-
-
-@dataclass(frozen=True, eq=False)
-class Proposal:
-    """A proposed fix. node: a copy of the segmentation with the fix. text: its description. edits: voxels that change.
-
-    choice: the segments of the case after it. ijk_to_ras: (4, 4), of the voxels of `edits` in the frame of the
-    segmentation, with which they move. grids: see `grids_of`, when the edits were made or last applied. milliliters:
-    total change. lesions: name and milliliters of each new segment, with the voxels that existing segments lose.
-    largest_stays: existing segments keep their largest lesion.
-    """
-
-    nodes: CaseNodes
-    node: Any
-    text: str
-    edits: tuple[Edit, ...]
-    new_segments: tuple[str, ...]
-    choice: SegmentChoice
-    ijk_to_ras: np.ndarray
-    grids: Mapping[str, np.ndarray]
-    milliliters: float
-    lesions: tuple[tuple[str, float], ...] = ()
-    largest_stays: bool = False
-
-
-@dataclass(eq=False)
-class _Accepted:
-    """An accepted fix. choice: the segments before it. were: before it, for each edit, see `voxels_at`.
-
-    seen: when its segments were drawn, at the last comparison with `were`.
-    """
-
-    proposal: Proposal
-    choice: SegmentChoice
-    were: tuple[np.ndarray, ...]
-    seen: tuple = ()
 
 
 class MaskFixer(ScriptRunner):
@@ -84,30 +45,18 @@ class MaskFixer(ScriptRunner):
         self.proposal_changed = Signal()
         self.accepted = Signal()
         self.undone = Signal()
-        self._done: list[_Accepted] = []  # the latest at the end
-        self._at_hand: Any = None  # the segmentation whose fixes can be undone
+        self._fixes = AcceptedFixes(scene)
         self._asked_choice = SegmentChoice((), ())
         self._observed = scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._on_close)
 
     @property
     def can_undo(self) -> bool:
         """True if there is an accepted fix of the segmentation at hand, which still exists."""
-        return self._last is not None
-
-    @property
-    def _last(self) -> _Accepted | None:
-        """The last accepted fix of the segmentation at hand."""
-        there = self._at_hand is not None and self.scene.IsNodePresent(self._at_hand)
-        own = (done for done in reversed(self._done) if done.proposal.nodes.segmentation is self._at_hand)
-        return next(own, None) if there else None
+        return self._fixes.last is not None
 
     def forget_reverted(self) -> None:
-        """Forget fixes of the segmentation at hand that something else has taken back, and which cannot be undone.
-
-        This may be the undo of the scene or of the Segment Editor. Costs nothing unless a segment was drawn since.
-        """
-        while (last := self._last) is not None and _is_reverted(last):
-            self._done.remove(last)
+        """Forget fixes that something else has taken back: see `AcceptedFixes.forget_reverted`."""
+        self._fixes.forget_reverted()
 
     def propose(self, nodes: CaseNodes, choice: SegmentChoice, finding: Finding) -> None:
         """Create a copy with the fix of `finding`. Raises: UsageError if there is none, see `masks.fixes`."""
@@ -143,10 +92,10 @@ class MaskFixer(ScriptRunner):
         choice: the current segments of the case, to which new ones are added; None: those for which the fix was
         requested. If a segment that it changes is missing, nothing is done, and `error` says so.
         """
-        if self.proposal is not None and _lacks_segments(self.proposal):
+        if self.proposal is not None and self.proposal.lacks_segments():
             self._refuse(_("A segment that this fix changes is gone; reject the fix, and check the masks again."))
             return
-        if self.proposal is not None and _was_moved(self.proposal):
+        if self.proposal is not None and self.proposal.was_moved():
             self._refuse(_MOVED_BEFORE)
             return
         self.notice = ""
@@ -154,11 +103,10 @@ class MaskFixer(ScriptRunner):
         segmentation = proposal.nodes.segmentation
         if not self.scene.IsNodePresent(segmentation):
             return
-        were = _contents(proposal)
+        before = proposal.contents()
         apply_edits(segmentation, proposal.ijk_to_ras, proposal.edits, proposal.new_segments, proposal.choice.task)
-        self._at_hand = segmentation
-        done = _Accepted(replace(proposal, grids=grids_of(segmentation, proposal.edits)), self._asked_choice, were)
-        self._done = [*self._done, done][-_UNDO_DEPTH:]
+        applied = replace(proposal, grids=grids_of(segmentation, proposal.edits))
+        self._fixes.add(AcceptedFix(applied, self._asked_choice, before))
         now = choice or self._asked_choice
         self.accepted(replace(now, tumors=tuple(dict.fromkeys((*now.tumors, *proposal.new_segments)))))
 
@@ -176,23 +124,23 @@ class MaskFixer(ScriptRunner):
         and `error` says so. Raises: UsageError if there is no fix.
         """
         self.forget_reverted()
-        last = self._last
+        last = self._fixes.last
         if last is None:
             raise UsageError(_("No fix was accepted that could be undone."))
         proposal, before = last.proposal, last.choice
-        if _lacks_segments(proposal):
+        if proposal.lacks_segments():
             self._refuse(_("A segment that this fix changed is gone; correct the masks by hand."))
             return
-        if _was_moved(proposal):
+        if proposal.was_moved():
             self._refuse(_MOVED_SINCE)
             return
-        self._done.remove(last)
+        self._fixes.remove(last)
         self.notice = ""
         self._finish(RunState.IDLE)
         segmentation = proposal.nodes.segmentation
         data = segmentation.GetSegmentation()
         new = [i for i in proposal.new_segments if data.GetSegment(i) is not None]
-        apply_edits(segmentation, proposal.ijk_to_ras, _backwards(proposal, new), (), proposal.choice.task)
+        apply_edits(segmentation, proposal.ijk_to_ras, proposal.backwards(new), (), proposal.choice.task)
         kept = tuple(i for i in new if segment_array(segmentation, i)[0].any())
         for segment_id in set(new) - set(kept):
             data.RemoveSegment(segment_id)
@@ -210,13 +158,13 @@ class MaskFixer(ScriptRunner):
         self.notice = _LEFT if self._undecided else ""
         if self.proposal is not None:
             self._taken()
-        self._at_hand = to
-        self._done = [done for done in self._done if self.scene.IsNodePresent(done.proposal.nodes.segmentation)]
+        self._fixes.segmentation = to
+        self._fixes.forget_removed()
 
     def _on_close(self, *_: Any) -> None:
         """Release the scene's nodes."""
         self.leave()
-        self._done = []
+        self._fixes.clear()
 
     def close(self) -> None:
         """Stop everything and remove a copy that is still proposed. May be called twice."""
@@ -283,50 +231,3 @@ class MaskFixer(ScriptRunner):
         self.proposal_changed(None)
         self._finish(RunState.IDLE)  # clears an earlier refusal
         return proposal
-
-
-def _lacks_segments(proposal: Proposal) -> bool:
-    """Return True if the segmentation exists but lacks a segment that a fix changes."""
-    segmentation = proposal.nodes.segmentation
-    ids = {edit.segment for edit in proposal.edits} - {None}
-    return segmentation.GetScene() is not None and not ids <= set(segmentation.GetSegmentation().GetSegmentIDs())
-
-
-def _placed(proposal: Proposal) -> list[tuple[str, Edit]]:
-    """Return the edits with the ID of the segment that each changes or adds."""
-    ids = iter(proposal.new_segments)
-    return [(next(ids) if edit.segment is None else edit.segment, edit) for edit in proposal.edits]
-
-
-def _contents(proposal: Proposal) -> tuple[np.ndarray, ...]:
-    """Return what the segments contain where the fix changes them, for each edit."""
-    segmentation = proposal.nodes.segmentation
-    return tuple(voxels_at(segmentation, i, proposal.ijk_to_ras, edit) for i, edit in _placed(proposal))
-
-
-def _is_reverted(fix: _Accepted) -> bool:
-    """Return True if the masks are again what they were before the fix, wherever it changed them.
-
-    False if that cannot be known, since a segment is missing or was moved; `undo` then says so.
-    """
-    proposal = fix.proposal
-    data = proposal.nodes.segmentation.GetSegmentation()
-    seen = tuple(drawn_at(data, segment_id) for segment_id, _edit in _placed(proposal))
-    if seen == fix.seen or _lacks_segments(proposal) or _was_moved(proposal):
-        return False
-    fix.seen = seen
-    return all(np.array_equal(now, then) for now, then in zip(_contents(proposal), fix.were, strict=True))
-
-
-def _backwards(proposal: Proposal, new: Iterable[str]) -> list[Edit]:
-    """Return the edits that undo a fix in the existing segments and in the remaining `new` ones."""
-    there = [(i, edit) for i, edit in _placed(proposal) if edit.segment is not None or i in new]
-    return [Edit(segment_id, not edit.add, edit.mask, edit.corner) for segment_id, edit in there]
-
-
-def _was_moved(proposal: Proposal) -> bool:
-    """Return True if a segment has moved in its own frame, so that nobody knows where the voxels of the fix are."""
-    segmentation = proposal.nodes.segmentation
-    now = grids_of(segmentation, proposal.edits) if segmentation.GetScene() is not None else {}
-    pairs = ((proposal.grids[segment_id], now[segment_id]) for segment_id in proposal.grids if segment_id in now)
-    return any(not np.allclose(then, grid, rtol=0.0, atol=NEAR_MM) for then, grid in pairs)

@@ -15,7 +15,7 @@ from REACTKDLib.core.worker.mending import Changes
 from REACTKDLib.scene.hiding import OTHER_MODULE, hide, show
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_edits import copy_of, image_of, unlisted_segmentation
-from REACTKDLib.scene.mask_fixes import Proposal
+from REACTKDLib.scene.mask_proposal import Proposal
 from REACTKDLib.scene.scene_nodes import nodes_of_class, remove_with_displays
 from REACTKDLib.scene.volumes import grid_of
 
