@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 LONGEST = 60
+#: the most cases, or bad values of a list, that a message names; the others are counted
+MOST_NAMED = 5
 _FROM_THE_RIGHT = "R", "AL", "AN"  # letters and digits, in Unicode's names
 _JOINERS = "\u200c\u200d"  # Persian and Indian words are misspelled without them
 #: a placeholder in a template; other braces are literal

@@ -11,6 +11,7 @@ from typing import Any
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
+from REACTKDTrainLib.cohorts.bad_cells import cases_with
 
 _NO_GRADE = ("", "none", "null", "na", "n/a", "nan", "-")
 _SEPARATOR = re.compile(r"[,;]")
@@ -71,23 +72,34 @@ class GradeWords:
 
         task: another task has its own classes. Raises: UsageError.
         """
-        self.checked(task)
+        self.check_grades([(case, value)], task)
         text = _plain(value)
         if text in self.meanings:
             return _words_of(task)[_plain(self.meanings[text])]
-        if text in _NO_GRADE:
-            return None
-        known = _words_of(task)
+        return None if text in _NO_GRADE else _words_of(task)[text]
+
+    def check_grades(self, values: Iterable[tuple[str, Any]], task: Task = HCC_GRADE) -> None:
+        """Check the grades of a list: each is accepted by `grade`. values: (name of the case, grade).
+
+        Raises: UsageError, which names all grades that are not.
+        """
+        self.checked(task)
+        known = {*_NO_GRADE, *self.meanings, *_words_of(task)}
         numbered = any(map(str.isdigit, self.meanings))
-        if text not in known or (numbered and text.isdigit()):
-            given = shown(repr(value) if isinstance(value, str) else value)
-            word = shown(text, 20)
-            how = "say what it means too, such as" if self.meanings else "say what it means, such as --map"
-            free = [name for name in task.class_names if _plain(name) not in map(_plain, self.meanings.values())]
+        if numbered:
+            known -= {word for word in known if word.isdigit() and word not in self.meanings}
+        wrong = [(case, value) for case, value in values if _plain(value) not in known]
+        if not wrong:
+            return
+        text = f"{cases_with('grade', wrong)}; give {_choices(task, not numbered)}"
+        words = list(dict.fromkeys(_plain(value) for _case, value in wrong if isinstance(value, str)))
+        free = [name for name in task.class_names if _plain(name) not in map(_plain, self.meanings.values())]
+        if words and free:
+            word, it = shown(words[0], 20), "it means" if len(words) == 1 else "each means"
             quote = "" if word.split() == [word] else "'"  # as a shell takes it
-            hint = f", or {how} {quote}{word}={free[0]}{quote}" if isinstance(value, str) and free else ""
-            raise UsageError(f"Case {quoted([case])} has the grade {given}; give {_choices(task, not numbered)}{hint}.")
-        return known[text]
+            how = f"say what {it} too, such as" if self.meanings else f"say what {it}, such as --map"
+            text += f", or {how} {quote}{word}={free[0]}{quote}"
+        raise UsageError(f"{text}.")
 
 
 #: no mapping

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.cases.datalist import job_of_entry, name_of, read_datalist
+from REACTKDLib.core.cases.datalist import jobs_of_cases, name_of, read_datalist
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.worklist import has_case_folders, read_listed
 from REACTKDLib.core.errors import ReactkdError, TaskMismatch, UsageError
@@ -18,7 +18,8 @@ from REACTKDLib.core.files.given_paths import check_path
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.task import HCC_GRADE, Task
-from REACTKDLib.core.text import quoted, shown
+from REACTKDLib.core.text import MOST_NAMED, quoted
+from REACTKDTrainLib.cohorts.bad_cells import cases_with
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.file_case import opener
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
@@ -83,12 +84,16 @@ def reference_grades(path: Path, words: GradeWords = OWN_WORDS, task: Task = HCC
         words, rows = words.with_list(datalist.get("grades")), [(entry["id"], entry) for entry in entries]
     else:
         rows = list(_rows_by_case(path / GRADES_FILE if path.is_dir() else path, task, words).items())
+    words.check_grades(((name, row.get("grade")) for name, row in rows), task)
     said: dict[str, tuple[int | None, str]] = {}
+    twice = {}
     for name, row in rows:
         case = _composed(name)
         own = (words.grade(row.get("grade"), name, task), name_of(row, "patient", case))
         if said.setdefault(case, own) != own:
-            raise UsageError(f"The list says two things of {quoted([case])}; correct it.")
+            twice[case] = None
+    if twice:
+        raise UsageError(f"The list says two things of {quoted(twice, MOST_NAMED)}; correct it.")
     found = {case: (grade, patient) for case, (grade, patient) in said.items() if grade is not None}
     if not found:
         raise UsageError("The list holds no grade to compare with; give a CSV with the columns case and grade.")
@@ -108,9 +113,9 @@ def datalist_cohort(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_
     path = Path(path)
     datalist, entries = read_datalist(path, ("training",), task)
     words = words.with_list(datalist.get("grades")).checked(task)
-    listed = [(job_of_entry(entry, path.parent), entry) for entry in entries]
-    _check_files([job for job, _ in listed], _NO_FILES_IN_DATALIST)
-    cases = tuple(_case(job, entry, task, words) for job, entry in listed)
+    jobs = jobs_of_cases(entries, path.parent)
+    _check_files(jobs, _NO_FILES_IN_DATALIST)
+    cases = _cases(list(zip(jobs, entries, strict=True)), task, words)
     return Cohort(
         str(datalist.get("name") or path.stem), cases, description=str(datalist.get("description", "")), task=task
     )
@@ -135,7 +140,7 @@ def _worklist_cohort(
             )
         listed = [(job, grades.get(_composed(job.case), {})) for job, _ in listed]
     _check_files([job for job, _ in listed], _NO_FILES_IN_WORKLIST)
-    cases = tuple(_case(job, row, task, words) for job, row in listed)
+    cases = _cases(listed, task, words)
     return Cohort(path.stem if path.is_file() else path.name, cases, task=task)
 
 
@@ -165,16 +170,19 @@ def _rows_by_case(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WO
             f"The file {path.name} has the column {quoted(other)}, which is not read; call that of the patients "
             "'patient'."
         )
+    if not all(row["case"] for row in table.rows):
+        raise UsageError(f"The file {path.name} has a row without the name of a case; correct it.")
+    words.check_grades(((row["case"], row["grade"]) for row in table.rows), task)
     rows: dict[str, dict[str, str]] = {}
+    twice = {}
     for row in table.rows:
         name = _composed(row["case"])
-        known = rows.setdefault(name, row)
-        if not name or (words.grade(known["grade"], name, task), known.get("patient")) != (
-            words.grade(row["grade"], name, task),
-            row.get("patient"),
-        ):
-            fault = f"says two things of {quoted([name])}" if name else "has a row without the name of a case"
-            raise UsageError(f"The file {path.name} {fault}; correct it.")
+        pair = rows.setdefault(name, row), row
+        one, other = ((words.grade(r["grade"], name, task), r.get("patient")) for r in pair)
+        if one != other:
+            twice[name] = None
+    if twice:
+        raise UsageError(f"The file {path.name} says two things of {quoted(twice, MOST_NAMED)}; correct it.")
     return rows
 
 
@@ -189,6 +197,15 @@ def _check_files(jobs: Sequence[Job], text: str) -> None:
     if lacking:
         others = f" The same holds for {quoted(lacking[1:])}." if lacking[1:] else ""
         raise UsageError(text.format(case=quoted(lacking[:1])) + others)
+
+
+def _cases(listed: Sequence[tuple[Job, Mapping[str, Any]]], task: Task, words: GradeWords) -> tuple[CohortCase, ...]:
+    """Return the cases. listed: each job with its row or entry. Raises: UsageError that names all bad cells."""
+    words.check_grades(((job.case, labels.get("grade")) for job, labels in listed), task)
+    wrong = [(job.case, value) for job, labels in listed if not _is_fold(value := labels.get("fold"))]
+    if wrong:
+        raise UsageError(f"{cases_with('fold', wrong)}; give whole numbers from 0.")
+    return tuple(_case(job, labels, task, words) for job, labels in listed)
 
 
 def _case(job: Job, labels: Mapping[str, Any], task: Task, words: GradeWords) -> CohortCase:
@@ -207,22 +224,22 @@ def _case(job: Job, labels: Mapping[str, Any], task: Task, words: GradeWords) ->
         tuple(images),
         opener(job, task),
         fingerprint,
-        _fold_of(labels.get("fold"), name),
+        _fold_of(labels.get("fold")),
         clinical=clinical,
         classes=task.class_names,
         image_files=() if fingerprint.startswith(MISSING) else tuple(job.images.values()),
     )
 
 
-def _fold_of(value: Any, case: str) -> int | None:
-    """Return a whole number from 0, given as a number or a table cell. Raises: UsageError."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UsageError(f"Case {quoted([case])} has the fold {shown(repr(value))}; give a whole number from 0.")
-    return value
+def _is_fold(value: Any) -> bool:
+    """Return True for nothing, and for a whole number from 0, given as a number or a table cell."""
+    if isinstance(value, str):
+        return not value or value.strip().isdecimal()
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
+
+
+def _fold_of(value: Any) -> int | None:
+    return None if value is None or value == "" else int(value)
 
 
 def _fingerprint(job: Job, task: Task) -> str:

@@ -10,7 +10,7 @@ from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.task import HCC_GRADE, Task
-from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import MOST_NAMED, quoted
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
 
 
@@ -42,18 +42,19 @@ class OwnSheet:
         wanted = [name.lower() for name in (self.grade, self.case, self.patient, *self.keep) if name]
         table = read_table(self.path, "the sheet", wanted)
         column = self.case.lower() or _column_of_cases(table.columns, table.rows, cases)
-        self.words.checked(task)
         known = _by_name(cases)
+        rows = [(case, row) for row in table.rows if (case := _case_of(row[column], known)) is not None]
+        self.words.check_grades(((case, row[self.grade.lower()]) for case, row in rows), task)
         out: dict[str, tuple[int | None, str, dict[str, str]]] = {}
-        for row in table.rows:
-            case = _case_of(row[column], known)
-            if case is None:
-                continue
+        twice = {}
+        for case, row in rows:
             grade = self.words.grade(row[self.grade.lower()], case, task)
             kept = {name.lower(): row[name.lower()] for name in self.keep if row[name.lower()]}
             found = (grade, row[self.patient.lower()] if self.patient else "", kept)
             if out.setdefault(case, found) != found:
-                raise UsageError(f"The sheet says two things of {quoted([case])}; correct it.")
+                twice[case] = None
+        if twice:
+            raise UsageError(f"The sheet says two things of {quoted(twice, MOST_NAMED)}; correct it.")
         return out
 
 

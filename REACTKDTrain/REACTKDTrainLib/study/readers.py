@@ -22,6 +22,7 @@ from REACTKDLib.core.review.corrected_masks import CorrectedMasks
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
+from REACTKDTrainLib.cohorts.bad_cells import cases_with
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 from REACTKDTrainLib.evaluation.mask_agreement import compare_masks
@@ -33,6 +34,7 @@ KINDS = {"reader": "last grade", "unaided": "without the result", "aided": "with
 LISTED = "the list"
 MEASURES = ("dice", "surface_mm", "hausdorff95_mm")
 _UNNAMED = "(unnamed)"
+_GRADES, _SECONDS = ("unaided_grade", "aided_grade", "model_grade"), ("unaided_seconds", "aided_seconds")
 
 
 class ReaderTable:
@@ -61,13 +63,18 @@ class ReaderTable:
         """
         found: dict[str, list[StudyReading]] = {}
         begun = 0
+        given = [(row, case) for (_reader, case), row in self._rows.items()]
+        OWN_WORDS.check_grades(((case, row.get(name)) for row, case in given for name in _GRADES), task)
+        cells = [(case, row.get(name)) for row, case in given for name in _SECONDS]
+        wrong = [(case, cell) for case, cell in cells if cell and not _is_duration(cell)]
+        if wrong:
+            raise UsageError(f"{cases_with('seconds', wrong)}; give numbers from 0, or leave the cells empty.")
         for (reader, case), row in self._rows.items():
-            given = (row["unaided_grade"], row["aided_grade"], row.get("model_grade"))
-            unaided, aided, model = (OWN_WORDS.grade(grade, case, task) for grade in given)
+            unaided, aided, model = (OWN_WORDS.grade(row.get(name), case, task) for name in _GRADES)
             if unaided is None or aided is None:
                 begun += unaided is not None
                 continue
-            seconds = (_number(row.get(f"{stage}_seconds"), case) for stage in ("unaided", "aided"))
+            seconds = (float(row[name]) if row.get(name) else None for name in _SECONDS)
             found.setdefault(reader, []).append(StudyReading(case, unaided, aided, *seconds, model))
         if not found:
             raise UsageError(
@@ -91,16 +98,11 @@ def grades_in(cases: CaseList, review: Review, kind: str, task: Task = HCC_GRADE
     return found
 
 
-def _number(text: str | None, case: str) -> float | None:
-    if not text:
-        return None
+def _is_duration(text: str) -> bool:
     try:
-        value = float(text)
+        return 0 <= float(text) < float("inf")
     except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise UsageError(f"Case {quoted([case])} has seconds that are no number; correct the table.")
-    return value
+        return False
 
 
 # -- masks

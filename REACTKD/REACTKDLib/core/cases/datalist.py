@@ -12,19 +12,19 @@ channel of "modality") and "label" (the masks' path, or the grade as a number); 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.cases.column_names import with_usual_names
 from REACTKDLib.core.cases.extra_columns import refused_columns
-from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
+from REACTKDLib.core.cases.job import ALLOWED, Job, check_allowed, is_allowed
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.image_names import modality_of_name
 from REACTKDLib.core.json_once import DuplicateKey, parse_once
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
-from REACTKDLib.core.text import quoted, shown
+from REACTKDLib.core.text import MOST_NAMED, quoted, shown
 from REACTKDLib.core.text import tr as _
 
 PARTS = ("training", "validation", "test")
@@ -37,7 +37,7 @@ def jobs_of_datalist(path: Path, task: Task = HCC_GRADE) -> list[Job]:
 
     Raises: UsageError for a file that is not such a list, or a case with unknown keys.
     """
-    return [job_of_entry(entry, path.parent) for entry in read_datalist(path, task=task)[1]]
+    return jobs_of_cases(read_datalist(path, task=task)[1], path.parent)
 
 
 def jobs_of_entries(entries: Sequence[Any], base: Path, task: Task = HCC_GRADE) -> list[Job]:
@@ -45,7 +45,7 @@ def jobs_of_entries(entries: Sequence[Any], base: Path, task: Task = HCC_GRADE) 
 
     Raises: UsageError, as for a file.
     """
-    return [job_of_entry(_with_id(entry, {}, number, task), base) for number, entry in enumerate(entries)]
+    return jobs_of_cases([_with_id(entry, {}, number, task) for number, entry in enumerate(entries)], base)
 
 
 def read_datalist(
@@ -101,30 +101,47 @@ def with_own_keys(entry: Any, listing: Mapping[str, Any], name: str) -> dict[str
     return out
 
 
-def job_of_entry(entry: Mapping[str, Any], base: Path) -> Job:
-    """Return the job of a case of `read_datalist`. base: the list's folder. Raises: UsageError."""
-    name = entry["id"]
-    unknown = refused_columns([entry], KEYS)
+def jobs_of_cases(cases: Sequence[Mapping[str, Any]], base: Path) -> list[Job]:
+    """Return the jobs of the cases of `read_datalist`. base: the list's folder.
+
+    Raises: UsageError for unknown keys, files that are not text, and masks that are missing or given twice; the message
+    names all such cases.
+    """
+    unknown = refused_columns(cases, KEYS)
     if unknown:
-        text = _("Case {case} of the datalist has the unknown key {unknown}; known are {known}.")
-        raise UsageError(text, case=quoted([name]), unknown=quoted(unknown[:1]), known=", ".join(KEYS))
-    not_text = [key for key in FILES if entry.get(key) and not isinstance(entry[key], str)]
-    if not_text:
-        text = _("Case {case} of the datalist has {key} that is not text; give one path.")
-        raise UsageError(text, case=quoted([name]), key=f"{not_text[0]!r}")
-    files = {key: base / entry[key] for key in FILES if entry.get(key)}
+        text = _("The datalist has the unknown key {unknown}; known are {known}.")
+        if len(unknown) > 1:
+            text = _("The datalist has the unknown keys {unknown}; known are {known}.")
+        raise UsageError(text, unknown=quoted(unknown, MOST_NAMED), known=", ".join(KEYS))
+    wrong = _names(cases, lambda case: any(case.get(key) and not isinstance(case[key], str) for key in FILES))
+    if wrong:
+        raise UsageError(_("The datalist has a file that is not text for {cases}; give one path."), cases=wrong)
+    wrong = _names(cases, lambda case: case.get("segmentation") and (case.get("liver") or case.get("tumor")))
+    if wrong:
+        text = _("The datalist has a segmentation, and masks in files of their own for {cases}; leave one.")
+        raise UsageError(text, cases=wrong)
+    for given, missing in (("liver", "tumor"), ("tumor", "liver")):
+        lacking = [case for case in cases if case.get(given) and not case.get(missing)]
+        wrong = _names(lacking, bool)
+        if wrong:
+            text = _("The datalist has {given} but no {missing} for {cases}; give both masks, or one segmentation.")
+            raise UsageError(text, given=f"{given!r}", missing=f"{missing!r}", cases=wrong)
+    check_allowed((case["id"], case.get(ALLOWED)) for case in cases)
+    return [_job_of(case, base) for case in cases]
+
+
+def _names(cases: Sequence[Mapping[str, Any]], is_wrong: Callable[[Mapping[str, Any]], Any]) -> str:
+    """Return the names of the cases that are wrong, for a message; empty if there are none."""
+    wrong = [case["id"] for case in cases if is_wrong(case)]
+    return quoted(wrong, MOST_NAMED) if wrong else ""
+
+
+def _job_of(case: Mapping[str, Any], base: Path) -> Job:
+    files = {key: base / case[key] for key in FILES if case.get(key)}
     images = {m: files[m.value] for m in Modality if m.value in files}
-    segmentation = files.get("segmentation")
-    if segmentation is not None and {"liver", "tumor"} & set(files):
-        text = _("Case {case} of the datalist has a segmentation, and masks in files of their own; leave one.")
-        raise UsageError(text, case=quoted([name]))
     masks = tuple(files[key] for key in ("liver", "tumor") if key in files)
-    if len(masks) == 1:
-        given, missing = ("liver", "tumor") if "liver" in files else ("tumor", "liver")
-        text = _("Case {case} of the datalist has {given} but no {missing}; give both masks, or one segmentation.")
-        raise UsageError(text, case=quoted([name]), given=f"{given!r}", missing=f"{missing!r}")
-    allowed = is_allowed(entry.get(ALLOWED), name)
-    return Job(name, images, segmentation, mask_files=masks or None, different_patients_ok=allowed)
+    allowed = is_allowed(case.get(ALLOWED))
+    return Job(case["id"], images, files.get("segmentation"), mask_files=masks or None, different_patients_ok=allowed)
 
 
 def _object_in(path: Path) -> dict[str, Any]:

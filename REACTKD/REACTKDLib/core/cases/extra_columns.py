@@ -11,7 +11,8 @@ from REACTKDLib.core.text import nearest_name
 #: words in the name of a column that would hold an image or a mask
 _FILE_WORDS = {
     *("ct", "cect", "pet", "mr", "mri", "fdg", "acetate", "act", "image", "images", "img", "picture", "scan"),
-    *("seg", "segmentation", "mask", "label", "liver", "tumor", "tumour", "lesion"),
+    *("seg", "segment", "segments", "segmentation", "mask", "masks", "label", "labels"),
+    *("liver", "tumor", "tumors", "tumour", "lesion", "lesions"),
 }
 #: what a cell holds that is no file: a number or a date, also with the time
 _VALUE = re.compile(r"[-+]?\d+([.,]\d+)?(e[-+]?\d+)?|\d{1,4}([./-])\d{1,2}\3\d{1,4}([ T][\d:.]+)?", re.IGNORECASE)
@@ -19,9 +20,9 @@ _IMAGE = re.compile(r"\.(nii(\.gz)?|nrrd|mha|mhd|dcm|nhdr)$", re.IGNORECASE)
 
 
 def refused_columns(rows: Collection[Mapping[str, Any]], known: Collection[str]) -> list[str]:
-    """Return the names in `rows` that must not be ignored: they refer to files, or resemble a known name.
+    """Return the names in `rows` that must not be ignored: they refer to files or labels, or resemble a known name.
 
-    Sex, age or a hospital's own number may be in a list; an image must not be ignored silently.
+    Sex, age or a hospital's own number may be in a list; an image or a mask must not be ignored silently.
     """
     names = sorted({name for row in rows for name in row} - set(known))
     return [name for name in names if _is_refused(name, [row.get(name) for row in rows], known)]

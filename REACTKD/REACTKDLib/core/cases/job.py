@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import MOST_NAMED, quoted
 from REACTKDLib.core.text import tr as _
 
 #: the column or key of a list that allows a case with images of different patients
 ALLOWED = "different_patients_ok"
+_YES, _NO = ("yes", "true", "1", "ok"), ("", "no", "false", "0")
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,18 @@ class Job:
     keep_specks: bool = False
 
 
-def is_allowed(value: object, case: str) -> bool:
-    """Return the value of `ALLOWED` in a list: yes or no, in several spellings; empty means no. Raises: UsageError."""
-    answer = str("" if value is None else value).strip().lower()
-    if answer in ("yes", "true", "1", "ok"):
-        return True
-    if answer not in ("", "no", "false", "0"):
-        text = _("Case {case} has a {key} that is neither yes nor no; write one of them.")
-        raise UsageError(text, case=quoted([case]), key=ALLOWED)
-    return False
+def is_allowed(value: object) -> bool:
+    """Return the value of `ALLOWED` in a list: yes or no, in several spellings; empty means no."""
+    return _plain(value) in _YES
+
+
+def check_allowed(values: Iterable[tuple[str, object]]) -> None:
+    """Check the values of `ALLOWED` in a list. values: (name of the case, value). Raises: UsageError for all others."""
+    wrong = [case for case, value in values if _plain(value) not in (*_YES, *_NO)]
+    if wrong:
+        text = _("The value of {key} is neither yes nor no for {cases}; write one of them.")
+        raise UsageError(text, key=ALLOWED, cases=quoted(wrong, MOST_NAMED))
+
+
+def _plain(value: object) -> str:
+    return str("" if value is None else value).strip().lower()

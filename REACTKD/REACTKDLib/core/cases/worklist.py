@@ -12,7 +12,7 @@ from pathlib import Path
 from REACTKDLib.core.cases.column_names import with_usual_names
 from REACTKDLib.core.cases.datalist import jobs_of_datalist
 from REACTKDLib.core.cases.extra_columns import refused_columns
-from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
+from REACTKDLib.core.cases.job import ALLOWED, Job, check_allowed, is_allowed
 from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
@@ -99,6 +99,7 @@ def _jobs_of_csv(path: Path, task: Task) -> list[tuple[Job, dict[str, str]]]:
         own = {kind: str(task.structure(kind).name).lower() for kind in ("liver", "tumor")}
         columns = [own.get(name, name) for name in (*COLUMNS, *LABELS)]
         raise UsageError(text, unknown=quoted(unknown), columns=", ".join(columns))
+    check_allowed((row.get("case") or f"case-{n}", row.get(ALLOWED)) for n, row in enumerate(rows, 1))
     return [(_job_of_row(row, path.parent), row) for row in rows]
 
 
@@ -110,7 +111,7 @@ def _job_of_row(cells: dict[str, str], base: Path) -> Job:
     }
     segmentation = base / cells["segmentation"] if cells.get("segmentation") else None
     job = Job(cells.get("case", ""), images, segmentation, names["liver"], names["tumor"])
-    return replace(job, different_patients_ok=is_allowed(cells.get(ALLOWED), job.case))
+    return replace(job, different_patients_ok=is_allowed(cells.get(ALLOWED)))
 
 
 def _is_case_folder(folder: Path) -> bool:

@@ -69,8 +69,8 @@ def test_commands_accept_the_map(lists, capsys):
     assert "grades: 1 well, 1 moderate, 1 poor" in capsys.readouterr().out
     assert main(["cohorts", "check", str(lists["list.csv"])]) == 2
     said = capsys.readouterr().err
-    assert "has the grade 'G1'; give well, moderate or poor" in said
-    assert "or say what it means, such as --map g1=well." in said
+    assert "have the grades 'G1', 'g2', 'G3'; give well, moderate or poor" in said
+    assert "or say what each means, such as --map g1=well." in said
     blank = lists["list.csv"].with_name("blank.csv")
     blank.write_text(lists["list.csv"].read_text().replace("G1", "G 1"))
     capsys.readouterr()

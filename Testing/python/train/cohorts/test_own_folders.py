@@ -148,7 +148,7 @@ def test_a_grade_missing_in_the_map_is_refused(study, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--grade-column", "dx"], "has the grade 'G1'; give well, moderate or poor"),
+        (["--grade-column", "dx"], "have the grades 'G1', 'G3'; give well, moderate or poor"),
         (["--grade-column", "grade"], "lacks the column 'grade'"),
         (["--grade-column", "dx", "--case-column", "who"], "lacks the column 'who'"),
         (["--grade-column", "dx", "--map", "G1"], "not written as TEXT=CLASS"),

@@ -258,7 +258,7 @@ def test_a_list_says_for_each_case_whether_other_patients_are_allowed(files, tmp
     else:
         path.write_text(json.dumps({"training": [{"id": "P1", **row}]}))
     if word == "perhaps":
-        with pytest.raises(UsageError, match="'P1' has a different_patients_ok that is neither yes nor no"):
+        with pytest.raises(UsageError, match="different_patients_ok is neither yes nor no for 'P1'"):
             read_worklist(path)
         return
     (job,) = read_worklist(path)
