@@ -84,8 +84,11 @@ def measure_rows(region: HasMeasures, task: Task = HCC_GRADE) -> tuple[MeasureRo
 
 
 def measure_columns(regions: Sequence[HasMeasures]) -> dict[str, list[float | None]]:
-    """Return {key: one value for each region} of every measurement that any region has."""
-    rows = [{row.key: row.value for row in measure_rows(region)} for region in regions]
+    """Return {key: one value for each region} of every measurement that any region has.
+
+    Values have one decimal more than on the screen: a tenth of a millimeter, a hundredth of an SUV.
+    """
+    rows = [{row.key: round(row.value, row.decimals + 1) for row in measure_rows(region)} for region in regions]
     keys = [row.key for region in regions for row in _all(region.measures, HCC_GRADE)]
     return {key: [row.get(key) for row in rows] for key in dict.fromkeys(keys) if any(key in row for row in rows)}
 

@@ -137,7 +137,8 @@ def region_rows(regions: Sequence[ReportRegion]) -> list[list[Any]]:
     """Return a header, then one row for each region.
 
     label is the value in the region map (empty for topology). Columns contribution_<class> follow the model's classes;
-    if no grade is given, these columns are left out. Measurements come last, see `measure_rows`.
+    if no grade is given, these columns are left out. Measurements come last, see `measure_columns`. Volumes and places
+    are rounded to a microliter and a tenth of a millimeter: the JSON, which is read back, keeps more.
     """
     values = (region.value(value.key) for region in regions for value in IN_FILES if value.per_class)
     classes = list(next(filter(None, values), {}))
@@ -146,11 +147,12 @@ def region_rows(regions: Sequence[ReportRegion]) -> list[list[Any]]:
     measures = measure_columns(regions)
     rows = [[*header, *(name for _value, names in columns for name in names), "low_resolution", *measures]]
     for label, region in enumerate(regions, start=1):
-        entry = region.to_dict()
-        row = ["" if region.kind == "topology" else label, entry["name"], entry["kind"], entry["volume_ml"]]
-        row += entry["centroid_ras_mm"] or [None] * 3
+        volume, place = region.volume_ml, region.centroid_ras_mm
+        row = ["" if region.kind == "topology" else label, region.name, region.kind]
+        row += [None if volume is None else round(float(volume), 3)]
+        row += [None] * 3 if place is None else [round(float(x), 1) for x in place]
         row += [rounded(value.of(region, grade)) for value, names in columns for grade in names.values()]
-        rows.append([*row, int(entry["low_resolution"]), *(values[label - 1] for values in measures.values())])
+        rows.append([*row, int(region.low_resolution), *(values[label - 1] for values in measures.values())])
     return rows
 
 

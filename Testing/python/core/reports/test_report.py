@@ -14,6 +14,8 @@ import pytest
 
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.masks.measures import RegionMeasures
+from REACTKDLib.core.masks.uptake import RegionUptake
 from REACTKDLib.core.reports.measure_rows import measure_rows
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion, regions_csv, report_schema
 from support.scene_cases import with_measures
@@ -218,6 +220,27 @@ def test_csv_ends_with_the_measures():
     assert [rows[1][name] for name in named] == ["34.2", "7.1", "5.25", "6.5", "1.42"]
     assert {rows[n][name] for n in (0, 2, 3) for name in named} == {""}
     assert list(csv.DictReader(io.StringIO(regions_csv(a_report()))))[0].keys().isdisjoint(named)
+
+
+def test_csv_has_no_digits_that_mean_nothing():
+    """Diameters had 15 digits; a voxel is a millimeter. The JSON, which is read back, keeps more."""
+    uptake = {"fdg": RegionUptake(8.221890449523926, 4.152875297458849, 6.336573833580504, 3.70752496237512, False)}
+    report = a_report()
+    lesion = replace(
+        report.regions[1],
+        volume_ml=334.3557449,
+        centroid_ras_mm=(58.4612345, -22.5678, 79.0),
+        measures=RegionMeasures(113.90379920705476, uptake),
+    )
+    report = replace(report, regions=(report.regions[0], lesion, *report.regions[2:]))
+    row = list(csv.DictReader(io.StringIO(regions_csv(report))))[1]
+    assert row["longest_axial_diameter_mm"] == "113.9" and row["volume_ml"] == "334.356"
+    assert [row[f"centroid_{axis}_mm"] for axis in "ras"] == ["58.5", "-22.6", "79.0"]
+    assert [row[f"fdg_{name}"] for name in ("suv_max", "suv_mean", "suv_peak")] == ["8.22", "4.15", "6.34"]
+    assert row["fdg_to_liver"] == "3.708"
+    entry = report.to_dict()["regions"][1]
+    assert entry["volume_ml"] == 334.355745 and entry["centroid_ras_mm"] == [58.46, -22.57, 79.0]
+    assert entry["uptake"]["fdg"]["suv_max"] == 8.2219
 
 
 def test_csv_without_a_grade_has_the_regions_still():
