@@ -231,7 +231,13 @@ def offer_widgets() -> None:
     slicer.qSlicerScriptedLoadableModule = Module
 
 
-@cache
 def start() -> Application:
-    """Start once per process; later calls return the same application."""
+    """Start once per process; later calls return the same application, with the views of its layout."""
+    application = _application()
+    application.app._layout.show_again()
+    return application
+
+
+@cache
+def _application() -> Application:
     return Application()

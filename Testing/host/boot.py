@@ -47,8 +47,15 @@ class Host:
     errors: VtkErrors
 
     def reset(self) -> None:
-        """Close the scene as the application does, and forget collected errors."""
+        """Close the scene as the application does, and forget collected errors.
+
+        View nodes of an application that ran in this process outlive it in the scene. No layout shows them any longer;
+        `host.application.start` shows them again.
+        """
         self.scene.Clear(0)
+        for kind in ("vtkMRMLSliceNode", "vtkMRMLViewNode"):
+            for node in slicer.util.getNodesByClass(kind, self.scene):
+                node.SetMappedInLayout(False)
         self.errors.clear()
 
 

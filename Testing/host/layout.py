@@ -121,6 +121,11 @@ class Layout(QWidget):
                     widget.setParent(None)
                     widget.deleteLater()
 
+    def show_again(self) -> None:
+        """Not in Slicer: show the views of the layout, also if `Host.reset` took them out of it."""
+        self._shown = None
+        self._arrange()
+
     def _arrange(self) -> None:
         """Nest the widgets as in the layout's XML, and mark the view nodes that are part of it."""
         description = self._node.GetCurrentLayoutDescription()

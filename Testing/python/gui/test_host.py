@@ -252,3 +252,18 @@ def test_a_failed_wait_reports_the_texts_of_the_panel(user: Any, widget: Any) ->
     """A wait that fails once in a hundred runs cannot be repeated."""
     with pytest.raises(AssertionError, match=r"in vain for the moon; the panel says: .*Choose a segmentation and"):
         user.wait_until(lambda: False, 0.0, "the moon")
+
+
+def test_views_of_a_closed_application_are_in_no_layout(application: Any) -> None:
+    """Its view nodes stay in the scene: later tests without an application showed color legends in them only."""
+    from host.application import start
+    from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, shown_views
+
+    def shown() -> int:
+        return sum(len(shown_views(application.host.scene, kind)) for kind in (SLICE_VIEW, THREE_D_VIEW))
+
+    assert shown() == 4
+    application.close()
+    application.host.reset()
+    assert shown() == 0
+    assert start() is application and shown() == 4
