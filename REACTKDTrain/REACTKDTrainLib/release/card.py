@@ -7,8 +7,10 @@ from typing import Any
 
 from REACTKDLib.core.student.monai_files import USE
 from REACTKDLib.core.text import plural
+from REACTKDTrainLib.results.model_card import ModelCard
 from REACTKDTrainLib.results.tables import difference_cell, markdown, value_cell
 from REACTKDTrainLib.study.deciding import deciding_table
+from REACTKDTrainLib.training.outputs import NOT_CLINICAL
 
 NAMES = {
     "ct": "CT",
@@ -22,58 +24,52 @@ NAMES = {
 _MADE = """{how}.
 
 - Cohort: {cohort}; {cases} patients{encoder_cases}, then {distillation} for the
-  distillation, with the masks of annotators who err beside the expert's; every choice on {validation_cases} others.
+  distillation, with perturbed masks beside the expert's; all choices were made on {validation_cases} other patients.
 - Teacher: {members} heads on node vectors of all images over the expert's masks, averaged; macro AUC {teacher_auc} on
   the validation cases.
-{encoder}- Student: method `{method}`, graph weight {graph}, {steps} steps, then {share} of the way from the weights it
-  departed from."""
-_CARD = """# reactkd-phantom
-
-Grades hepatocellular carcinoma (well, moderately, poorly differentiated) from CT, FDG PET and 11C-acetate PET in any
-combination, with the masks of the liver and its tumors. **Trained on digital phantoms: not for clinical use.**
-
-## Use
-
-Input: images as a scanner gives them (HU; PET in any unit) and two masks. Output: three probabilities, and one
-contribution of each region that add up to them. Meant for trying out the software and for research on it; nothing is
-known of patients.
-
-## Training
-
-{made}
-
-## How good it is
-
-On {test_cases} digital phantoms that it never saw (macro one-vs-rest AUC, 95 % bootstrap over patients).
+{encoder}- Student: method `{method}`, graph weight {graph}, {steps} steps; {share} of the change of the weights is
+  kept (interpolation with the weights before distillation)."""
+_DETAILS = """A student of REACT-KD (arXiv 2508.02104). Input: CT (HU), FDG PET and 11C-acetate PET (any unit) in any
+combination, and masks of the liver and its tumors. Output: three probabilities, and the contribution of each region
+to the logits: baseline and contributions add up to them."""
+_INTENDED_USE = """Grades hepatocellular carcinoma (well, moderately, poorly differentiated). Meant for trying out the
+software and for research on it; it was not evaluated on patients."""
+_LIMITATIONS = """Simulated images follow the same formulas as the Bayes limit. One scanner's physics, one disease, no
+treated liver. Images of another origin than those of the training were not tested."""
+_EVALUATION = """On {test_cases} digital phantoms that were not used for training or any choice (macro one-vs-rest AUC,
+95 % bootstrap over patients).
 
 {auc}
 
 {gains}
 
-Over masks as another annotator would have drawn them (borders moved, lesions merged or missed):
+With the masks of a simulated second annotator (borders moved, lesions merged or missed):
 
 {masks}
-{sets}{deciding}
-## Limits
-
-Simulated images follow the same formulas as the Bayes limit. One scanner's physics, one disease, no treated liver.
-Files of another origin than the training's are outside of what was measured.
-
-{use}
-"""
+{sets}{deciding}"""
 
 
 def card(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """Return the card in Markdown. training, evaluation: of the bundle's metadata, as written by `release.make`."""
-    return _CARD.format(
-        made=made(training),
+    results = _EVALUATION.format(
         test_cases=evaluation["cases"],
         auc=auc_table(evaluation),
         gains=gain_table(evaluation),
         masks=masks_table(evaluation),
         sets=_sets_section(evaluation, training),
         deciding=_deciding_section(evaluation),
-        use=USE.rstrip(),
+    )
+    return str(
+        ModelCard(
+            "reactkd-phantom",
+            NOT_CLINICAL[True],
+            details=_DETAILS,
+            intended_use=_INTENDED_USE,
+            training_data=made(training),
+            evaluation=results,
+            limitations=_LIMITATIONS,
+            more=USE,
+        )
     )
 
 
@@ -101,7 +97,7 @@ def auc_table(evaluation: dict) -> str:
     for name in (*names, "Bayes limit", "Bayes limit with masks"):
         rows.append([name, *(value_cell(found[name], 3, "auc") for found in subsets.values())])
     share = [f"{100 * found['student']['share_of_the_way']:.0f} %" for found in subsets.values()]
-    return markdown([*rows, ["*the student's way from 0.5 to the limit with masks*", *share]])
+    return markdown([*rows, ["*student: fraction of the range from 0.5 to the Bayes limit with masks*", *share]])
 
 
 def summary_table(evaluation: dict) -> str:
@@ -110,7 +106,7 @@ def summary_table(evaluation: dict) -> str:
     named = {
         "input moments: means and spreads of the regions": "input moments",
         "**the shipped student**": "student",
-        "the best that is possible (Bayes limit with masks)": "Bayes limit with masks",
+        "the best possible (Bayes limit with masks)": "Bayes limit with masks",
     }
     rows = [[f"macro AUC on {evaluation['cases']} unseen digital phantoms (95 % interval)", *subsets]]
     for words, name in named.items():
@@ -167,8 +163,8 @@ def _encoder_line(decision: Mapping) -> str:
     verdict = "so it is a part of the student" if decision["ships"] else "so the student ships without it"
     return (
         f"- Learned encoder: it adds {decision['difference']:+.3f} ({low:+.3f} to {high:+.3f}) to the macro AUC by CT\n"
-        f"  on the {decision['cases']} validation cases; needed were {decision['least']:.2f} and an interval above 0, "
-        f"{verdict}.\n"
+        f"  on the {decision['cases']} validation cases; required were {decision['least']:.2f} and an interval above "
+        f"0, {verdict}.\n"
     )
 
 
@@ -177,8 +173,8 @@ def _sets_section(evaluation: Mapping, training: Mapping) -> str:
     if not found:
         return ""
     return (
-        f"\nSets of grades, made to hold the true one in at least {found['coverage']:.0%} of cases like these, on "
-        "average over the patients\nthat set the thresholds (split conformal on "
+        f"\nSets of grades, which are to contain the true grade in at least {found['coverage']:.0%} of cases like "
+        "these, on average\nover the patients that determine the thresholds (split conformal on "
         f"{training['conformal_cases']} other phantoms, for each set of inputs):\n\n"
         f"{sets_table(evaluation)}\n"
     )
@@ -195,8 +191,8 @@ def _deciding_section(evaluation: Mapping) -> str:
     if not found:
         return ""
     return (
-        f"\nThe grade is that of the worst lesion. In {plural(found['cases'], 'liver')} with several, "
-        "what the student says of\nits regions names that lesion so often (95 % bootstrap over patients):\n\n"
+        "\nThe grade is that of the worst lesion. How often the student's region values identify this lesion in "
+        f"{plural(found['cases'], 'liver')}\nwith several (95 % bootstrap over patients):\n\n"
         f"{named_table(evaluation)}\n"
     )
 

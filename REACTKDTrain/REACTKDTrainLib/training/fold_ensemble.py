@@ -8,6 +8,7 @@ from pathlib import Path
 from REACTKDLib.core.student.ensemble import MEMBERS, Ensemble, write_ensemble
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.writing.atomic import write_text, written_beside
+from REACTKDTrainLib.results.model_card import ModelCard
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.outputs import Chosen, measures_table, save_model
 
@@ -38,27 +39,19 @@ def save_ensemble(
 def ensemble_card(ensemble: Ensemble, metrics: dict) -> str:
     """Return the model card of the ensemble: its members, its results, its cost."""
     info, external = ensemble.info, metrics.get("external")
-    measured = (
-        [*measures_table(external), "", "The external cohort, which no fold trained on. Intervals: 95 %, bootstrap."]
-        if external
-        else [
-            "Not measured: every case of the cohort trained some of the members. Give an external cohort to measure it."
-        ]
+    measured = "Not measured: every case of the cohort trained some members. Give an external cohort to measure it."
+    if external:
+        measured = "\n".join(measures_table(external))
+        measured += "\n\nMeasured on the external cohort, which no fold trained on. Intervals: 95 %, bootstrap."
+    card = ModelCard(
+        info["name"],
+        info["clinical_use"],
+        details="The students of the folds of one training. The result is the mean of their probabilities, and each "
+        f"grade states how much they differ. It takes {len(ensemble.members)} times the time and memory of one. Each "
+        "member is a model folder in `members`, with its own card.\n\n    reactkd grade --bundle FOLDER ...",
+        intended_use=ensemble.task.intended_use,
+        training_data="The cases of all folds; the cards of the members describe them.",
+        evaluation=measured,
+        limitations="Those of its members.",
     )
-    lines = [
-        f"# {info['name']}",
-        "",
-        f"**{info['clinical_use'][0].upper()}{info['clinical_use'][1:]}.**",
-        "",
-        "The students of the folds of one training. Their mean probabilities are the answer, and each grade says "
-        f"how far they lie apart. It takes {len(ensemble.members)} times the time and memory of one. Each member is "
-        "a model folder of its own in `members`, with a card.",
-        "",
-        "    reactkd grade --bundle FOLDER ...",
-        "",
-        "## Evaluation",
-        "",
-        *measured,
-        "",
-    ]
-    return "\n".join(lines)
+    return str(card)

@@ -20,6 +20,7 @@ from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.evaluation.checks import number_or_none
 from REACTKDTrainLib.results.learning_curves import learning_curves
+from REACTKDTrainLib.results.model_card import ModelCard
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.predictions import averaged, measure, read_rows, write_metrics, write_predictions
 
@@ -187,43 +188,33 @@ def counts_of(cohort: dict) -> dict:
     return public | kept | {"skipped": len(cohort["skipped"])}
 
 
+_MEASURED = (
+    "Measured on cases that no part of the training saw: out of fold, or the external cohort where there is one fold "
+    "only. Intervals: 95 %, bootstrap over patients. With several folds this model is one of those measured."
+)
+
+
 def model_card(info: dict) -> str:
     """Return the model card: what the model is, its training data, its results, and what it must not be used for."""
     training, cohort, metrics = info["training"], info["training"]["cohort"], info["evaluation"]
     grades = ", ".join(f"{n} {name}" for name, n in cohort["grades"].items() if n)
     kind = "digital phantoms" if cohort["digital_phantom"] else "patients"
-    lines = [
-        f"# {info['name']}",
-        "",
-        f"**{info['clinical_use'][0].upper()}{info['clinical_use'][1:]}.**",
-        "",
-        f"{info['task']['intended_use']} A student of REACT-KD (arXiv 2508.02104).",
-        "",
-        "## Training data",
-        "",
-        f"{cohort.get('name', 'A cohort')}: {cohort['cases']} cases of {cohort['patients']} {kind} ({grades}). Method "
-        f"`{training['method']}`, fold {training['fold']} of 0 to {training['folds'] - 1}, seed {training['seed']}, "
-        f"grid {'x'.join(map(str, info['preparation']['shape']))} at {info['preparation']['spacing_mm']:g} mm.",
-        "",
-        f"Images of the cases it was trained on: {_images(info['trained_on'])}. An image that is not among them is "
-        "left out with a remark.",
-        "",
-        "## Evaluation",
-        "",
-        *measures_table(metrics),
-        "",
-        "Measured on cases that no part of the training saw: out of fold, or the external cohort where there is one "
-        "fold only. Intervals: 95 %, bootstrap over patients. With several folds this model is one of those measured.",
-        "",
-        "## Limits",
-        "",
-        "The masks are the reader's: a lesion that is not drawn is not graded. Other scanners, tracers, contrast "
-        f"phases and other {Task.from_dict(info['task']).lesion.many} were not tested. The model does not replace a "
-        "biopsy.",
-        "",
-        USE,
-    ]
-    return "\n".join(lines)
+    shape, spacing = "x".join(map(str, info["preparation"]["shape"])), info["preparation"]["spacing_mm"]
+    card = ModelCard(
+        info["name"],
+        info["clinical_use"],
+        details=f"A student of REACT-KD (arXiv 2508.02104). Method `{training['method']}`, fold {training['fold']} of "
+        f"0 to {training['folds'] - 1}, seed {training['seed']}, grid {shape} at {spacing:g} mm.",
+        intended_use=info["task"]["intended_use"],
+        training_data=f"{cohort.get('name', 'A cohort')}: {cohort['cases']} cases of {cohort['patients']} {kind} "
+        f"({grades}). Images of these cases: {_images(info['trained_on'])}. An image that is not among them is "
+        "ignored, with a finding.",
+        evaluation="\n".join(measures_table(metrics)) + "\n\n" + _MEASURED,
+        limitations="A lesion without a mask is not taken into account. Other scanners, tracers, contrast phases and "
+        f"other {Task.from_dict(info['task']).lesion.many} were not tested. The model does not replace a biopsy.",
+        more=USE,
+    )
+    return str(card)
 
 
 def _images(trained_on: dict) -> str:

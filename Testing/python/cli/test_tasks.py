@@ -124,7 +124,7 @@ def test_an_unknown_column_is_refused_with_the_columns_of_the_task(files, tmp_pa
 def test_the_model_card_speaks_of_the_task(run):
     """It said for kidney masses that "other tumors" were not tested, and that "a grade" is read from a biopsy."""
     card = (run / "bundle" / "docs" / "README.md").read_text(encoding="utf-8")
-    for heading in ("## Training data", "## Evaluation", "## Limits"):
+    for heading in ("## Model details", "## Intended use", "## Training data", "## Evaluation", "## Limitations"):
         assert f"\n{heading}\n" in card
     assert "12 cases of 12 patients (6 benign, 6 malignant)" in card and "other masses were not tested" in card
     assert not any(word in card.lower() for word in ("tumor", "grade is"))

@@ -46,6 +46,9 @@ def test_the_student_is_distilled_and_has_a_card(bundle):
     card = (shipped_bundle_folder() / "docs" / "README.md").read_text(encoding="utf-8")
     assert card == written_card(bundle.info["training"], bundle.info["evaluation"])
     assert "not for clinical use" in card
+    headings = [line for line in card.splitlines() if line.startswith("## ")]
+    sections = ("Model details", "Intended use", "Training data", "Evaluation", "Limitations", "With MONAI")
+    assert headings == [f"## {name}" for name in sections]
 
 
 def test_pages_show_the_tables_of_the_metadata(bundle):
