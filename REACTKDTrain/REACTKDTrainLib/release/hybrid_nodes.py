@@ -29,8 +29,8 @@ AS_SCANNED = "as scanned"
 
 
 @dataclass(frozen=True)
-class Look:
-    """Appearance of a liver on the network's grid. level: modality -> median of its parenchyma, CT in HU, PET as
+class LiverIntensities:
+    """Intensities of a liver on the network's grid. level: modality -> median of its parenchyma, CT in HU, PET as
     networks read it. noise: modality -> sd of the parenchyma about a smoothed version of itself, from the median
     absolute deviation, so that vessels have little influence.
     """
@@ -39,33 +39,33 @@ class Look:
     noise: Mapping[str, float]
 
     @classmethod
-    def of(cls, case: PreparedCase) -> Look:
+    def of(cls, case: PreparedCase) -> LiverIntensities:
         """Measure the expert's parenchyma."""
         inside = case.masks[0].occupancy[0] > 0.99
         level = {m: float(image[inside].median()) for m, image in case.images.items()}
         return cls(level, {m: _spread((image - _smooth(image, 1.0))[inside]) for m, image in case.images.items()})
 
     @classmethod
-    def mean(cls, looks: Sequence[Look]) -> Look:
+    def mean(cls, livers: Sequence[LiverIntensities]) -> LiverIntensities:
         """Return the mean of several livers."""
-        known = sorted({m for look in looks for m in look.level})
+        known = sorted({m for liver in livers for m in liver.level})
 
         def average(name: str) -> dict[str, float]:
-            own = [getattr(look, name) for look in looks]
+            own = [getattr(liver, name) for liver in livers]
             return {m: float(np.mean([x[m] for x in own if m in x])) for m in known}
 
         return cls(average("level"), average("noise"))
 
 
-Change = Callable[[str, Tensor, Look, Look], Tensor]
+Change = Callable[[str, Tensor, LiverIntensities, LiverIntensities], Tensor]
 
 
-def _levelled(name: str, image: Tensor, own: Look, wanted: Look) -> Tensor:
+def _levelled(name: str, image: Tensor, own: LiverIntensities, wanted: LiverIntensities) -> Tensor:
     """Shift the liver's level to that of the phantoms: removes contrast phase, contrast dose and the scale of a PET."""
     return image + (wanted.level[name] - own.level[name])
 
 
-def _denoised(name: str, image: Tensor, own: Look, wanted: Look) -> Tensor:
+def _denoised(name: str, image: Tensor, own: LiverIntensities, wanted: LiverIntensities) -> Tensor:
     """Match the fine noise to that of the phantoms: attenuate detail finer than a voxel, or add noise."""
     fine = image - _smooth(image, 1.0)
     share = wanted.noise[name] / max(own.noise[name], 1e-6)
@@ -110,11 +110,11 @@ class HybridNodes:
         self,
         cases: Sequence[CohortCase],
         changes: Sequence[str] = (AS_SCANNED,),
-        wanted: Look | None = None,
+        wanted: LiverIntensities | None = None,
         workers: int = 1,
         on_progress: OnProgress = no_progress,
     ) -> dict[str, str]:
-        """Compute missing node vectors. wanted: target look of changes. Returns case id -> reason for exclusion."""
+        """Compute missing node vectors; return case id -> reason for exclusion. wanted: what the changes lead to."""
         skipped = {}
         with JobPool(_Making(self, tuple(changes), wanted), Engine(workers)) as pool:
             for case, reason in pool.results(cases, on_progress):
@@ -126,19 +126,23 @@ class HybridNodes:
         """Return images and masks on the network's grid. Raises: see `PreparedStore.get`."""
         return self.store.prepared.get(case)
 
-    def key(self, case: CohortCase, change: str, wanted: Look | None) -> str:
+    def key(self, case: CohortCase, change: str, wanted: LiverIntensities | None) -> str:
         """Return a hash of the case, the student's encoder and the change."""
         own = self.store.key(case)
-        return own if change == AS_SCANNED else content_key({"nodes": own, "change": change, "wanted": repr(wanted)})
+        if change == AS_SCANNED:
+            return own
+        # the class was called Look, and stored node vectors have this text in their names
+        text = "None" if wanted is None else f"Look(level={wanted.level!r}, noise={wanted.noise!r})"
+        return content_key({"nodes": own, "change": change, "wanted": text})
 
-    def get(self, case: CohortCase, change: str = AS_SCANNED, wanted: Look | None = None) -> NodeCase:
+    def get(self, case: CohortCase, change: str = AS_SCANNED, wanted: LiverIntensities | None = None) -> NodeCase:
         """Return node vectors; compute them first if absent. Raises: see `PreparedStore.get`; UsageError."""
         if change not in CHANGES:
             raise UsageError(f"There is no change {change!r}; choose one of {', '.join(CHANGES)}.")
         key = self.key(case, change, wanted)
         return self.store.files.made(key, lambda: self._arrays(case, change, wanted), lambda f: node_case(f, case, key))
 
-    def _arrays(self, case: CohortCase, change: str, wanted: Look | None) -> dict[str, np.ndarray]:
+    def _arrays(self, case: CohortCase, change: str, wanted: LiverIntensities | None) -> dict[str, np.ndarray]:
         with one_thread(), torch.inference_mode():
             prepared = self.prepared(case)
             if CHANGES[change] and wanted is not None:
@@ -150,7 +154,7 @@ class HybridNodes:
 class _Making:
     nodes: HybridNodes
     changes: tuple[str, ...]
-    wanted: Look | None
+    wanted: LiverIntensities | None
 
     def __call__(self, case: CohortCase) -> str:
         try:
@@ -161,9 +165,9 @@ class _Making:
         return ""
 
 
-def changed(case: PreparedCase, changes: Sequence[Change], wanted: Look) -> PreparedCase:
+def changed(case: PreparedCase, changes: Sequence[Change], wanted: LiverIntensities) -> PreparedCase:
     """Return the case after applying changes to its images, in order."""
-    own, images = Look.of(case), dict(case.images)
+    own, images = LiverIntensities.of(case), dict(case.images)
     for change in changes:
         images = {m: change(m, image, own, wanted) for m, image in images.items()}
     return replace(case, images=images)

@@ -9,16 +9,16 @@ from REACTKDTrainLib.release.card import NAMES
 from REACTKDTrainLib.results.tables import NOTHING, Table, difference_cell, markdown, value_cell
 
 #: names of the tables, for the markers of a page
-TABLES = ("asked", "auc", "differences", "looks", "blocks", "swaps")
+TABLES = ("introduction", "auc", "differences", "intensities", "blocks", "swaps")
 
 
 def hybrid_texts(found: Mapping) -> dict[str, str]:
     """Return name -> Markdown, for each of `TABLES`."""
     return {
-        "asked": introduction(found),
+        "introduction": introduction(found),
         "auc": markdown(auc_table(found)),
         "differences": markdown(difference_table(found)),
-        "looks": markdown(look_table(found)),
+        "intensities": markdown(intensity_table(found)),
         "blocks": markdown(block_table(found)),
         "swaps": markdown(swap_table(found)),
     }
@@ -29,15 +29,15 @@ def hybrid_page(found: Mapping) -> str:
     text = hybrid_texts(found)
     return f"""# Lesions of known biology in real scans
 
-{text["asked"]}
+{text["introduction"]}
 
 {text["auc"]}
 
 {text["differences"]}
 
-How the livers look on the network's grid, CT in HU and PET in the network's units:
+Intensities of the livers on the network's grid, CT in HU and PET in the network's units:
 
-{text["looks"]}
+{text["intensities"]}
 
 How far the same lesions lie apart in the node vectors, in standard deviations over the phantoms' lesions
 (shift / scatter):
@@ -88,22 +88,22 @@ def difference_table(found: Mapping) -> Table:
     return rows
 
 
-def look_table(found: Mapping) -> Table:
+def intensity_table(found: Mapping) -> Table:
     """Level and noise of each liver, the phantoms' as a range."""
-    images = list(dict.fromkeys(m for look in found["looks"].values() for m in look["level"]))
+    images = list(dict.fromkeys(m for liver in found["liver_intensities"].values() for m in liver["level"]))
     rows = [["liver", *(f"{NAMES[m]} {kind}" for m in images for kind in ("level", "noise"))]]
-    phantoms = [look for name, look in found["looks"].items() if name not in found["scans"]]
+    phantoms = [liver for name, liver in found["liver_intensities"].items() if name not in found["scans"]]
 
-    def cells(looks: list[Mapping]) -> list[str]:
+    def cells(livers: list[Mapping]) -> list[str]:
         out = []
         for m in images:
             for kind in ("level", "noise"):
-                values = [look[kind][m] for look in looks if m in look[kind]]
+                values = [liver[kind][m] for liver in livers if m in liver[kind]]
                 low, high = (min(values), max(values)) if values else (None, None)
                 out.append(NOTHING if low is None else f"{low:g}" if low == high else f"{low:g} to {high:g}")
         return out
 
-    rows += [[name, *cells([found["looks"][name]])] for name in found["scans"]]
+    rows += [[name, *cells([found["liver_intensities"][name]])] for name in found["scans"]]
     return [*rows, ["phantoms", *cells(phantoms)]]
 
 

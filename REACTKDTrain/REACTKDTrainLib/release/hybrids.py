@@ -26,7 +26,7 @@ from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.train import predict
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.release.hybrid_blocks import block_shifts, blocks_of, with_block
-from REACTKDTrainLib.release.hybrid_nodes import AS_SCANNED, HybridNodes, Look
+from REACTKDTrainLib.release.hybrid_nodes import AS_SCANNED, HybridNodes, LiverIntensities
 
 #: grades of lesions number 0, 1, 2, 3, repeated: the prevalence of the biology
 CYCLE = (0, 1, 2, 1)
@@ -86,8 +86,9 @@ def evaluate_hybrids(
     scans: cases with a CT and the mask of the liver; their grades are not used. work: stores the hybrid cases and the
     node vectors, so another student takes a fraction of the time.
 
-    Returns {model, biology, lesions, phantoms, looks, scans, skipped, subsets: inputs -> {scans, rows, differences},
-    blocks, swaps}.
+    Returns {model, biology, lesions, phantoms, liver_intensities: scan -> {level, noise}, scans, skipped, subsets:
+    inputs -> {scans, rows, differences}, blocks, swaps}.
+
     Raises: UsageError if no scan can be used.
 
     Example:
@@ -103,7 +104,9 @@ def evaluate_hybrids(
         cases = [case for scan in group for case in settings.cases(scan)]
         skipped |= nodes.make(cases, workers=workers, on_progress=progress.part(part))
     kept = _drawn_everywhere(settings, usable, bodies, skipped)
-    wanted = Look.mean([Look.of(nodes.prepared(settings.cases(body)[kept.seeds[0]])) for body in bodies])
+    wanted = LiverIntensities.mean(
+        [LiverIntensities.of(nodes.prepared(settings.cases(body)[kept.seeds[0]])) for body in bodies]
+    )
     changing = progress.part("changes")
     for changes, group in ((CHANGES_OF_SCANS, kept.scans), (CHANGES_OF_PHANTOMS, bodies)):
         cases = [settings.cases(scan)[n] for scan in group for n in kept.seeds]
@@ -115,7 +118,7 @@ def evaluate_hybrids(
         "biology": bundle.info.get("training", {}).get("cohort", ""),
         "lesions": len(kept.seeds),
         "phantoms": len(bodies),
-        "looks": {scan.id: evaluation.look(scan) for scan in (*kept.scans, *bodies)},
+        "liver_intensities": {scan.id: evaluation.intensities(scan) for scan in (*kept.scans, *bodies)},
         "scans": [scan.id for scan in kept.scans],
         "skipped": skipped,
         "subsets": {subset_name(s): evaluation.subset(s) for s in subsets},
@@ -167,7 +170,7 @@ class _Evaluation:
     settings: HybridSettings
     kept: _Kept
     bodies: list[CohortCase]
-    wanted: Look
+    wanted: LiverIntensities
 
     @property
     def student(self) -> Student:
@@ -181,8 +184,8 @@ class _Evaluation:
         hybrids = self.settings.cases(scan)
         return [self.nodes.get(hybrids[n], change, self.wanted) for n in self.kept.seeds]
 
-    def look(self, scan: CohortCase) -> dict:
-        own = Look.of(self.nodes.prepared(self.settings.cases(scan)[self.kept.seeds[0]]))
+    def intensities(self, scan: CohortCase) -> dict:
+        own = LiverIntensities.of(self.nodes.prepared(self.settings.cases(scan)[self.kept.seeds[0]]))
         return {name: {m: round(v, 2) for m, v in getattr(own, name).items()} for name in ("level", "noise")}
 
     def p(self, scans: Sequence[CohortCase], subset: tuple[str, ...], change: str = AS_SCANNED) -> np.ndarray:

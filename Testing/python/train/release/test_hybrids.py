@@ -21,11 +21,12 @@ from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.hybrid import around_liver, hybrid_case
+from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.data.limits import limit_of
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.release.hybrid_blocks import ANOTHER, block_shifts, lesion_rows, with_block
-from REACTKDTrainLib.release.hybrid_nodes import CHANGES, HybridNodes, Look, changed
+from REACTKDTrainLib.release.hybrid_nodes import CHANGES, HybridNodes, LiverIntensities, changed
 from REACTKDTrainLib.release.hybrids import CYCLE, HybridSettings, evaluate_hybrids
 from REACTKDTrainLib.training.outputs import model_metadata
 
@@ -105,8 +106,8 @@ def test_each_subset_is_evaluated_on_the_scans_that_have_it(evaluated):
 
 def test_shifted_node_blocks_are_identified(evaluated):
     """The first scan's liver is 100 HU darker: its level differs, its texture not more than that of another phantom."""
-    assert evaluated["looks"]["scan-3"]["level"]["ct"] == pytest.approx(
-        evaluated["looks"]["scan-4"]["level"]["ct"] - 100, abs=25
+    assert evaluated["liver_intensities"]["scan-3"]["level"]["ct"] == pytest.approx(
+        evaluated["liver_intensities"]["scan-4"]["level"]["ct"] - 100, abs=25
     )
     blocks = evaluated["blocks"]["ct"]
     assert set(blocks) == {*BLOCKS, "topology"} and set(evaluated["blocks"]) == {"ct", "fdg"}
@@ -116,15 +117,25 @@ def test_shifted_node_blocks_are_identified(evaluated):
 
 
 def test_changes_shift_a_liver_to_the_phantoms(bundle, tmp_path):
-    prepared = HybridNodes(tmp_path, bundle).prepared(hybrid_case(scan(3, 50), 1, 1))
-    wanted = replace(Look.of(prepared), level={"ct": 105.0})
-    assert Look.of(changed(prepared, CHANGES["liver level"], wanted)).level["ct"] == pytest.approx(105, abs=0.1)
-    own = Look.of(prepared).noise["ct"]
+    measured, prepared = LiverIntensities.of, HybridNodes(tmp_path, bundle).prepared(hybrid_case(scan(3, 50), 1, 1))
+    wanted = replace(measured(prepared), level={"ct": 105.0})
+    assert measured(changed(prepared, CHANGES["liver level"], wanted)).level["ct"] == pytest.approx(105, abs=0.1)
+    own = measured(prepared).noise["ct"]
     more, less = (
-        Look.of(changed(prepared, CHANGES["noise"], replace(wanted, noise={"ct": n}))) for n in (2 * own, own / 2)
+        measured(changed(prepared, CHANGES["noise"], replace(wanted, noise={"ct": n}))) for n in (2 * own, own / 2)
     )
     assert more.noise["ct"] == pytest.approx(2 * own, rel=0.25) and less.noise["ct"] < 0.85 * own
     assert changed(prepared, (), wanted).images["ct"] is prepared.images["ct"]
+
+
+def test_stored_node_vectors_keep_their_names(bundle, tmp_path):
+    """Results of a run before the class was renamed are still found."""
+    nodes, wanted = HybridNodes(tmp_path, bundle), LiverIntensities({"ct": 105.0}, {"ct": 3.5})
+    case = hybrid_case(scan(3, 50), 1, 1)
+    parts = {"nodes": nodes.store.key(case), "change": "noise"}
+    named = content_key({**parts, "wanted": "Look(level={'ct': 105.0}, noise={'ct': 3.5})"})
+    assert nodes.key(case, "noise", wanted) == named
+    assert nodes.key(case, "noise", None) == content_key({**parts, "wanted": "None"})
 
 
 def several(case) -> bool:
