@@ -210,7 +210,7 @@ class GradingController(ScriptRunner):
         content = content_of(nodes, images, masks)
         key = self._new_key()
         answer = yield from self._ask(jobs.GradeArrays(key, images, masks, case_id, model), (0.2, 0.85))
-        return OpenedCase(key, nodes, choice, asked, case_id, model, *stamps, content), answer
+        return OpenedCase(key, nodes, choice, asked, case_id, model, *stamps, content, tuple(masks)), answer
 
     def _regrading(self, opened: OpenedCase) -> Script:
         whole = opened.nodes, opened.asked, opened.case_id, opened.model or self.model
@@ -231,7 +231,8 @@ class GradingController(ScriptRunner):
             yield from self._grading(*whole)
             return
         try:
-            yield from self._showing(replace(opened, key=key, choice=choice, masks=stamp, content=content), answer)
+            again = replace(opened, key=key, choice=choice, masks=stamp, content=content, graded=tuple(files))
+            yield from self._showing(again, answer)
         except WorkerFault as fault:
             if fault.code not in _LOST:
                 raise

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.errors import LabelMissing, NonLinearTransform
 from REACTKDLib.core.images.geometry import bounding_box
@@ -24,12 +23,21 @@ from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.dicom_origin import files_of, origin_findings
 from REACTKDLib.scene.frames import distorting_transform, relation_between
 from REACTKDLib.scene.remarks import remarks_of
-from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, drawn_at, lesions_of, matrix_of_part, with_label_maps
+from REACTKDLib.scene.segments import (
+    LABELMAP,
+    SegmentChoice,
+    drawn_at,
+    label_array,
+    lesions_of,
+    matrix_of_part,
+    with_label_maps,
+)
 from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
 from REACTKDLib.scene.voxel_digest import remember_digest
 
 Slices = Generator[None, None, Any]
+_COMMON = 4  # entries of a stamp of masks that concern all segments
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,13 +203,20 @@ def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:
     return tuple(stamp)
 
 
+def drawn_between(before: tuple, after: tuple, choice: SegmentChoice) -> tuple[str, ...]:
+    """Return the IDs of the segments that were drawn between two stamps of `masks_stamp`; all of them if anything else
+    differs, such as the position.
+    """
+    ids = (*choice.livers, *choice.tumors)
+    if before[:_COMMON] != after[:_COMMON]:
+        return ids
+    pairs = zip(ids, before[_COMMON:], after[_COMMON:], strict=True)
+    return tuple(segment_id for segment_id, then, now in pairs if then != now)
+
+
 def cut_segment(image: Any, label: int) -> Generator[None, None, tuple[np.ndarray, tuple[int, int, int]] | None]:
     """Return the voxels of a label as bool, cropped to their box, and the box's corner (k, j, i); None for no voxel."""
-    scalars = image.GetPointData().GetScalars() if image is not None else None
-    if scalars is None or scalars.GetNumberOfTuples() == 0:
-        return None
-    array = vtk_to_numpy(scalars).reshape(tuple(reversed(image.GetDimensions())))
-    boxes = []
+    array, boxes = label_array(image), []
     for rows in slabs(array):
         box = bounding_box(array[rows] == label)
         if box is not None:

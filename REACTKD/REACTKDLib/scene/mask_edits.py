@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import numpy_to_vtk
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.task import Task
@@ -17,7 +17,7 @@ from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.scene_nodes import new_unlisted_node
-from REACTKDLib.scene.segments import LABELMAP, matrix_of_part
+from REACTKDLib.scene.segments import LABELMAP, label_array, matrix_of_part
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
@@ -78,10 +78,9 @@ def voxels_at(segmentation: Any, segment_id: str, ijk_to_ras: np.ndarray, edit: 
     inside = np.zeros(np.count_nonzero(edit.mask), dtype=bool)
     segment = segmentation.GetSegmentation().GetSegment(segment_id)
     image = segment.GetRepresentation(LABELMAP) if segment is not None else None
-    scalars = image.GetPointData().GetScalars() if image is not None else None
-    if scalars is None or scalars.GetNumberOfTuples() == 0:
+    array = label_array(image)
+    if not array.size:
         return inside
-    array = vtk_to_numpy(scalars).reshape(tuple(reversed(image.GetDimensions())))
     to_array = np.linalg.inv(matrix_of_part(image, (0, 0, 0))) @ ijk_to_ras
     ijk = (np.argwhere(edit.mask) + edit.corner)[:, ::-1]
     places = np.rint(ijk @ to_array[:3, :3].T + to_array[:3, 3]).astype(int)[:, ::-1]

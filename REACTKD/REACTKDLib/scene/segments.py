@@ -169,15 +169,20 @@ def drawn_at(data: Any, segment_id: str) -> int | None:
     return next((part.GetMTime() for part in drawn if part is not None), None)
 
 
+def label_array(image: Any) -> np.ndarray:
+    """Return the voxels (D, H, W) of a label map, not copied; of shape (0, 0, 0) for None and an empty one."""
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if scalars is None or scalars.GetNumberOfTuples() == 0:
+        return np.zeros((0, 0, 0), dtype=np.uint8)
+    return vtk_to_numpy(scalars).reshape(tuple(reversed(image.GetDimensions())))
+
+
 def segment_array(segmentation: Any, segment_id: str) -> tuple[np.ndarray, np.ndarray]:
     """Return one segment as stored: uint8 (D, H, W), possibly empty (0 voxels), and its ijk_to_ras (4, 4)."""
     image = slicer.vtkOrientedImageData()
     segmentation.GetBinaryLabelmapRepresentation(segment_id, image)
-    scalars = image.GetPointData().GetScalars()
-    if scalars is None or image.GetNumberOfPoints() == 0:
-        return np.zeros((0, 0, 0), dtype=np.uint8), np.eye(4)
-    array = vtk_to_numpy(scalars).reshape(tuple(reversed(image.GetDimensions())))
-    return (array > 0).astype(np.uint8), matrix_of_part(image, (0, 0, 0))
+    array = label_array(image)
+    return (array > 0).astype(np.uint8), matrix_of_part(image, (0, 0, 0)) if array.size else np.eye(4)
 
 
 def matrix_of_part(image: Any, corner: Iterable[int]) -> np.ndarray:

@@ -76,3 +76,18 @@ def test_a_result_is_outdated_after_an_undo_until_it_is_graded_again(
     graded = context.report.probabilities
     assert context.outdated is (graded == first.probabilities)
     history.SetSegmentation(None)
+
+
+def test_a_result_is_current_again_after_an_undo_to_its_masks(user: Any, nodes: Any, context: Any) -> None:
+    """Stamps of masks are times, so the panel asked for another grade of the same masks."""
+    context.state.live = False
+    history = editor_history(nodes)
+    grade(user)
+    report = context.report
+    history.SaveState()
+    paint(nodes.segmentation, "Tumor", stray(nodes), nodes.reference)
+    user.wait_until(lambda: user.find("stateLabel").text == CHANGED, what="the stroke to be noticed")
+    history.RestorePreviousState()
+    user.wait_until(lambda: user.find("stateLabel").text == "", what="the undo to be noticed")
+    assert context.report is report and not context.outdated
+    history.SetSegmentation(None)
