@@ -316,7 +316,7 @@ class GradingController(ScriptRunner):
         again, _answer = yield from self._opening(opened.nodes, opened.choice, opened.case_id, model)
         if (again.images, again.masks) != (opened.images, opened.masks):  # changed while it was read
             raise UsageError(CHANGED)
-        return replace(opened, key=again.key, model=model)
+        return replace(opened, key=again.key, model=model, content=again.content, graded=again.graded)
 
     def _current(self) -> OpenedCase:
         if self.opened is None or not self.opened.nodes.present:

@@ -149,6 +149,26 @@ def test_a_regrade_keeps_the_record_of_the_images(controller: GradingController,
     assert controller.restore() and not controller.masks_changed()
 
 
+def test_a_result_from_the_scene_that_is_opened_again_has_a_record_of_the_images(
+    controller: GradingController, nodes: CaseNodes
+) -> None:
+    """A grade without a region hands the case over. Then a grade of edited masks recorded no image, and the next session
+    showed it as outdated.
+    """
+    controller.grade(nodes)
+    run(controller)
+    controller.leave()
+    assert controller.restore()
+    controller.what_if(mute=["Parenchyma"])
+    run(controller)
+    draw(nodes)
+    controller.regrade()
+    run(controller)
+    assert controller.error is None
+    controller.leave()
+    assert controller.restore() and not controller.masks_changed()
+
+
 @pytest.mark.parametrize("text", ["[", "7", "[]", "[1]", '[["CT", 7]]', '[["CT", "x"]]'])
 def test_a_damaged_record_makes_the_result_outdated(
     controller: GradingController, scene: Any, graded: Any, text: str
