@@ -18,7 +18,7 @@ from REACTKDLib.commands.parser import build_parser
 from REACTKDLib.core.console import INTERRUPTED, escape_what_cannot_be_shown
 from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.log import DEBUG, log_cause, log_unforeseen
-from REACTKDLib.core.memory import lacks_memory
+from REACTKDLib.core.memory import lacks_memory, out_of_memory
 from REACTKDLib.core.text import sentence
 
 FAILED = 2
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None, apart: bool = False) -> int:
 
 def _message(error: Exception) -> str:
     if lacks_memory(error):
-        return "There is not enough memory; close other programs, or use images of a smaller field."
+        return str(out_of_memory())
     if isinstance(error, ReactkdError):
         log_cause(error, "a command")
         return str(error)

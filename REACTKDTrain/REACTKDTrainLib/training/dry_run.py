@@ -89,7 +89,7 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
     if not own.voxels:
         raise UsageError(f"No case of the cohort {cohorts['cohort'].name} can be read; the first: {own.failed[0][1]}")
     lines += _step_lines(run, chosen[0][0])
-    lines += [sentence(f"{run.beginning}.")] if run.beginning else []
+    lines += [sentence(f"{run.initial_note}.")] if run.initial_note else []
     lines += [_time_line(run, cohorts, own), _memory_line(run, chosen[0][0], own)]
     failed = [pair for each in found.values() for pair in each.failed]
     lines += [f"Case {name} cannot be read: {reason}" for name, reason in failed]
@@ -192,7 +192,7 @@ def _step_lines(run: Experiment, split: Split) -> list[str]:
             text.append(f"{part.replace('-', ' ')} {steps} x {stage.batch}")
             if stage.batch > len(split.train):
                 again = " A step of more cases than the fold has takes them several times."
-    return [f"Steps in a fold, x cases in each: {', '.join(text)}.{again}"]
+    return [f"Steps in a fold x cases in a step: {', '.join(text)}.{again}"]
 
 
 def _time_line(run: Experiment, cohorts: dict[str, Cohort], found: Found) -> str:

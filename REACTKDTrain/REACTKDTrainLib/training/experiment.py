@@ -100,7 +100,7 @@ class Experiment:
                 f"{self.config.student.classes}; leave the number of classes to the task."
             )
         self.store = self.config.data.store(self.cache, self.task)
-        self.beginning = ""  # how the weights of an initial model fit, known once all is checked
+        self.initial_note = ""  # on the weights of an initial model, set by `checked`
         self._loggers: list[RunLogger] = []
 
     def run(self) -> Result:
@@ -144,9 +144,9 @@ class Experiment:
         check_batches(self.config, parts, self.processes.world)
         check_untaught(parts, self.options)
         check_doses(self.config, self.options)
-        self.beginning = check_student(self.config, "answers" in parts) if "student" in parts else ""
-        if self.beginning:
-            self.on_progress(0.0, self.beginning)
+        self.initial_note = check_student(self.config, "answers" in parts) if "student" in parts else ""
+        if self.initial_note:
+            self.on_progress(0.0, self.initial_note)
         cohorts = self._open()
         check_apart(cohorts)
         check_ct(self.config, parts, cohorts)

@@ -152,8 +152,8 @@ def test_a_regrade_keeps_the_record_of_the_images(controller: GradingController,
 def test_a_result_from_the_scene_that_is_opened_again_has_a_record_of_the_images(
     controller: GradingController, nodes: CaseNodes
 ) -> None:
-    """A grade without a region hands the case over. Then a grade of edited masks recorded no image, and the next session
-    showed it as outdated.
+    """A grade without a region hands the case over. A later grade of edited masks recorded no image, and the next
+    session showed it as outdated.
     """
     controller.grade(nodes)
     run(controller)

@@ -207,8 +207,8 @@ def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
         return matches
     if "," in wanted and all(_named(candidates, part.strip()) for part in wanted.split(",")):
         text = _(
-            "There is no segment '{wanted}', but each of these; write '|' between several in a list, and a space on "
-            "the command line."
+            "There is no segment '{wanted}', but there is one for each of these names; write '|' between several names "
+            "in a list, and a space on the command line."
         )
         raise LabelMissing(text, wanted=wanted)
     text = _("There is no segment '{wanted}'; the segmentation has {segments}.")

@@ -129,8 +129,8 @@ def compose_report(
         "case": given.case_id,
         "inputs": tuple(m.value for m in given.used),
         "model": ReportModel(*(str(bundle.info[key]) for key in ("name", "version", "sha256", "clinical_use"))),
-        "device": "cpu" if any(j.device == "cpu" for j in outputs) else outputs[0].device,
-        "timing_ms": {key: sum(j.timing_ms[key] for j in outputs) for key in outputs[0].timing_ms},
+        "device": "cpu" if any(output.device == "cpu" for output in outputs) else outputs[0].device,
+        "timing_ms": {key: sum(output.timing_ms[key] for output in outputs) for key in outputs[0].timing_ms},
         "task": bundle.task,
     }
     claimed = all(output.decided is not None for output in outputs)

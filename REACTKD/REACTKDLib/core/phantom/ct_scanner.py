@@ -110,7 +110,7 @@ def _three(sigma: float) -> np.ndarray:
 
 
 def _ring(image: np.ndarray, side: np.float32, axis: int, out: np.ndarray) -> np.ndarray:
-    """image + side * (its two neighbors along an axis), around the edge, written to `out`."""
+    """image + side * (its two neighbors along an axis), around the edge, written to `out`; both are C-contiguous."""
     a, o = (image, out) if axis == 0 else (image.T, out.T)
     beside = image.shape[1] if axis == 0 else 1  # as one row: the wrong values at the ends of rows are replaced below
     np.add(image.ravel()[: -2 * beside], image.ravel()[2 * beside :], out=out.ravel()[beside:-beside])

@@ -47,7 +47,7 @@ def test_a_dry_run_prints_its_findings_and_writes_nothing(tmp_path: Path, monkey
     assert "images: ct+fdg+acetate 16" in text and re.search(r"voxels: \d+ x \d+ x \d+, of .* mm\n", text)
     assert re.search(r"\n  liver \d{3,4} ml; \d+ lesions, \d in each case\n", text), "one case, 16 times"
     assert re.search(r"Fold 1 of 0 to 1: \d training \(\d/\d/\d\), \d validation \(\d/\d/\d\), 8 test", text)
-    assert re.search(r"Steps in a fold, x cases in each: teacher heads \d+ x 64, teacher \d+ x \d+, ", text)
+    assert re.search(r"Steps in a fold x cases in a step: teacher heads \d+ x 64, teacher \d+ x \d+, ", text)
     assert "A step of more cases than the fold has takes them several times." in text and re.search(
         r"Time, about: .* to prepare", text
     )

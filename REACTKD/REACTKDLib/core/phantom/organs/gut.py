@@ -43,7 +43,7 @@ def colon(rng: np.random.Generator, frame: Frame, cavity: np.ndarray) -> tuple[P
     size = np.array([29, 29, 27, 25, 24, 24, 23, 21, 18, 17, 17]) * rng.uniform(0.85, 1.12)
     depth = frame.add_path(frame.empty(), path, size, blend=4.0)
     haustra = 2.2 * np.sin(frame.x / 5.2 + 1) * np.sin(frame.z / 5.6) + 1.2 * np.sin(frame.y / 6)
-    depth += haustra.astype(np.float32)  # on the whole grid: the largest depths of later organs contain them
+    depth += haustra.astype(np.float32)  # on the whole grid, since every depth limits those of later organs
     np.minimum(depth, cavity - 2, out=depth)
     level = float(rng.uniform(54, 74) * frame.scale[1])
     layers = (

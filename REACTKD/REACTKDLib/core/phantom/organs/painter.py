@@ -54,7 +54,9 @@ def _inner(box: Box, part: Box) -> Box:
 
 @dataclass(eq=False)
 class Painter:
-    """field: (D, H, W) float32 on `lattice`. tracer: None for CT. suv: of normal liver. edge_mm: of boundaries."""
+    """field: (D, H, W) float32 on `lattice`, C-contiguous. tracer: None for CT. suv: of normal liver. edge_mm: width of
+    boundaries.
+    """
 
     field: np.ndarray
     lattice: Lattice

@@ -127,7 +127,7 @@ def pancreas(rng: np.random.Generator, frame: Frame) -> tuple[Part, ...]:
     radii = np.array([11, 14, 10, 10, 9.5, 9]) * rng.uniform(0.85, 1.1)
     depth = frame.add_path(frame.empty(), path, radii, blend=4.0)
     lobules = 1.2 * np.sin(frame.x / 2.2) * np.sin(frame.y / 2.4 + 1) * np.sin(frame.z / 2.6 + 2)
-    depth += lobules.astype(np.float32)  # on the whole grid: the largest depths of later organs contain them
+    depth += lobules.astype(np.float32)  # on the whole grid, since every depth limits those of later organs
     return finished(frame, "pancreas", "pancreas", rng.uniform(85, 110), depth, gap=0.5)
 
 
