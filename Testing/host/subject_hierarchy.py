@@ -11,7 +11,7 @@ import slicer
 import vtk
 
 # What the plugins add; the application has one plugin for each.
-KINDS = ("Volume", "Segmentation", "Markups", "Model", "Table", "PlotChart", "Text", "Transform")
+KINDS = ("ScalarVolume", "Segmentation", "Markups", "Model", "Table", "PlotChart", "PlotSeries", "Text", "Transform")
 
 
 def keep_items(scene: Any) -> None:

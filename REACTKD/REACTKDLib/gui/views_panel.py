@@ -16,8 +16,9 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.gui.keys import VIEWS, shortcuts, with_key
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.views import fit_reading_views, raise_lesion_names
+from REACTKDLib.scene.folder import opacity_of
 from REACTKDLib.scene.lesion_names import LesionNames
-from REACTKDLib.scene.outputs import place_legends
+from REACTKDLib.scene.outputs import place_legends, remove_lone_outlines
 from REACTKDLib.scene.panel_state import chosen_volumes
 from REACTKDLib.scene.pet_colors import GRAY, HOT, TABLES
 from REACTKDLib.scene.pet_outlines import forget_pet_outlines, outline_on_pet
@@ -48,7 +49,7 @@ class ViewsPanel(Section):
         self._todo: Iterator[None] | None = None  # pending annotations
         self._layout: Any = None
         self._regions: Any = None  # the segmentation whose display is observed
-        self._shown_regions: tuple[str, ...] = ()
+        self._seen: tuple = ()  # what was shown of it
         buttons = (ui.ctButton, ui.fdgButton, ui.acetateButton, ui.fusedFdgButton, ui.fusedAcetateButton, ui.rowsButton)
         self._buttons = dict(zip(IMAGES, buttons, strict=True))
         for images, button in self._buttons.items():
@@ -169,6 +170,7 @@ class ViewsPanel(Section):
         outputs = self.context.outputs if not self._closing and not self.context.suspended else None
         self._follow_regions(outputs)
         regions = [node for node in (outputs.liver_outline, outputs.regions) if node] if outputs is not None else []
+        remove_lone_outlines(self.context.scene)
         forget_pet_outlines(self.context.scene, {node.GetID() for node in regions})
         if outputs is not None:
             place_legends(outputs)
@@ -218,18 +220,18 @@ class ViewsPanel(Section):
         regions = outputs.regions if outputs is not None else None
         display = regions.GetDisplayNode() if regions is not None else None
         self._regions = regions
-        self._shown_regions = shown_segments(regions) if regions is not None else ()
+        self._seen = _seen_of(regions)
         if display is None or not self.hasObserver(display, vtk.vtkCommand.ModifiedEvent, self.on_regions_display):
             self.removeObservers(self.on_regions_display)
             if display is not None:
                 self.addObserver(display, vtk.vtkCommand.ModifiedEvent, self.on_regions_display)
 
     def on_regions_display(self, _caller: Any = None, _event: Any = None) -> None:
-        """The visibility of regions was changed, by this module or by the user."""
+        """The visibility or opacity of regions, or of their folder, was changed, by this module or by the user."""
         outputs = self.context.outputs if not self._closing and not self.context.suspended else None
         if outputs is None or outputs.regions is not self._regions:
             return
-        if shown_segments(self._regions) != self._shown_regions:
+        if _seen_of(self._regions) != self._seen:
             if outputs.liver_outline is not None:
                 follow_parenchyma(outputs.liver_outline, self._regions)
             self._annotate()
@@ -294,3 +296,8 @@ class ViewsPanel(Section):
         self.context.controller.outputs_changed.disconnect(self.on_outputs)
         self.context.pictures_wanted.disconnect(self.on_pictures_wanted)
         super().cleanup()
+
+
+def _seen_of(regions: Any | None) -> tuple:
+    """Return what names and outlines follow: the shown segments of the regions, and their opacity."""
+    return (shown_segments(regions), opacity_of(regions)) if regions is not None else ()

@@ -46,7 +46,24 @@ def take_out_of_folder(scene: Any, nodes: Iterable[Any]) -> None:
             tree.RemoveItem(item, False, False)
     for folder in folders - {0}:
         if tree.GetNumberOfItemChildren(folder) == 0 and tree.GetItemAttribute(folder, _MADE):
+            display = tree.GetItemDataNode(folder)  # made by Slicer when the eye or the opacity of the folder is used
             tree.RemoveItem(folder, False, False)
+            if display is not None:
+                scene.RemoveNode(display)
+
+
+def is_shown(node: Any) -> bool:
+    """Return False if the display of a node is hidden, or a folder that holds the node, by its eye in the module Data.
+
+    A display node does not tell the second: only views ask for it. Nodes in no list are in no folder.
+    """
+    display, folders = node.GetDisplayNode(), slicer.vtkMRMLFolderDisplayNode
+    return display is not None and bool(display.GetVisibility()) and folders.GetHierarchyVisibility(node)
+
+
+def opacity_of(node: Any) -> float:
+    """Return the opacity of a node in the views, 0 to 1: of its display, times that of each folder that holds it."""
+    return node.GetDisplayNode().GetOpacity() * slicer.vtkMRMLFolderDisplayNode.GetHierarchyOpacity(node)
 
 
 def folder_of(scene: Any, node: Any) -> int:

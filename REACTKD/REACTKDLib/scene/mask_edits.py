@@ -16,7 +16,7 @@ from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.frames import relation_between
-from REACTKDLib.scene.scene_nodes import new_unlisted_node
+from REACTKDLib.scene.scene_nodes import free_name, new_unlisted_node
 from REACTKDLib.scene.segments import LABELMAP, label_array, matrix_of_part
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import ijk_to_ras_of
@@ -26,7 +26,7 @@ _HUE_STEP = 0.61803  # the golden ratio: successive hues are far apart
 
 def unlisted_segmentation(scene: Any, name: str) -> Any:
     """Add an empty segmentation that is neither saved with the scene nor offered in selectors, and return it."""
-    return scene.AddNode(new_unlisted_node(scene, "vtkMRMLSegmentationNode", scene.GenerateUniqueName(name)))
+    return scene.AddNode(new_unlisted_node(scene, "vtkMRMLSegmentationNode", free_name(scene, name)))
 
 
 def copy_of(scene: Any, segmentation: Any, name: str) -> Any:

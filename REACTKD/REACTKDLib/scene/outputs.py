@@ -29,7 +29,7 @@ from REACTKDLib.scene.region_graph import write_graph
 from REACTKDLib.scene.region_segmentation import write_liver_outline, write_region_steps
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
-from REACTKDLib.scene.scene_nodes import remove_with_displays
+from REACTKDLib.scene.scene_nodes import free_name, remove_with_displays
 from REACTKDLib.scene.shown_views import place_legend
 from REACTKDLib.scene.translation import translated
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
@@ -201,7 +201,7 @@ def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:
         if role not in found:
             node = scene.CreateNodeByClass(class_name)
             node.UnRegister(None)
-            node.SetName(scene.GenerateUniqueName(name))
+            node.SetName(free_name(scene, name))
             node.SetHideFromEditors(role in _UNLISTED)  # before it is added: the tree asks only then
             found[role] = scene.AddNode(node)
             parameter_node.SetNodeReferenceID(role, found[role].GetID())
@@ -217,6 +217,17 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
         parameter_node.SetNodeReferenceID(role, None)
     _remove_output_nodes(scene, found)
     parameter_node.UnsetParameter(REPORT)
+
+
+def remove_lone_outlines(scene: Any) -> None:
+    """Remove the outline of the organ where the user deleted the regions: it is in no list, so no one else could.
+
+    A result that is being written has no report yet, and is left as it is.
+    """
+    for parameter_node in parameter_nodes(scene):
+        found = referenced(parameter_node, ("Regions", "LiverOutline"))
+        if "Regions" not in found and parameter_node.GetParameter(REPORT):
+            _remove_output_nodes(scene, found)
 
 
 def _remove_output_nodes(scene: Any, found: Mapping[str, Any]) -> None:

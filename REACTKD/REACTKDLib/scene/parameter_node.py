@@ -11,7 +11,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.text import packed, unpacked
 from REACTKDLib.scene.case import CaseNodes
-from REACTKDLib.scene.scene_nodes import nodes_of_class
+from REACTKDLib.scene.scene_nodes import free_name, nodes_of_class
 from REACTKDLib.scene.segments import SegmentChoice
 
 MODULE = "REACTKD"
@@ -56,7 +56,7 @@ def find_parameter_node(scene: Any, nodes: CaseNodes) -> Any | None:
 def parameter_node_for(scene: Any, nodes: CaseNodes) -> Any:
     """Return the parameter node of the case with this reference volume, or a new one."""
     node = find_parameter_node(scene, nodes)
-    return node if node is not None else new_module_node(scene, MODULE, scene.GenerateUniqueName(MODULE))
+    return node if node is not None else new_module_node(scene, MODULE, free_name(scene, MODULE))
 
 
 def write_inputs(node: Any, nodes: CaseNodes, choice: SegmentChoice, case_id: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import slicer
 import vtk
 
+from REACTKDLib.scene.folder import is_shown, opacity_of
 from REACTKDLib.scene.scene_nodes import marked_nodes, new_marked_node, nodes_of_class, remove_with_displays
 from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in
 
@@ -48,7 +49,7 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
         if twin.GetTransformNodeID() != segmentation.GetTransformNodeID():
             twin.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
         show_only_in(twin.GetDisplayNode(), views)
-        shown = main.GetVisibility() and not (on_white and kind == "edge")
+        shown = is_shown(segmentation) and not (on_white and kind == "edge")
         _copy(segmentation, main, twin.GetDisplayNode(), share, shown)
         if kind not in twins:
             yield
@@ -68,6 +69,7 @@ def _copy(segmentation: Any, main: Any, own: Any, share: float, visible: bool) -
     data = segmentation.GetSegmentation()
     hold = own.StartModify()
     own.SetVisibility(visible)
+    own.SetOpacity(opacity_of(segmentation))
     for segment_id in data.GetSegmentIDs():
         color = [share * part for part in data.GetSegment(segment_id).GetColor()]
         if [round(part, 4) for part in own.GetSegmentColor(segment_id)] != [round(part, 4) for part in color]:

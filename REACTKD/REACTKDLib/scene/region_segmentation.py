@@ -13,6 +13,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.text import sentence
+from REACTKDLib.scene.folder import is_shown, opacity_of
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.result import GradeResult, rows_with_regions
 from REACTKDLib.scene.segments import LABELMAP
@@ -100,19 +101,23 @@ def color_liver_outline(node: Any, regions: Any) -> None:
     display.SetSegmentOpacity2DFill(_OUTLINE, 0.0)
     display.SetSegmentOpacity2DOutline(_OUTLINE, PARENCHYMA_OUTLINE)
     regions.GetDisplayNode().SetSegmentVisibility2DOutline(_PARENCHYMA, False)
+    follow_parenchyma(node, regions)
 
 
 def shown_segments(node: Any) -> tuple[str, ...]:
-    """Return the IDs of the segments that the display of a segmentation node shows; none where it is hidden."""
+    """Return the IDs of the segments of a segmentation node that are shown; none where it or its folder is hidden."""
     display = node.GetDisplayNode()
-    ids = node.GetSegmentation().GetSegmentIDs() if display is not None and display.GetVisibility() else ()
+    ids = node.GetSegmentation().GetSegmentIDs() if is_shown(node) else ()
     return tuple(segment_id for segment_id in ids if display.GetSegmentVisibility(segment_id))
 
 
 def follow_parenchyma(outline: Any, regions: Any) -> None:
-    """Show the organ's outline only while the parenchyma is shown: it is in no list, so the user could not hide it."""
+    """Show the organ's outline only while the parenchyma is shown, and as opaque as the regions: it is in no list, so
+    the user could not change it.
+    """
     if outline.GetDisplayNode() is not None:
         outline.GetDisplayNode().SetVisibility(_PARENCHYMA in shown_segments(regions))
+        outline.GetDisplayNode().SetOpacity(opacity_of(regions))
 
 
 def color_regions(node: Any, report: GradeReport, overlay: Overlay, see_through: bool = False) -> None:

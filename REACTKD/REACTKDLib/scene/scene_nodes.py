@@ -18,6 +18,14 @@ def marked_nodes(scene: Any, kind: str, mark: str) -> list[Any]:
     return [node for node in nodes_of_class(scene, kind) if node.GetAttribute(mark)]
 
 
+def free_name(scene: Any, name: str) -> str:
+    """Return `name`, with a number behind it only if a node has it.
+
+    Slicer's GenerateUniqueName also counts names of nodes that were removed.
+    """
+    return name if scene.GetFirstNodeByName(name) is None else scene.GenerateUniqueName(name)
+
+
 def new_unlisted_node(scene: Any, kind: str, name: str) -> Any:
     """Return a node that is neither offered in selectors nor saved; not yet in the scene.
 

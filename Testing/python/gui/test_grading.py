@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import slicer
-import vtk
 
 from REACTKDLib.core.modality import Modality
+from support.data_module import names, top_folder
 from support.edits import ball, erase, paint
 from support.panel_steps import (
     GRADE_S,
@@ -52,19 +52,11 @@ def test_a_case_is_graded(user: Any, phantom_nodes: Any, context: Any, worker: A
     assert segments_as_bytes(nodes.segmentation) == before
 
 
-def test_the_tree_of_the_module_data_has_the_result_in_one_folder(user: Any, nodes: Any, scene: Any) -> None:
+def test_the_tree_of_the_module_data_has_the_result_in_one_folder(user: Any, nodes: Any) -> None:
     """With plain names: a number behind a name tells a second result."""
     grade(user)
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-
-    def names(parent: int) -> list[str]:
-        children = vtk.vtkIdList()
-        tree.GetItemChildren(parent, children)
-        return [tree.GetItemName(children.GetId(index)) for index in range(children.GetNumberOfIds())]
-
-    top = tree.GetSceneItemID()
-    assert names(top) == ["CT", "FDG PET", "Acetate PET", "Segmentation", "REACTKD CT"]
-    assert sorted(names(tree.GetItemChildWithName(top, "REACTKD CT"))) == [
+    assert names() == ["CT", "FDG PET", "Acetate PET", "Segmentation", "REACTKD CT"]
+    assert sorted(names(top_folder("REACTKD CT"))) == [
         "REACTKD color scale",
         "REACTKD graph edges",
         "REACTKD graph nodes",

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
+import vtk
+
+from support.data_module import delete, move, names, set_folder, tree
 
 
 def test_a_node_selector_loses_its_node_when_a_scene_is_imported(application: Any, tmp_path: Path) -> None:
@@ -64,6 +67,27 @@ def test_the_subject_hierarchy_has_an_item_for_each_visible_node_and_none_for_a_
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     volume = slicer.util.getNode("a")
     assert tree.GetItemName(tree.GetItemParent(tree.GetItemByDataNode(volume))) == "folder"
+
+
+def test_a_folder_with_an_eye_is_a_node_that_hides_what_is_in_it(application: Any) -> None:
+    """It is the data node of the folder's item, so it is not listed again, and deleted with the folder."""
+    scene = slicer.mrmlScene
+    listed = scene.AddNewNodeByClass("vtkMRMLModelNode", "listed")
+    listed.CreateDefaultDisplayNodes()
+    told: list[int] = []
+    listed.GetDisplayNode().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: told.append(1))
+    folder = tree().CreateFolderItem(tree().GetSceneItemID(), "folder")
+    move(listed, folder)
+    set_folder(folder, visible=False, opacity=0.5)
+    shown = slicer.vtkMRMLFolderDisplayNode.GetHierarchyVisibility
+    assert told and not shown(listed) and listed.GetDisplayNode().GetVisibility()
+    assert slicer.vtkMRMLFolderDisplayNode.GetHierarchyOpacity(listed) == 0.5
+    scene.StartState(scene.BatchProcessState)
+    scene.EndState(scene.BatchProcessState)
+    assert names() == ["folder"] and names(folder) == ["listed"]
+    delete(folder)
+    assert names() == [] and listed.GetScene() is None
+    assert not slicer.util.getNodesByClass("vtkMRMLFolderDisplayNode")
 
 
 def test_python_is_a_launcher_whose_child_is_the_interpreter(application: Any) -> None:
