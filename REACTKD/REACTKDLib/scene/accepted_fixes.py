@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.scene.mask_proposal import Proposal
-from REACTKDLib.scene.segments import SegmentChoice, drawn_at
+from REACTKDLib.scene.segment_state import SegmentState
+from REACTKDLib.scene.segments import SegmentChoice
 
 _DEPTH = 10
 
@@ -32,7 +33,7 @@ class AcceptedFix:
         missing or was moved.
         """
         data = self.proposal.nodes.segmentation.GetSegmentation()
-        drawn = tuple(drawn_at(data, segment_id) for segment_id, _edit in self.proposal.placed())
+        drawn = tuple(SegmentState(data, segment_id).time for segment_id, _edit in self.proposal.placed())
         if drawn == self.compared or self.proposal.lacks_segments() or self.proposal.was_moved():
             return False
         self.compared = drawn

@@ -15,8 +15,8 @@ from REACTKDLib.core.worker.arrays import write_mask
 from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import SegmentFile
-from REACTKDLib.scene.hand_over import cut_segment
-from REACTKDLib.scene.segments import LABELMAP, drawn_at, matrix_of_part, with_label_maps
+from REACTKDLib.scene.segment_state import SegmentState
+from REACTKDLib.scene.segments import LABELMAP, cut_segment, matrix_of_part, with_label_maps
 
 
 def segments_stamp(segmentation: Any) -> tuple:
@@ -28,8 +28,7 @@ def segments_stamp(segmentation: Any) -> tuple:
     stamp = []
     for segment_id in data.GetSegmentIDs():
         segment = data.GetSegment(segment_id)
-        about = segment.GetName(), segment.GetLabelValue(), segment.GetTerminology()
-        stamp.append((segment_id, *about, drawn_at(data, segment_id)))
+        stamp.append((segment_id, segment.GetName(), segment.GetTerminology(), SegmentState(data, segment_id)))
     return tuple(stamp)
 
 

@@ -12,26 +12,17 @@ from typing import Any, Literal
 import numpy as np
 
 from REACTKDLib.core.errors import LabelMissing, NonLinearTransform
-from REACTKDLib.core.images.geometry import bounding_box
-from REACTKDLib.core.images.grid import joined
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.text import tr as _
-from REACTKDLib.core.worker.arrays import slabs, write_mask, write_slabs
+from REACTKDLib.core.worker.arrays import write_mask, write_slabs
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.dicom_origin import files_of, origin_findings
 from REACTKDLib.scene.frames import distorting_transform, relation_between
 from REACTKDLib.scene.remarks import remarks_of
-from REACTKDLib.scene.segments import (
-    LABELMAP,
-    SegmentChoice,
-    drawn_at,
-    label_array,
-    lesions_of,
-    matrix_of_part,
-    with_label_maps,
-)
+from REACTKDLib.scene.segment_state import SegmentState
+from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, cut_segment, lesions_of, matrix_of_part, with_label_maps
 from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
 from REACTKDLib.scene.voxel_digest import remember_digest
@@ -198,8 +189,7 @@ def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:
     stamp: list[Any] = [nodes.segmentation.GetID(), choice, place, lesions]
     data = nodes.segmentation.GetSegmentation()
     for segment_id in (*choice.livers, *choice.tumors):
-        time = drawn_at(data, segment_id)
-        stamp.append(None if time is None else (time, data.GetSegment(segment_id).GetLabelValue()))
+        stamp.append(SegmentState(data, segment_id))
     return tuple(stamp)
 
 
@@ -212,17 +202,3 @@ def drawn_between(before: tuple, after: tuple, choice: SegmentChoice) -> tuple[s
         return ids
     pairs = zip(ids, before[_COMMON:], after[_COMMON:], strict=True)
     return tuple(segment_id for segment_id, then, now in pairs if then != now)
-
-
-def cut_segment(image: Any, label: int) -> Generator[None, None, tuple[np.ndarray, tuple[int, int, int]] | None]:
-    """Return the voxels of a label as bool, cropped to their box, and the box's corner (k, j, i); None for no voxel."""
-    array, boxes = label_array(image), []
-    for rows in slabs(array):
-        box = bounding_box(array[rows] == label)
-        if box is not None:
-            boxes.append((slice(box[0].start + rows.start, box[0].stop + rows.start), *box[1:]))
-        yield
-    if not boxes:
-        return None
-    whole = joined(boxes)
-    return array[whole] == label, tuple(part.start for part in whole)

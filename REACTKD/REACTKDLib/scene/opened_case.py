@@ -33,7 +33,7 @@ class OpenedCase:
     masks: tuple
     content: Content = field(default_factory=list)
     graded: tuple[MaskFile, ...] = ()
-    _compared: dict[tuple, bool] = field(init=False, default_factory=dict, compare=False, repr=False)
+    _compared: list = field(init=False, default_factory=list, compare=False, repr=False)  # a stamp, and whether it differs
 
     @classmethod
     def stored(cls, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice) -> OpenedCase:
@@ -78,11 +78,11 @@ class OpenedCase:
 
     def _differ(self, stamp: tuple) -> bool:
         """Compare the voxels of the masks with this stamp, once."""
-        if stamp not in self._compared:
-            self._compared.clear()
+        if self._compared[:1] != [stamp]:
             drawn = drawn_between(self.masks, stamp, self.choice)
-            self._compared[stamp] = not (self.graded and same_masks(self.nodes, self.choice, self.graded, drawn))
-        return self._compared[stamp]
+            same = bool(self.graded) and same_masks(self.nodes, self.choice, self.graded, drawn)
+            self._compared[:] = stamp, not same
+        return self._compared[1]
 
     @property
     def images_changed(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,10 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.files.recognition import Candidate, choose, one_lesion_each, refuse_two_meanings
+from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import joined
 from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.worker.arrays import slabs
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.reslice import reslice, shifted
 from REACTKDLib.scene.terminology import codes_of
@@ -158,15 +161,18 @@ def with_label_maps(segmentation: Any, reference: Any) -> Any:
     return copy
 
 
-def drawn_at(data: Any, segment_id: str) -> int | None:
-    """Return the modification time of the drawn representation of a segment; None if there is none.
-
-    This is its label map or, without one, the surface from which a label map is made for each grade.
-    """
-    segment = data.GetSegment(segment_id)
-    kinds = (LABELMAP, data.GetSourceRepresentationName()) if segment is not None else ()
-    drawn = (segment.GetRepresentation(kind) for kind in kinds)
-    return next((part.GetMTime() for part in drawn if part is not None), None)
+def cut_segment(image: Any, label: int) -> Generator[None, None, tuple[np.ndarray, tuple[int, int, int]] | None]:
+    """Return the voxels of a label as bool, cropped to their box, and the box's corner (k, j, i); None for no voxel."""
+    array, boxes = label_array(image), []
+    for rows in slabs(array):
+        box = bounding_box(array[rows] == label)
+        if box is not None:
+            boxes.append((slice(box[0].start + rows.start, box[0].stop + rows.start), *box[1:]))
+        yield
+    if not boxes:
+        return None
+    whole = joined(boxes)
+    return array[whole] == label, tuple(part.start for part in whole)
 
 
 def label_array(image: Any) -> np.ndarray:

@@ -51,6 +51,49 @@ def test_a_restored_result_is_outdated_after_an_edit(controller: GradingControll
     assert controller.restore() and not controller.masks_changed(), "drawn as it was"
 
 
+@pytest.mark.parametrize("overlapping", [True, False])
+def test_saving_the_scene_is_no_edit(
+    controller: GradingController, scene: Any, graded: CaseNodes, tmp_path: Path, overlapping: bool
+) -> None:
+    """Slicer copies the layers of overlapping segments each time, and merges those that do not overlap."""
+    data = graded.segmentation.GetSegmentation()
+    if not overlapping:
+        erase(graded.segmentation, "Liver", mask_of(graded.segmentation, "Tumor", graded.reference), graded.reference)
+        SceneSession(scene, graded, HandMadeGrader()).grade()
+    assert data.GetNumberOfLayers() == 2 and controller.restore()
+    stamp, image = segments_stamp(graded.segmentation), data.GetSegment("Tumor").GetRepresentation("Binary labelmap")
+    for name in ("first", "second"):
+        save_scene(scene, tmp_path / f"{name}.mrb")
+        assert data.GetSegment("Tumor").GetRepresentation("Binary labelmap") is not image or not overlapping
+        assert not controller.masks_changed() and segments_stamp(graded.segmentation) == stamp
+    assert data.GetNumberOfLayers() == (2 if overlapping else 1)
+    draw(graded)
+    assert controller.masks_changed() and segments_stamp(graded.segmentation) != stamp
+
+
+def test_an_image_in_place_of_another_is_an_edit_if_it_differs(graded: CaseNodes) -> None:
+    """By one voxel, or by its position; the images of an undo differ from those that were drawn on."""
+    data = graded.segmentation.GetSegmentation()
+    stamp, segment = segments_stamp(graded.segmentation), data.GetSegment("Tumor")
+    before = segment.GetRepresentation("Binary labelmap")
+
+    def put_in_place(change: Any) -> None:
+        image = slicer.vtkOrientedImageData()
+        image.DeepCopy(before)
+        change(image)
+        segment.AddRepresentation("Binary labelmap", image)
+
+    def one_voxel(image: Any) -> None:
+        voxels = vtk_to_numpy(image.GetPointData().GetScalars())
+        voxels[voxels.argmax()] = 0
+
+    for change in (one_voxel, lambda image: image.SetOrigin(1.0, 2.0, 3.0)):
+        put_in_place(change)
+        assert segments_stamp(graded.segmentation) != stamp
+    put_in_place(lambda image: None)
+    assert segments_stamp(graded.segmentation) == stamp
+
+
 def test_surface_only_masks_are_watched_too(nodes: CaseNodes) -> None:
     """As loaded from a DICOM structure set: there is no label map whose modification could be observed."""
     data = nodes.segmentation.GetSegmentation()
