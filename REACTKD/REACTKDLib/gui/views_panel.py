@@ -18,7 +18,7 @@ from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.views import fit_reading_views, raise_lesion_names
 from REACTKDLib.scene.folder import opacity_of
 from REACTKDLib.scene.lesion_names import LesionNames
-from REACTKDLib.scene.outputs import place_legends, remove_lone_outlines
+from REACTKDLib.scene.outputs import is_whole, place_legends, remove_lone_outlines
 from REACTKDLib.scene.panel_state import chosen_volumes
 from REACTKDLib.scene.pet_colors import GRAY, HOT, TABLES
 from REACTKDLib.scene.pet_outlines import forget_pet_outlines, outline_on_pet
@@ -225,12 +225,14 @@ class ViewsPanel(Section):
             self.removeObservers(self.on_regions_display)
             if display is not None:
                 self.addObserver(display, vtk.vtkCommand.ModifiedEvent, self.on_regions_display)
+                for event in (slicer.vtkSegmentation.SegmentRemoved, slicer.vtkSegmentation.SegmentModified):
+                    self.addObserver(regions.GetSegmentation(), event, self.on_regions_display)
 
     def on_regions_display(self, _caller: Any = None, _event: Any = None) -> None:
-        """The visibility or opacity of regions, or of their folder, was changed, by this module or by the user."""
+        """Regions, their display or their folder were changed, by the user or by this module."""
         outputs = self.context.outputs if not self._closing and not self.context.suspended else None
-        if outputs is None or outputs.regions is not self._regions:
-            return
+        if outputs is None or outputs.regions is not self._regions or not is_whole(self.context.parameter_node):
+            return  # a result that is being written signals its end
         if _seen_of(self._regions) != self._seen:
             if outputs.liver_outline is not None:
                 follow_parenchyma(outputs.liver_outline, self._regions)
@@ -299,5 +301,8 @@ class ViewsPanel(Section):
 
 
 def _seen_of(regions: Any | None) -> tuple:
-    """Return what names and outlines follow: the shown segments of the regions, and their opacity."""
-    return (shown_segments(regions), opacity_of(regions)) if regions is not None else ()
+    """Return what names and outlines follow: the segments of the regions that are shown, their names and opacity."""
+    if regions is None:
+        return ()
+    data = regions.GetSegmentation()
+    return *((item, data.GetSegment(item).GetName()) for item in shown_segments(regions)), opacity_of(regions)

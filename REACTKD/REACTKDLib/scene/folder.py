@@ -12,22 +12,25 @@ _MADE = "REACTKD.MadeByModule"
 
 
 def put_in_folder(scene: Any, name: str, nodes: Iterable[Any]) -> int:
-    """Put `nodes` in the folder of the first of them that has one, else in a new one; return its item.
+    """Put those of `nodes` that are in no branch of the tree into the folder of the others; return its item.
 
-    The folder is found by its content, so that the user may rename and move it.
+    The folder is found by its content, so that the user may rename and move it: the one that this module made, else the
+    first with one of the nodes, else a new one. What the user moved elsewhere stays there; 0 if all of it was moved.
     """
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    nodes = list(nodes)
-    folder = next(filter(None, (folder_of(scene, node) for node in nodes)), 0)
-    if not folder:
-        folder = tree.CreateFolderItem(tree.GetSceneItemID(), name)
+    nodes, top = list(nodes), tree.GetSceneItemID()
+    folders = [folder for folder in (folder_of(scene, node) for node in nodes) if folder]
+    folder = next((one for one in folders if tree.GetItemAttribute(one, _MADE)), folders[0] if folders else 0)
+    items = {node: tree.GetItemByDataNode(node) for node in nodes}
+    loose = [node for node, item in items.items() if not item or tree.GetItemParent(item) == top]
+    if loose and not folder:
+        folder = tree.CreateFolderItem(top, name)
         tree.SetItemAttribute(folder, _MADE, "1")
-    for node in nodes:
-        item = tree.GetItemByDataNode(node)
-        if not item:  # the application's plugins create items automatically; plain libraries do not
+    for node in loose:
+        if items[node]:
+            tree.SetItemParent(items[node], folder)
+        else:  # the application's plugins create items automatically; plain libraries do not
             tree.CreateItem(folder, node)
-        elif not _is_folder(tree, tree.GetItemParent(item)):
-            tree.SetItemParent(item, folder)
     return folder
 
 

@@ -178,10 +178,11 @@ def _shown_lesions(regions: Any) -> list[str]:
 
 
 def _stamp_of(regions: Any) -> tuple:
-    """Return a stamp that changes when lesions are drawn, shown, hidden or moved."""
+    """Return a stamp that changes when lesions are drawn, renamed, shown, hidden or moved."""
     data = regions.GetSegmentation()
-    surfaces = [data.GetSegment(item).GetRepresentation(CLOSED_SURFACE) for item in _shown_lesions(regions)]
-    drawn = ((id(surface), surface.GetMTime()) for surface in surfaces if surface is not None)
+    segments = [data.GetSegment(item) for item in _shown_lesions(regions)]
+    surfaces = [(segment.GetName(), segment.GetRepresentation(CLOSED_SURFACE)) for segment in segments]
+    drawn = ((name, id(surface), surface.GetMTime()) for name, surface in surfaces if surface is not None)
     return (_to_world(regions).tobytes(), *drawn)
 
 

@@ -17,6 +17,7 @@ from REACTKDLib.scene.hiding import OTHER_CASE, hide, show
 from REACTKDLib.scene.outputs import ROLES as OUTPUT_ROLES
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_nodes, read_inputs, read_report, referenced
+from REACTKDLib.scene.scene_nodes import displays_of
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 
 
@@ -71,8 +72,7 @@ def _drawn(parameter_node: Any) -> list[Any]:
 
 def _displays_of(parameter_node: Any) -> Iterator[Any]:
     for node in _drawn(parameter_node):
-        for index in range(node.GetNumberOfDisplayNodes()):
-            yield node.GetNthDisplayNode(index)
+        yield from displays_of(node)
         legend = legend_of(node)
         if legend is not None:
             yield legend

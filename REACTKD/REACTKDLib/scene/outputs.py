@@ -29,7 +29,7 @@ from REACTKDLib.scene.region_graph import write_graph
 from REACTKDLib.scene.region_segmentation import write_liver_outline, write_region_steps
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
-from REACTKDLib.scene.scene_nodes import free_name, remove_with_displays
+from REACTKDLib.scene.scene_nodes import displays_of, free_name, remove_with_displays
 from REACTKDLib.scene.shown_views import place_legend
 from REACTKDLib.scene.translation import translated
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
@@ -91,7 +91,11 @@ def outputs_of(parameter_node: Any) -> Outputs | None:
 
 
 def _has_display(node: Any) -> bool:
-    return not node.IsA("vtkMRMLDisplayableNode") or node.GetDisplayNode() is not None
+    return not node.IsA("vtkMRMLDisplayableNode") or any(not _is_legend(display) for display in displays_of(node))
+
+
+def _is_legend(display: Any) -> bool:
+    return display.IsA("vtkMRMLColorLegendDisplayNode")
 
 
 def is_whole(parameter_node: Any) -> bool:
@@ -196,6 +200,9 @@ def watched_outputs(parameter_node: Any, steps: Iterator[None]) -> Generator[Non
 def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:
     """Return the output nodes; each missing one is created in a separate step, since every view reacts to it."""
     found = referenced(parameter_node, ROLES)
+    for node in found.values():
+        if not _has_display(node):
+            _remove_legends(scene, node)  # its first display node is the one that the node itself is drawn by
     for role in sorted(ROLES, key=lambda role: role != "LiverOutline"):  # first, since lesions are drawn over it
         class_name, name = ROLES[role]
         if role not in found:
@@ -220,13 +227,15 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
 
 
 def remove_lone_outlines(scene: Any) -> None:
-    """Remove the outline of the organ where the user deleted the regions: it is in no list, so no one else could.
+    """Remove the outline of the organ where the user deleted the regions, or their display: it is in no list, so no one
+    else could.
 
     A result that is being written has no report yet, and is left as it is.
     """
     for parameter_node in parameter_nodes(scene):
         found = referenced(parameter_node, ("Regions", "LiverOutline"))
-        if "Regions" not in found and parameter_node.GetParameter(REPORT):
+        regions = found.pop("Regions", None)
+        if parameter_node.GetParameter(REPORT) and (regions is None or not _has_display(regions)):
             _remove_output_nodes(scene, found)
 
 
@@ -245,7 +254,5 @@ def _remove_output_nodes(scene: Any, found: Mapping[str, Any]) -> None:
 def _remove_legends(scene: Any, node: Any) -> None:
     if not node.IsA("vtkMRMLDisplayableNode"):
         return
-    displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
-    for display in displays:
-        if display is not None and display.IsA("vtkMRMLColorLegendDisplayNode"):
-            scene.RemoveNode(display)
+    for display in filter(_is_legend, displays_of(node)):
+        scene.RemoveNode(display)

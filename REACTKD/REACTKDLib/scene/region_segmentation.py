@@ -64,6 +64,7 @@ def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterat
             if row.kind == "tumor":
                 tag(segment, "tumor", result.report.task)
             data.AddSegment(segment, f"{_ID}{region.label}")
+            node.GetDisplayNode().SetSegmentVisibility(f"{_ID}{region.label}", True)  # another lesion may have had it
     finally:
         node.EndModify(hold)
 
@@ -138,7 +139,6 @@ def color_regions(node: Any, report: GradeReport, overlay: Overlay, see_through:
         lesion = row.kind == "tumor"
         share = min(1.0, abs(value or 0.0) / limit)
         fill = LESION_FILL[0] + (LESION_FILL[1] - LESION_FILL[0]) * share
-        display.SetSegmentVisibility(segment_id, True)
         display.SetSegmentOpacity2DFill(segment_id, fill if lesion else 0.0)
         display.SetSegmentOpacity2DOutline(segment_id, 1.0 if lesion else PARENCHYMA_OUTLINE)
         display.SetSegmentOpacity3D(segment_id, lesion_3d if lesion else PARENCHYMA_OPACITY_3D)

@@ -52,18 +52,22 @@ def new_marked_node(scene: Any, kind: str, name: str, mark: str, value: str) -> 
     return node
 
 
+def displays_of(node: Any) -> list[Any]:
+    """Return the display nodes of a displayable node, including color legends, in their order."""
+    found = (node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes()))
+    return [display for display in found if display is not None]
+
+
 def remove_with_displays(scene: Any, node: Any) -> None:
     """Remove a node and its display nodes, including color legends.
 
     A volume is removed first: a slice view that shows it without a display node would create one, and compute its
     window from every voxel, which takes a quarter of a second for a CT.
     """
-    displays = []
-    if node.IsA("vtkMRMLDisplayableNode"):
-        displays = [node.GetNthDisplayNode(index) for index in reversed(range(node.GetNumberOfDisplayNodes()))]
+    displays = displays_of(node)[::-1] if node.IsA("vtkMRMLDisplayableNode") else []
     if node.IsA("vtkMRMLVolumeNode"):
         scene.RemoveNode(node)
-    for display in filter(None, displays):
+    for display in displays:
         scene.RemoveNode(display)
     if not node.IsA("vtkMRMLVolumeNode"):
         scene.RemoveNode(node)

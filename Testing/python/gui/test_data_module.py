@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import slicer
 
-from support.data_module import delete, names, set_folder, top_folder
+from support.data_module import delete, move, names, set_folder, top_folder, tree
 from support.panel_steps import grade, wait_for_annotations
 
 FOLDER = "REACTKD CT"
@@ -87,3 +87,82 @@ def test_a_removed_result_leaves_no_folder_whose_eye_was_used(user: Any, graded:
     set_folder(top_folder(FOLDER), visible=False)
     remove_outputs(slicer.mrmlScene, context.parameter_node)
     assert not slicer.util.getNodesByClass("vtkMRMLFolderDisplayNode") and FOLDER not in names()
+
+
+def test_what_the_user_moved_in_the_tree_stays_there(user: Any, graded: Any, context: Any) -> None:
+    """Into a folder, under a study or with its folder; a node that is made again joins the others."""
+    outputs, top = context.outputs, tree().GetSceneItemID()
+    study = tree().CreateStudyItem(tree().CreateSubjectItem(top, "patient"), "study")
+    ours, mine = top_folder(FOLDER), tree().CreateFolderItem(top, "mine")
+    tree().SetItemParent(ours, study)
+    move(outputs.regions, mine)
+    move(outputs.table, study)
+    slicer.mrmlScene.RemoveNode(outputs.heat_map)
+    grade(user)
+    places = {name: names(parent) for name, parent in (("mine", mine), ("study", study), ("ours", ours))}
+    assert places["mine"] == ["REACTKD regions"] and places["study"] == [FOLDER, "REACTKD region table"]
+    assert sorted(places["ours"]) == [
+        f"REACTKD {name}" for name in ("color scale", "graph edges", "graph nodes", "heat map")
+    ]
+    for node in (outputs.scale, outputs.graph_nodes, outputs.graph_edges, context.outputs.heat_map):
+        move(node, study)
+    delete(ours)
+    grade(user)
+    assert FOLDER not in (*names(), *names(study)), "no empty folder is made"
+
+
+def test_segments_of_the_result_that_the_user_hid_stay_hidden_until_the_next_grade(
+    application: Any, user: Any, graded: Any, context: Any
+) -> None:
+    """A new result may have other lesions under the same numbers, so that it shows all of them."""
+    regions = context.outputs.regions
+    display, ids = regions.GetDisplayNode(), regions.GetSegmentation().GetSegmentIDs()
+    shown = lambda: [segment for segment in ids if display.GetSegmentVisibility(segment)]  # noqa: E731
+    for segment in (*ids[:1], *ids[2:]):
+        display.SetSegmentVisibility(segment, False)
+    application.select_module("SegmentEditor")
+    application.select_module("REACTKD")
+    wait_for_annotations(user)
+    assert shown() == [ids[1]]
+    context.set_view(opacity=0.8)
+    assert shown() == [ids[1]] and "REACTKD liver outline" not in drawn()
+    grade(user)
+    assert shown() == list(ids)
+
+
+@pytest.mark.parametrize("module", ["REACTKD", "SegmentEditor"])
+def test_names_follow_segments_that_are_deleted_or_renamed(
+    application: Any, user: Any, graded: Any, context: Any, module: str
+) -> None:
+    def labels() -> set[str]:
+        marks = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+        marks = [mark for mark in marks if mark.GetDisplayNode().GetVisibility()]
+        return {mark.GetNthControlPointLabel(n) for mark in marks for n in range(mark.GetNumberOfControlPoints())}
+
+    application.select_module(module)
+    data = context.outputs.regions.GetSegmentation()
+    ids = data.GetSegmentIDs()
+    user.wait_until(lambda: labels() == {data.GetSegment(segment).GetName() for segment in ids[1:]}, what="the names")
+    data.GetSegment(ids[1]).SetName("Metastasis")
+    user.wait_until(lambda: "Metastasis" in labels(), what="the new name")
+    left = labels() - {data.GetSegment(ids[2]).GetName()}
+    data.RemoveSegment(ids[2])
+    user.wait_until(lambda: labels() == left, what="the name to go")
+    data.RemoveAllSegments()
+    user.wait_until(lambda: not drawn_outlines() and not labels(), what="names and outlines to go")
+    application.select_module("REACTKD")
+    grade(user)
+    wait_for_annotations(user)
+    assert len(labels()) == len(ids) - 1 and drawn_outlines()
+
+
+def drawn_outlines() -> list[str]:
+    return [name for name in drawn() if "outline" in name]
+
+
+def test_a_result_whose_display_was_removed_leaves_no_outline(user: Any, graded: Any, context: Any) -> None:
+    slicer.mrmlScene.RemoveNode(context.outputs.regions.GetDisplayNode())
+    user.wait_until(lambda: not drawn_outlines(), what="the outline to go")
+    grade(user)
+    wait_for_annotations(user)
+    assert drawn_outlines()

@@ -12,7 +12,7 @@ from REACTKDLib.core.errors import LabelMissing, MaskOffImage, NoLiver, TumorOut
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes, case_from_nodes, nodes_from_case
-from REACTKDLib.scene.colors import effect_color
+from REACTKDLib.scene.colors import effect_color, legend_of
 from REACTKDLib.scene.folder import folder_of
 from REACTKDLib.scene.other_cases import hide_other_cases
 from REACTKDLib.scene.outputs import ROLES, outputs_of, remove_outputs
@@ -153,6 +153,19 @@ def test_an_output_without_a_display_counts_as_missing_and_gets_one_again(scene,
     again = outputs_of(_grade(scene, nodes))
     assert first.GetNodeReference(role) is node and node.GetDisplayNode() is not None
     show_as(again, read_report(first), ViewChoice(Overlay("voxels"), graph=True))
+
+
+@pytest.mark.parametrize("role", ["HeatMap", "ColorScale"])
+def test_an_output_whose_legend_alone_is_left_counts_as_missing_too(scene, nodes, role):
+    """The legend is a display node as well, and then the first; it was taken for the display of the map."""
+    first = _grade(scene, nodes)
+    node = first.GetNodeReference(role)
+    assert node.GetNumberOfDisplayNodes() == 2
+    scene.RemoveNode(node.GetDisplayNode())
+    assert outputs_of(first) is None
+    _grade(scene, nodes)
+    assert not node.GetDisplayNode().IsA("vtkMRMLColorLegendDisplayNode") and legend_of(node) is not None
+    assert outputs_of(first) is not None and node.GetNumberOfDisplayNodes() == 2
 
 
 def test_two_cases_have_separate_outputs(scene, nodes):
