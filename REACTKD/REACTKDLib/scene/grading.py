@@ -21,7 +21,7 @@ from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.graded_inputs import content_of, still_holds, with_masks, write_content
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp, watched
 from REACTKDLib.scene.opened_case import OpenedCase
-from REACTKDLib.scene.outputs import output_steps, remove_outputs, watched_outputs
+from REACTKDLib.scene.outputs import output_steps, remove_outputs, restore_outline, watched_outputs
 from REACTKDLib.scene.own_results import refuse_results
 from REACTKDLib.scene.parameter_node import (
     parameter_node_for,
@@ -155,6 +155,7 @@ class GradingController(ScriptRunner):
             opened = OpenedCase.stored(report, inputs, choice)
             if not still_holds(node, opened.nodes, opened.choice):
                 opened = opened.with_changes(masks=True)
+            restore_outline(node)
             self.show_stored(report, opened, node)
             return True
         return False

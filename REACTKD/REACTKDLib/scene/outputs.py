@@ -24,9 +24,14 @@ from REACTKDLib.scene.colors import (
 from REACTKDLib.scene.folder import put_in_folder, take_out_of_folder
 from REACTKDLib.scene.graded_inputs import NEAR_MM
 from REACTKDLib.scene.heat_map import hide_from_slices, write_heat_map
-from REACTKDLib.scene.parameter_node import REPORT, parameter_nodes, referenced, write_report
+from REACTKDLib.scene.parameter_node import REPORT, parameter_nodes, read_report, referenced, write_report
 from REACTKDLib.scene.region_graph import write_graph
-from REACTKDLib.scene.region_segmentation import write_liver_outline, write_region_steps
+from REACTKDLib.scene.region_segmentation import (
+    color_liver_outline,
+    write_liver_outline,
+    write_outline_of,
+    write_region_steps,
+)
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.scene_nodes import displays_of, free_name, remove_with_displays
@@ -224,6 +229,25 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
         parameter_node.SetNodeReferenceID(role, None)
     _remove_output_nodes(scene, found)
     parameter_node.UnsetParameter(REPORT)
+
+
+def restore_outline(parameter_node: Any) -> None:
+    """Draw the outline of the organ where a loaded scene lacks it, and take it out of the module Data.
+
+    Slicer before 5.13 saves no file of a hidden node beside an .mrml. In scenes of earlier versions of this module the
+    outline is missing, or listed.
+    """
+    outputs, report, scene = outputs_of(parameter_node), read_report(parameter_node), parameter_node.GetScene()
+    if outputs is None or report is None:
+        return
+    outline = outputs.liver_outline
+    if outline is None or outline.GetSegmentation().GetNumberOfSegments() == 0:
+        for _step in _made(scene, parameter_node):
+            pass
+        outline = parameter_node.GetNodeReference("LiverOutline")
+        write_outline_of(outline, outputs.regions, report.task)
+    color_liver_outline(outline, outputs.regions)
+    take_out_of_folder(scene, [outline])
 
 
 def remove_lone_outlines(scene: Any) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
+from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import sentence
 from REACTKDLib.scene.folder import is_shown, opacity_of
 from REACTKDLib.scene.overlay import Overlay
@@ -75,6 +76,22 @@ def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
     The parenchyma has a hole for each lesion, and its own outline would surround every one of them: a second ring that
     looks like a capsule.
     """
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    _write_outline(node, _labels_of(result, whole=True), reference, result.report.task)
+
+
+def write_outline_of(node: Any, regions: Any, task: Task) -> None:
+    """Do what `write_liver_outline` does, from the region segmentation of a loaded scene."""
+    image = slicer.vtkOrientedImageData()
+    regions.GenerateMergedLabelmapForAllSegments(image, slicer.vtkSegmentation.EXTENT_UNION_OF_EFFECTIVE_SEGMENTS)
+    labels = vtk_to_numpy(image.GetPointData().GetScalars())
+    labels[:] = labels > 0
+    node.GetSegmentation().CopyConversionParameters(regions.GetSegmentation())
+    _write_outline(node, image, regions, task)
+
+
+def _write_outline(node: Any, image: Any, placed: Any, task: Task) -> None:
+    """placed: a node under the same transform."""
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
         _set_display(node.GetDisplayNode())
@@ -82,12 +99,11 @@ def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
     hold = node.StartModify()
     data = node.GetSegmentation()
     _remove_segments(data)
-    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+    node.SetAndObserveTransformNodeID(placed.GetTransformNodeID())
     segment = slicer.vtkSegment()
-    organ = sentence(translated(result.report.task.organ.name))  # its title is for segment names and is not translated
+    organ = sentence(translated(task.organ.name))  # its title is for segment names and is not translated
     segment.SetName(_("{organ} outline").format(organ=organ))
-    segment.AddRepresentation(LABELMAP, _labels_of(result, whole=True))
+    segment.AddRepresentation(LABELMAP, image)
     data.AddSegment(segment, _OUTLINE)
     node.EndModify(hold)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import slicer
 
 from REACTKDLib.core.files.segmentation_writer import write_segmentation
@@ -11,13 +12,14 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes, case_from_nodes
 from REACTKDLib.scene.folder import folder_of
-from REACTKDLib.scene.outputs import ROLES, outputs_of
+from REACTKDLib.scene.outputs import ROLES, outputs_of, restore_outline
 from REACTKDLib.scene.parameter_node import (
     parameter_nodes,
     read_choice,
     read_inputs,
     read_report,
 )
+from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.session import grade_in_scene
 from support.scene_cases import HandMadeGrader, make_case
 from support.scene_files import load_scene, load_segmentation, load_volume, save_scene
@@ -99,6 +101,46 @@ def test_saved_and_loaded_scene_is_equal(scene, nodes, tmp_path):
     for key, value in before.items():
         assert after[key] == value, key
     assert [p.name for p in tmp_path.iterdir()] == ["graded case.mrb"]
+
+
+@pytest.mark.parametrize("lost", ["its voxels", "its display", "the node", "nothing, but it is listed"])
+def test_the_outline_of_the_organ_is_drawn_again_where_a_scene_lacks_it(scene, nodes, tmp_path, lost):
+    """Slicer 5.10 saves no file of a hidden node beside an .mrml; earlier versions of this module listed the node, or
+    had none.
+    """
+    outline = outputs_of(_grade(scene, nodes)).liver_outline
+    drawn = slicer.util.arrayFromSegmentBinaryLabelmap(outline, "Outline", nodes.reference).copy()
+    name, colors = outline.GetSegmentation().GetSegment("Outline").GetName(), _outline_color(outline)
+    if lost == "its voxels":
+        outline.GetSegmentation().RemoveAllSegments()
+    elif lost == "its display":
+        scene.RemoveNode(outline.GetDisplayNode())
+    elif lost == "the node":
+        remove_with_displays(scene, outline)
+    else:
+        tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        tree.CreateItem(tree.GetSceneItemID(), outline)
+    save_scene(scene, tmp_path / "scene.mrb")
+    load_scene(scene, tmp_path / "scene.mrb")
+    (parameter_node,) = parameter_nodes(scene)
+    restore_outline(parameter_node)
+    outputs = outputs_of(parameter_node)
+    again = outputs.liver_outline
+    reference = read_inputs(parameter_node).reference
+    assert np.array_equal(slicer.util.arrayFromSegmentBinaryLabelmap(again, "Outline", reference) > 0, drawn > 0)
+    assert again.GetSegmentation().GetSegment("Outline").GetName() == name and again.GetHideFromEditors()
+    assert np.allclose(_outline_color(again), colors, atol=1e-3) and again.GetDisplayNode().GetVisibility()
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    assert not tree.GetItemByDataNode(again) and tree.GetItemByDataNode(outputs.regions)
+    count, time = scene.GetNumberOfNodes(), again.GetSegmentation().GetMTime()
+    restore_outline(parameter_node)
+    assert (scene.GetNumberOfNodes(), again.GetSegmentation().GetMTime()) == (count, time), "once is enough"
+
+
+def _outline_color(outline) -> list:
+    display = outline.GetDisplayNode()
+    color = outline.GetSegmentation().GetSegment("Outline").GetColor()
+    return [*color, display.GetSegmentOpacity2DFill("Outline"), display.GetSegmentOpacity2DOutline("Outline")]
 
 
 def test_grading_a_loaded_scene_writes_over_its_outputs(scene, nodes, tmp_path):
