@@ -34,7 +34,7 @@ from REACTKDLib.scene.region_segmentation import (
 )
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
-from REACTKDLib.scene.scene_nodes import displays_of, free_name, remove_with_displays
+from REACTKDLib.scene.scene_nodes import displays_of, free_name, nodes_of_class, remove_with_displays
 from REACTKDLib.scene.shown_views import place_legend
 from REACTKDLib.scene.translation import translated
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
@@ -271,8 +271,19 @@ def _remove_output_nodes(scene: Any, found: Mapping[str, Any]) -> None:
     for node in found.values():
         _remove_legends(scene, node)  # first: views report a legend without color table
     take_out_of_folder(scene, found.values())
-    for node in found.values():
-        remove_with_displays(scene, node)
+    for node in sorted(found.values(), key=_is_color_table):  # last, when no display of the result uses them
+        if not _is_color_table(node) or not _is_used(scene, node):
+            remove_with_displays(scene, node)
+
+
+def _is_color_table(node: Any) -> bool:
+    return node.IsA("vtkMRMLColorNode")
+
+
+def _is_used(scene: Any, table: Any) -> bool:
+    """Return whether a display node has the color table, as an image of the user may."""
+    displays = nodes_of_class(scene, "vtkMRMLDisplayNode")
+    return any(display.GetColorNodeID() == table.GetID() for display in displays)
 
 
 def _remove_legends(scene: Any, node: Any) -> None:

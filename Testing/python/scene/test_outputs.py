@@ -5,26 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
-import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.errors import LabelMissing, MaskOffImage, NoLiver, TumorOutsideLiver, UsageError
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes, case_from_nodes, nodes_from_case
-from REACTKDLib.scene.colors import effect_color, legend_of
+from REACTKDLib.scene.colors import effect_color
 from REACTKDLib.scene.folder import folder_of
-from REACTKDLib.scene.other_cases import hide_other_cases
 from REACTKDLib.scene.outputs import ROLES, outputs_of, remove_outputs
-from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_choice, read_inputs, read_report
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.session import SceneSession, grade_in_scene
-from REACTKDLib.scene.view_choice import ViewChoice, show_as
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 from support.scene_cases import HandMadeGrader, make_case, make_result, with_measures
-from support.scene_files import load_scene, save_scene
 from support.small_models import small_bundle
 from support.worlds import linear_transform, rigid
 
@@ -75,97 +70,6 @@ def test_second_grading_reuses_every_node(scene, nodes):
     assert [second.GetNodeReferenceID(role) for role in ROLES] == ids
     assert scene.GetNumberOfNodes() == count
     assert tree.GetNumberOfItems() == items
-
-
-def test_outputs_are_found_by_reference_after_renaming_and_moving(scene, nodes):
-    outputs = outputs_of(_grade(scene, nodes))
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    mine = tree.CreateFolderItem(tree.GetSceneItemID(), "mine")
-    outputs.regions.SetName("my regions")
-    tree.SetItemParent(tree.GetItemByDataNode(outputs.regions), mine)
-    again = outputs_of(_grade(scene, nodes))
-    assert again.regions.GetID() == outputs.regions.GetID()
-    assert again.regions.GetName() == "my regions"
-    assert folder_of(scene, again.regions) == mine
-
-
-def _items(tree) -> list[int]:
-    found = vtk.vtkIdList()
-    tree.GetItemChildren(tree.GetSceneItemID(), found, True)
-    return [found.GetId(n) for n in range(found.GetNumberOfIds())]
-
-
-@pytest.mark.parametrize("moved", ["every output", "one output"])
-def test_a_folder_of_the_user_stays_when_its_outputs_are_removed(scene, nodes, moved):
-    """The module's own folder is removed, but only if it is empty by then."""
-    parameter_node = _grade(scene, nodes)
-    outputs = outputs_of(parameter_node)
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    ours = folder_of(scene, outputs.regions)
-    mine = tree.CreateFolderItem(tree.GetSceneItemID(), "mine")
-    of_folder = [n for role in ROLES if folder_of(scene, n := parameter_node.GetNodeReference(role)) == ours]
-    for node in of_folder if moved == "every output" else [outputs.regions]:
-        tree.SetItemParent(tree.GetItemByDataNode(node), mine)
-    if moved == "every output":
-        _grade(scene, nodes)  # updates them where they are
-    remove_outputs(scene, parameter_node)
-    left = _items(tree)
-    assert mine in left and tree.GetNumberOfItemChildren(mine) == 0
-    assert (ours in left) is (moved == "every output"), "the user emptied it before"
-
-
-def test_the_result_folder_is_recognized_in_a_loaded_scene(scene, nodes, tmp_path):
-    """Whatever name the user gave it."""
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    tree.SetItemName(folder_of(scene, outputs_of(_grade(scene, nodes)).regions), "renamed")
-    save_scene(scene, tmp_path / "case.mrb")
-    load_scene(scene, tmp_path / "case.mrb")
-    (parameter_node,) = parameter_nodes(scene)
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    folder = folder_of(scene, outputs_of(parameter_node).regions)
-    assert tree.GetItemName(folder) == "renamed"
-    remove_outputs(scene, parameter_node)
-    assert folder not in _items(tree)
-
-
-def test_only_a_deleted_output_is_created_again(scene, nodes):
-    parameter_node = _grade(scene, nodes)
-    kept = outputs_of(parameter_node)
-    scene.RemoveNode(kept.heat_map)
-    assert outputs_of(parameter_node) is None
-    again = outputs_of(_grade(scene, nodes))
-    assert again.regions.GetID() == kept.regions.GetID()
-    assert again.heat_map is not None
-
-
-@pytest.mark.parametrize("role", ["Regions", "HeatMap", "ColorScale", "GraphNodes", "GraphEdges", "LiverOutline"])
-def test_an_output_without_a_display_counts_as_missing_and_gets_one_again(scene, nodes, role):
-    """As when the user deletes display nodes in the module Data. Assigning a deleted one crashes Slicer."""
-    first = _grade(scene, nodes)
-    node = first.GetNodeReference(role)
-    for display in [node.GetNthDisplayNode(n) for n in reversed(range(node.GetNumberOfDisplayNodes()))]:
-        scene.RemoveNode(display)
-    outputs = outputs_of(first)
-    assert outputs is None if role != "LiverOutline" else outputs.liver_outline is None
-    if outputs is not None:
-        show_as(outputs, read_report(first), ViewChoice())
-    hide_other_cases(scene, None)
-    again = outputs_of(_grade(scene, nodes))
-    assert first.GetNodeReference(role) is node and node.GetDisplayNode() is not None
-    show_as(again, read_report(first), ViewChoice(Overlay("voxels"), graph=True))
-
-
-@pytest.mark.parametrize("role", ["HeatMap", "ColorScale"])
-def test_an_output_whose_legend_alone_is_left_counts_as_missing_too(scene, nodes, role):
-    """The legend is a display node as well, and then the first; it was taken for the display of the map."""
-    first = _grade(scene, nodes)
-    node = first.GetNodeReference(role)
-    assert node.GetNumberOfDisplayNodes() == 2
-    scene.RemoveNode(node.GetDisplayNode())
-    assert outputs_of(first) is None
-    _grade(scene, nodes)
-    assert not node.GetDisplayNode().IsA("vtkMRMLColorLegendDisplayNode") and legend_of(node) is not None
-    assert outputs_of(first) is not None and node.GetNumberOfDisplayNodes() == 2
 
 
 def test_two_cases_have_separate_outputs(scene, nodes):
