@@ -149,10 +149,10 @@ class SegmentEditor:
         return self._representation
 
     def enter(self) -> None:
-        """Enter the module: without an existing segmentation it selects the first one of the scene."""
-        node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
-        if self.segmentation is None or not slicer.mrmlScene.IsNodePresent(self.segmentation):
-            self.segmentation = node
+        """Enter the module: without a segmentation it selects the first one of the scene, or adds one."""
+        scene, kind = slicer.mrmlScene, "vtkMRMLSegmentationNode"
+        if self.segmentation is None or not scene.IsNodePresent(self.segmentation):
+            self.segmentation = scene.GetFirstNodeByClass(kind) or scene.AddNewNodeByClass(kind)
 
     def _set_segmentation(self, node: Any) -> None:
         assert node is None or node.IsA("vtkMRMLSegmentationNode")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import slicer
 
-from support.data_module import delete, move, names, set_folder, top_folder, tree
-from support.panel_steps import grade, wait_for_annotations
+from support.data_module import clone, delete, move, names, set_folder, top_folder, tree
+from support.panel_steps import grade, panel_of, wait_for_annotations
 
 FOLDER = "REACTKD CT"
 
@@ -166,3 +166,42 @@ def test_a_result_whose_display_was_removed_leaves_no_outline(user: Any, graded:
     grade(user)
     wait_for_annotations(user)
     assert drawn_outlines()
+
+
+@pytest.mark.parametrize("module", ["REACTKD", "SegmentEditor"])
+def test_a_patient_with_images_masks_and_result_is_hidden_and_deleted_as_a_whole(
+    application: Any, user: Any, graded: Any, context: Any, module: str
+) -> None:
+    application.select_module(module)
+    wait_for_annotations(user)
+    before, patient = drawn(), tree().CreateSubjectItem(tree().GetSceneItemID(), "patient")
+    tree().SetItemParent(top_folder(FOLDER), patient)
+    for node in graded.all():
+        move(node, patient)
+    set_folder(patient, visible=False)
+    user.wait_until(lambda: not drawn(), what="the result to go")
+    set_folder(patient, visible=True)
+    wait_for_annotations(user)
+    assert drawn() == before
+    delete(patient)
+    user.wait_until(lambda: not drawn(), what="the result to go")
+    assert names() == []
+    application.select_module("REACTKD")
+    user.wait_until(lambda: context.nodes is None, what="the case to go")
+    assert user.text("stateLabel") == "Choose a segmentation and at least one image." and context.report is None
+
+
+def test_clones_are_nodes_of_the_user(user: Any, graded: Any, context: Any) -> None:
+    """Of inputs and of results: the case stays as it was, and a clone stays when the result is removed."""
+    from REACTKDLib.scene.outputs import remove_outputs
+
+    originals = (*graded.all(), context.outputs.regions, context.outputs.heat_map, context.outputs.table)
+    clones = [clone(node) for node in originals]
+    timer = panel_of(user).nodes_timer
+    user.wait_until(lambda: not timer.active, what="a look at the new nodes")
+    assert context.nodes == graded and not context.outdated and not user.sees("stateLabel")
+    grade(user)
+    assert context.nodes == graded and [context.outputs.regions, context.outputs.heat_map] == list(originals[-3:-1])
+    remove_outputs(slicer.mrmlScene, context.parameter_node)
+    assert all(copy.GetScene() is not None for copy in clones)
+    assert names(top_folder(FOLDER)) == [f"{node.GetName()} Copy" for node in originals[-3:]]

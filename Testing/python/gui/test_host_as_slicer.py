@@ -174,9 +174,13 @@ def test_the_main_window_has_shortcuts_and_may_be_absent(application: Any) -> No
 
 
 def test_the_segment_editor_selects_nodes_when_it_is_entered(application: Any) -> None:
-    first, second = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name) for name in "ab")
     editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
     editor.setSegmentationNode(None)
+    application.select_module("SegmentEditor")
+    made = editor.segmentationNode()
+    assert made.GetScene() is not None and made.GetSegmentation().GetNumberOfSegments() == 0, "none was there"
+    slicer.mrmlScene.RemoveNode(made)
+    first, second = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name) for name in "ab")
     application.select_module("SegmentEditor")
     assert editor.segmentationNode() is first
     editor.setSegmentationNode(second)
