@@ -33,7 +33,7 @@ class OpenedCase:
     masks: tuple
     content: Content = field(default_factory=list)
     graded: tuple[MaskFile, ...] = ()
-    _compared: list = field(init=False, default_factory=list, compare=False, repr=False)  # a stamp, and whether it differs
+    _compared: list = field(init=False, default_factory=list, compare=False, repr=False)  # a stamp; whether it differs
 
     @classmethod
     def stored(cls, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice) -> OpenedCase:
