@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -59,16 +61,26 @@ def remove_stale(parent: Path) -> None:
 
 
 def remove_abandoned(folder: Path) -> bool:
-    """Remove a folder whose owner has ended, and return True; a folder that is owned or being created is kept."""
+    """Remove a folder whose owner has ended, and return True; a folder that is owned or being created is kept.
+
+    A link, and a folder of another user, are kept too: every user may write to the system's temporary folder, and could
+    otherwise choose what is removed.
+    """
     with suppress(OSError):
-        if not (folder / LOCK).is_file():
-            return False  # another owner has just created it and will lock it next
+        if not _is_of_this_user(folder, stat.S_ISDIR) or not _is_of_this_user(folder / LOCK, stat.S_ISREG):
+            return False  # without a lock file: another owner has just created it and will lock it next
         lock = _locked(folder / LOCK)
         if lock is not None:
             lock.close()
             remove_folder(folder)
             return True
     return False
+
+
+def _is_of_this_user(path: Path, is_kind: Callable[[int], bool]) -> bool:
+    """Return True if the path itself, without following a link, is of this kind and this user's. Raises: OSError."""
+    found = os.lstat(path)
+    return is_kind(found.st_mode) and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid())
 
 
 def remove_folder(folder: Path) -> None:

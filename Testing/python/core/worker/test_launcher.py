@@ -136,3 +136,31 @@ def test_only_the_folder_of_a_dead_owner_counts_as_abandoned(tmp_path):
     assert not remove_abandoned(owned.path) and (owned.path / "1.npy").exists()
     owned._lock.close()  # as the operating system does when the owner dies
     assert remove_abandoned(owned.path) and not owned.path.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links to folders need a privilege on Windows")
+def test_a_link_in_the_temporary_folder_is_not_cleared_away(tmp_path):
+    """Everybody may write to the system's temporary folder, so a name there proves nothing about what it leads to."""
+    precious, shared = tmp_path / "precious", tmp_path / "shared"
+    precious.mkdir()
+    shared.mkdir()
+    for name in ("in-use.lock", "results.csv"):
+        (precious / name).write_text("kept")
+    (shared / "reactkd-worker-link").symlink_to(precious, target_is_directory=True)
+    folder = shared / "reactkd-worker-folder"
+    folder.mkdir()
+    (folder / "in-use.lock").symlink_to(precious / "results.csv")
+    ScratchFolder(shared).remove()
+    assert not remove_abandoned(shared / "reactkd-worker-link") and not remove_abandoned(folder)
+    assert [(precious / name).read_text() for name in ("in-use.lock", "results.csv")] == ["kept", "kept"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_another_user_is_not_cleared_away(tmp_path):
+    folder = tmp_path / "reactkd-worker-theirs"
+    folder.mkdir()
+    for name in ("in-use.lock", "1.npy"):
+        (folder / name).touch()
+    os.chown(folder, 12345, 12345)
+    ScratchFolder(tmp_path).remove()
+    assert (folder / "1.npy").exists()
