@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from REACTKDLib.core.errors import OutputNotWritable, UsageError
-from REACTKDLib.core.writing.kept_files import is_whole
+from REACTKDLib.core.writing.kept_files import is_whole, unpacks_to_more
 from REACTKDLib.core.writing.tensor_files import write_tensors
 
 FORMAT = "reactkd-checkpoint/1"
@@ -44,7 +44,7 @@ def load_checkpoint(
     """
     if not Path(path).exists():
         return None
-    if not is_whole(path):
+    if unpacks_to_more(path) or not is_whole(path):
         raise UsageError(
             f"The file {Path(path).name} is damaged, or is not a checkpoint of this program; put a copy of it "
             "back, or remove it and resume, and this stage begins again."

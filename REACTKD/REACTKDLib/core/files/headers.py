@@ -18,6 +18,7 @@ from REACTKDLib.core.text import tr as _
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MOST_VOXELS = 1 << 31  # 2,000 slices of 1,024 x 1,024
+MOST_BYTES = 1 << 33  # twice these slices in 16 bits, or dozens of layers of masks
 SPACING_LIMITS = (1e-3, 1e3)  # mm; outside, the unit or the header is wrong, and arithmetic overflows
 FARTHEST_MM = 1e6
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
@@ -144,6 +145,17 @@ def check_three_dimensional(sizes: Sequence[int], role: str) -> None:
     if math.prod(sizes[:3]) > MOST_VOXELS:
         shown = " x ".join(str(n) for n in sizes[:3])
         text = _("The header of {role} states {shown} voxels, more than any scan has; export the image again.")
+        raise NotAnImage(text, role=role, shown=shown)
+
+
+def check_bytes(shape: Sequence[int], dtype: np.dtype, role: str) -> None:
+    """Raise NotAnImage if the values need more memory than those of any scan.
+
+    A compressed file can be a thousandth of its content, so its size on the disk does not limit what it unpacks to.
+    """
+    if math.prod(shape) * dtype.itemsize > MOST_BYTES:
+        shown = " x ".join(str(n) for n in reversed(shape))
+        text = _("The header of {role} states {shown} values, more than any scan has; export the image again.")
         raise NotAnImage(text, role=role, shown=shown)
 
 

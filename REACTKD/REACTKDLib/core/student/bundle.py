@@ -37,6 +37,7 @@ from REACTKDLib.core.task import Task, task_of_description
 from REACTKDLib.core.text import quoted, shown
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import written_beside
+from REACTKDLib.core.writing.kept_files import unpacks_to_more
 from REACTKDLib.core.writing.replacing import recover
 from REACTKDLib.core.writing.stamps import stamp_of
 
@@ -212,6 +213,9 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
 
     import torch
 
+    if unpacks_to_more(io.BytesIO(content)):
+        text = _("The weights file {name} is larger when unpacked than PyTorch writes it; copy the model folder again.")
+        raise BundleMismatch(text, name=path.name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about unusual pickles before refusing them

@@ -6,12 +6,13 @@ be loaded as another number.
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 T = TypeVar("T")
 
@@ -23,6 +24,17 @@ def is_whole(path: Path | str) -> bool:
             return archive.testzip() is None
     except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return False  # RuntimeError: a part marked as encrypted
+
+
+def unpacks_to_more(file: Path | str | BinaryIO) -> bool:
+    """Return True for an archive whose parts together are larger than its file. PyTorch never compresses what it saves,
+    but reads it: a small file could otherwise fill the memory. False for a file that is not an archive.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return sum(part.file_size for part in archive.infolist()) > archive.fp.seek(0, os.SEEK_END)
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
 
 
 def kept(path: Path | str, read: Callable[[Path], T]) -> T | None:

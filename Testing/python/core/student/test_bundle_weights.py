@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import math
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,13 @@ def replace_weights(folder: Path, state: dict) -> None:
     """Save other tensors and update both hashes."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    (folder / WEIGHTS).write_bytes(buffer.getvalue())
+    replace_file(folder, buffer.getvalue())
+
+
+def replace_file(folder: Path, content: bytes) -> None:
+    (folder / WEIGHTS).write_bytes(content)
     data = json.loads((folder / METADATA).read_text())
-    data["reactkd"]["sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
+    data["reactkd"]["sha256"] = hashlib.sha256(content).hexdigest()
     data["reactkd"][HASH] = description_hash(data)
     (folder / METADATA).write_text(json.dumps(data))
 
@@ -42,6 +47,18 @@ def test_tensors_whose_names_are_not_text_are_refused(folder, key):
     state = random_student(4).state_dict()
     replace_weights(folder, {**state, key: torch.zeros(1)})
     with pytest.raises(BundleUnsafe):
+        Bundle.load(folder)
+
+
+def test_weights_that_unpack_to_more_than_their_file_are_refused_unread(folder, monkeypatch):
+    """PyTorch reads compressed parts too, so that a file of a megabyte could fill the memory."""
+    compressed = io.BytesIO()
+    with zipfile.ZipFile(folder / WEIGHTS) as old, zipfile.ZipFile(compressed, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.infolist():
+            new.writestr(part.filename, old.read(part) + bytes(1 << 20) * part.filename.endswith("data/0"))
+    replace_file(folder, compressed.getvalue())
+    monkeypatch.setattr(torch, "load", lambda *args, **options: pytest.fail("the file was unpacked"))
+    with pytest.raises(BundleMismatch, match="larger when unpacked"):
         Bundle.load(folder)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import random
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,11 @@ def test_a_truncated_checkpoint_is_refused(whole, tmp_path, kept) -> None:
 
 def test_an_undamaged_checkpoint_is_read(whole, tmp_path) -> None:
     assert loaded(tmp_path / "last.pt", whole) == "same"
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_its_file_is_refused(whole, tmp_path) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(whole)) as old, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.infolist():
+            new.writestr(part.filename, old.read(part))
+    assert loaded(tmp_path / "last.pt", content.getvalue()) == "refused"

@@ -1,10 +1,14 @@
-"""The reason why compressed pixels could not be decoded: a missing package, or damage."""
+"""Compressed pixels: their size when decoded, and why they could not be: a missing package, or damage."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from REACTKDLib.core.files.dicom.header import number
 from REACTKDLib.core.files.dicom.packages import need_pydicom
+from REACTKDLib.core.files.headers import check_bytes
 from REACTKDLib.core.text import tr as _
 
 _PACKAGES = {
@@ -28,6 +32,12 @@ def is_compressed(dataset: Any) -> bool:
         return bool(dataset.file_meta.TransferSyntaxUID.is_compressed)
     except Exception:  # not stated, or an unknown transfer syntax
         return False
+
+
+def check_decoded_size(dataset: Any, count: int, role: str) -> None:
+    """Raise NotAnImage if `count` files like this one decode to more values than any scan has: see `check_bytes`."""
+    sizes = [number(dataset, keyword) for keyword in ("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel")]
+    check_bytes([count, *(int(n) for n in sizes if n)], np.dtype(np.int32), role)
 
 
 def lacks_decoder(dataset: Any) -> bool:

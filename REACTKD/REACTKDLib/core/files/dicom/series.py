@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.errors import AmbiguousSeries, MixedSeries, NotAnImage, StackedPhases
-from REACTKDLib.core.files.dicom.decoding import is_compressed, why_not_decoded
+from REACTKDLib.core.files.dicom.decoding import check_decoded_size, is_compressed, why_not_decoded
 from REACTKDLib.core.files.dicom.geometry import Stack, stack_slices
 from REACTKDLib.core.files.dicom.index import Series, Slice, files_below, index_folder, series_of_file
 from REACTKDLib.core.files.dicom.members import NOT_A_VOLUME, slices_text
@@ -205,6 +205,7 @@ def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarra
     dataset = opened_slice(piece.path, role)
     if not any(keyword in dataset for keyword in _PIXELS):
         raise _cut_off(role)
+    check_decoded_size(dataset, len(series.slices), role)
     slope, intercept = rescale_of(dataset, series.modality, role)
     stored = _stored_values(dataset, piece, role, slope, intercept)
     for keyword in _PIXELS:

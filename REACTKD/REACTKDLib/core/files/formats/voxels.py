@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from REACTKDLib.core.files.headers import ImageHeader, Part, cut_off, too_long
+from REACTKDLib.core.files.headers import ImageHeader, Part, check_bytes, cut_off, too_long
 
 CHUNK = 1 << 20
 MOST_AT_ONCE = 1 << 24
@@ -26,8 +26,9 @@ _PADDING = b"\0\r\n \t"
 def read_voxels(header: ImageHeader, role: str) -> np.ndarray:
     """Return the stored values in the shape `header.shape` and the machine's byte order.
 
-    Raises: NotAnImage for a file that is cut off, too long, or with a wrong checksum.
+    Raises: NotAnImage for a file that is cut off, too long, or with a wrong checksum, and for more than any scan holds.
     """
+    check_bytes(header.shape, header.dtype, role)
     count = int(np.prod(header.shape, dtype=np.int64))
     if count % len(header.parts):
         raise cut_off(role)
