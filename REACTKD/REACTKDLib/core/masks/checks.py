@@ -21,6 +21,7 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.cleaning import CLEANING_FINDINGS, clean_case
 from REACTKDLib.core.masks.left_out import LEFT_OUT
 from REACTKDLib.core.masks.necks import neck_of
+from REACTKDLib.core.masks.pet_alignment import check_alignment
 from REACTKDLib.core.masks.pet_checks import check_exchanged, check_pets
 from REACTKDLib.core.masks.regions import Region, RegionSet, regions_of
 from REACTKDLib.core.memo import Memo
@@ -94,6 +95,7 @@ def check_case(case: Case) -> tuple[Finding, ...]:
         *check_masks(case),
         *check_spacing(case.reference, case.modalities[0]),
         *check_pets(case.volumes),
+        *check_alignment(case.volumes),
         *check_under_masks(case),
     )
 
