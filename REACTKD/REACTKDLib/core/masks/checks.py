@@ -32,6 +32,9 @@ from REACTKDLib.core.text import tr as _
 THICK_SLICE_MM = 5.0
 COARSE_PIXEL_MM = 2.0
 CUT_ML = 0.5  # a liver that only touches the edge of the image counts as whole
+NOISE_HU = 80.0  # twice the noise of a clinical CT
+BESIDE_SHARE = 0.1  # 0 to 0.01 where masks lie on their liver, 0.12 and more 3 cm beside it
+ENCLOSED_SHARE = 0.8  # of the surface of the organ with its lesions
 LOW_RESOLUTION_CELLS = 8  # a smaller lesion fills no cell of the encoder's maps at half resolution
 #: codes of findings that depend on the masks, from cleaning and checking: updated after an edit
 MASK_FINDINGS = CLEANING_FINDINGS | {
@@ -42,6 +45,7 @@ MASK_FINDINGS = CLEANING_FINDINGS | {
     "little-parenchyma",
     "liver-cut",
     "liver-on-left",
+    "masks-exchanged",
 }
 #: codes of findings that depend on the images and on the position of the masks in them: updated too
 UNDER_MASK_FINDINGS = frozenset({"liver-not-tissue", "pet-partly-outside", "tracers-maybe-swapped"})
@@ -195,7 +199,26 @@ def check_liver(case: Case, regions: RegionSet, memo: Memo | None = None) -> lis
                 lesion=case.task.lesion.name,
             )
         )
-    return [*findings, *_cut_sides(case), *_mirrored(case, regions, memo or Memo())]
+    return [*findings, *_exchanged(case, regions), *_cut_sides(case), *_mirrored(case, regions, memo or Memo())]
+
+
+def _exchanged(case: Case, regions: RegionSet) -> list[Finding]:
+    """Return the finding on lesions that enclose the rest of the organ: a lesion grows inside it, not around it."""
+    sizes = [region.voxels for region in regions.regions]
+    box = liver_box(case)
+    if box is None or 2 * sizes[0] >= sum(sizes):
+        return []
+    labels = np.pad(regions.labels[box], 1)
+    surface = np.zeros(labels.shape, dtype=bool)
+    for axis in range(3):
+        for step in (1, -1):
+            surface |= np.roll(labels, step, axis) == 0
+    surface &= labels > 0
+    if np.count_nonzero(labels[surface] > 1) < ENCLOSED_SHARE * np.count_nonzero(surface):
+        return []
+    text = _("The {lesion} mask encloses the rest of the {organ}; check that the two masks are not exchanged.")
+    organ, lesion = case.task.organ.name, case.task.lesion.name
+    return [Finding("masks-exchanged", "warning", text, _center(case), organ=organ, lesion=lesion)]
 
 
 def _center(case: Case) -> tuple[float, float, float] | None:
@@ -295,12 +318,25 @@ def check_ct_values(case: Case) -> list[Finding]:
         return []
     median = float(np.median(ct.array[tuple(parenchyma_places(case).T)]))
     if organ.hu[0] <= median <= organ.hu[1]:
-        return []
+        return _beside_organ(case, ct)
     least, most = organ.usual_hu or organ.hu
     text = _(
         "The CT is {median} HU inside the {organ} mask where {one} has {least} to {most}; check that "
         "the mask lies on the {organ} and belongs to this CT."
     ).format(median=f"{median:.0f}", organ=organ.name, one=organ.one, least=f"{least:g}", most=f"{most:g}")
+    return [Finding("liver-not-tissue", "warning", text, _center(case))]
+
+
+def _beside_organ(case: Case, ct: Volume) -> list[Finding]:
+    """Return the finding on a mask whose median is right, but whose rim lies on fat, air or bone."""
+    organ, values = case.task.organ, ct.array[tuple(parenchyma_places(case).T)]
+    share = float(np.mean((values < organ.hu[0] - NOISE_HU) | (values > organ.hu[1] + NOISE_HU)))
+    if share <= BESIDE_SHARE:
+        return []
+    text = _(
+        "The CT shows fat, air or bone in {percent} % of the {organ} mask; check that the mask lies on the {organ} and "
+        "belongs to this CT."
+    ).format(percent=f"{100 * share:.0f}", organ=organ.name)
     return [Finding("liver-not-tissue", "warning", text, _center(case))]
 
 

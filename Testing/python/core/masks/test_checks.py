@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -22,6 +23,11 @@ from support.small_cases import small_case
 
 # A small case has coarse voxels; these findings apply to all of them.
 ALWAYS = {"coarse-pixels"}
+
+
+@cache
+def small_phantom(seed: int) -> Case:
+    return acquire(draw_patient(seed), size="small").case
 
 
 def codes(case: Case) -> list[str]:
@@ -108,6 +114,39 @@ def test_a_mask_beside_the_liver_is_reported():
     array = np.where(case.liver, -80.0, case.reference.array)
     moved = with_volume(case, Modality.CT, array=array)
     assert "-80 HU" in said(checked(moved), "liver-not-tissue").message
+
+
+@pytest.mark.parametrize("mm", [[0, 0, 30], [0, 0, -30], [30, 0, 0], [-30, 0, 0], [0, 30, 0], [0, -30, 0]])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_masks_that_lie_a_few_centimeters_beside_the_liver_are_reported(seed, mm):
+    """Most of the mask still lies on soft tissue, so that its median stays that of a liver."""
+    case = small_phantom(seed)
+    ct = case.volumes[Modality.CT]
+    assert "liver-not-tissue" not in codes(checked(replace(case, volumes={Modality.CT: ct})))
+    noise = np.random.default_rng(seed).normal(0, 70, ct.shape)  # a low dose
+    noisy = ct.with_array((ct.array + noise).astype(np.float32))
+    assert "liver-not-tissue" not in codes(checked(replace(case, volumes={Modality.CT: noisy})))
+    matrix = ct.ijk_to_ras.copy()
+    matrix[:3, 3] += mm
+    grid = Grid(ct.shape, matrix)
+    moved = replace(case, volumes={Modality.CT: ct}).with_masks(
+        *(mask_on_grid(mask, ct.ijk_to_ras, grid) for mask in (case.liver, case.tumor))
+    )
+    assert "% of the liver mask" in said(checked(moved), "liver-not-tissue").message
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_exchanged_masks_are_reported(seed):
+    case = acquire(draw_patient(seed), size="tiny").case
+    assert "masks-exchanged" not in codes(checked(case))
+    rest = case.liver & ~case.tumor
+    exchanged = case.with_masks(case.tumor, rest)
+    if rest.sum() < case.tumor.sum():
+        pytest.skip("most of this liver is tumor")
+    found = said(checked(exchanged), "masks-exchanged")
+    assert found.severity == "warning" and "exchanged" in found.message
+    mended = rechecked(checked(exchanged), case.liver, case.tumor)
+    assert "masks-exchanged" not in codes(mended)
 
 
 def test_a_mirrored_patient_is_reported(phantom):
