@@ -26,7 +26,7 @@ from REACTKDLib.core.files.dicom.header import (
     text,
     words,
 )
-from REACTKDLib.core.files.dicom.tracer import HALF_LIVES, NUCLIDE_CODES
+from REACTKDLib.core.files.dicom.tracer import HALF_LIVES, nuclide_of_code, nuclide_of_drug, nuclide_of_half_life
 from REACTKDLib.core.text import tr as _
 
 WEIGHT_KG = (2.0, 400.0)
@@ -45,6 +45,7 @@ _GE_CREATOR, _PHILIPS_CREATOR = "GEMS_PETD_01", "Philips PET Private Group"
 class PetHeader:
     """The values of a series that SUV needs. Times in s on one clock; earliest: of all its images. None: not stated.
 
+    nuclide: '18F' or '11C' by the codes of nuclide or drug, not by the half-life.
     injections: number of different injections stated. zone_unclear: a date-time is in UTC, and the time zone of the
     scan is not stated. zones_mixed: the images state several time zones.
     """
@@ -56,6 +57,7 @@ class PetHeader:
     weight_kg: float | None = None
     dose_bq: float | None = None
     half_life_s: float | None = None
+    nuclide: str | None = None
     injection_s: float | None = None
     injection_clock_s: float | None = None
     series_s: float | None = None
@@ -77,7 +79,7 @@ class PetHeader:
         zone = _zone_of(first)
         start = raw(info, "RadiopharmaceuticalStartDateTime") if info is not None else None
         times = [moment(d, *_ACQUIRED) for d in datasets]
-        coded = NUCLIDE_CODES.get(code_of(info, "RadionuclideCodeSequence")[:2]) if info is not None else None
+        coded = nuclide_of_code(info) if info is not None else None
         half_life = number(info, "RadionuclideHalfLife") if info is not None else None
         return cls(
             units=text(first, "Units").upper(),
@@ -86,7 +88,8 @@ class PetHeader:
             decay_correction=text(first, "DecayCorrection").upper(),
             weight_kg=number(first, "PatientWeight"),
             dose_bq=number(info, "RadionuclideTotalDose") if info is not None else None,
-            half_life_s=half_life or (HALF_LIVES[coded] if coded else None),
+            half_life_s=half_life or HALF_LIVES.get(coded),
+            nuclide=coded or (nuclide_of_drug(info) if info is not None else None),
             injection_s=_on_clock(start, zone),
             injection_clock_s=seconds_of_time(raw(info, "RadiopharmaceuticalStartTime")) if info is not None else None,
             series_s=moment(first, "SeriesDate", "SeriesTime"),
@@ -169,6 +172,10 @@ def _factor_of_activity(header: PetHeader) -> float:
         return weight * 1000 / dose
     if not header.half_life_s or header.half_life_s <= 0:
         raise SuvRefused(_("the half-life of the radionuclide is missing"))
+    if header.nuclide and nuclide_of_half_life(header.half_life_s) != header.nuclide:
+        message = _("the half-life is stated as {stated} s, where {nuclide} has {known} s")
+        known = HALF_LIVES[header.nuclide]
+        raise SuvRefused(message, stated=f"{header.half_life_s:g}", nuclide=header.nuclide, known=f"{known:g}")
     passed = _time_since_injection(header, scan_time(header))
     return weight * 1000 / (dose * 2 ** (-passed / header.half_life_s))
 

@@ -72,7 +72,7 @@ def _of_injection(dataset: Any, info: Any) -> Tracer:
     drug = code_of(info, "RadiopharmaceuticalCodeSequence")
     nuclide_code = code_of(info, "RadionuclideCodeSequence")
     by_half_life = nuclide_of_half_life(number(info, "RadionuclideHalfLife"))
-    nuclide = NUCLIDE_CODES.get(_key(nuclide_code)) or _nuclide_of_text(nuclide_code[2]) or by_half_life
+    nuclide = _nuclide_by_code(nuclide_code) or by_half_life
     if by_half_life and nuclide != by_half_life:
         contrary = _("{nuclide} by code and {by_half_life} by half-life")
         return Tracer(None, None, contrary.format(nuclide=nuclide, by_half_life=by_half_life), "nothing")
@@ -86,6 +86,20 @@ def _of_injection(dataset: Any, info: Any) -> Tracer:
         return Tracer(None, nuclide, drug[2] or drug[1], "code")
     wording = " ".join((drug[2], text(info, "Radiopharmaceutical")))
     return _by_text(wording if wording.strip() else text(dataset, "SeriesDescription"), nuclide)
+
+
+def nuclide_of_code(info: Any) -> str | None:
+    """Return '18F' or '11C' by the code or words of the radionuclide in one injection's item, else None."""
+    return _nuclide_by_code(code_of(info, "RadionuclideCodeSequence"))
+
+
+def nuclide_of_drug(info: Any) -> str | None:
+    """Return '18F' or '11C' by the code of the drug in one injection's item, else None."""
+    return NUCLIDE_OF.get(TRACER_CODES.get(_key(code_of(info, "RadiopharmaceuticalCodeSequence"))))
+
+
+def _nuclide_by_code(code: tuple[str, str, str]) -> str | None:
+    return NUCLIDE_CODES.get(_key(code)) or _nuclide_of_text(code[2])
 
 
 def nuclide_of_half_life(seconds: float | None) -> str | None:

@@ -139,6 +139,26 @@ def test_half_life_of_a_coded_nuclide_need_not_be_stated():
     assert suv_factor(header(half_life=None, nuclide=F18)) == pytest.approx(AN_HOUR)
 
 
+WRONG_HALF_LIVES = {
+    "minutes": {"half_life": 109.77},
+    "the other nuclide": {"half_life": 1221.8},
+    "no nuclide's": {"half_life": 3600.0},
+    "carbon by a default": {"nuclide": C11, "drug": ACETATE_DRUG, "half_life": 1800.0},
+    "by an old code": {"nuclide": ("C-111A1", "SNM3", ""), "half_life": 1221.8},
+    "by words": {"nuclide": ("", "", "F-18"), "half_life": 1221.8},
+    "by the drug": {"nuclide": None, "drug": ACETATE_DRUG, "half_life": 6586.2},
+}
+
+
+@pytest.mark.parametrize("case", WRONG_HALF_LIVES)
+def test_a_half_life_that_is_not_the_nuclides_gives_no_suv(case):
+    """Which of the two is wrong is not known, and a decay by the other half-life is off by a factor of up to 5."""
+    with pytest.raises(SuvRefused, match="half-life is stated as .* s, where .* has"):
+        suv_factor(header(**WRONG_HALF_LIVES[case]))
+    to_injection = suv_factor(header(DecayCorrection="ADMIN", **WRONG_HALF_LIVES[case]))
+    assert to_injection == pytest.approx(70_000 / 350e6)  # without decay it does not matter
+
+
 @pytest.mark.parametrize("units", ["PROPCNTS", "", "CPS", "CM2ML", "PCNT"])
 def test_units_without_activity_are_refused(units):
     with pytest.raises(PetUnitRefused, match=units or "not stated"):
