@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.files.dicom.header import number
+from REACTKDLib.core.files.dicom.header import number, text
 from REACTKDLib.core.files.dicom.packages import need_pydicom
 from REACTKDLib.core.files.headers import check_bytes
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import tr as _
 
 _PACKAGES = {
@@ -40,6 +42,17 @@ def check_decoded_size(dataset: Any, count: int, role: str) -> None:
     check_bytes([count, *(int(n) for n in sizes if n)], np.dtype(np.int32), role)
 
 
+def loss_findings(headers: Iterable[Any], role: str) -> list[Finding]:
+    """Return the finding on images that were compressed with loss, now or ever: their headers keep that statement."""
+    if not any(text(header, "LossyImageCompression") == "01" for header in headers):
+        return []
+    message = _(
+        "{role} was compressed with loss, which changes the texture of lesions; export the original images if the "
+        "archive has them."
+    )
+    return [Finding("compressed-with-loss", "warning", message, role=role)]
+
+
 def lacks_decoder(dataset: Any) -> bool:
     """Return True if the installed pydicom cannot decode the pixels."""
     if not is_compressed(dataset):
@@ -53,16 +66,16 @@ def lacks_decoder(dataset: Any) -> bool:
 def why_not_decoded(dataset: Any, role: str) -> str:
     """Return the sentence for pixels that could not be decoded; it names the package if one is missing."""
     if not lacks_decoder(dataset):
-        text = _("The pixels of {role} are damaged or cut off; copy or export the series again.")
-        return text.format(role=role)
+        sentence = _("The pixels of {role} are damaged or cut off; copy or export the series again.")
+        return sentence.format(role=role)
     syntax = dataset.file_meta.TransferSyntaxUID
     name = syntax.keyword if syntax.is_transfer_syntax and not syntax.is_private else ""
     package = _PACKAGES.get(name)
     if package is None:
-        text = _("The pixels of {role} are compressed in a way that cannot be read; export it uncompressed.")
-        return text.format(role=role)
-    text = _(
+        sentence = _("The pixels of {role} are compressed in a way that cannot be read; export it uncompressed.")
+        return sentence.format(role=role)
+    sentence = _(
         "The pixels of {role} are compressed ({name}), and what decodes them is not installed; "
         "export it uncompressed, or install it with: pip install {package}"
     )
-    return text.format(role=role, name=name, package=package)
+    return sentence.format(role=role, name=name, package=package)

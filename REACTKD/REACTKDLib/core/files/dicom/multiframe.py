@@ -6,7 +6,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import MixedSeries, NotAnImage
 from REACTKDLib.core.files.dicom.ct_kind import check_ct_kind
-from REACTKDLib.core.files.dicom.decoding import check_decoded_size, lacks_decoder, why_not_decoded
+from REACTKDLib.core.files.dicom.decoding import check_decoded_size, lacks_decoder, loss_findings, why_not_decoded
 from REACTKDLib.core.files.dicom.frames import check_rescale, on_even_grid
 from REACTKDLib.core.files.dicom.geometry import check_planes
 from REACTKDLib.core.files.dicom.index import Series
@@ -35,7 +35,7 @@ def read_multiframe(series: Series, role: str) -> Volume:
         raise NotAnImage(_("The file of {role} cannot be read; copy or export it again."), role=role) from error
     check_decoded_size(dataset, 1, role)
     check_rescale(dataset, role)
-    findings = check_ct_kind([dataset], role)
+    findings = [*check_ct_kind([dataset], role), *loss_findings([dataset], role)]
     planes = on_even_grid(dataset)
     if planes is not None:
         check_planes(planes, role)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.errors import AmbiguousSeries, MixedSeries, NotAnImage, StackedPhases
-from REACTKDLib.core.files.dicom.decoding import check_decoded_size, is_compressed, why_not_decoded
+from REACTKDLib.core.files.dicom.decoding import check_decoded_size, is_compressed, loss_findings, why_not_decoded
 from REACTKDLib.core.files.dicom.geometry import Stack, stack_slices
 from REACTKDLib.core.files.dicom.index import Series, Slice, files_below, index_folder, series_of_file
 from REACTKDLib.core.files.dicom.members import NOT_A_VOLUME, slices_text
@@ -163,7 +163,11 @@ def read_stack(series: Series, slices: Sequence[Slice], role: str) -> tuple[Volu
         planes.append(plane)
     check_alike(headers, series.modality, role)
     check_neighbors(planes, headers, series.modality, role)
-    findings = [*remarks_on(series, slices, role), *_check_doubles(stack, planes, series, role)]
+    findings = [
+        *remarks_on(series, slices, role),
+        *_check_doubles(stack, planes, series, role),
+        *loss_findings(headers, role),
+    ]
     array = np.stack(planes)
     if array.dtype != np.int16:
         array = array.astype(np.float32)

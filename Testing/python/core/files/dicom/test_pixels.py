@@ -16,7 +16,7 @@ from REACTKDLib.core.files.dicom.ct_kind import check_ct_kind
 from REACTKDLib.core.files.dicom.images import read_dicom_volume
 from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.modality import Modality
-from support.dicom_files import write_seg, write_series
+from support.dicom_files import pet_tags, tissue, write_seg, write_series
 
 PADDING = -3024
 
@@ -230,3 +230,22 @@ def test_radiotherapy_objects_are_refused_in_one_sentence_each(tmp_path, modalit
         read_any_segmentation(path)
     with pytest.raises(NotAnImage, match=f"it holds '{modality}'"):
         read_any_segmentation(path.parent)
+
+
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.FDG])
+@pytest.mark.parametrize("stated", ["in all", "in one", "not"])
+def test_images_that_were_compressed_with_loss_are_reported(tmp_path, modality, stated):
+    """The header says so for ever, even if the pixels are stored uncompressed since."""
+
+    def edit(dataset, k):
+        if stated == "in all" or (stated == "in one" and k == 3):
+            dataset.LossyImageCompression = "01"
+        elif k == 2:
+            dataset.LossyImageCompression = "00"
+
+    pet = modality is Modality.FDG
+    stored = np.abs(tissue(6)) if pet else tissue(6)
+    write_series(tmp_path, stored, edit=edit, modality="PT" if pet else "CT", common=pet_tags() if pet else {})
+    found = [f for f in read_dicom_volume(tmp_path, modality)[1] if f.code == "compressed-with-loss"]
+    assert len(found) == (stated != "not")
+    assert all(f.severity == "warning" and "export" in f.message for f in found)

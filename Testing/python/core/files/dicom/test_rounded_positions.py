@@ -206,6 +206,13 @@ def test_a_multi_frame_ct_of_rounded_positions(tmp_path):
     assert np.allclose(volume.ijk_to_ras, slices.ijk_to_ras, atol=1e-6)
 
 
+@pytest.mark.parametrize(("value", "count"), [("00", 0), ("01", 1)])
+def test_a_multi_frame_ct_that_was_compressed_with_loss_is_reported(tmp_path, value, count):
+    folder = multiframe(tmp_path, lambda dataset: setattr(dataset, "LossyImageCompression", value))
+    found = [finding.code for finding in read_dicom_volume(folder, Modality.CT)[1]]
+    assert found.count("compressed-with-loss") == count
+
+
 def test_a_page_beside_a_multi_frame_ct(tmp_path):
     folder = multiframe(tmp_path)
     page = pydicom.dcmread(next((tmp_path / "slices").iterdir()))
