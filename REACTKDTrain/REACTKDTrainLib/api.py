@@ -5,7 +5,6 @@ from REACTKDTrainLib import evaluate, train
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from REACTKDLib.api import Grader, load_model
 from REACTKDLib.core.errors import TaskMismatch, UsageError
 from REACTKDLib.core.files.given_paths import PathLike
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import Modality, subset_name, subsets_of
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import UNNAMED
@@ -53,7 +53,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """`metrics.json`: measures with 95 % intervals on held-out cases."""
-        return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        return parse_json((self.folder / "metrics.json").read_text(encoding="utf-8"))
 
 
 def train(cohort: PathLike, output: PathLike, *, on_progress: OnProgress = no_progress, **options: Any) -> Run:

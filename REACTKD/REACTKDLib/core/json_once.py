@@ -1,4 +1,4 @@
-"""Parsing of JSON written by people, in which a duplicate key is an error."""
+"""Parsing of JSON: damage of any kind is a ValueError, and a duplicate key in a file written by people is an error."""
 
 from __future__ import annotations
 
@@ -14,12 +14,24 @@ class DuplicateKey(ValueError):
         self.key = key
 
 
+def parse_json(data: str | bytes, **hooks: Any) -> Any:
+    """Parse JSON of a program. hooks: of `json.loads`.
+
+    Raises: ValueError (JSONDecodeError, UnicodeDecodeError) for text that is not JSON, and for values nested so deeply
+    that no program of ours has written them, which `json.loads` reports as RecursionError.
+    """
+    try:
+        return json.loads(data, **hooks)
+    except RecursionError as error:
+        raise ValueError("its values are nested too deeply") from error
+
+
 def parse_once(data: str | bytes) -> Any:
     """Parse JSON. Bytes may begin with a byte order mark.
 
-    Raises: DuplicateKey; ValueError (JSONDecodeError, UnicodeDecodeError) and RecursionError for text that is not JSON.
+    Raises: DuplicateKey; ValueError as `parse_json` does.
     """
-    return json.loads(data, object_pairs_hook=_once)
+    return parse_json(data, object_pairs_hook=_once)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
 from REACTKDLib.scene.case import CaseNodes
@@ -150,7 +151,7 @@ def still_holds(parameter_node: Any, nodes: CaseNodes, choice: SegmentChoice) ->
         return True
     now = read_content(nodes, choice)
     try:
-        kept = [(words, np.array(place, dtype=float)) for words, place in json.loads(text)]
+        kept = [(words, np.array(place, dtype=float)) for words, place in parse_json(text)]
         if not kept or [words for words, _place in kept] != [words for words, _place in now]:
             return False
         return all(np.allclose(a, b, rtol=0.0, atol=NEAR_MM) for (_, a), (_, b) in zip(kept, now, strict=True))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.parameter_node import (
@@ -142,7 +143,7 @@ class PanelState:
     def reading_view(self) -> ReadingView:
         """Which images are shown, and how; unknown values become the default."""
         try:
-            kept = json.loads(self._text(_READING_VIEW) or "{}")
+            kept = parse_json(self._text(_READING_VIEW) or "{}")
         except ValueError:
             kept = {}
         default = ReadingView()

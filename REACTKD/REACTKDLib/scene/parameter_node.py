@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.text import packed, unpacked
@@ -91,7 +92,7 @@ def read_choice(node: Any) -> SegmentChoice | None:
 def read_names(node: Any, parameter: str) -> list[str] | None:
     """Return the names that a parameter lists; None if it lists none, or is damaged."""
     try:
-        names = json.loads(node.GetParameter(parameter) or "null")
+        names = parse_json(node.GetParameter(parameter) or "null")
     except ValueError:
         return None
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
@@ -110,9 +111,9 @@ def read_report(node: Any) -> GradeReport | None:
     if not text:
         return None
     try:
-        report = json.loads(text)
+        report = parse_json(text)
         if texts:
-            translatable = json.loads(texts, object_hook=unpacked)
+            translatable = parse_json(texts, object_hook=unpacked)
             report = translatable if translatable == report else report  # otherwise another version has graded since
         return GradeReport.from_dict(report)
     except (ReactkdError, ValueError, KeyError, TypeError, AttributeError):  # of a later version, or edited by hand

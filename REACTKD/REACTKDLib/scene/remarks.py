@@ -11,6 +11,7 @@ from REACTKDLib.core.files.formats.reading import read_header
 from REACTKDLib.core.findings import Finding, finding_from, to_entry
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.stated_places import same_place
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.volumes import ijk_to_ras_of
@@ -33,7 +34,7 @@ def remarks_of(node: Any, modality: Modality) -> tuple[Finding, ...]:
     if text is None:
         return _of_file(node, ROLES[modality])
     try:
-        return tuple(finding_from(entry) for entry in json.loads(text))
+        return tuple(finding_from(entry) for entry in parse_json(text))
     except (ValueError, TypeError, KeyError, AttributeError):  # written by hand
         return ()
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.sizes import SIZES
 from REACTKDTrainLib.commands.cohorts_open import add_map_argument
@@ -150,7 +151,7 @@ def _nodes(options: argparse.Namespace) -> None:
     from REACTKDTrainLib.study import compare_nodes  # imports PyTorch, which takes seconds
 
     if options.page and options.output.is_file():
-        found = json.loads(options.output.read_text(encoding="utf-8"))
+        found = parse_json(options.output.read_text(encoding="utf-8"))
     else:
         given = {name: getattr(options, name) for name in NODES}
         chosen = (usual if given[name] is None else given[name] for name, usual in NODES.items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +12,7 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.json_once import parse_json
 from REACTKDTrainLib.low_dose.calibration import METHOD
 from REACTKDTrainLib.low_dose.physics import check_dose
 from REACTKDTrainLib.low_dose.randomness import check_seed
@@ -85,7 +85,7 @@ class DoseTestSets:
         rows = []
         for level in self.levels:
             for sidecar in sorted((self.folder / level).glob("*.json")):
-                content = json.loads(sidecar.read_text(encoding="utf-8"))
+                content = parse_json(sidecar.read_text(encoding="utf-8"))
                 row = {key: content["request"][key] for key in ("case", "level", "dose", "seed")}
                 rows.append({**row, "added_std_hu": content["added_std_hu"]["soft_tissue"]})
         return rows

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from REACTKDLib.core.files.volumes import suffix_of
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.writing.atomic import write_text
 
 #: what the schema of every record begins with
@@ -33,7 +34,7 @@ def write_sidecar(path: Path, record: dict, request: dict | None = None) -> Path
 def is_ours(sidecar: Path) -> bool:
     """Whether a JSON file is a record of a simulation. Raises nothing."""
     try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        content = parse_json(sidecar.read_text(encoding="utf-8"))
         return str(content["schema"]).startswith(FAMILY)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
@@ -42,7 +43,7 @@ def is_ours(sidecar: Path) -> bool:
 def kept(path: Path, request: dict | None) -> dict | None:
     """Return the sidecar of `path` if the file is undamaged and was made for the same `request`, else None."""
     try:
-        content = json.loads(sidecar_of(path).read_text(encoding="utf-8"))
+        content = parse_json(sidecar_of(path).read_text(encoding="utf-8"))
         fresh = content["request"] == request and content["output_sha256"] == file_hash(path)
     except (OSError, ValueError, KeyError, TypeError):
         return None

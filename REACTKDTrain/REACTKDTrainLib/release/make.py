@@ -15,6 +15,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.job_pool import JobPool
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import MODALITIES, subset_name
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.progress import OnProgress, no_progress
@@ -172,7 +173,7 @@ class Release:
             own = self.encoder.state_dict()
             return {"found": json.dumps(encoder_gain(last, own, tables["train"], tables["validation"], self.recipe))}
 
-        return json.loads(self._step("what the encoder adds", make)["found"]) | {"tried": True}
+        return parse_json(self._step("what the encoder adds", make)["found"]) | {"tried": True}
 
     @cached_property
     def tables(self) -> dict[str, NodeTable]:
@@ -219,7 +220,7 @@ class Release:
                 return {"student": student.state_dict(), "record": json.dumps(record)}
 
             found = self._step(name, make)
-            records[name] = json.loads(found["record"])
+            records[name] = parse_json(found["record"])
             students[name] = self._student(found["student"], blocks=blocks, dropout=records[name]["dropout"])
         return students, records
 
@@ -244,7 +245,7 @@ class Release:
         found = self._step("distillation", make)
         own = {"dropout": initial.config.dropout, "blocks": initial.config.blocks}
         student, plain = (self._student(found[name], **own) for name in ("student", "plain"))
-        return student, plain, json.loads(found["record"])
+        return student, plain, parse_json(found["record"])
 
     def run(self, output: Path, version: str) -> Bundle:
         """Compute missing steps, evaluate once, and write the model folder with its card."""

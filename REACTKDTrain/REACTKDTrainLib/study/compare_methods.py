@@ -14,6 +14,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.worker.training_run import RECORD
 from REACTKDLib.core.writing.atomic import write_text
@@ -106,7 +107,7 @@ class ComparedMethods:
         """
         options = self.options(name)
         config = options.training_config(size_of(self.cohort))
-        record = json.loads((options.output / RECORD).read_text(encoding="utf-8"))
+        record = parse_json((options.output / RECORD).read_text(encoding="utf-8"))
         both = completed(record["configuration"]), recorded_settings(config)
         changed = difference(*({key: own[key] for key in record["configuration"]} for own in both))
         cohorts = {}
@@ -127,7 +128,7 @@ class ComparedMethods:
     def compare(self) -> dict:
         """Return the result from the files of two finished runs. Raises: UsageError if they do not match."""
         runs = {name: Path(self.output) / name for name in METHODS}
-        records = {name: json.loads((run / RECORD).read_text(encoding="utf-8")) for name, run in runs.items()}
+        records = {name: parse_json((run / RECORD).read_text(encoding="utf-8")) for name, run in runs.items()}
         settings = [{**record["configuration"], "method": None} for record in records.values()]
         if settings[0] != settings[1] or cohorts_differ(*(record["cohorts"] for record in records.values())):
             raise UsageError("The two runs differ in settings or cases; give the comparison a folder of its own.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import INPUT_NAMES
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.worker.training_run import RECORD
@@ -75,7 +75,7 @@ def reported(there: Collection[str]) -> list[str]:
 def _task_of(run: Path) -> Task:
     """Return the task in the run's record; older runs without one used the built-in task."""
     try:
-        record = json.loads((Path(run) / RECORD).read_text(encoding="utf-8"))
+        record = parse_json((Path(run) / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return HCC_GRADE  # reading the next file will report what is missing
     return Task.from_dict(record["task"]) if "task" in record else HCC_GRADE

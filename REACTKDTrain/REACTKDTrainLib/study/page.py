@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.json_once import parse_json
 from REACTKDTrainLib.results.pages import fill_page
 from REACTKDTrainLib.results.tables import markdown
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL
@@ -25,7 +25,7 @@ def insert_tables(study: Path, page: Path) -> list[str]:
     which the page says "not run". Raises: UsageError for a folder without results or a page without markers.
     """
     try:
-        results = json.loads((Path(study) / "results.json").read_text(encoding="utf-8"))
+        results = parse_json((Path(study) / "results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"There is no results.json in {Path(study).name}; run the study first.") from error
     texts = {name: f"**{title}**\n\n{markdown(table)}" for name, (title, table) in tables_of(results).items()}

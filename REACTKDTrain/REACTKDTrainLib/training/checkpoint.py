@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from REACTKDLib.core.errors import OutputNotWritable, UsageError
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.writing.kept_files import is_whole, unpacks_to_more
 from REACTKDLib.core.writing.tensor_files import write_tensors
 
@@ -51,7 +52,7 @@ def load_checkpoint(
         )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        header = json.loads(bytes(content["text"].tolist()).decode())
+        header = parse_json(bytes(content["text"].tolist()).decode())
         if header["format"] != FORMAT:
             raise ValueError(header["format"])
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:

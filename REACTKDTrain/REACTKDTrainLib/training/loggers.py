@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.text import shown
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.training.stop import Stopped
@@ -87,7 +88,7 @@ class MLflow(RunLogger):
         self._client, self._rows = MlflowClient(store), []
         note = Path(folder) / "mlflow.json"
         if note.exists():
-            self._run = json.loads(note.read_text(encoding="utf-8"))["run"]
+            self._run = parse_json(note.read_text(encoding="utf-8"))["run"]
             self._client.update_run(self._run, status="RUNNING")
             return
         found = self._client.get_experiment_by_name("reactkd")

@@ -14,6 +14,7 @@ from torch import Tensor
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import SUBSETS, subset_name
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.writing.atomic import write_text
@@ -104,7 +105,7 @@ def write_rows(path: Path, rows: Sequence[Prediction]) -> None:
 def read_rows(path: Path) -> list[Prediction]:
     """Read the rows of `write_rows`. Raises: UsageError for a damaged file."""
     try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+        rows = parse_json(Path(path).read_text(encoding="utf-8"))
         return [Prediction(**{**row, "probabilities": tuple(row["probabilities"])}) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.student.bundle import model_hash
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.worker.training_run import FORMAT, RECORD, STAGES
@@ -117,7 +118,7 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
         write_text(path, json.dumps(record, indent=2) + "\n")
         return
     try:
-        old = json.loads(path.read_text(encoding="utf-8"))
+        old = parse_json(path.read_text(encoding="utf-8"))
         known, cohorts = dict(old["configuration"]), old["cohorts"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UsageError(
@@ -193,7 +194,7 @@ def add_native_dose(folder: Path, scans: dict[str, dict[str, str]]) -> None:
 
 def _add(folder: Path, entries: dict) -> None:
     path = Path(folder) / RECORD
-    old = json.loads(path.read_text(encoding="utf-8"))
+    old = parse_json(path.read_text(encoding="utf-8"))
     write_text(path, json.dumps(old | entries, indent=2) + "\n")
 
 

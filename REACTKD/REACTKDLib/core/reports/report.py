@@ -10,6 +10,7 @@ from typing import Any
 
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.findings import Finding, finding_from
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.reports.ensemble import EnsembleAnswer
 from REACTKDLib.core.reports.figure import draw_report
 from REACTKDLib.core.reports.region_rows import PerClass, Regions, ReportRegion, region_rows, rounded
@@ -157,7 +158,7 @@ class GradeReport:
     @classmethod
     def read_json(cls, path: Path | str) -> GradeReport:
         """Read a report from a file of `write_json`."""
-        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        return cls.from_dict(parse_json(Path(path).read_text(encoding="utf-8")))
 
 
 def regions_csv(report: GradeReport) -> str:
@@ -171,7 +172,7 @@ def report_schema(classes: Sequence[str] | None = None, inputs: Sequence[str] | 
     Without arguments: the published file, for the three grades. A bundle with other classes or inputs gets the same
     schema with its own names.
     """
-    schema = json.loads(Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
+    schema = parse_json(Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
     published = schema["$defs"]["region"]["properties"]
     for value in IN_FILES:  # unlisted values are allowed
         kinds = {"$ref": "#/$defs/number_per_class"} if value.per_class else {"type": "number"}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.review.record import CaseReview
 
 SCHEMA = "reactkd-review/1"
@@ -31,7 +32,7 @@ def read_review(data: bytes) -> ReviewFile:
     """Return the usable content of a review file: every part of every case that fits the schema. Raises nothing."""
     try:
         twice: list[str] = []
-        content = json.loads(data, object_pairs_hook=lambda pairs: _object(pairs, twice))
+        content = parse_json(data, object_pairs_hook=lambda pairs: _object(pairs, twice))
         return _from_object(content, not twice)
     except (ValueError, RecursionError, MemoryError):
         return _line_by_line(data.decode("utf-8", "surrogateescape"))
@@ -102,7 +103,7 @@ def _line_by_line(text: str) -> ReviewFile:
         if not line.startswith('"') or re.search("[\udc80-\udcff]", line):
             continue
         try:
-            content = json.loads("{" + line.rstrip("\r, ") + "}")
+            content = parse_json("{" + line.rstrip("\r, ") + "}")
         except (ValueError, RecursionError, MemoryError):
             continue
         for name, entry in content.items():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import write_text
 
@@ -33,7 +34,7 @@ class Study:
 def read_study(path: Path) -> Study | None:
     """Return the study whose file is at `path`, None if there is none. A damaged file still hides results."""
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         seed = content["seed"] if content["schema"] == SCHEMA else None
     except FileNotFoundError:
         return None

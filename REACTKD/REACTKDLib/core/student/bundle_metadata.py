@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.text import tr as _
 
 MONAI_SCHEMA = (
@@ -41,7 +42,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     """
     file, name = path.name, path.parents[1].name
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
+        metadata = parse_json(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
         text = _("The file {file} in the model folder '{name}' is not readable JSON; copy the model folder again.")
         raise BundleMismatch(text, file=file, name=name) from error

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from REACTKDLib.core.clinical_use import claims_clinical_use
 from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, ReactkdError
 from REACTKDLib.core.files.given_paths import PathLike
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import METADATA, Bundle, model_hash, shipped_bundle_folder
 from REACTKDLib.core.student.bundle_metadata import read_metadata
@@ -207,7 +208,7 @@ def _asked(bundle: Bundle) -> dict[str, Any]:
 def _entries(folder: Path) -> list[dict[str, str]]:
     """Return the entries of an ensemble's list of members. Raises: BundleMismatch, BundleIncomplete."""
     try:
-        listing = json.loads((folder / ENSEMBLE).read_text(encoding="utf-8"))
+        listing = parse_json((folder / ENSEMBLE).read_text(encoding="utf-8"))
         entries = [{"folder": str(entry["folder"]), "sha256": str(entry["sha256"])} for entry in listing["members"]]
         if listing["schema"] != SCHEMA or len(entries) < 2:
             raise ValueError("it names no two models")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import time
 import weakref
 from collections import deque
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import OutOfMemory, ReactkdError
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.log import log_unforeseen
 from REACTKDLib.core.memory import lacks_memory, out_of_memory
 from REACTKDLib.core.text import tr as _
@@ -194,7 +194,7 @@ class WorkerClient:
     def _read_replies(self) -> None:
         try:
             for line in self._process.new_lines():
-                self._take(json.loads(line, object_hook=unpacked))
+                self._take(parse_json(line, object_hook=unpacked))
         except Exception as error:  # whatever the fault
             self._drop_process()
             if lacks_memory(error):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from REACTKDLib.core.cases.job import Job as ListedJob
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
@@ -235,7 +235,7 @@ def handed_over(job: Job) -> list[str]:
 def parsed_line(line: bytes) -> dict[str, Any]:
     """Return a parsed input line of the worker: a cancel with a ticket, or a job with a ticket. Raises: UsageError."""
     try:
-        message = json.loads(line, object_hook=unpacked)
+        message = parse_json(line, object_hook=unpacked)
     except (ValueError, RecursionError) as error:
         raise _not_a_job("line") from error
     number = message.get("stop", message.get("ticket")) if isinstance(message, dict) else None

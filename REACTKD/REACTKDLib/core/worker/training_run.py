@@ -6,7 +6,6 @@ Reading needs no training packages, and does not disturb a running training.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from REACTKDLib.core.errors import OutputNotWritable, UsageError
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.training_log import Curve, LogReader
 
@@ -159,7 +159,7 @@ def ask_to_stop(folder: Path) -> None:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return read if isinstance(read, dict) else None

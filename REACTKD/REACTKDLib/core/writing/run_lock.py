@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from REACTKDLib.core.errors import FolderInUse, OutputNotWritable
+from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.text import plural, sentence
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import write_text
@@ -59,7 +60,7 @@ def running_alone(target: Path, what: str) -> Iterator[None]:
 
 def _in_use_text(owner: Path, what: str) -> str:
     try:
-        found = json.loads(owner.read_text(encoding="utf-8"))
+        found = parse_json(owner.read_text(encoding="utf-8"))
         minutes = max(int(time.time() - found["since"]) // 60, 0)
         who = _("process {process} on {host}, for {age}").format(
             process=int(found["process"]), host=found["host"], age=_age(minutes)

@@ -111,3 +111,11 @@ def test_a_grade_without_a_case_has_no_area_and_the_output_is_valid_json(tmp_pat
     assert main(write_both(tmp_path, rows, rows)) == 0
     found = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(name))
     assert found["macro_auc"] == [None, None] and found["difference"] is None
+
+
+def test_a_record_that_is_no_json_is_left_aside_and_the_fault_is_a_sentence(tmp_path, capsys) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "run.json").write_text("[" * 200_000)
+    assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path / "a")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.count("\n") == 0 and "unforeseen" not in said
