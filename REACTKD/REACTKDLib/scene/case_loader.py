@@ -48,6 +48,7 @@ class CaseLoader(ScriptRunner):
         self.task: Callable[[], Task] = lambda: HCC_GRADE  # task of the model that will grade
         self.doing = ""
         self._stamp: tuple = ()
+        self.graded: tuple = ()  # stamp of the masks of the result of the loaded case
         self._files: tuple = ()
         self._stamp_asked: tuple = ()  # stamp when another case was requested
         self._then: Then = _ignore
@@ -120,12 +121,12 @@ class CaseLoader(ScriptRunner):
         self.stop()
         if self.loaded is not None:
             remove_case(self.scene, self.loaded)
-        self.loaded, self._stamp = None, ()
+        self.loaded, self._stamp, self._stamp_asked, self.graded = None, (), (), ()  # they hold images of the masks
 
     def forget(self) -> None:
         """Release the loaded case without touching the scene, which is closing."""
         self.stop()
-        self.loaded, self._stamp = None, ()
+        self.loaded, self._stamp, self._stamp_asked, self.graded = None, (), (), ()  # they hold images of the masks
 
     def stop(self) -> None:
         """Stop the current work; the scene is unchanged, and no callback is called."""

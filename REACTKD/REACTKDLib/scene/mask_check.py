@@ -45,6 +45,7 @@ class MaskChecker(ScriptRunner):
         if self.busy:
             self._finish(RunState.IDLE)
         self.forget_error()
+        self._masks = ()  # it holds their images
         self._set(None)
 
     def close(self) -> None:

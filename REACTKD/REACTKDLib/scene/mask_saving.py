@@ -37,7 +37,6 @@ class MaskSaving:
     message: str
     busy: bool
     changed: Signal
-    _graded: tuple
     _rescued: list[str]
     _keeping: bool
     _wish: Callable[[], Any] | None
@@ -85,7 +84,7 @@ class MaskSaving:
             then()
             return
         failed = failed or (lambda error: self._ask(error, then, LEAVE))
-        outdated = self.loader.stamp() != self._graded
+        outdated = self.loader.stamp() != self.loader.graded
 
         def saved(error: ReactkdError | None) -> None:
             if error is not None:
@@ -120,7 +119,7 @@ class MaskSaving:
     def _save_at_once(self) -> None:
         """Save edits synchronously, elsewhere if necessary, because the nodes are about to be removed."""
         if self.edited:
-            outdated = self.loader.stamp() != self._graded
+            outdated = self.loader.stamp() != self.loader.graded
             try:
                 path = self.masks.target(self.current)
                 self.loader.save_now(path)

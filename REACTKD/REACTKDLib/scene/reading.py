@@ -59,7 +59,6 @@ class Reading(ReaderMarks, MaskSaving):
         self.todo_only = False
         self.arrangement = Arrangement()
         self.chosen: SegmentChoice | None = None
-        self._graded: tuple = ()
         self._keeping = False
         self._wish: Callable[[], Any] | None = None  # requested while the current case is saved
         self.masks: CorrectedMasks | None = None
@@ -196,7 +195,7 @@ class Reading(ReaderMarks, MaskSaving):
             self._add(self.loader.loaded.problem)
             self.study.begin(case.id)
             answer = self.review.whole(case.id).answer
-            self._graded = self.loader.stamp() if answer is not None and not answer["outdated"] else ()
+            self.loader.graded = self.loader.stamp() if answer is not None and not answer["outdated"] else ()
         self._take_notices()
         self.opened()
         self.changed()
@@ -224,9 +223,9 @@ class Reading(ReaderMarks, MaskSaving):
             return False
         self.answer_shown()
         if self.loader.images_changed:
-            self._graded = ()
+            self.loader.graded = ()
             return False
-        self._graded = self.loader.stamp() if holds else ()
+        self.loader.graded = self.loader.stamp() if holds else ()
         answer, known = answer_of(report), self.review.whole(self.current.id).answer
         if known is None or {**known, "at": None} != {**answer, "at": None}:
             self.review.update(self.current.id, own_masks=self.loader.edited, answer=answer, failure=None)

@@ -18,7 +18,7 @@ from host.main_window import SLICER_KEYS
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
 from REACTKDLib.scene.region_segmentation import lesion_segments
-from support.panel_steps import grade, wait_for_annotations, wait_for_inputs
+from support.panel_steps import GRADE_S, grade, wait_for_annotations, wait_for_inputs
 
 
 def test_the_panel_opens(user: Any) -> None:
@@ -200,13 +200,24 @@ def test_a_closed_scene_leaves_no_node_and_no_message(
     application: Any, user: Any, scene: Any, context: Any, nodes: Any, module: str
 ) -> None:
     """A case still referenced here would keep all its voxels in memory."""
+    user.open_section("masksSection")
+    user.click("checkButton")
+    user.wait_until(lambda: user.find("checkButton").enabled, GRADE_S, "the check")
+    grade(user)
+    assert states_of_segments()
     context.set_message("The result could not be saved.")
     application.select_module(module)
     scene.Clear(0)
     user.settle()
-    assert context.nodes is None and context.choice is None
+    assert context.nodes is None and context.choice is None and not states_of_segments()
     application.select_module("REACTKD")
     assert user.text("stateLabel") == "Choose a segmentation and at least one image."
+
+
+def states_of_segments() -> list[Any]:
+    """What is known of the masks, with their images."""
+    gc.collect()
+    return [one for one in gc.get_objects() if type(one).__name__ == "SegmentState"]
 
 
 def test_deleting_a_result_in_another_module_removes_its_labels(
