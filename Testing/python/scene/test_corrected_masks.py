@@ -12,6 +12,7 @@ import pytest
 
 from support.case_files import write_case
 from support.reading_steps import edit, go, listed_case, tumor, write_cases
+from support.scene_files import save_scene
 
 AT = "2026-01-01T00:00:00Z"
 OWN = "review.reactkd.masks"
@@ -173,3 +174,19 @@ def test_masks_of_a_case_are_not_used_for_a_case_added_later(start, listed):
     case = later.cases.cases[later.cases.find("a-2")]
     assert later.masks.of(case) is None
     assert later.files_of(case).segmentation == listed / "a-2" / "segmentation.seg.nrrd"
+
+
+def test_a_scene_that_is_saved_with_a_listed_case_corrects_no_masks(start, listed, scene, tmp_path):
+    """Slicer copies the images of overlapping segments when it saves them, which is no edit of the user."""
+    reading = start(listed)
+    go(reading, 0)
+    assert reading.loader.loaded.nodes.segmentation.GetSegmentation().GetNumberOfLayers() == 2
+    save_scene(scene, tmp_path / "scene.mrb")
+    assert not reading.edited
+    go(reading, 1)
+    assert not (listed / OWN).exists()
+    edit(reading)
+    save_scene(scene, tmp_path / "scene.mrb")
+    assert reading.edited
+    go(reading, 0)
+    assert [path.name for path in (listed / OWN).iterdir()] == ["b.seg.nrrd"]
