@@ -14,7 +14,7 @@ _FILE_WORDS = {
     *("seg", "segment", "segments", "segmentation", "mask", "masks", "label", "labels"),
     *("liver", "tumor", "tumors", "tumour", "lesion", "lesions"),
 }
-#: what a cell holds that is no file: a number or a date, also with the time
+#: what a cell holds that is no file: a number, or a date with or without the time
 _VALUE = re.compile(r"[-+]?\d+([.,]\d+)?(e[-+]?\d+)?|\d{1,4}([./-])\d{1,2}\3\d{1,4}([ T][\d:.]+)?", re.IGNORECASE)
 _IMAGE = re.compile(r"\.(nii(\.gz)?|nrrd|mha|mhd|dcm|nhdr)$", re.IGNORECASE)
 

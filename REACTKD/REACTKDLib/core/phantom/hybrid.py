@@ -28,6 +28,7 @@ from REACTKDLib.core.phantom.truth import shared_truth
 #: on pixels over 2 mm
 CT_BLUR_MM, PET_BLUR_MM = 0.7, 7.0 / 2.3548
 _KEEP_AWAY_MM = 8.0  # from existing lesions
+_EDGE_MM = 1.0  # width of a lesion's edge on CT
 _TRIES = 12
 _ROOM = "room_for_lesions"  # key in `Case.derived`
 
@@ -121,8 +122,8 @@ def _on_ct(ct: Volume, lesions: tuple[Lesion, ...]) -> tuple[np.ndarray, np.ndar
     added, mask = np.zeros(ct.shape, dtype=np.float32), np.zeros(ct.shape, dtype=bool)
     for lesion in lesions:
         box = lattice.box(*lesion.bounds(), pad_mm=4.0)
-        offset, inside = lesion.ct_offset(*lattice.coordinates(box), edge_mm=1.0)
-        weight = soft_inside(inside, 1.0)
+        offset, inside = lesion.ct_offset(*lattice.coordinates(box), edge_mm=_EDGE_MM)
+        weight = soft_inside(inside, _EDGE_MM)
         added[box] += (offset - added[box]) * weight
         mask[box] |= inside > 0
     sigma = [ct.spacing[2] / np.sqrt(12), CT_BLUR_MM, CT_BLUR_MM] / ct.spacing[::-1]

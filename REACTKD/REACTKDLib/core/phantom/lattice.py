@@ -52,14 +52,13 @@ class Lattice:
             slices.append(slice(start, stop))
         return tuple(slices)
 
-    def boxes(self, low: np.ndarray, high: np.ndarray, pad_mm: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    def boxes(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the starts and the stops (n, 3: z, y, x) of the slices that `box` finds for each of n boxes.
 
-        low, high: (n, 3) mm corners (x, y, z). A box without centers has a stop at or below its start.
+        low, high: (n, 3) corners (x, y, z), mm. A box without centers has a stop at or below its start.
         """
         ends = [
-            [np.searchsorted(axis, at[:, 2 - number]) for number, axis in enumerate(self._axes)]
-            for at in (low - pad_mm, high + pad_mm)
+            [np.searchsorted(axis, at[:, 2 - number]) for number, axis in enumerate(self._axes)] for at in (low, high)
         ]
         return np.stack(ends[0], axis=1), np.stack(ends[1], axis=1)
 

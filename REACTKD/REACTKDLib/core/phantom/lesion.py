@@ -136,12 +136,11 @@ class Lesion:
         ring, necrosis = self._parts(x, y, z, depth[inside])
         return float(ring.mean()), float(necrosis.mean()), float(self.texture(x, y, z).mean())
 
-    def ct_offset(
-        self, x: np.ndarray, y: np.ndarray, z: np.ndarray, edge_mm: float = np.inf
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return HU above normal liver, and the depth, at points; the mean over the lesion is `contrast_hu`.
+    def ct_offset(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, edge_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return HU above normal liver, and the depth in mm, at points; the mean over the lesion is `contrast_hu`.
 
-        edge_mm: of `soft_inside`; the offset of points where it gives 0, most of a box, is 0 instead.
+        edge_mm: the width of the lesion's edge, see `soft_inside`. Outside of it, in most of a box, the HU are not
+        computed but 0.
         """
         depth = self.polar(x, y, z)[1]
         shown = depth > -0.5 * edge_mm - 1e-3  # with a margin for rounding
