@@ -313,11 +313,12 @@ class GradingController(ScriptRunner):
         if opened.masks_changed or opened.images_changed:
             self._set_what_if(None)
             raise UsageError(CHANGED)
-        model = opened.model or self.model
-        again, _answer = yield from self._opening(opened.nodes, opened.choice, opened.case_id, model)
-        if (again.images, again.masks) != (opened.images, opened.masks):  # changed while it was read
+        nodes, model = opened.nodes, opened.model or self.model
+        stamps = images_stamp(nodes), masks_stamp(nodes, opened.choice)
+        again, _answer = yield from self._opening(nodes, opened.choice, opened.case_id, model)
+        if (again.images, again.masks) != stamps:  # changed while it was read
             raise UsageError(CHANGED)
-        return replace(opened, key=again.key, model=model, content=again.content, graded=again.graded)
+        return replace(again, asked=opened.asked)
 
     def _current(self) -> OpenedCase:
         if self.opened is None or not self.opened.nodes.present:

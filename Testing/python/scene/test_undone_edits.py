@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -124,3 +125,19 @@ def test_what_was_compared_is_not_read_again(
     assert controller.masks_changed() and controller.masks_changed() and read == [1]
     erase(graded.segmentation, "Tumor", added, graded.reference)
     assert not controller.masks_changed() and not controller.masks_changed() and read == [1, 1]
+
+
+def test_a_region_is_left_out_after_an_undo_though_the_worker_has_ended(
+    controller: GradingController, graded: CaseNodes
+) -> None:
+    controller.opened = replace(controller.opened, key=None)  # it is handed over again
+    added = drawn(graded)
+    erase(graded.segmentation, "Tumor", added, graded.reference)
+    controller.what_if(mute=["Parenchyma"])
+    run(controller)
+    assert controller.error is None and controller.what_if_answer is not None and not controller.masks_changed()
+    drawn(graded)
+    controller.opened = replace(controller.opened, key=None)
+    controller.what_if(mute=["Parenchyma"])
+    run(controller)
+    assert "have changed since this grade" in controller.error
