@@ -14,10 +14,12 @@ def tree() -> Any:
 
 
 def names(parent: int | None = None) -> list[str]:
-    """The names of the items in a folder; None: at the top."""
+    """The names of the items that the module shows in a folder; None: at the top."""
     children = vtk.vtkIdList()
     tree().GetItemChildren(parent or tree().GetSceneItemID(), children)
-    return [tree().GetItemName(children.GetId(index)) for index in range(children.GetNumberOfIds())]
+    items = [children.GetId(index) for index in range(children.GetNumberOfIds())]
+    nodes = {item: tree().GetItemDataNode(item) for item in items}
+    return [tree().GetItemName(item) for item, node in nodes.items() if node is None or not node.GetHideFromEditors()]
 
 
 def top_folder(name: str) -> int:

@@ -34,6 +34,17 @@ def put_in_folder(scene: Any, name: str, nodes: Iterable[Any]) -> int:
     return folder
 
 
+def give_item(scene: Any, node: Any) -> None:
+    """Add a node that is in no list to the tree, which does not show it.
+
+    Slicer adds no item for such a node, but its plugin for segmentations reports an error for each change of a
+    segmentation that has none.
+    """
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    if not tree.GetItemByDataNode(node):
+        tree.CreateItem(tree.GetSceneItemID(), node)
+
+
 def take_out_of_folder(scene: Any, nodes: Iterable[Any]) -> None:
     """Take nodes that are about to be removed out of the tree, and with them folders of `put_in_folder` that become
     empty. A folder of the user stays, empty or not.

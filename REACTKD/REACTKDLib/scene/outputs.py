@@ -21,7 +21,7 @@ from REACTKDLib.scene.colors import (
     legend_of,
     show_legend,
 )
-from REACTKDLib.scene.folder import put_in_folder, take_out_of_folder
+from REACTKDLib.scene.folder import give_item, put_in_folder, take_out_of_folder
 from REACTKDLib.scene.graded_inputs import NEAR_MM
 from REACTKDLib.scene.heat_map import hide_from_slices, write_heat_map
 from REACTKDLib.scene.parameter_node import REPORT, parameter_nodes, read_report, referenced, write_report
@@ -54,7 +54,7 @@ ROLES = {
     "LiverOutline": ("vtkMRMLSegmentationNode", "REACTKD liver outline"),
 }
 _LATER = {"LiverOutline"}  # missing in scenes of earlier versions
-_UNLISTED = {"LiverOutline"}  # it follows the regions, so it is in no list and not in the tree of the module Data
+_UNLISTED = {"LiverOutline"}  # it follows the regions, so the module Data and selectors do not show it
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,10 @@ def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:
             node = scene.CreateNodeByClass(class_name)
             node.UnRegister(None)
             node.SetName(free_name(scene, name))
-            node.SetHideFromEditors(role in _UNLISTED)  # before it is added: the tree asks only then
+            node.SetHideFromEditors(role in _UNLISTED)
             found[role] = scene.AddNode(node)
+            if role in _UNLISTED:
+                give_item(scene, found[role])
             parameter_node.SetNodeReferenceID(role, found[role].GetID())
             yield
     yield
@@ -232,10 +234,10 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
 
 
 def restore_outline(parameter_node: Any) -> None:
-    """Draw the outline of the organ where a loaded scene lacks it, and take it out of the module Data.
+    """Draw the outline of the organ where a loaded scene lacks it.
 
     Slicer before 5.13 saves no file of a hidden node beside an .mrml. In scenes of earlier versions of this module the
-    outline is missing, or listed.
+    outline is missing.
     """
     outputs, report, scene = outputs_of(parameter_node), read_report(parameter_node), parameter_node.GetScene()
     if outputs is None or report is None:
@@ -246,8 +248,8 @@ def restore_outline(parameter_node: Any) -> None:
             pass
         outline = parameter_node.GetNodeReference("LiverOutline")
         write_outline_of(outline, outputs.regions, report.task)
+    give_item(scene, outline)
     color_liver_outline(outline, outputs.regions)
-    take_out_of_folder(scene, [outline])
 
 
 def remove_lone_outlines(scene: Any) -> None:

@@ -139,15 +139,20 @@ def test_names_follow_segments_that_are_deleted_or_renamed(
         marks = [mark for mark in marks if mark.GetDisplayNode().GetVisibility()]
         return {mark.GetNthControlPointLabel(n) for mark in marks for n in range(mark.GetNumberOfControlPoints())}
 
+    def named() -> bool:
+        lesions = [segment for segment in data.GetSegmentIDs() if segment != ids[0]]
+        return labels() == {data.GetSegment(segment).GetName() for segment in lesions}
+
     application.select_module(module)
     data = context.outputs.regions.GetSegmentation()
     ids = data.GetSegmentIDs()
-    user.wait_until(lambda: labels() == {data.GetSegment(segment).GetName() for segment in ids[1:]}, what="the names")
+    user.wait_until(named, what="the names")
     data.GetSegment(ids[1]).SetName("Metastasis")
-    user.wait_until(lambda: "Metastasis" in labels(), what="the new name")
-    left = labels() - {data.GetSegment(ids[2]).GetName()}
+    user.wait_until(named, what="the new name")
+    assert "Metastasis" in labels()
     data.RemoveSegment(ids[2])
-    user.wait_until(lambda: labels() == left, what="the name to go")
+    user.wait_until(named, what="the name to go")
+    assert len(labels()) == len(ids) - 2
     data.RemoveAllSegments()
     user.wait_until(lambda: not drawn_outlines() and not labels(), what="names and outlines to go")
     application.select_module("REACTKD")

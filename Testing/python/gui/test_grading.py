@@ -10,7 +10,7 @@ import pytest
 import slicer
 
 from REACTKDLib.core.modality import Modality
-from support.data_module import names, top_folder
+from support.data_module import names, top_folder, tree
 from support.edits import ball, erase, paint
 from support.panel_steps import (
     GRADE_S,
@@ -52,9 +52,10 @@ def test_a_case_is_graded(user: Any, phantom_nodes: Any, context: Any, worker: A
     assert segments_as_bytes(nodes.segmentation) == before
 
 
-def test_the_tree_of_the_module_data_has_the_result_in_one_folder(user: Any, nodes: Any) -> None:
+def test_the_tree_of_the_module_data_has_the_result_in_one_folder(user: Any, nodes: Any, context: Any) -> None:
     """With plain names: a number behind a name tells a second result."""
     grade(user)
+    assert tree().GetItemByDataNode(context.outputs.liver_outline), "not shown, but Slicer asks for it"
     assert names() == ["CT", "FDG PET", "Acetate PET", "Segmentation", "REACTKD CT"]
     assert sorted(names(top_folder("REACTKD CT"))) == [
         "REACTKD color scale",
