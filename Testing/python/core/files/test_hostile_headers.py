@@ -201,6 +201,31 @@ def test_an_absolute_path_is_refused(tmp_path, target):
             read_raw(path)
 
 
+@pytest.mark.parametrize("target", ["../x.raw", "in/../../x.raw", "..\\x.raw", "../x%02d.raw 1 4 1"])
+def test_a_data_file_outside_the_folder_of_its_header_is_refused(tmp_path, target):
+    """Such a header, from somebody else, would show the voxels of any file of the reader."""
+    folder = tmp_path / "given"
+    (folder / "in").mkdir(parents=True)
+    for name in ("x.raw", *(f"x{n:02d}.raw" for n in range(1, 5)), "..\\x.raw"):
+        (tmp_path / name).write_bytes(VOXELS.tobytes() if name == "x.raw" else VOXELS[0].tobytes())
+    for path in detached(folder, target):
+        with pytest.raises(errors.NotAnImage, match="outside its own folder"):
+            read_raw(path)
+
+
+def test_a_data_file_in_a_folder_beside_its_header_or_behind_a_link_to_it_is_read(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.raw").write_bytes(VOXELS.tobytes())
+    for path in detached(tmp_path, "in/x.raw"):
+        assert np.array_equal(read_raw(path).array, VOXELS)
+    store = tmp_path / "store"  # as archives of content, such as git-annex, keep files
+    store.mkdir()
+    (store / "1234").write_bytes(VOXELS.tobytes())
+    (tmp_path / "y.raw").symlink_to(store / "1234")
+    for path in detached(tmp_path, "y.raw"):
+        assert np.array_equal(read_raw(path).array, VOXELS)
+
+
 @pytest.mark.parametrize("target", ["nowhere.raw", "a" * 300, "x\0y", "%d", "%s%n 1 4 1", "%999d 1 4 1", "x%d.raw 1 4",
                                     "x%02d.raw 1 4 0", "x%02d.raw 4 1 1", "x%02d.raw 1 99999999 1", "LIST", "LIST 9D",
                                     "LIST x"])  # fmt: skip

@@ -19,7 +19,7 @@ _PLACE = re.compile(r"%(0?\d{0,2})d")
 def named_files(names: Sequence[str], header: Path, role: str) -> tuple[Path, ...]:
     """Return the files beside `header`; nothing is opened, since opening a pipe may block forever.
 
-    Raises: NotAnImage if one is missing, is not a file, or has an absolute path.
+    Raises: NotAnImage if one is missing, is not a file, has an absolute path, or lies outside the folder of `header`.
     """
     if not names or len(names) > MOST_FILES:
         raise unreadable_header(role)
@@ -61,6 +61,12 @@ def _file(name: str, header: Path, role: str) -> Path:
         text = _(
             "The header of {role} names its data file by an absolute path; put the file beside the "
             "header and write its name alone."
+        )
+        raise NotAnImage(text, role=role)
+    if ".." in re.split(r"[\\/]", name):  # else a header from somebody else could show any file of the reader
+        text = _(
+            "The header of {role} names a data file outside its own folder; put the file beside the header and write "
+            "its name alone."
         )
         raise NotAnImage(text, role=role)
     path = header.parent / name
