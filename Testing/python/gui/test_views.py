@@ -224,8 +224,11 @@ def test_the_layout_can_be_left_after_the_scene_was_closed(
 
 def picture(name: str) -> bytes:
     """The pixels of a slice view of this name."""
-    image = manager().sliceWidget(name).sliceView().draw()
-    return bytes(image.convertToFormat(QImage.Format.Format_RGB32).constBits()) if image is not None else b""
+    drawn = manager().sliceWidget(name).sliceView().draw()
+    if drawn is None:
+        return b""
+    image = drawn.convertToFormat(QImage.Format.Format_RGB32)  # kept: its bits do not keep it
+    return bytes(image.constBits())
 
 
 @pytest.mark.parametrize("images", [1, 4, 6])
