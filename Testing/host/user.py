@@ -5,6 +5,7 @@ As for a real user, only available widgets can be used: a hidden, disabled or co
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,6 +73,7 @@ class User:
         # Check boxes react at their left end, buttons everywhere.
         spot = QPoint(8, widget.height // 2) if widget.inherits("QCheckBox") else widget.rect.center()
         QTest.mouseClick(widget, LEFT, Qt.KeyboardModifier.NoModifier, spot)
+        self._rest()
         self.settle()
 
     def toggle_section(self, name: str) -> None:
@@ -169,6 +171,13 @@ class User:
         for _ in range(3):
             process_events()
 
+    def _rest(self) -> None:
+        """Let the program run for the time set by REACTKD_CLICK_S, as if the user took that long to click again."""
+        end = time.monotonic() + float(os.environ.get("REACTKD_CLICK_S", "0"))
+        while time.monotonic() < end:
+            process_events()
+            time.sleep(0.02)
+
     def wait_until(self, condition: Callable[[], Any], timeout_s: float = 30.0, what: str = "") -> None:
         """Process events until `condition()` is True. Raises AssertionError after `timeout_s`.
 
@@ -197,9 +206,12 @@ class User:
         self.settle()
         if of == "window":
             widget = self.window
-            for slice_name in self.application.app.layoutManager().sliceViewNames():
-                self.application.app.layoutManager().sliceWidget(slice_name).forceRender()
-            self.application.app.layoutManager().threeDWidget(0).forceRender()
+            manager = self.application.app.layoutManager()
+            views = [manager.sliceWidget(name) for name in manager.sliceViewNames()]
+            views += map(manager.threeDWidget, range(manager.threeDViewCount))
+            for view in views:
+                if view.isVisible():
+                    view.forceRender()
         elif of == "panel":
             widget = self.application.modules[self.application.selected].widgetRepresentation()
         else:
