@@ -142,3 +142,12 @@ def liver_box(case: Case) -> Box | None:
     if LIVER_BOX not in case.derived:
         case.derived[LIVER_BOX] = bounding_box(case.liver)
     return case.derived[LIVER_BOX]
+
+
+def center_of_organ(case: Case) -> tuple[float, float, float] | None:
+    """Return the center of the liver's box, mm RAS; None without a liver."""
+    box = liver_box(case)
+    if box is None:
+        return None
+    ijk = [(part.start + part.stop - 1) / 2 for part in box[::-1]]
+    return tuple(float(v) for v in case.reference.ijk_to_ras[:3, :3] @ ijk + case.reference.ijk_to_ras[:3, 3])

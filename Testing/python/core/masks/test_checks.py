@@ -14,7 +14,8 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import mask_on_grid
 from REACTKDLib.core.images.volume import Unit
-from REACTKDLib.core.masks.checks import MASK_FINDINGS, check_spacing, checked, foresee, rechecked
+from REACTKDLib.core.masks.checks import MASK_FINDINGS, checked, foresee, rechecked
+from REACTKDLib.core.masks.ct_checks import check_spacing
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom.acquire import acquire
