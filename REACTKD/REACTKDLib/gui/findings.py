@@ -18,7 +18,14 @@ _MASKS = MASK_FINDINGS | {
     "liver-of-parts",
     "liver-part-empty",
 }
-_COMPUTATION = {"device-fallback", "field-moved", "liver-larger-than-grid", "input-ignored", "combination-unseen"}
+_COMPUTATION = {
+    "device-fallback",
+    "field-moved",
+    "liver-larger-than-grid",
+    "input-ignored",
+    "combination-unseen",
+    "ct-unlike-training",
+}
 # Shown in the line of the volume itself.
 _KNOWN_ALREADY = {"pet-not-suv"}
 

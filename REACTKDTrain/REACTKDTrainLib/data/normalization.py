@@ -1,4 +1,4 @@
-"""The CT window of a training fold, centered on the liver."""
+"""CT values of the organ in training cases: the window of a fold, centered on them, and their means."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ class LiverWindow:
         """Apply the window to HU values of any shape; returns float32."""
         return (hu.clamp(*self.clip_hu) - self.center_hu) / self.scale_hu
 
+    def hu(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the HU of values that the window returned."""
+        return values * self.scale_hu + self.center_hu
+
     @classmethod
     def of_preparation(cls, preparation: Preparation) -> LiverWindow:
         """Return the window that a preparation specifies."""
@@ -39,11 +43,18 @@ class LiverWindow:
         Pass training cases only. Cases without CT are ignored; if there are no others, the center of the preparation is
         used. Scale and clip are always those of the preparation.
         """
-        medians = []
-        for case in cases:
-            if "ct" in case.images:
-                inside = case.masks[0].occupancy[0] > 0.99
-                if inside.any():
-                    medians.append(float(case.images["ct"][inside].median()))
+        medians = [float(hu.median()) for case in cases if len(hu := parenchyma_hu(case))]
         stated = cls.of_preparation(preparation)
         return replace(stated, center_hu=round(sum(medians) / len(medians), 1)) if medians else stated
+
+
+def parenchyma_hu(case: PreparedCase) -> torch.Tensor:
+    """Return the HU of the voxels that lie in the organ and in no lesion, (n,); none without a CT."""
+    if "ct" not in case.images:
+        return torch.empty(0)
+    return case.images["ct"][case.masks[0].occupancy[0] > 0.99]
+
+
+def organ_means(cases: Iterable[PreparedCase], clip_hu: tuple[float, float] = CT_CLIP_HU) -> list[float]:
+    """Return the mean HU of the organ without its lesions for each case with a CT, clipped as the network's input."""
+    return [float(hu.clamp(*clip_hu).mean()) for case in cases if len(hu := parenchyma_hu(case))]

@@ -35,7 +35,8 @@ to the logits: baseline and contributions add up to them."""
 _INTENDED_USE = """Grades hepatocellular carcinoma (well, moderately, poorly differentiated). Meant for trying out the
 software and for research on it; it was not evaluated on patients."""
 _LIMITATIONS = """Simulated images follow the same formulas as the Bayes limit. One scanner's physics, one disease, no
-treated liver. Images of another origin than those of the training were not tested."""
+treated liver, one contrast phase: a CT of another one, or without contrast, may move the probabilities from poor to
+well. Images of another origin than those of the training were not tested."""
 _EVALUATION = """On {test_cases} digital phantoms that were not used for training or any choice (macro one-vs-rest AUC,
 95 % bootstrap over patients).
 

@@ -73,10 +73,15 @@ def auc_table(found: Mapping) -> Table:
     names = [*(n for n in names if n != "exact limit"), "exact limit"]
     for name in names:
         rows.append([name, *(value_cell(own["rows"].get(name), 3, "auc") for own in subsets.values())])
-    for name in ("phantoms", "real scans"):
-        cells = [" / ".join(f"{p:.2f}" for p in own["rows"][name]["mean_probabilities"]) for own in subsets.values()]
-        rows.append([f"*mean probability of {', '.join(GRADES)}, {name}*", *cells])
+    for name in names:
+        if name in ("phantoms", "real scans") or name.startswith("in "):
+            cells = [_mean_probabilities(own["rows"].get(name)) for own in subsets.values()]
+            rows.append([f"*mean probability of {', '.join(GRADES)}, {name}*", *cells])
     return rows
+
+
+def _mean_probabilities(row: Mapping | None) -> str:
+    return "-" if row is None else " / ".join(f"{p:.2f}" for p in row["mean_probabilities"])
 
 
 def difference_table(found: Mapping) -> Table:

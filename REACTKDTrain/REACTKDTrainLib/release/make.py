@@ -16,7 +16,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.json_once import parse_json
-from REACTKDLib.core.modality import MODALITIES, subset_name
+from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.bundle import SHIPPED, Bundle
@@ -271,7 +271,9 @@ class Release:
         sha256 = encoder_hash(self.encoder) if ships else None
         training = provenance(self.recipe, self.decision, sha256, records[last], record)
         about = {"name": SHIPPED, "version": version, "clinical_use": NOT_CLINICAL[True]}
-        seen = TrainedOn({subset_name(MODALITIES): training["cases"]}, self.recipe.heads.modality_dropout)
+        means = self._nodes.window.hu(train.fixed["ct"][0, :, 0, 0]).tolist()  # column 0: the mean over the region
+        shown = [MODALITIES] * training["cases"]
+        seen = TrainedOn.cases(shown, self.recipe.heads.modality_dropout, means)
         trained = (self.recipe.student.modalities, seen, self.recipe.size, self._nodes.window)
         metadata = model_metadata(about, *trained, training, evaluation)
         metadata["reactkd"]["grade_sets"] = sets.to_metadata()

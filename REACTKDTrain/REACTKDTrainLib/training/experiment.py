@@ -22,6 +22,7 @@ from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import FoldsImpossible, Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import check_map, open_cohort, size_of
 from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose
+from REACTKDTrainLib.data.normalization import organ_means
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.models.student_graph import images_read
@@ -269,7 +270,9 @@ class Experiment:
             student = fold.student(teacher)
             self._predict(fold, student, teacher, cohorts)
             shown = (images_read(student, case.modalities) for case in fold.split.train)
-            seen = TrainedOn.cases(shown, self.config.loss.modality_dropout)
+            with_ct = fold.split.train if "ct" in student.config.modalities else ()
+            means = organ_means(map(self.store.get, with_ct), self.store.preparation.ct_clip_hu)
+            seen = TrainedOn.cases(shown, self.config.loss.modality_dropout, means)
             score = fold.score(student)
             chosen.append(Chosen(score, student, fold.window, fold.temperature, fold.number, seen))
         result = Result(None, None, None)

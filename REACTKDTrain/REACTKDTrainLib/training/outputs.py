@@ -208,7 +208,7 @@ def model_card(info: dict) -> str:
         intended_use=info["task"]["intended_use"],
         training_data=f"{cohort.get('name', 'A cohort')}: {cohort['cases']} cases of {cohort['patients']} {kind} "
         f"({grades}). Images of these cases: {_images(info['trained_on'])}. An image that is not among them is "
-        "ignored, with a finding.",
+        f"ignored, with a finding.{_organ_hu(info)}",
         evaluation="\n".join(measures_table(metrics)) + "\n\n" + _MEASURED,
         limitations="A lesion without a mask is not taken into account. Other scanners, tracers, contrast phases and "
         f"other {Task.from_dict(info['task']).lesion.many} were not tested. The model does not replace a biopsy.",
@@ -219,6 +219,13 @@ def model_card(info: dict) -> str:
 
 def _images(trained_on: dict) -> str:
     return ", ".join(f"{name} ({cases} cases)" for name, cases in sorted(trained_on["images"].items()))
+
+
+def _organ_hu(info: dict) -> str:
+    if "organ_hu" not in info["trained_on"]:
+        return ""
+    (least, most), organ = info["trained_on"]["organ_hu"], Task.from_dict(info["task"]).organ.name
+    return f" The {organ} has {least:.0f} to {most:.0f} HU on their CTs; one that differs clearly is reported."
 
 
 def measures_table(metrics: dict) -> list[str]:

@@ -96,6 +96,9 @@ def test_the_bundle_opens_and_carries_a_model_card(finished) -> None:
     seen, fold = bundle.trained_on, bundle.info["training"]["fold"]
     assert seen.modalities == ("ct", "fdg", "acetate") and seen.modality_dropout > 0
     assert 0 < sum(seen.images.values()) <= bundle.info["training"]["cohort"]["cases"]
+    assert 75 < seen.organ_hu[0] < seen.organ_hu[1] < 140, (
+        "livers of phantoms have 95 to 120 HU, with cysts and vessels"
+    )
     assert f"fold {fold} of 0 to {bundle.info['training']['folds'] - 1}" in card
     assert f"ct+fdg+acetate ({seen.images['ct+fdg+acetate']} cases)" in card
     assert "16 digital phantoms" in card and "macro AUC" in card

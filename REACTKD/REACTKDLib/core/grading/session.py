@@ -15,7 +15,7 @@ from REACTKDLib.core.grading.asked_case import for_task, whole_organ
 from REACTKDLib.core.grading.device import FallbackRunner
 from REACTKDLib.core.grading.encoded_field import MARGIN_MM, EncodedField, organ_box
 from REACTKDLib.core.grading.grade_result import GradeResult, GradingInput, ModelOutput, compose_report, muted_nodes
-from REACTKDLib.core.grading.untrained import ignored_inputs, unseen_combination
+from REACTKDLib.core.grading.untrained import ignored_inputs, unlike_training, unseen_combination
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.checks import RENEWED_FINDINGS, checked, rechecked
 from REACTKDLib.core.masks.measures import RegionMeasures, measures_of
@@ -172,7 +172,8 @@ class Session:
         measures = self._measures(case, regions)
         timing["regions"] += _ms_since(started)
         timing["total"] = sum(timing.values())
-        found = (*field.findings, *moved, *unseen_combination(used, self.bundle), *self._runner.findings)
+        unseen = (*unseen_combination(used, self.bundle), *unlike_training(case, used, self.bundle))
+        found = (*field.findings, *moved, *unseen, *self._runner.findings)
         draw = lambda predicted: self._voxel_map(field, regions, placement, used, predicted, muted)  # noqa: E731
         given = GradingInput(case.id, used, regions, measures, placement, muted)
         return given, ModelOutput(self.bundle, decided, found, self.device, timing, draw), case.findings

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +51,43 @@ def test_a_combination_of_images_without_training_cases_is_reported():
     assert "combination-unseen" not in findings_of(small_bundle(1, {"trained_on": none}), case)
 
 
+@pytest.mark.parametrize(
+    ("shift", "reported"),
+    [(0, False), (-14, False), (14, False), (-17, True), (17, True), (-60, True), (120, True)],
+)
+def test_a_ct_whose_organ_is_darker_or_brighter_than_in_training_is_reported(shift, reported):
+    """As a CT without contrast is, for a model that saw the portal-venous phase only."""
+    case = small_case()
+    free = case.liver & ~case.tumor
+    level = float(case.volumes[Modality.CT].array[free].mean())
+    moved = case.volumes[Modality.CT].array + np.int16(shift)
+    other = replace(
+        case, volumes=case.volumes | {Modality.CT: replace(case.volumes[Modality.CT], array=moved.astype(np.int16))}
+    )
+    seen = {**CT_AND_FDG, "organ_hu": [round(level), round(level)]}
+    said = findings_of(small_bundle(1, {"trained_on": seen}), other)
+    assert ("ct-unlike-training" in said) is reported
+    if reported:
+        mean = np.clip(moved[free], -160, 240).mean()  # as the network reads it
+        expected = f"The liver has {mean:.0f} HU on this CT, but {round(level)} to {round(level)} HU in"
+        assert said["ct-unlike-training"].startswith(expected)
+    assert "ct-unlike-training" not in findings_of(small_bundle(1, {"trained_on": CT_AND_FDG}), other), "not known"
+
+
+def test_a_ct_that_is_left_out_is_not_compared_with_those_of_training():
+    seen = {"images": {"ct+fdg": 9}, "modality_dropout": 0.3, "organ_hu": [300, 310]}
+    bundle, case = small_bundle(1, {"trained_on": seen}), small_case()
+    assert "ct-unlike-training" in findings_of(bundle, case)
+    assert "ct-unlike-training" not in findings_of(bundle, case, leave_out=[Modality.CT])
+
+
+def test_the_ct_values_of_training_are_rounded_outward_and_kept_in_the_metadata():
+    seen = TrainedOn.cases([("ct",), ("ct", "fdg"), ("fdg",)], 0.0, [101.2, 95.9])
+    assert seen.organ_hu == (95.0, 102.0)
+    assert TrainedOn.from_metadata(seen.to_metadata()) == seen
+    assert TrainedOn.cases([("fdg",)], 0.0).organ_hu is None and "organ_hu" not in TrainedOn({"fdg": 1}).to_metadata()
+
+
 def test_a_bundle_without_trained_on_uses_all_its_modalities():
     assert small_bundle(1).modalities == tuple(Modality) and small_bundle(1).trained_on is None
 
@@ -74,6 +114,12 @@ def test_the_training_inputs_are_counted(cases, dropout):
         ({"images": {"ct": True}}, "number of cases"),
         ({"images": {"ct": 2}, "modality_dropout": 7}, "modality_dropout"),
         ({"images": {"acetate": 2}}, "no branch"),
+        ({"images": {"ct": 2}, "organ_hu": [90]}, "two numbers"),
+        ({"images": {"ct": 2}, "organ_hu": 90}, "two numbers"),
+        ({"images": {"ct": 2}, "organ_hu": [90, "120"]}, "organ_hu"),
+        ({"images": {"ct": 2}, "organ_hu": [90, 9000]}, "organ_hu"),
+        ({"images": {"ct": 2}, "organ_hu": [120, 90]}, "least HU first"),
+        ({"images": {"fdg": 2}, "organ_hu": [90, 120]}, "no training case had a CT"),
     ],
 )
 def test_an_impossible_trained_on_entry_is_refused(trained_on, said, tmp_path):

@@ -63,6 +63,8 @@ def test_the_metadata_state_what_was_run(made):
     fractions = [fraction for fraction, _ in said]
     assert fractions == sorted(fractions) and fractions[-1] == pytest.approx(1)
     assert set(bundle.info["evaluation"]["gains"]) == {"ct", "fdg+acetate", "ct+fdg+acetate"}
+    least, most = bundle.trained_on.organ_hu
+    assert bundle.trained_on.images == {"ct+fdg+acetate": 9} and 70 < least < most < 125, "livers have 95 to 120 HU"
     text = (folder / "model" / "docs" / "README.md").read_text(encoding="utf-8")
     assert text == card(training, bundle.info["evaluation"])
     assert "patients (3 of them for the encoder), then the same for the" in text.replace("\n", " ")

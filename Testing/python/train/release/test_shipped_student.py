@@ -40,6 +40,16 @@ def test_the_metadata_state_model_data_and_limits(bundle):
     assert training["cases"] == training["seeds"][1] - training["seeds"][0] + 1
 
 
+def test_livers_of_its_training_patients_are_in_the_stated_range(bundle):
+    """Livers are drawn with 95 to 120 HU; fissures and cysts in the mask darken them a little."""
+    least, most = bundle.trained_on.organ_hu
+    assert 90 <= least <= 95 and 118 <= most <= 121
+    for seed in range(bundle.info["training"]["seeds"][0], bundle.info["training"]["seeds"][0] + 3):
+        case = acquire(draw_patient(seed, cohort="large"), "small", around_liver_mm=10.0).case
+        mean = case.volumes[Modality.CT].array[case.liver & ~case.tumor].mean()
+        assert least - 3 <= mean <= most + 3, "of coarser voxels than those of training"
+
+
 def test_the_student_is_distilled_and_has_a_card(bundle):
     chosen = bundle.info["training"]["distillation"]["chosen"]
     assert chosen["method"] != "none" and chosen["share"] > 0
