@@ -139,8 +139,9 @@ def compare(
             for name, masks in asked:
                 answers[name, masks][method].append(predict(student, test, NAMES[name], masks).numpy())
     on_progress(1.0, "measuring")
-    grade = test.grade.numpy()
-    out: dict = {"cases": len(test), "training_patients": [len(fold) for fold in folds], "seeds": list(seeds)}
+    grade, patients = test.grade.numpy(), np.array(test.patients)
+    training = [len(set(fold.patients)) for fold in folds]
+    out: dict = {"cases": len(test), "training_patients": training, "seeds": list(seeds)}
     out["digital_phantom"] = all(truth is not None for table in (*folds, test) for truth in table.truth)
     out["shared"] = share_in_common([fold.patients for fold in folds])
     out["inputs"] = {name: {} for name in names}
@@ -148,14 +149,18 @@ def compare(
     for (name, masks), by in answers.items():
         means = {m: np.mean([macro_auc(grade, p) for p in by[m]]) for m in METHODS}
         row: dict = {m: number_or_none(round(float(mean), 4)) for m, mean in means.items()}
-        row["gains"] = {m: _gain(grade, by[m], by["none"], of_fold, out["shared"]) for m in METHODS if m != "none"}
+        row["gains"] = {
+            m: _gain(grade, by[m], by["none"], patients, of_fold, out["shared"]) for m in METHODS if m != "none"
+        }
         out["inputs"][name][MASKS[masks]] = row
     return out
 
 
-def _gain(grade: np.ndarray, a: Sequence, b: Sequence, of_fold: Sequence[int], shared: float) -> dict:
+def _gain(
+    grade: np.ndarray, a: Sequence, b: Sequence, patients: np.ndarray, of_fold: Sequence[int], shared: float
+) -> dict:
     """Seeds of a fold count as one run; folds that share patients count as fewer independent runs."""
-    found = auc_difference_over_runs(grade, np.stack(a), np.stack(b), subsets=of_fold, shared=shared)
+    found = auc_difference_over_runs(grade, np.stack(a), np.stack(b), patients, subsets=of_fold, shared=shared)
     kept = {k: found[k] for k in ("difference", "interval95", "p")}
     return {k: None if value is None else np.round(value, 4).tolist() for k, value in kept.items()}
 

@@ -51,6 +51,18 @@ def test_the_expected_time_is_printed_first(tmp_path, monkeypatch):
     assert told[-1] == "preparing cases, 15 of 16"
 
 
+def test_scans_of_one_patient_do_not_count_as_patients():
+    """Each test case twice, as two scans of its patient: no new information, so the same differences and intervals."""
+    folds = [NodeTable.of(cases(30, seed=n)) for n in (1, 2)]
+    once = cases(60, seed=9)
+    twice = [replace(case, id=f"{case.id}-{scan}") for scan in "ab" for case in once]
+    found = [compare(folds, NodeTable.of(own), steps=3, seeds=[0]) for own in (once, twice)]
+    assert [own["cases"] for own in found] == [60, 120]
+    assert found[1]["inputs"] == found[0]["inputs"]
+    trained_on_both = compare([NodeTable.of(twice)], NodeTable.of(cases(12)), steps=1, seeds=[0])
+    assert trained_on_both["training_patients"] == [60]
+
+
 @pytest.mark.parametrize(
     ("train", "test", "said"),
     [
