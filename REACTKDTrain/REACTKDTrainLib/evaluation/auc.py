@@ -47,24 +47,29 @@ def macro_auc(grades: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def macro_auc_influence(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(n,): influence of each case on the macro AUC, to first order; the sum over all cases is 0.
-
-    The mean over classes of DeLong's structural components minus their mean, divided by the number of positives for a
-    positive and of negatives for a negative (DeLong et al. 1988; an infinitesimal jackknife, Efron 1982). The sum of
-    the influences of a resample is its AUC minus that of the sample, up to terms of second order.
+    """(n,): influence of each case on the macro AUC, the mean over classes of `auc_influence`.
 
     grades: (n,); probabilities: (n, K). NaN if a class has no case, or all of them.
     """
-    out = np.zeros(len(grades))
-    for c in range(probabilities.shape[1]):
-        positive, score = grades == c, probabilities[:, c]
-        m, n = int(positive.sum()), int((~positive).sum())
-        if not m or not n:
-            return np.full(len(grades), np.nan)
+    total = sum(auc_influence(grades == c, probabilities[:, c]) for c in range(probabilities.shape[1]))
+    return total / probabilities.shape[1]
+
+
+def auc_influence(positive: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """(n,): influence of each case on an AUC, to first order; the sum over all cases is 0.
+
+    DeLong's structural components minus their mean, divided by the number of positives for a positive and of negatives
+    for a negative (DeLong et al. 1988; an infinitesimal jackknife, Efron 1982). The sum of the influences of a resample
+    is its AUC minus that of the sample, up to terms of second order.
+
+    positive: (n,) bool; score: (n,). NaN if either class has no case.
+    """
+    m, n = int(positive.sum()), int((~positive).sum())
+    out = np.full(len(positive), np.nan)
+    if m and n:
         above, below = components(positive, score)
-        out[positive] += (above - above.mean()) / m
-        out[~positive] += (below - below.mean()) / n
-    return out / probabilities.shape[1]
+        out[positive], out[~positive] = (above - above.mean()) / m, (below - below.mean()) / n
+    return out
 
 
 def components(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.evaluation.checks import patient_names
 
 
 def bootstrap_weights(
@@ -38,10 +39,7 @@ def strata(grades: np.ndarray, patients: np.ndarray | None = None) -> tuple[np.n
     Patients with the same set of grades form a stratum. Raises: UsageError unless there is one name per case.
     """
     grades = np.asarray(grades)
-    names = np.arange(len(grades)) if patients is None else np.asarray(patients)
-    if names.shape != grades.shape:
-        raise UsageError(f"There are {len(grades)} grades; give one patient for each, not {names.shape}.")
-    _, patient = np.unique(names, return_inverse=True)
+    _, patient = np.unique(patient_names(len(grades), patients), return_inverse=True)
     _, grade = np.unique(grades, return_inverse=True)
     has_grade = np.zeros((patient.max(initial=-1) + 1, grade.max(initial=-1) + 1), dtype=bool)
     has_grade[patient, grade] = True

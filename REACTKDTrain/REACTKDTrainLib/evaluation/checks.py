@@ -51,6 +51,17 @@ def checked_binary(positive: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarra
     return (positive.astype(bool), *out)
 
 
+def patient_names(cases: int, patients: Sequence | np.ndarray | None) -> np.ndarray:
+    """Return the patient of each case (n,); None: each case is a separate patient.
+
+    Raises: UsageError unless there is one name per case.
+    """
+    names = np.arange(cases) if patients is None else np.asarray(patients)
+    if names.shape != (cases,):
+        raise UsageError(f"There are {cases} cases; give one patient for each, not {names.shape}.")
+    return names
+
+
 def number_or_none(value: float) -> float | None:
     """Return a number for JSON, which has no NaN: None if the value is undefined."""
     return float(value) if np.isfinite(value) else None

@@ -1,7 +1,7 @@
-"""Variance of an AUC, and a test of two AUCs on the same cases, without resampling (DeLong et al. 1988).
+"""A test of two AUCs on the same cases, without resampling (DeLong et al. 1988).
 
-Cases are assumed independent; if patients have several cases, use the bootstrap over patients instead. DeLong's method
-covers one class against the rest; for the macro mean over classes see `intervals`.
+Patients are assumed independent; the cases of a patient are summed before the variance is computed (Obuchowski 1997).
+DeLong's method covers one class against the rest; for the macro mean over classes see `intervals`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from scipy.stats import norm
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
-from REACTKDTrainLib.evaluation.auc import components
-from REACTKDTrainLib.evaluation.checks import ROUNDING, checked, checked_binary
+from REACTKDTrainLib.evaluation.auc import auc_influence, components
+from REACTKDTrainLib.evaluation.bootstrap import linear_error
+from REACTKDTrainLib.evaluation.checks import ROUNDING, checked, checked_binary, patient_names
 
 _REACH = float(norm.ppf(0.975))  # half width of a 95 % interval, in standard errors
 
@@ -31,17 +32,22 @@ def placements(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.
     return components(positive, score)
 
 
-def delong_test(positive: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict:
+def delong_test(positive: np.ndarray, a: np.ndarray, b: np.ndarray, patients: np.ndarray | None = None) -> dict:
     """AUC of scores a minus that of b, (n,) each, on the same cases: 'difference', 'standard_error', 'interval95', 'p'.
 
-    Two-sided. Models with the same ranking have p = 1. If the AUCs differ but neither varies over cases (both are
-    perfect, or perfectly wrong), p is None, since the normal approximation does not apply.
+    Two-sided. patients: (n,) names, or None if each case is a separate patient. Models with the same ranking have
+    p = 1. If the AUCs differ but neither varies over cases (both are perfect, or perfectly wrong), p is None, since the
+    normal approximation does not apply.
 
-    Raises: UsageError, see `placements`.
+    Raises: UsageError, see `placements` and `patient_names`, and for fewer than two patients of either class.
     """
-    (above_a, below_a), (above_b, below_b) = placements(positive, a), placements(positive, b)
+    (above_a, _), (above_b, _) = placements(positive, a), placements(positive, b)
+    positive, a, b = checked_binary(positive, a, b)
+    sides = _patients_of_each_side(positive, patients)
+    if min(sides) < 2:
+        raise UsageError(f"DeLong's variance needs two patients on either side, not {sides[0]} and {sides[1]}.")
     difference = float(above_a.mean() - above_b.mean())
-    error = _standard_error(above_a - above_b, below_a - below_b)
+    error = linear_error(auc_influence(positive, a) - auc_influence(positive, b), positive, patients)
     reach = _REACH * error
     if error > ROUNDING:
         p = float(2 * norm.sf(abs(difference) / error))
@@ -52,20 +58,27 @@ def delong_test(positive: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict:
 
 
 def delong_of_each_class(
-    grades: np.ndarray, a: np.ndarray, b: np.ndarray, classes: Sequence[str] = GRADES
+    grades: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    classes: Sequence[str] = GRADES,
+    patients: np.ndarray | None = None,
 ) -> dict[str, dict | None]:
-    """`delong_test` of each class against the rest; None for a class with fewer than two cases in it or outside it.
+    """`delong_test` of each class against the rest; None for a class with fewer than two patients in it or outside it.
 
-    grades: (n,); a, b: (n, K) probabilities of `classes`. Raises: UsageError, see `checked`.
+    grades: (n,); a, b: (n, K) probabilities of `classes`; patients: (n,) names, or None if each case is a separate
+    patient. Raises: UsageError, see `checked` and `patient_names`.
     """
     (grades, a), (_, b) = checked(grades, a, classes), checked(grades, b, classes)
-    sizes = [int((grades == c).sum()) for c in range(len(classes))]
     return {
-        name: delong_test(grades == c, a[:, c], b[:, c]) if 2 <= sizes[c] <= len(grades) - 2 else None
+        name: delong_test(grades == c, a[:, c], b[:, c], patients)
+        if min(_patients_of_each_side(grades == c, patients)) >= 2
+        else None
         for c, name in enumerate(classes)
     }
 
 
-def _standard_error(of_positives: np.ndarray, of_negatives: np.ndarray) -> float:
-    """Square root of the sum of the variances of the two means."""
-    return float(np.sqrt(sum(part.var(ddof=1) / len(part) for part in (of_positives, of_negatives))))
+def _patients_of_each_side(positive: np.ndarray, patients: np.ndarray | None) -> tuple[int, int]:
+    """Return the number of patients with a positive case, and with a negative one."""
+    names = patient_names(len(positive), patients)
+    return len(np.unique(names[positive])), len(np.unique(names[~positive]))

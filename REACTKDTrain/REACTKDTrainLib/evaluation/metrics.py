@@ -10,7 +10,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.auc import class_aucs
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 from REACTKDTrainLib.evaluation.calibration import expected_calibration_error
-from REACTKDTrainLib.evaluation.checks import checked, number_or_none
+from REACTKDTrainLib.evaluation.checks import checked, number_or_none, patient_names
 from REACTKDTrainLib.evaluation.measures import brier_of_each, confusion, nll_of_each, table_measures
 
 FEW_PATIENTS = 5  # per grade; fewer are repeated in every draw
@@ -37,7 +37,7 @@ def summarize(
     Raises: UsageError for invalid shapes or values (see `checked`), or fewer than one draw.
     """
     grades, probabilities = checked(grades, probabilities, classes)
-    patients = np.arange(len(grades)) if patients is None else np.asarray(patients)
+    patients = patient_names(len(grades), patients)
     weights = bootstrap_weights(grades, patients, draws, seed)
     predicted = probabilities.argmax(axis=1)
     found = _measured(grades, probabilities, weights, classes)

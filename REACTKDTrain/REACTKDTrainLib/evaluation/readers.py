@@ -103,10 +103,10 @@ def of_reader(
     """Return the effect of the model's prediction on one reader.
 
     'auc_*' and 'accuracy_*', 'unaided', 'aided' and the 'difference' with its p-value; 'kappa_truth_*' against the
-    truth; 'changed', 'better' (closer to the truth), 'worse', 'toward_model'; 'mcnemar' of correct and wrong;
-    'kappa_model_*' on the cases whose prediction is known; median seconds.
+    truth; 'changed', 'better' (closer to the truth), 'worse', 'toward_model'; 'mcnemar' of correct and wrong, over
+    patients; 'kappa_model_*' on the cases whose prediction is known; median seconds.
     """
-    grade = np.array([truth[r.case][0] for r in own])
+    grade, patients = (np.array(of_case) for of_case in zip(*(truth[r.case] for r in own)))
     unaided, aided = np.array([r.unaided for r in own]), np.array([r.aided for r in own])
     weights = _weights(own, truth, draws, seed)
     before, after = np.abs(unaided - grade), np.abs(aided - grade)
@@ -118,7 +118,7 @@ def of_reader(
         "kappa_truth_unaided": weighted_kappa(grade, unaided, weights, classes),
         "kappa_truth_aided": weighted_kappa(grade, aided, weights, classes),
         **moves,
-        "mcnemar": mcnemar(aided == grade, unaided == grade),
+        "mcnemar": mcnemar(aided == grade, unaided == grade, patients),
         **_with_model(own, truth, draws, seed, classes),
         "unaided_seconds": _median([r.unaided_seconds for r in own]),
         "aided_seconds": _median([r.aided_seconds for r in own]),

@@ -8,7 +8,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.evaluation.calibration import top_label
-from REACTKDTrainLib.evaluation.checks import checked_binary
+from REACTKDTrainLib.evaluation.checks import checked_binary, patient_names
 from REACTKDTrainLib.evaluation.delong import delong_of_each_class
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 
@@ -22,7 +22,7 @@ def paired_tests(
     seed: int = 0,
 ) -> dict:
     """Compare a and b, (n, 3) probabilities of the same cases: 'macro_auc' by paired bootstrap over patients, 'auc' of
-    each class by DeLong, 'accuracy' by the exact McNemar test (with its 'difference').
+    each class by DeLong, 'accuracy' by the exact McNemar test (with its 'difference'), all over patients.
 
     Raises: UsageError, see `paired_auc_difference`.
     """
@@ -30,8 +30,8 @@ def paired_tests(
     difference = float(right_a.mean() - right_b.mean())
     return {
         "macro_auc": paired_auc_difference(grades, a, b, patients, draws, seed),
-        "auc": delong_of_each_class(grades, a, b),
-        "accuracy": {"difference": difference, **mcnemar(right_a, right_b)},
+        "auc": delong_of_each_class(grades, a, b, patients=patients),
+        "accuracy": {"difference": difference, **mcnemar(right_a, right_b, patients)},
     }
 
 
@@ -58,21 +58,32 @@ def paired_tests_against(
     return out
 
 
-def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict:
-    """Exact two-sided test on the cases where exactly one is correct (McNemar 1947; binomial, not the chi-square).
+def mcnemar(right_a: np.ndarray, right_b: np.ndarray, patients: np.ndarray | None = None) -> dict:
+    """Exact two-sided test on the cases where exactly one is correct (McNemar 1947; not the chi-square).
 
-    right_a, right_b: (n,) bool, whether each model is correct. Returns 'only_a', 'only_b' (counts) and 'p', which is 1
-    if the models never differ.
+    right_a, right_b: (n,) bool, whether each model is correct; patients: (n,) names, or None if each case is a separate
+    patient, for whom the test is binomial. The cases of a patient are not independent, so the two models are exchanged
+    in all of a patient's cases together. Returns 'only_a', 'only_b' (numbers of cases) and 'p', which is 1 if the
+    models never differ.
 
     Raises: UsageError for shapes that do not match, or without cases.
     """
-    from scipy.stats import binomtest
-
     right_a, right_b = checked_binary(right_a, right_b)
     right_b = checked_binary(right_b)[0]
-    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    p = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
-    return {"only_a": only_a, "only_b": only_b, "p": float(p)}
+    only_a, only_b = right_a & ~right_b, right_b & ~right_a
+    patient = np.unique(patient_names(len(right_a), patients), return_inverse=True)[1]
+    net = np.bincount(patient, weights=only_a.astype(float) - only_b).astype(np.int64)
+    return {"only_a": int(only_a.sum()), "only_b": int(only_b.sum()), "p": _exchange_p(net)}
+
+
+def _exchange_p(net: np.ndarray) -> float:
+    """Probability that the sum of `net` (m,) is at least as far from 0 if each number has either sign by chance."""
+    reach = int(np.abs(net).sum())
+    chance = np.ones(1)  # of each sum, from the smallest to the largest
+    for size in np.abs(net[net != 0]):
+        chance = (np.pad(chance, (2 * size, 0)) + np.pad(chance, (0, 2 * size))) / 2
+    far = np.abs(np.arange(-reach, reach + 1)) >= abs(int(net.sum()))
+    return float(min(1.0, chance[far].sum()))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,6 +63,15 @@ def test_measures_of_one_reader_agree_with_hand_worked_values_and_scikit_learn()
     model = np.array([row[3] for row in ROWS])
     kappa = cohen_kappa_score(model, [row[1] for row in ROWS], weights="quadratic")
     assert own["kappa_model_unaided"]["value"] == pytest.approx(kappa) and own["unaided_seconds"] == 60.0
+
+
+def test_repeated_cases_of_a_patient_do_not_make_a_change_significant():
+    """Four cases better and one worse, each of them as two scans of its patient: p stays 2 (1 + 5) / 32."""
+    readings, truth = study_of(ROWS)
+    twice = [replace(r, case=f"{r.case} {scan}") for scan in "ab" for r in readings]
+    own = reader_study({"Anna": twice}, {r.case: truth[r.case[:-2]] for r in twice}, draws=100)["readers"]["Anna"]
+    assert (own["mcnemar"]["only_a"], own["mcnemar"]["only_b"]) == (8, 2)
+    assert own["mcnemar"]["p"] == pytest.approx(12 / 32)
 
 
 def test_the_mean_of_readers_is_over_cases_that_all_have_read():

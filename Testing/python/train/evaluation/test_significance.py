@@ -40,6 +40,33 @@ def test_mcnemar_is_a_sum_over_the_tail(only_a: int, only_b: int, agree: int) ->
     assert mcnemar(right_b, right_a)["p"] == mcnemar(right_a, right_b)["p"]
 
 
+@pytest.mark.parametrize(
+    ("net", "p"),
+    [
+        ([3], 1.0),  # one patient with three scans decides nothing
+        ([2, 1], 2 / 4),
+        ([2, 1, 1], 2 / 8),  # sums of 4, 2, 2, 0 and their opposites
+        ([2, -1, 1], 6 / 8),
+        ([1, 1, 1, 1, 1], 2 / 32),
+    ],
+)
+def test_mcnemar_over_patients_counts_the_exchanges_of_the_models(net: list[int], p: float) -> None:
+    """net: for each patient, the scans that only a has right minus those that only b has right; each sum of these
+    numbers with free signs is equally probable if the models are equal.
+    """
+    patients = np.repeat(np.arange(len(net)), np.abs(net))
+    right_a = np.repeat(np.array(net) > 0, np.abs(net))
+    found = mcnemar(right_a, ~right_a, patients)
+    assert found["p"] == pytest.approx(p)
+    assert (found["only_a"], found["only_b"]) == (right_a.sum(), (~right_a).sum())
+
+
+def test_mcnemar_of_repeated_scans_is_that_of_the_patients() -> None:
+    right_a, right_b = np.array([1, 1, 1, 1, 1, 1, 0, 1]), np.array([0, 0, 0, 0, 0, 0, 1, 1])
+    twice = mcnemar(np.tile(right_a, 2), np.tile(right_b, 2), np.tile(np.arange(8), 2))
+    assert twice == {"only_a": 12, "only_b": 2, "p": pytest.approx(mcnemar(right_a, right_b)["p"])}
+
+
 @pytest.mark.parametrize(("a", "b"), [([], []), ([1], [1, 0]), ([2, 1], [0, 1]), ([1, 0], [0.5, 1])])
 def test_mcnemar_refuses_values_that_are_not_binary(a: list, b: list) -> None:
     with pytest.raises(UsageError):
@@ -82,6 +109,18 @@ def test_all_tests_of_one_method_against_another() -> None:
         "difference": pytest.approx(right_a.mean() - right_b.mean()),
         **mcnemar(right_a, right_b),
     }
+
+
+def test_no_test_takes_scans_of_one_patient_for_patients() -> None:
+    grades, a = graded_predictions(60)
+    b = a[:, [0, 2, 1]]
+    once = paired_tests(grades, a, b, draws=100)
+    patients = np.tile(np.arange(60), 2)
+    twice = paired_tests(np.tile(grades, 2), np.tile(a, (2, 1)), np.tile(b, (2, 1)), patients, draws=100)
+    assert twice["macro_auc"]["p"] == once["macro_auc"]["p"]
+    assert twice["accuracy"]["p"] == pytest.approx(once["accuracy"]["p"])
+    for name, own in twice["auc"].items():
+        assert own["p"] == pytest.approx(once["auc"][name]["p"])
 
 
 def test_against_several_p_is_adjusted_over_all() -> None:
