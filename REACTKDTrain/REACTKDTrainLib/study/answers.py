@@ -71,13 +71,17 @@ def _answers(
                 out[f"p_{name}"][n] = p[name].numpy()
         hidden[n] = decisions[whole[n]].summary.cpu().numpy()
         predicted[n] = int(p[whole[n]].argmax())
-        _explain(decisions[whole[n]], p[whole[n]], predicted[n], rows, n)
+        _explain(decisions[whole[n]], predicted[n], rows, n)
     return {**out, **rows, "hidden": hidden, "predicted": predicted}
 
 
-def _explain(decision: Decision, p: torch.Tensor, grade: int, rows: dict[str, np.ndarray], n: int) -> None:
-    for node in range(min(len(decision.weights) - 1, NODES)):
-        without = torch.softmax(decision.without(node).double(), dim=0).cpu()
-        rows["weight"][n, node] = float(decision.weights[node])
-        rows["effect"][n, node] = float(p[grade] - without[grade])
-        rows["contribution"][n, node] = float(decision.contributions[node, grade])
+def _explain(decision: Decision, grade: int, rows: dict[str, np.ndarray], n: int) -> None:
+    votes = decision.votes()
+    nodes = min(len(votes.weights) - 1, NODES)  # without the topology node, which is the last one
+    found = {
+        "weight": votes.weights,
+        "effect": votes.deletion_effect(grade),
+        "contribution": votes.contributions[:, grade],
+    }
+    for name, values in found.items():
+        rows[name][n, :nodes] = values[:nodes]

@@ -102,11 +102,7 @@ class StudentRunner:
         with self._exact(), one_thread(), torch.no_grad():
             nodes = self.pool(features, fused, placement, memos)
             decision = self.student.decide(nodes, torch.from_numpy(placement.topology).to(self.device))
-        arrays = (decision.weights, decision.scores, decision.bias, decision.null_score, decision.null_weight)
-        weights, scores, bias, null, null_weight = (t.double().cpu().numpy() for t in arrays)
-        return Decided(
-            Votes(weights, scores, bias, null_weight * null, float(null_weight)), decision.regions.cpu().numpy()
-        )
+        return Decided(decision.votes(), decision.regions.cpu().numpy())
 
     def pool(
         self, features: FeatureMaps, fused: list[Tensor], placement: Placement, memos: Mapping[str, Memo] | None = None

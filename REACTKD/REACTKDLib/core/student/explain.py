@@ -52,10 +52,13 @@ class Votes:
         return self.baseline + self.contributions.sum(axis=0)
 
     def muted(self, nodes: Sequence[int]) -> Votes:
-        """Return the votes without `nodes`: their weight is 0, and the remaining weights are normalized to sum to 1."""
+        """Return the votes without `nodes`: their weight is 0, and the remaining weights are normalized to sum to 1.
+
+        If no weight remains (attention can round to 1 for one node and to 0 for all others), the bias alone does.
+        """
         keep = np.ones(len(self.weights))
         keep[list(nodes)] = 0.0
-        left = self.null_weight + float((self.weights * keep).sum())
+        left = self.null_weight + float((self.weights * keep).sum()) or 1.0
         return replace(
             self, weights=self.weights * keep / left, null=self.null / left, null_weight=self.null_weight / left
         )

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from REACTKDLib.core.student.explain import Votes
+
 
 @dataclass(frozen=True, eq=False)
 class Decision:
@@ -61,10 +63,11 @@ class Decision:
         """(hidden,): attention-weighted sum of the embeddings of the regions."""
         return (self.weights[..., :-1, None] * self.regions).sum(dim=-2)
 
-    def without(self, node: int) -> Tensor:
-        """Return the logits (K,) of one case without a node, in closed form: logits - a/(1-a) (s - (logits - b))."""
-        a = self.weights[node]
-        return self.logits - a / (1 - a) * (self.scores[node] - (self.logits - self.bias))
+    def votes(self) -> Votes:
+        """Return the output for one case in float64, for shares and for the logits without nodes."""
+        arrays = (self.weights, self.scores, self.bias, self.null_score, self.null_weight)
+        weights, scores, bias, null, null_weight = (t.detach().double().cpu().numpy() for t in arrays)
+        return Votes(weights, scores, bias, null_weight * null, float(null_weight))
 
 
 class AttentionHead(nn.Module):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core.student.explain import UncertaintyRule, Votes, cosine_edges, softmax
+from REACTKDLib.core.student.shares import shares_of
 
 
 def draw(seed: int, nodes: int, classes: int = 3, spread: float = 2.0) -> tuple[Votes, np.ndarray]:
@@ -55,6 +56,16 @@ def test_a_node_with_nearly_all_the_weight_is_still_deleted_exactly():
     scores = np.vstack([votes.null / votes.null_weight, votes.scores])
     votes = Votes(a[1:], votes.scores, votes.bias, a[0] * scores[0], float(a[0]))
     assert np.allclose(votes.logits_without_each()[0], recomputed(votes, u, [0]), atol=1e-8)
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_any_weight_left_the_bias_alone_remains():
+    """Attention can round to 1 for a node and to 0 for all others; the value of no nodes is that of `shares`."""
+    votes = Votes(np.array([1.0, 0.0]), np.array([[2.0, 0.0, 0.0], [0, 0, 0]]), np.array([0.0, 1, 2]), np.zeros(3), 0.0)
+    alone = softmax(votes.bias)
+    assert np.array_equal(votes.muted([0]).logits, votes.bias)
+    assert np.array_equal(softmax(votes.muted([0, 1]).logits), shares_of(votes).without_regions)
+    assert votes.deletion_effect(0) == pytest.approx([softmax(votes.logits)[0] - alone[0], 0])
 
 
 def test_deletion_effect_has_the_sign_of_support_and_the_size_of_the_change():
