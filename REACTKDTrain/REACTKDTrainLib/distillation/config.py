@@ -29,7 +29,7 @@ class DistillationConfig:
     Raises: BadSetting that names the field.
     """
 
-    temperature: Annotated[float, Field(gt=0, le=1e12)] = 4.0
+    temperature: Annotated[float, Field(ge=0.01, le=1000)] = 4.0
     logits: Weight = 0.7
     graph: Weight = 1.0
     node: Weight = 1.0
