@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
@@ -17,6 +16,7 @@ from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.student.bands import smooth
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.content_store import content_key
@@ -43,7 +43,7 @@ class LiverIntensities:
         """Measure the expert's parenchyma."""
         inside = case.masks[0].occupancy[0] > 0.99
         level = {m: float(image[inside].median()) for m, image in case.images.items()}
-        return cls(level, {m: _spread((image - _smooth(image, 1.0))[inside]) for m, image in case.images.items()})
+        return cls(level, {m: _spread((image - smooth(image, 1.0))[inside]) for m, image in case.images.items()})
 
     @classmethod
     def mean(cls, livers: Sequence[LiverIntensities]) -> LiverIntensities:
@@ -67,13 +67,13 @@ def _levelled(name: str, image: Tensor, own: LiverIntensities, wanted: LiverInte
 
 def _denoised(name: str, image: Tensor, own: LiverIntensities, wanted: LiverIntensities) -> Tensor:
     """Match the fine noise to that of the phantoms: attenuate detail finer than a voxel, or add noise."""
-    fine = image - _smooth(image, 1.0)
+    fine = image - smooth(image, 1.0)
     share = wanted.noise[name] / max(own.noise[name], 1e-6)
     if share <= 1:
         return image - (1 - share) * fine
     draw = torch.Generator().manual_seed(0)
     white = torch.randn(image.shape, generator=draw)
-    white = white / _spread(white - _smooth(white, 1.0))
+    white = white / _spread(white - smooth(white, 1.0))
     return image + white * (wanted.noise[name] ** 2 - own.noise[name] ** 2) ** 0.5
 
 
@@ -176,18 +176,3 @@ def changed(case: PreparedCase, changes: Sequence[Change], wanted: LiverIntensit
 def _spread(values: Tensor) -> float:
     """Standard deviation of normal values, from the median absolute deviation."""
     return float((values - values.median()).abs().median()) * 1.4826
-
-
-def _smooth(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian filter of `sigma` voxels, with edge padding."""
-    reach = int(np.ceil(3 * sigma))
-    x = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    out = image[None, None]
-    for axis in range(3):
-        shape, pad = [1, 1, 1, 1, 1], [0] * 6
-        shape[2 + axis] = len(kernel)
-        pad[4 - 2 * axis : 6 - 2 * axis] = [reach, reach]
-        out = F.conv3d(F.pad(out, pad, mode="replicate"), kernel.reshape(shape))
-    return out[0, 0]

@@ -25,7 +25,7 @@ def draw_roc(
     Args:
         curves: name -> what `evaluation.roc.roc_curves` returned.
         band: the name whose 95 % band is shown.
-            limit: the name that is drawn dashed, as the upper bound.
+        limit: the name that is drawn dashed, as the upper bound.
     """
     grades = list(next(iter(curves.values())))
     axes = figure.subplots(1, len(grades), sharey=True)
