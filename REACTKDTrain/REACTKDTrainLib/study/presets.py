@@ -49,7 +49,7 @@ MAP_ARMS = (Arm("shared", 0.0), Arm("shared", 0.4), Arm("shared", HETEROGENEITY)
 class NodeConfig:
     """The comparison on stored node vectors at 2.5 mm. test, validation: number of phantoms; pool: number of phantoms
     from which training subsets are drawn and on which the large teacher is trained, large enough for disjoint subsets
-    of the smallest size. sizes: of the training subsets. subsets: number of each size. methods: of Table V. steps,
+    of the smallest size. sizes: of the training subsets. subsets: number of each size. methods: those compared. steps,
     batch: of each training. trials: weights tried for each method on the validation phantoms. trial_subsets: subsets
     on which each is tried. variants: number of perturbed mask sets. drawn: phantoms are generated and scanned;
     otherwise node vectors are latent variables with the errors of `study.read_latents`. explained: test which lesion
