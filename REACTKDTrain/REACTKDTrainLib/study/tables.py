@@ -62,7 +62,7 @@ def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
 
 
 def _measure_table(methods: Mapping, inputs: str) -> Table:
-    head = ["method", *(HEADINGS[c] for c in COLUMNS), "AUC of each part", "seeds"]
+    head = ["method", *(HEADINGS[c] for c in COLUMNS), "AUC of each part, first seed", "seeds"]
     rows = [head]
     for row, measured in methods["rows"].items():
         own = measured[inputs]
