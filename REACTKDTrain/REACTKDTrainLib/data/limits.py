@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.phantom.latents import DENSITIES, posterior
 from REACTKDLib.core.phantom.posterior import evidence_of, grade_posterior, lesion_table
@@ -20,16 +21,29 @@ def limit_of(
     """Return exact class probabilities (n, 3) of cases with these latent variables, given images ('ct+fdg') and the
     masks.
 
-    latents: (n, 10) of the independent biology, or those of n patients of the shared one, all of one heterogeneity.
-    cohort: the cohort whose prevalence applies, see `prior_of`. masks: True if methods are given masks, which show the
-    margin with any images.
+    latents: (n, 10) of the independent biology, or those of n patients of the shared one, each with its own
+    heterogeneity. cohort: the cohort whose prevalence applies, see `prior_of`. masks: True if methods are given masks,
+    which show the margin with any images.
     """
     also = ("ln_margin",) if masks else ()
     if not isinstance(latents, np.ndarray):
-        evidence = evidence_of(lesion_table(latents), inputs.split("+"), also=also)
-        return grade_posterior(evidence, latents[0].heterogeneity, cohort)
+        out = np.empty((len(latents), len(GRADES)))
+        for index, own, heterogeneity in of_each_heterogeneity(latents):
+            evidence = evidence_of(lesion_table(own), inputs.split("+"), also=also)
+            out[index] = grade_posterior(evidence, heterogeneity, cohort)
+        return out
     densities = {name: latents[:, i] for i, name in enumerate(NAMES)}
     return posterior(densities, inputs.split("+"), cohort, also=also)
+
+
+def of_each_heterogeneity(
+    latents: Sequence[SharedLatents],
+) -> Iterator[tuple[np.ndarray, list[SharedLatents], float]]:
+    """Yield the indices of the patients of each heterogeneity, these patients, and it: one quadrature serves these."""
+    values = np.array([patient.heterogeneity for patient in latents])
+    for heterogeneity in np.unique(values):
+        index = np.flatnonzero(values == heterogeneity)
+        yield index, [latents[n] for n in index], float(heterogeneity)
 
 
 def prior_of(cohort: Cohort) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.phantom.posterior import deciding_posterior, evidence_of, lesion_table
+from REACTKDTrainLib.data.limits import of_each_heterogeneity
 from REACTKDTrainLib.data.truth import Truth
 from REACTKDTrainLib.evaluation.faithfulness import mean_over_cases
 from REACTKDTrainLib.nodes.table import NodeTable
@@ -29,12 +30,12 @@ def deciding_limit(truths: Sequence[Truth], inputs: str, nodes: int) -> np.ndarr
 
     A node that covers two lesions has the sum of their probabilities; the parenchyma, node 0, has 0.
     """
-    latents = [truth.latents for truth in truths]
-    evidence = evidence_of(lesion_table(latents), inputs.split("+"), also=("ln_margin",))
-    each = deciding_posterior(evidence, latents[0].heterogeneity)
-    out = np.zeros((len(latents), nodes))
-    for row, truth in enumerate(truths):
-        np.add.at(out[row], truth.lesion_nodes.numpy(), each[row, : latents[row].lesions])
+    out = np.zeros((len(truths), nodes))
+    for index, own, heterogeneity in of_each_heterogeneity([truth.latents for truth in truths]):
+        evidence = evidence_of(lesion_table(own), inputs.split("+"), also=("ln_margin",))
+        each = deciding_posterior(evidence, heterogeneity)
+        for row, patient, found in zip(index, own, each, strict=True):
+            np.add.at(out[row], truths[row].lesion_nodes.numpy(), found[: patient.lesions])
     out[:, 0] = 0
     return out
 

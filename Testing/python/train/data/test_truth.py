@@ -11,10 +11,11 @@ import torch
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.masks.regions import regions_of
-from REACTKDLib.core.phantom.biology_shared import SHOWN, LesionLatents, SharedLatents
+from REACTKDLib.core.phantom.biology_shared import SHOWN, LesionLatents, SharedLatents, draw_shared
 from REACTKDLib.core.phantom.posterior import shared_posterior
 from REACTKDTrainLib.cohorts.base import CENTERS
 from REACTKDTrainLib.cohorts.phantom import phantom_case
+from REACTKDTrainLib.data.limits import limit_of
 from REACTKDTrainLib.data.truth import COLUMNS, Truth, lesion_nodes_of, units_of
 from REACTKDTrainLib.distillation.auxiliary import LatentReadout, LatentRegression, visible
 from REACTKDTrainLib.nodes.node_store import NodeStore
@@ -152,3 +153,9 @@ def test_the_limit_of_a_table_is_its_phantoms_posterior():
     expected = [shared_posterior(truth.latents, ("ct",))[0] for truth in table.truth]
     np.testing.assert_allclose(bayes_limit(table, ("ct",)), expected)
     assert not np.allclose(bayes_limit(table, ("fdg",)), bayes_limit(table, ("fdg",), masks=True))
+
+
+def test_the_limit_of_each_patient_is_that_of_its_own_heterogeneity():
+    latents = [draw_shared(np.random.default_rng(n), h) for n, h in enumerate([0.6, 0.2, 0.0, 0.6, 1.0])]
+    expected = [shared_posterior(one, ("ct",))[0] for one in latents]
+    np.testing.assert_allclose(limit_of(latents, "ct"), expected)

@@ -105,6 +105,14 @@ def test_the_best_guess_is_right_at_the_rate_of_the_biology():
         assert right == pytest.approx(rate, abs=0.055), (inputs, right)
 
 
+def test_the_limit_of_lesions_is_that_of_each_patients_heterogeneity():
+    latents = [draw_shared(np.random.default_rng(n), h) for n, h in ((3, 0.6), (4, 0.2), (5, 0.6))]
+    truths = [Truth(own, torch.arange(1, 1 + own.lesions)) for own in latents]
+    found = deciding_limit(truths, "ct", 7)
+    for row, own in zip(found, latents):
+        np.testing.assert_allclose(row[1 : 1 + own.lesions], shared_posterior(own, ("ct",))[1])
+
+
 def test_hits_are_counted_over_livers_and_networks_and_by_grade(table):
     truth = table.deciding.numpy()
     wrong = np.where(truth == 1, 2, 1)
