@@ -175,7 +175,7 @@ def page(found: Mapping) -> str:
     kind = "Digital phantoms: " if found.get("digital_phantom", True) else ""  # older results are of phantoms
     about = (
         f"{kind}{found['training_patients']} training patients in the folds, seeds {found['seeds']}, "
-        f"tested on {found['cases']} unseen ones."
+        f"tested on {found['cases']} unseen cases."
     )
     return f"{about}\n\n{markdown(rows)}"
 
