@@ -63,7 +63,7 @@ def linear_error(influence: np.ndarray, grades: np.ndarray, patients: np.ndarray
     return float(np.sqrt(variance))
 
 
-def crossed_weights(grades: np.ndarray, scans: int, draws: int = 2000, seed: int = 0) -> np.ndarray:
+def crossed_weights(grades: np.ndarray, scans: int, draws: int = 2000, seed: int = 0, scan_seed: int = 0) -> np.ndarray:
     """(draws, scans, n) counts for the lesions of n simulated patients, each inserted into several scans.
 
     Cases that share a patient or a scan are not independent. Both are drawn with replacement, patients within their
@@ -71,12 +71,13 @@ def crossed_weights(grades: np.ndarray, scans: int, draws: int = 2000, seed: int
     other scans, and is conservative (the pigeonhole bootstrap, Owen 2007). A single scan gives no information about
     others. The same grades and seed draw the same patients for any number of scans, so comparisons are paired.
 
-    grades: (n,) of the patients. Raises: UsageError without a scan; see `bootstrap_weights`.
+    grades: (n,) of the patients. scan_seed: another value draws the scans independently, for a group of other scans
+    with the same lesions. Raises: UsageError without a scan; see `bootstrap_weights`.
     """
     if scans < 1:
         raise UsageError("A bootstrap over scans needs at least one of them.")
     of_patient = bootstrap_weights(grades, None, draws, seed)
-    rng = np.random.default_rng([seed, scans])
+    rng = np.random.default_rng([seed, scans, scan_seed] if scan_seed else [seed, scans])
     of_scan = rng.multinomial(scans, np.full(scans, 1 / scans), size=draws)
     return of_scan[:, :, None] * of_patient[:, None, :]
 

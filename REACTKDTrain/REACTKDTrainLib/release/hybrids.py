@@ -203,12 +203,12 @@ class _Evaluation:
         groups = {"phantoms": phantom, "real scans": real, **changed}
         groups |= {f"in {scan.id}": own[None] for scan, own in zip(scans, real, strict=True)} if len(scans) > 1 else {}
         groups["exact limit"] = limit
-        pairs = {"real scans minus phantoms": (real, phantom)}
-        pairs |= {f"{name} minus as scanned": (p, real if "real" in name else phantom) for name, p in changed.items()}
+        pairs = {f"{name} minus as scanned": (p, real if "real" in name else phantom) for name, p in changed.items()}
+        found = {name: self._difference(*pair) for name, pair in pairs.items()}
         return {
             "scans": [scan.id for scan in scans],
             "rows": {name: self._row(p) for name, p in groups.items()},
-            "differences": {name: self._difference(*pair) for name, pair in pairs.items()},
+            "differences": {"real scans minus phantoms": self._difference(real, phantom, False), **found},
         }
 
     def shifts(self, subset: tuple[str, ...]) -> dict:
@@ -242,14 +242,14 @@ class _Evaluation:
             "mean_probabilities": np.round(p.mean(axis=(0, 1)), 3).tolist(),
         }
 
-    def _difference(self, a: np.ndarray, b: np.ndarray) -> dict:
-        """Macro AUC of a minus that of b, over the same lesions; equal numbers of scans are resampled alike."""
-        (first, left), (second, right) = self._auc(a), self._auc(b)
+    def _difference(self, a: np.ndarray, b: np.ndarray, same_scans: bool = True) -> dict:
+        """Macro AUC of a minus that of b, over the same lesions; other scans are resampled independently."""
+        (first, left), (second, right) = self._auc(a), self._auc(b, 0 if same_scans else 1)
         return {"difference": round(first - second, 4), "interval95": np.round(interval95(left - right), 4).tolist()}
 
-    def _auc(self, p: np.ndarray) -> tuple[float, np.ndarray]:
+    def _auc(self, p: np.ndarray, scan_seed: int = 0) -> tuple[float, np.ndarray]:
         grades = np.tile(self.grades, len(p))
-        weights = crossed_weights(self.grades, len(p), self.settings.draws)
+        weights = crossed_weights(self.grades, len(p), self.settings.draws, scan_seed=scan_seed)
         flat = p.reshape(len(grades), -1)
         weighted = class_aucs(grades, flat, weights.reshape(len(weights), -1)).mean(axis=1)
         return float(class_aucs(grades, flat).mean()), weighted

@@ -101,6 +101,10 @@ def test_drawn_lesions_and_scans_are_resampled_together():
     of_scan, of_patient = weights.sum(axis=2), weights.sum(axis=1)
     assert (of_scan.sum(axis=1) == 60).all() and of_scan.std() > 10  # 3 scans, 20 patients each
     assert all((of_patient[:, grades == g].sum(axis=1) == 3 * (grades == g).sum()).all() for g in range(3))
+    others = crossed_weights(grades, 3, draws=400, seed=1, scan_seed=1)
+    np.testing.assert_array_equal(others.sum(axis=1), weights.sum(axis=1), "the same patients")
+    scans, other_scans = weights.sum(axis=2)[:, 0], others.sum(axis=2)[:, 0]
+    assert abs(np.corrcoef(scans, other_scans)[0, 1]) < 0.2, "other scans, drawn independently"
     alone = crossed_weights(grades, 1, draws=400, seed=1)
     assert np.array_equal(alone[:, 0], bootstrap_weights(grades, None, 400, 1))
     assert np.array_equal(alone[:, 0] * 3, of_patient)  # the same patients in every scan
