@@ -27,6 +27,7 @@ from REACTKDLib.core.console import SOME_FAILED
 from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
 from REACTKDLib.core.errors import NothingGraded, UsageError
 from REACTKDLib.core.files.tables import as_read_back
+from REACTKDLib.core.job_engines import processes_can_start
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import TimeLeft, duration, no_progress
 from REACTKDLib.core.shard import Shard
@@ -79,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"The worklist has {plural(len(jobs), 'case')}, so part {shard.number} of {shard.of} is empty."
         )
-    engine = engine_of(arguments, apart=arguments.apart and find_spec("joblib") is not None)
+    apart = arguments.apart and find_spec("joblib") is not None and processes_can_start()
+    engine = engine_of(arguments, apart)
     with Progress(logged=True) as progress, alone_in(output, shard):
         work = CaseGrader(arguments.bundle, arguments.device, output, progress if engine.here else no_progress)
         progress.say(f"{plural(len(own), 'case')}; the first will tell how long they take.")

@@ -34,7 +34,7 @@ _work: tuple[bytes, Any] = (b"", None)  # in a worker: its function, kept so tha
 
 
 class EngineMissing(ReactkdError):
-    """The cluster does not respond or has no worker."""
+    """The cluster does not respond or has no worker, or the system lets no process start."""
 
     code = "engine-missing"
 
@@ -180,11 +180,30 @@ def share_of(jobs: int) -> int:
     return max(1, (os.cpu_count() or 1) // max(jobs, 1))
 
 
+def processes_can_start() -> bool:
+    """Return True if the system provides the semaphores by which worker processes share work.
+
+    On Linux they are files in /dev/shm, which some containers lack or do not let their user write.
+    """
+    try:
+        multiprocessing.get_context("spawn").Lock()
+    except (OSError, ImportError):
+        return False
+    return True
+
+
 def _processes(jobs: int) -> Executor:
     """Start the processes, with the cores divided among them.
 
     On two cores, two processes with two threads each took 1.4 times the processor time of one thread each.
+    Raises: EngineMissing.
     """
+    if not processes_can_start():
+        text = _(
+            "No process can be started here, since the system provides no semaphores (on Linux, /dev/shm is missing, "
+            "full or read-only); run one job at a time (--jobs 1), or make /dev/shm writable."
+        )
+        raise EngineMissing(text)
     from joblib.externals.loky import ProcessPoolExecutor
 
     wanted = dict.fromkeys(THREAD_VARIABLES, str(share_of(jobs)))

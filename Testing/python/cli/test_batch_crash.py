@@ -52,6 +52,18 @@ class After(MetaPathFinder):
 
 sys.meta_path.insert(0, After())
 """
+# As where /dev/shm cannot be written, in some containers: the system refuses every semaphore.
+NO_SEMAPHORES = """
+import _multiprocessing
+
+class Refused:
+    SEM_VALUE_MAX = _multiprocessing.SemLock.SEM_VALUE_MAX
+
+    def __init__(self, *arguments, **more):
+        raise PermissionError(13, "Permission denied")
+
+_multiprocessing.SemLock = Refused
+"""
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +97,14 @@ def start(tmp_path, bundle_folder):
     for process in started:
         process.kill()
         process.communicate()
+
+
+def test_where_no_process_can_be_started_the_cases_are_graded_in_this_one(cohort, start, tmp_path):
+    with (tmp_path / "hooks" / "sitecustomize.py").open("a") as hooks:
+        hooks.write(NO_SEMAPHORES)
+    out, err = start(cohort, "none").communicate(timeout=120)
+    assert out == "4 of 4 cases graded; see results.csv in the output folder.\n", err
+    assert {row["status"] for row in rows_of(tmp_path / "out").values()} == {"graded"}
 
 
 def test_cases_after_a_crash_are_graded(cohort, start, tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.job_engines import THREAD_VARIABLES, Engine, EngineMissing
+from REACTKDLib.core.job_engines import THREAD_VARIABLES, Engine, EngineMissing, processes_can_start
 from REACTKDLib.core.job_pool import JobPool, WorkerLost
 
 
@@ -115,6 +115,24 @@ def test_an_unavailable_engine_is_refused_in_one_sentence() -> None:
     with pytest.raises(EngineMissing, match="No Dask scheduler answers at tcp://127.0.0.1:1;"):
         with JobPool(Sum(), Engine(dask="tcp://127.0.0.1:1", connect_s=0.5)) as pool:
             list(pool.results([20]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="semaphores are files on Linux alone")
+def test_processes_that_the_system_cannot_start_are_refused_in_one_sentence() -> None:
+    """As where /dev/shm cannot be written: a semaphore is a file there, and none may be written here."""
+    import resource
+
+    assert processes_can_start()
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, allowed[1]))
+    try:
+        with pytest.raises(EngineMissing, match=r"^No process can be started .* one job at a time \(--jobs 1\)"):
+            with JobPool(Sum(), Engine(jobs=2)) as pool:
+                list(pool.results([20]))
+        assert not processes_can_start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+    assert processes_can_start()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "tcp://head", "http://head:8786", "scheduler.json", "head:", " "])
