@@ -73,8 +73,7 @@ def run(options: argparse.Namespace) -> None:
         raise UsageError("The option --seed is of the folds, which are drawn with --folds; give both or neither.")
     with display_for(sys.stderr) as on_progress:
         survey = survey_of(options, on_progress)
-        if options.open:
-            survey = open_all(survey, on_progress)
+        survey = opened(survey, on_progress, every=options.open)
     print("\n".join(survey.lines()))
     if not survey.cases:
         raise UsageError("There is no case that training could use; the lines above say why.")
@@ -114,22 +113,29 @@ def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress
     )
 
 
-def open_all(survey: Survey, on_progress: OnProgress = no_progress) -> Survey:
-    """Open every case; those that cannot be opened are excluded with the reason, and remarks are reported."""
+def opened(survey: Survey, on_progress: OnProgress = no_progress, every: bool = True) -> Survey:
+    """Open every case; those that cannot be opened are excluded with the reason, and remarks are reported.
+
+    every: False opens only the cases of a list whose files are missing, which gives the reason at once.
+    """
+    from REACTKDTrainLib.cohorts.listed import MISSING
     from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
     cases, problems = [], list(survey.problems)
     for number, case in enumerate(survey.cases):
+        if not every and not case.fingerprint.startswith(MISSING):
+            cases.append(case)
+            continue
         on_progress(number / len(survey.cases), case.id)
         try:
-            opened = case.load()
+            loaded = case.load()
         except (ReactkdError, OSError) as error:
             problems.append(Problem(case.id, "unreadable", str(error)))
             continue
         cases.append(case)
-        problems += [Problem(case.id, f.code, f.message) for f in opened.findings if f.severity != "info"]
+        problems += [Problem(case.id, f.code, f.message) for f in loaded.findings if f.severity != "info"]
         if not any(p.case == case.id and p.code == "orientation" for p in survey.problems):
-            problems += _orientation(opened)
+            problems += _orientation(loaded)
     return Survey(survey.kind, tuple(cases), tuple(problems), survey.clinical)
 
 

@@ -211,6 +211,24 @@ def test_hcc_tace_without_the_requested_phase_is_reported(tace, tmp_path, capsys
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("lost", ["CT.nii.gz", "segmentation.seg.nrrd"])
+def test_a_listed_case_whose_file_is_missing_is_left_out_with_the_reason(lost, tmp_path, capsys):
+    """Without --open too: paths of a list that has moved are the fault that a check is asked for."""
+    for name in ("one", "two"):
+        write_case(small_case(), tmp_path / "cases" / name)
+    entries = [{"id": n, "ct": f"{n}/CT.nii.gz", "segmentation": f"{n}/segmentation.seg.nrrd"} for n in ("one", "two")]
+    (tmp_path / "cases" / "list.json").write_text(json.dumps({"training": entries}))
+    command = ["cohorts", "check", str(tmp_path / "cases" / "list.json")]
+    (tmp_path / "cases" / "two" / lost).unlink()
+    assert main(command) == 0
+    found = capsys.readouterr().out
+    assert "list (listed): 1 case of 1 patient\n" in found and "\n1 case left out, 0 remarks:\n" in found
+    assert "two: unreadable: There is no file at the path given for the " in found
+    (tmp_path / "cases" / "one" / lost).unlink()
+    assert main(command) == 2
+    assert capsys.readouterr().err == "There is no case that training could use; the lines above say why.\n"
+
+
 def test_case_folders_need_no_list(tmp_path, capsys):
     write_case(small_case(), tmp_path / "cases" / "one")
     assert main(["cohorts", "check", str(tmp_path / "cases"), "--open"]) == 0
