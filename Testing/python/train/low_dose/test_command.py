@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from REACTKDLib.__main__ import main as command_line
 from REACTKDLib.core.files.volumes import read_volume, write_volume
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.low_dose.sidecar import file_hash
 from support.nifti_headers import nifti_with
+from support.page_code import code_of
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 
@@ -36,6 +38,18 @@ def test_it_writes_the_image_and_its_sidecar(tmp_path, ct, ct_file, capsys):
     assert sidecar["seed"] == 7 and sidecar["dose"] == 0.25 and sidecar["output_sha256"] == file_hash(output)
     assert sidecar["i0"] > 0 and sidecar["added_std_hu"]["soft_tissue"] > 1
     assert sorted(p.name for p in output.parent.iterdir()) == ["low.json", "low.nii.gz"]
+
+
+def test_the_lines_of_the_how_to_guide_run_as_they_stand(tmp_path, monkeypatch):
+    patient = ["phantom", "--grade", "poor", "--seed", "7", "--size", "small", "--output", str(tmp_path)]
+    assert command_line(patient) == 0
+    (tmp_path / "CT.nii.gz").rename(tmp_path / "ct.nii.gz")
+    monkeypatch.chdir(tmp_path)
+    (lines,) = code_of("how-to/low_dose.md")
+    names = {}
+    exec(lines, names)
+    added = np.std((names["low"] - names["hu"])[:, 60:68, 60:68])
+    assert names["low"].shape == names["hu"].shape == names["quantum"].shape and added > 1 and names["i0"] > 0
 
 
 def test_the_same_command_writes_the_same_bytes(tmp_path, ct_file):
