@@ -95,7 +95,7 @@ install_libraries() {
     say "Off-screen rendering needs system libraries that are missing here. On Debian or Ubuntu this installs them"
     say "(leave out libosmesa6 on releases that no longer have it):"
     say "    $(sudo_line apt-get install -y --no-install-recommends $missing)"
-    say "Without them everything but the rendered pictures works."
+    say "Without them the commands reactkd and reactkd-train work, but make demo stops and make test fails."
 }
 
 # So that `.venv/bin/python -m REACTKDLib` runs from the checkout, whatever the folder one is in.
