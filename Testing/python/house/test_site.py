@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from tools.site import pages
 
@@ -15,6 +17,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 DOCS = REPOSITORY / "docs"
 INDEX = (DOCS / "README.md").read_text(encoding="utf-8")
 SITE = REPOSITORY / "Testing" / "tools" / "site"
+#: package, its first release that needs a newer Python than ours, and that Python; read from their metadata
+NEEDS_NEWER = [("pymdown-extensions", "13.0", "3.11.5"), ("mkdocs-material", "9.8", "3.11")]
 
 
 def named(nav: list[Any]) -> Iterator[str]:
@@ -85,6 +89,28 @@ def test_search_needs_no_script_of_another_server() -> None:
     assert "assets/iframe-worker.js" in pages.PLACES.values()
 
 
-def test_what_builds_the_site_is_pinned() -> None:
-    lines = [line for line in (SITE / "requirements.txt").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
-    assert lines and all(re.fullmatch(r"[\w-]+==[\w.]+", line) for line in lines)
+def pins(python: str) -> list[Requirement]:
+    """The packages that `make docs` installs for that Python, such as '3.11.2'."""
+    lines = (SITE / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line[:1] != "#"]
+    short = ".".join(python.split(".")[:2])
+    this = {"python_version": short, "python_full_version": python}
+    return [pin for pin in found if pin.marker is None or pin.marker.evaluate(this)]
+
+
+@pytest.mark.parametrize("python", ["3.10.0", "3.11.0", "3.11.2", "3.12.0", "3.13.0"])
+def test_what_builds_the_site_is_pinned_once_to_a_release_for_that_python(python: str) -> None:
+    """3.11.2 is the Python of Debian 12, for which pip found no release of a pinned package."""
+    found = pins(python)
+    assert all(re.fullmatch(r"==[\w.]+", str(pin.specifier)) for pin in found)
+    assert len({pin.name for pin in found}) == len(found) and {p.name for p in found} == {
+        p.name for p in pins("3.13.0")
+    }
+    refused = [
+        f"{name} {release} needs Python {needed}"
+        for name, release, needed in NEEDS_NEWER
+        if Version(python) < Version(needed)
+        for pin in found
+        if pin.name == name and Version(str(pin.specifier).lstrip("=")) >= Version(release)
+    ]
+    assert not refused
