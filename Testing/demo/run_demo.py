@@ -19,7 +19,8 @@ for folder in ("REACTKD", "Testing"):  # where the Makefile did not set PYTHONPA
 from demo.hospital import CaseFiles, write_patient  # noqa: E402
 from host.pictures import missing_rendering  # noqa: E402
 from REACTKDLib.core.errors import ReactkdError, UsageError  # noqa: E402
-from REACTKDLib.core.images.case import Modality  # noqa: E402
+from REACTKDLib.core.files.given_paths import check_path  # noqa: E402
+from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality  # noqa: E402
 from REACTKDLib.core.reports.report import GradeReport  # noqa: E402
 from REACTKDLib.core.reports.share_words import explained  # noqa: E402
 
@@ -98,12 +99,18 @@ def run(options: argparse.Namespace) -> tuple[GradeReport, list[Path]]:
 
 
 def given_files(options: argparse.Namespace) -> CaseFiles | None:
-    """Return the user's own files, or None if none are given. Raises: UsageError when one is missing."""
+    """Return the user's own files, or None if none are given.
+
+    Raises: UsageError if only images or only masks are given; see `check_path` for a file that is not there.
+    """
     volumes = {m: getattr(options, m.value) for m in Modality if getattr(options, m.value)}
     if not volumes and not options.segmentation:
         return None
     if not volumes or not options.segmentation:
         raise UsageError("Give at least one image (CT, FDG or ACETATE) and a segmentation (SEG), or none of them.")
+    for modality, path in volumes.items():
+        check_path(path, ROLES[modality])
+    check_path(options.segmentation, SEGMENTATION_ROLE)
     tumors = tuple(options.tumor) if options.tumor else None
     return CaseFiles(volumes, options.segmentation, liver=options.liver, tumors=tumors)
 

@@ -14,6 +14,7 @@ import pytest
 
 from demo.hospital import write_patient
 from demo.run_demo import Step, main
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import report_schema
 from support.small_models import write_small_model
 
@@ -93,3 +94,13 @@ def test_an_image_without_a_segmentation_is_refused_before_anything_is_loaded(pa
     ct = str(next(iter(patient.volumes.values())))
     assert main(["--ct", ct, "--bundle", str(bundle), "--output", str(tmp_path / "out")]) == 2
     assert "Give at least one image" in capsys.readouterr().err and not any((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("lost", ["ct", "segmentation"])
+def test_a_file_that_is_missing_is_named_before_anything_is_loaded(patient, bundle, tmp_path, capsys, lost):
+    given = {"ct": patient.volumes[Modality.CT], "segmentation": patient.segmentation, lost: tmp_path / "none.nrrd"}
+    files = [str(part) for role, path in given.items() for part in (f"--{role}", path)]
+    assert main([*files, "--bundle", str(bundle), "--output", str(tmp_path / "out")]) == 2
+    name = {"ct": "CT"}.get(lost, lost)
+    assert capsys.readouterr().err == f"There is no file at the path given for the {name}; check the path.\n"
+    assert not any((tmp_path / "out").iterdir())
