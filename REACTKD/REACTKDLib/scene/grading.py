@@ -18,7 +18,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import GradeAnswer
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
-from REACTKDLib.scene.graded_inputs import content_of, still_holds, with_masks, write_content
+from REACTKDLib.scene.graded_inputs import changes_since, content_of, recorded_content, with_masks, write_content
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp, watched
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.outputs import output_steps, remove_outputs, restore_outline, watched_outputs
@@ -152,9 +152,9 @@ class GradingController(ScriptRunner):
             report, inputs, choice = read_report(node), read_inputs(node), read_choice(node)
             if None in (report, inputs, choice):
                 continue
-            opened = OpenedCase.stored(report, inputs, choice)
-            if not still_holds(node, opened.nodes, opened.choice):
-                opened = opened.with_changes(masks=True)
+            content = recorded_content(node)
+            opened = OpenedCase.stored(report, inputs, choice, content)
+            opened = opened.with_changes(*changes_since(content, opened.nodes, opened.choice))
             restore_outline(node)
             self.show_stored(report, opened, node)
             return True
@@ -211,7 +211,7 @@ class GradingController(ScriptRunner):
         content = content_of(nodes, images, masks)
         key = self._new_key()
         answer = yield from self._ask(jobs.GradeArrays(key, images, masks, case_id, model), (0.2, 0.85))
-        return OpenedCase(key, nodes, choice, asked, case_id, model, *stamps, content, tuple(masks)), answer
+        return OpenedCase(key, nodes, choice, asked, case_id, model, *stamps, content), answer
 
     def _regrading(self, opened: OpenedCase) -> Script:
         whole = opened.nodes, opened.asked, opened.case_id, opened.model or self.model
@@ -232,7 +232,7 @@ class GradingController(ScriptRunner):
             yield from self._grading(*whole)
             return
         try:
-            again = replace(opened, key=key, choice=choice, masks=stamp, content=content, graded=tuple(files))
+            again = replace(opened, key=key, choice=choice, masks=stamp, content=content)
             yield from self._showing(again, answer)
         except WorkerFault as fault:
             if fault.code not in _LOST:

@@ -9,7 +9,9 @@ from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.graded_inputs import masks_content
 from REACTKDLib.scene.hand_over import hand_over_case, masks_stamp, watched
+from REACTKDLib.scene.known_masks import KnownMasks
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.signal import Signal
@@ -25,7 +27,7 @@ class MaskChecker(ScriptRunner):
         super().__init__(dispatcher)
         self.scene = scene
         self.findings: tuple[Finding, ...] | None = None
-        self._masks: tuple = ()  # stamp of the masks of the findings
+        self._masks: KnownMasks | None = None  # those of the findings
         self.checked = Signal()
 
     def check(self, nodes: CaseNodes, choice: SegmentChoice) -> None:
@@ -36,8 +38,8 @@ class MaskChecker(ScriptRunner):
         self._begin(self._checking(nodes, choice), lambda: nodes.present)
 
     def masks_changed(self, nodes: CaseNodes, choice: SegmentChoice) -> bool:
-        """Return True if there are findings on other masks than these. Takes a millisecond."""
-        return self.findings is not None and masks_stamp(nodes, choice) != self._masks
+        """Return True if there are findings on other masks than these: see `KnownMasks.differ_from`."""
+        return self.findings is not None and (self._masks is None or self._masks.differ_from(nodes, choice))
 
     def forget(self) -> None:
         """Drop the findings, which no longer apply to the current case."""
@@ -45,7 +47,7 @@ class MaskChecker(ScriptRunner):
         if self.busy:
             self._finish(RunState.IDLE)
         self.forget_error()
-        self._masks = ()  # it holds their images
+        self._masks = None  # it holds their images
         self._set(None)
 
     def close(self) -> None:
@@ -58,7 +60,7 @@ class MaskChecker(ScriptRunner):
         steps = hand_over_case(nodes, choice, self.dispatcher.client.scratch)
         (images, masks), [stamp] = yield from watched(steps, lambda: masks_stamp(nodes, choice))
         findings = yield from self._ask(jobs.CheckArrays(images, masks, choice.task), (0.3, 1.0))
-        self._masks = stamp
+        self._masks = KnownMasks(choice, stamp, masks_content(masks))
         self._set(findings)
 
     def _set(self, findings: tuple[Finding, ...] | None) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
-from REACTKDLib.core.worker.jobs import MaskFile, Model
+from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
-from REACTKDLib.scene.graded_inputs import Content, same_masks
-from REACTKDLib.scene.hand_over import drawn_between, images_stamp, masks_stamp
+from REACTKDLib.scene.graded_inputs import Content
+from REACTKDLib.scene.hand_over import images_stamp, masks_stamp
+from REACTKDLib.scene.known_masks import KnownMasks
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 
 
@@ -19,8 +20,7 @@ class OpenedCase:
 
     key: in the worker; None if the result came with a scene or a list. choice: the segments that were graded. asked:
     the requested segments, None for recognition. model: of the result; None if key is None. images, masks: their
-    stamps; () if known to have changed. content: as handed over, stored in the scene; [] if key is None. graded: the
-    masks that were handed over; () if key is None.
+    stamps; () if known to have changed. content: as handed over, stored in the scene; [] if it is not known.
     """
 
     key: str | None
@@ -32,15 +32,22 @@ class OpenedCase:
     images: tuple
     masks: tuple
     content: Content = field(default_factory=list)
-    graded: tuple[MaskFile, ...] = ()
-    _compared: list = field(init=False, default_factory=list, compare=False, repr=False)  # a stamp; whether it differs
+    _graded: KnownMasks = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_graded", KnownMasks(self.choice, self.masks, self.content))
 
     @classmethod
-    def stored(cls, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice) -> OpenedCase:
-        """Return the case of a result that came with a scene or a list, as unchanged since then."""
+    def stored(
+        cls, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice, content: Content | None = None
+    ) -> OpenedCase:
+        """Return the case of a result that came with a scene or a list, as unchanged since then.
+
+        content: what was recorded with it; None if there is none, as in a list.
+        """
         choice = replace(choice, task=report.task)
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
-        return cls(None, nodes, choice, choice, report.case, None, *stamps)
+        return cls(None, nodes, choice, choice, report.case, None, *stamps, content or [])
 
     def with_changes(self, masks: bool, images: bool = False) -> OpenedCase:
         """Return the case with known changes since it was graded."""
@@ -64,25 +71,13 @@ class OpenedCase:
 
     @property
     def masks_changed(self) -> bool:
-        """True if the masks differ from those that were graded, and not only in the time of drawing: an undo restores
-        them. Takes a millisecond, and up to 6 ms once after each edit (see `same_masks`).
-        """
+        """True if the masks differ from those that were graded: see `KnownMasks.differ_from`."""
         if not self.nodes.present:
             return False
         try:
-            choice = self.choice_now()
-            stamp = masks_stamp(self.nodes, choice)
-            return stamp != self.masks and (choice != self.choice or self._differ(stamp))
+            return self._graded.differ_from(self.nodes, self.choice_now())
         except ReactkdError:
             return True
-
-    def _differ(self, stamp: tuple) -> bool:
-        """Compare the voxels of the masks with this stamp, once."""
-        if self._compared[:1] != [stamp]:
-            drawn = drawn_between(self.masks, stamp, self.choice)
-            same = bool(self.graded) and same_masks(self.nodes, self.choice, self.graded, drawn)
-            self._compared[:] = stamp, not same
-        return self._compared[1]
 
     @property
     def images_changed(self) -> bool:

@@ -40,6 +40,11 @@ def draw(nodes: CaseNodes) -> None:
     paint(nodes.segmentation, "Tumor", ball(nodes.reference, PLACE, 9.0), nodes.reference)
 
 
+def changes(controller: GradingController) -> tuple[bool, bool]:
+    """Return whether masks and images have changed since they were graded, which the panel says in words."""
+    return controller.opened.masks_changed, controller.opened.images_changed
+
+
 def test_a_restored_result_is_outdated_after_an_edit(controller: GradingController, graded: CaseNodes) -> None:
     assert controller.restore() and not controller.masks_changed()
     controller.leave()
@@ -120,7 +125,7 @@ def test_a_loaded_scene_detects_whether_its_masks_were_graded(
         draw(graded)
     save_scene(scene, tmp_path / "scene.mrb")
     load_scene(scene, tmp_path / "scene.mrb")
-    assert controller.report is not None and controller.masks_changed() is edited
+    assert controller.report is not None and changes(controller) == (edited, False)
 
 
 def test_an_image_that_was_moved_since_makes_the_answer_outdated(
@@ -128,7 +133,7 @@ def test_an_image_that_was_moved_since_makes_the_answer_outdated(
 ) -> None:
     move = linear_transform(scene, rigid((0, 0, 8), (6, 0, 0)))
     graded.volumes[Modality.FDG].SetAndObserveTransformNodeID(move.GetID())
-    assert controller.restore() and controller.masks_changed()
+    assert controller.restore() and changes(controller) == (False, True)
 
 
 def add_to_voxel(node: Any, value: float) -> None:
@@ -149,13 +154,13 @@ def test_other_voxels_of_an_image_make_the_answer_outdated(
         controller.leave()
     else:
         SceneSession(scene, nodes, HandMadeGrader()).grade()
-    assert controller.restore() and not controller.masks_changed()
+    assert controller.restore() and changes(controller) == (False, False)
     controller.leave()
     add_to_voxel(nodes.volumes[modality], 1)
-    assert controller.restore() and controller.masks_changed()
+    assert controller.restore() and changes(controller) == (False, True)
     controller.leave()
     add_to_voxel(nodes.volumes[modality], -1)
-    assert controller.restore() and not controller.masks_changed(), "as it was"
+    assert controller.restore() and changes(controller) == (False, False), "as it was"
 
 
 @pytest.mark.parametrize("edited", [False, True])
@@ -166,7 +171,7 @@ def test_a_loaded_scene_detects_whether_its_images_were_graded(
         add_to_voxel(graded.volumes[Modality.ACETATE], 1)
     save_scene(scene, tmp_path / "scene.mrb")
     load_scene(scene, tmp_path / "scene.mrb")
-    assert controller.report is not None and controller.masks_changed() is edited
+    assert controller.report is not None and changes(controller) == (False, edited)
 
 
 def test_voxels_are_read_again_only_after_a_change(
@@ -217,14 +222,14 @@ def test_a_damaged_record_makes_the_result_outdated(
     controller: GradingController, scene: Any, graded: Any, text: str
 ) -> None:
     parameter_nodes(scene)[0].SetParameter(PARAMETER, text)
-    assert controller.restore() and controller.masks_changed()
+    assert controller.restore() and changes(controller) == (True, True)
 
 
 def test_a_scene_of_an_earlier_version_records_nothing_and_is_shown_as_it_is(
     controller: GradingController, scene: Any, graded: Any
 ) -> None:
     parameter_nodes(scene)[0].UnsetParameter(PARAMETER)
-    assert controller.restore() and not controller.masks_changed()
+    assert controller.restore() and changes(controller) == (False, False)
 
 
 def test_an_edit_while_the_result_is_drawn_makes_it_outdated(controller: GradingController, nodes: CaseNodes) -> None:

@@ -1,4 +1,4 @@
-"""A result is current again once its masks are again those that were graded, such as after an undo."""
+"""Results and findings are current again once their masks are again those that they are about, as after an undo."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.graded_inputs import PARAMETER
 from REACTKDLib.scene.grading import GradingController
-from REACTKDLib.scene.segments import LABELMAP
+from REACTKDLib.scene.mask_check import MaskChecker
+from REACTKDLib.scene.segments import LABELMAP, choose_segments
 from support.edits import ball, erase, mask_of, paint, segment_id_of
 from support.reading_steps import PLACE
 from support.script_runs import run
@@ -116,10 +118,10 @@ def test_what_was_compared_is_not_read_again(
     controller: GradingController, graded: CaseNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The panel asks many times per second."""
-    from REACTKDLib.scene import opened_case
+    from REACTKDLib.scene import known_masks
 
-    read, compare = [], opened_case.same_masks
-    monkeypatch.setattr(opened_case, "same_masks", lambda *given: read.append(1) or compare(*given))
+    read, compare = [], known_masks.same_masks
+    monkeypatch.setattr(known_masks, "same_masks", lambda *given: read.append(1) or compare(*given))
     assert not controller.masks_changed() and read == []
     added = drawn(graded)
     assert controller.masks_changed() and controller.masks_changed() and read == [1]
@@ -141,3 +143,75 @@ def test_a_region_is_left_out_after_an_undo_though_the_worker_has_ended(
     controller.what_if(mute=["Parenchyma"])
     run(controller)
     assert "have changed since this grade" in controller.error
+
+
+def test_findings_are_current_again_once_their_masks_are(scene: Any, dispatcher: Any, nodes: CaseNodes) -> None:
+    checker, choice = MaskChecker(scene, dispatcher), choose_segments(nodes.segmentation)
+    history = slicer.vtkSegmentationHistory()
+    history.SetSegmentation(nodes.segmentation.GetSegmentation())
+    history.SaveState()
+    checker.check(nodes, choice)
+    run(checker)
+    assert checker.findings is not None and not checker.masks_changed(nodes, choice)
+    assert drawn(nodes).any() and checker.masks_changed(nodes, choice)
+    history.RestorePreviousState()
+    assert not checker.masks_changed(nodes, choice), "by the undo of the Segment Editor"
+    added = drawn(nodes)
+    assert checker.masks_changed(nodes, choice)
+    erase(nodes.segmentation, "Tumor", added, nodes.reference)
+    assert not checker.masks_changed(nodes, choice), "by erasing what was drawn"
+    assert checker.masks_changed(nodes, replace(choice, tumors=())), "other segments are others"
+    history.SetSegmentation(None)
+    checker.close()
+
+
+def test_a_restored_result_is_current_again_once_its_masks_are(
+    controller: GradingController, graded: CaseNodes, scene: Any, dispatcher: Any
+) -> None:
+    other = GradingController(scene, dispatcher)
+    assert other.restore() and not other.masks_changed()
+    added = drawn(graded)
+    assert other.masks_changed()
+    erase(graded.segmentation, "Tumor", added, graded.reference)
+    assert not other.masks_changed()
+    other.close()
+
+
+def test_a_result_that_is_restored_amid_an_edit_is_current_again_once_that_is_undone(
+    controller: GradingController, graded: CaseNodes, scene: Any, dispatcher: Any
+) -> None:
+    other, added = GradingController(scene, dispatcher), drawn(graded)
+    assert other.restore() and other.masks_changed() and not other.opened.images_changed
+    erase(graded.segmentation, "Tumor", added, graded.reference)
+    assert not other.masks_changed()
+    drawn(graded)
+    assert other.masks_changed()
+    other.close()
+
+
+def test_a_restored_result_of_other_images_stays_outdated_whatever_is_drawn(
+    controller: GradingController, graded: CaseNodes, scene: Any, dispatcher: Any
+) -> None:
+    voxels = slicer.util.arrayFromVolume(graded.reference)
+    voxels[3, 4, 5] += 1
+    slicer.util.arrayFromVolumeModified(graded.reference)
+    other = GradingController(scene, dispatcher)
+    assert other.restore() and other.opened.images_changed and not other.masks_changed()
+    added = drawn(graded)
+    erase(graded.segmentation, "Tumor", added, graded.reference)
+    assert other.opened.images_changed and not other.masks_changed()
+    other.close()
+
+
+@pytest.mark.parametrize("record", ['[["tumor x", []]]', "[]", "{", '[["tumor Tumor True (1, 1, 1) 00", [[1.0]]]]'])
+def test_a_record_that_cannot_be_read_leaves_the_result_outdated(
+    controller: GradingController, graded: CaseNodes, scene: Any, dispatcher: Any, record: str
+) -> None:
+    """Such as of a later version."""
+    controller.parameter_node.SetParameter(PARAMETER, record)
+    other = GradingController(scene, dispatcher)
+    assert other.restore() and other.masks_changed()
+    added = drawn(graded)
+    erase(graded.segmentation, "Tumor", added, graded.reference)
+    assert other.masks_changed()
+    other.close()
