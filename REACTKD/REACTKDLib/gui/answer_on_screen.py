@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.stored_answers import StoredAnswer
 from REACTKDLib.core.student.ensemble import answer_hash
@@ -19,7 +20,8 @@ from REACTKDLib.scene.segments import SegmentChoice
 class AnswerOnScreen:
     """The part of `gui.context.PanelContext` that concerns the result. Its attributes are set only there.
 
-    stored: the displayed result of an earlier session, or None.
+    stored: the displayed result of an earlier session, or None. checked: findings of a check that is newer than the
+    result, or None.
     """
 
     reading: Reading
@@ -27,6 +29,7 @@ class AnswerOnScreen:
     nodes: CaseNodes | None
     choice: SegmentChoice | None
     stored: StoredAnswer | None
+    checked: tuple[Finding, ...] | None
     state: PanelState
     busy: bool
 
@@ -44,6 +47,13 @@ class AnswerOnScreen:
     def report(self) -> GradeReport | None:
         """The report of the current case, from the last grading or stored in the scene. None while it is hidden."""
         return None if self.answer_hidden else self.controller.report
+
+    @property
+    def findings(self) -> tuple[Finding, ...] | None:
+        """The findings on masks and images: of the last check, else of the report; None without either."""
+        if self.checked is not None:
+            return self.checked
+        return self.report.findings if self.report is not None else None
 
     @property
     def result(self) -> Any:

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.cases.case_list import ListedCase
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.review.stored_answers import StoredAnswer
 from REACTKDLib.core.student.bundle import METADATA
@@ -67,6 +68,7 @@ class PanelContext(AnswerOnScreen):
         self.problem = ""
         self.message = ""
         self.stored: StoredAnswer | None = None
+        self.checked: tuple[Finding, ...] | None = None
         self.masks_on_show = self.proposal_on_show = self.legend_aside = False
         self.suspended = False
         self._task: tuple | None = None

@@ -40,10 +40,10 @@ def computation_messages(report: GradeReport | None) -> list[str]:
     return [translated(f.message) for f in report.findings if f.code in _COMPUTATION] if report is not None else []
 
 
-def input_findings_of(report: GradeReport | None) -> list[Finding]:
-    """Return findings on the images, including all that belong to no other section."""
+def input_findings_of(findings: Iterable[Finding] | None) -> list[Finding]:
+    """Return those on the images, including all that belong to no other section."""
     elsewhere = _MASKS | _COMPUTATION | _KNOWN_ALREADY
-    return [f for f in report.findings if f.code not in elsewhere] if report is not None else []
+    return [finding for finding in findings or () if finding.code not in elsewhere]
 
 
 def urgent(findings: Iterable[Finding]) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ class InputsPanel(Section):
     def _show_warnings(self) -> None:
         """Show warnings; if they can be fixed here, or the section was opened by hand, show the choices too."""
         context, ui = self.context, self.ui
-        findings = input_findings_of(context.report)
+        findings = input_findings_of(context.findings)
         wrong = [translated(finding.message) for finding in input_findings(context.state.volumes)]
         if context.problem and context.state.segmentation is not None:  # else the Grade section states it
             wrong.insert(0, context.problem)
@@ -153,7 +153,7 @@ class InputsPanel(Section):
         ui.inputsWarningLabel.text = "\n".join(warnings)
         ui.inputsWarningLabel.visible = bool(warnings)
         needs = (*wrong, *urgent(findings), *([] if context.nodes is not None else [context.problem]))
-        key = None if context.nodes is None else (context.nodes.reference.GetID(), context.report is not None)
+        key = None if context.nodes is None else (context.nodes.reference.GetID(), context.findings is not None)
         self.folding.show(self._line(len(warnings)), needs, key, by_user=self._choosing)
         everything = self.folding.held or bool(wrong) or context.nodes is None
         ui.choicesWidget.visible = everything

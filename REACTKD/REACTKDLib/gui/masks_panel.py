@@ -57,7 +57,7 @@ class MasksPanel(Section):
         self.fixer.proposal_changed.connect(self.on_proposal)
         self.fixer.accepted.connect(self.on_masks_replaced)
         self.fixer.undone.connect(self.on_masks_replaced)
-        self.checker.checked.connect(self._on_runner)
+        self.checker.checked.connect(self.on_checked)
         ui = self.ui
         ui.checkButton.connect("clicked(bool)", self.on_check)
         ui.splitButton.connect("clicked(bool)", self.on_split)
@@ -81,6 +81,12 @@ class MasksPanel(Section):
         """Check without grading."""
         if self.context.nodes is not None:
             self.checker.check(self.context.nodes, self.context.choice)
+
+    def on_checked(self, findings: tuple[Finding, ...] | None) -> None:
+        """Pass new findings on, or that there are none any more: those on images belong to another section."""
+        self.context.checked = findings
+        if not self.context.suspended:
+            self.context.changed()
 
     def on_show(self, finding: Finding) -> None:
         """Jump to a finding, and show the masks that it concerns, which the result does not show."""
@@ -166,7 +172,7 @@ class MasksPanel(Section):
             if another:
                 self.fixer.leave(context.state.segmentation)
             self.checker.forget()
-        findings = self._findings()
+        findings = context.findings
         shown = tuple(f for f in findings if is_of_masks(f)) if findings is not None else ()
         if shown != self._listed:
             self._listed = shown
@@ -200,17 +206,12 @@ class MasksPanel(Section):
             line = _("changed since the check") if self._outdated() else _("nothing wrong found")
         self.folding.show(line, needs, key)
 
-    def _findings(self) -> tuple[Finding, ...] | None:
-        if self.checker.findings is not None:
-            return self.checker.findings
-        return self.context.report.findings if self.context.report is not None else None
-
     def _outdated(self) -> bool:
-        """Return True if the findings are about masks other than the current ones."""
+        """Return True if the findings are about masks or images other than the current ones."""
         context = self.context
         if self.checker.findings is None:
             return context.outdated
-        return context.nodes is not None and self.checker.masks_changed(context.nodes, context.choice)
+        return context.nodes is not None and self.checker.inputs_changed(context.nodes, context.choice)
 
     def _summary(self, findings: tuple[Finding, ...] | None, shown: tuple[Finding, ...]) -> str:
         if findings is None:

@@ -81,7 +81,8 @@ def fill(table: Any, report: GradeReport) -> None:
         for column, (_title, _tip, decimals, value) in enumerate(columns, start=1):
             table.setItem(index, column, _number_item(value(index, row), decimals))
     sort(table, *by_effect())
-    table.resizeColumnsToContents()
+    for column in range(1, table.columnCount):  # also after another font was set: a number that is cut off is another
+        table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
     table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)  # long names are cut off
     table.setCurrentCell(0, 0)
     rows = min(max(len(report.regions), 1), ROWS_SEEN)

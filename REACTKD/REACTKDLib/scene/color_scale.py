@@ -35,7 +35,7 @@ def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overla
     display.SetScalarRange(-limit if overlay.signed else 0.0, limit)
     display.SetVisibility2D(True)
     digits = next((n for n, least in enumerate((10, 1, 0.1)) if limit >= least), 3)
-    legend = show_legend(node, _title(report, overlay), f"%{'+' if overlay.signed else ''}.{digits}f", x=0.98)
+    legend = show_legend(node, _title(report, overlay), f"%.{digits}f", x=0.98)
     legend.SetVisibility(visible and has_scale(report, overlay))
 
 

@@ -10,7 +10,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.graded_inputs import masks_content
-from REACTKDLib.scene.hand_over import hand_over_case, masks_stamp, watched
+from REACTKDLib.scene.hand_over import hand_over_case, images_stamp, masks_stamp, watched
 from REACTKDLib.scene.known_masks import KnownMasks
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 from REACTKDLib.scene.segments import SegmentChoice
@@ -28,6 +28,7 @@ class MaskChecker(ScriptRunner):
         self.scene = scene
         self.findings: tuple[Finding, ...] | None = None
         self._masks: KnownMasks | None = None  # those of the findings
+        self._images: tuple = ()  # their stamp
         self.checked = Signal()
 
     def check(self, nodes: CaseNodes, choice: SegmentChoice) -> None:
@@ -37,9 +38,11 @@ class MaskChecker(ScriptRunner):
             return
         self._begin(self._checking(nodes, choice), lambda: nodes.present)
 
-    def masks_changed(self, nodes: CaseNodes, choice: SegmentChoice) -> bool:
-        """Return True if there are findings on other masks than these: see `KnownMasks.differ_from`."""
-        return self.findings is not None and (self._masks is None or self._masks.differ_from(nodes, choice))
+    def inputs_changed(self, nodes: CaseNodes, choice: SegmentChoice) -> bool:
+        """Return True if there are findings on other images or masks than these: see `KnownMasks.differ_from`."""
+        if self.findings is None:
+            return False
+        return self._masks is None or images_stamp(nodes) != self._images or self._masks.differ_from(nodes, choice)
 
     def forget(self) -> None:
         """Drop the findings, which no longer apply to the current case."""
@@ -58,9 +61,11 @@ class MaskChecker(ScriptRunner):
     def _checking(self, nodes: CaseNodes, choice: SegmentChoice) -> Script:
         self._set_progress(0.0, _("Reading the case"))
         steps = hand_over_case(nodes, choice, self.dispatcher.client.scratch)
-        (images, masks), [stamp] = yield from watched(steps, lambda: masks_stamp(nodes, choice))
+        read = yield from watched(steps, lambda: images_stamp(nodes), lambda: masks_stamp(nodes, choice))
+        (images, masks), (images_then, masks_then) = read
         findings = yield from self._ask(jobs.CheckArrays(images, masks, choice.task), (0.3, 1.0))
-        self._masks = KnownMasks(choice, stamp, masks_content(masks))
+        self._masks = KnownMasks(choice, masks_then, masks_content(masks))
+        self._images = images_then
         self._set(findings)
 
     def _set(self, findings: tuple[Finding, ...] | None) -> None:

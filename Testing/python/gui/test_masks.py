@@ -11,6 +11,7 @@ import slicer
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import GRADE_S, grade, segments_as_bytes, small_phantom
@@ -66,7 +67,7 @@ def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any, wid
 
     # also when the list is rebuilt several times before Qt has deleted the old rows
     section = next(part for part in widget.panel.sections if part.ui_file == "MasksPanel.ui")
-    shown = tuple(finding for finding in section._findings() if is_of_masks(finding))
+    shown = tuple(finding for finding in widget.panel.context.findings if is_of_masks(finding))
     for _ in range(3):
         section._list(shown)
     rows = [row for row in user.find("findingsWidget").children() if row.isWidgetType()]
@@ -74,6 +75,28 @@ def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any, wid
     user.settle()
     places = sorted((row.geometry.top(), row.geometry.bottom()) for row in rows)
     assert all(bottom < top for (_, bottom), (top, _) in zip(places, places[1:]))
+
+
+def test_a_check_reports_the_images_too(user: Any, nodes: Any, context: Any) -> None:
+    """Before there is a grade, and instead of the findings of an earlier one."""
+    coarse = "The CT has pixels of 3.3 mm"
+    user.open_section("masksSection")
+    check(user)
+    assert context.report is None and coarse in user.text("inputsWarningLabel")
+    user.toggle_section("masksSection")
+    grade(user)
+    assert coarse in user.text("inputsWarningLabel"), "of the grade"
+    fdg = nodes.volumes[Modality.FDG]
+    fdg.SetOrigin(*(place + 60 * (axis == 1) for axis, place in enumerate(fdg.GetOrigin())))
+    user.open_section("masksSection")
+    check(user)
+    assert {finding.code for finding in context.findings} >= {"pet-shifted", "coarse-pixels"}
+    assert coarse in user.text("inputsWarningLabel") and "FDG PET seems to be shifted" in user.text(
+        "inputsWarningLabel"
+    )
+    user.click("showChoicesButton")
+    user.choose("acetateSelector", None)
+    assert "FDG PET seems to be shifted" not in user.text("inputsWarningLabel"), "another case"
 
 
 def test_an_edit_makes_the_check_outdated(user: Any, faulty: Any) -> None:

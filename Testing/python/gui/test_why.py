@@ -11,6 +11,7 @@ import pytest
 import slicer
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from scipy import ndimage
 
 from REACTKDLib.core.modality import Modality
@@ -51,6 +52,16 @@ def click_header(user: Any, column: int) -> None:
     spot = QPoint(header.sectionViewportPosition(column) + 10, header.height // 2)
     QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, spot)
     user.settle()
+
+
+def test_no_number_is_cut_off_in_a_larger_font(user: Any, graded: Any) -> None:
+    """Slicer sets another font while it runs. A number without its end is another one."""
+    table, letters = user.find("regionTable"), QApplication.font()
+    letters.setPointSizeF(2 * letters.pointSizeF())
+    table.setFont(letters)
+    user.settle()
+    needed = [table.sizeHintForColumn(column) for column in range(1, table.columnCount)]
+    assert all(table.columnWidth(column) >= width for column, width in enumerate(needed, start=1)), needed
 
 
 def test_the_table_has_the_rows_of_the_report_and_sorting_keeps_boxes_and_selection(

@@ -11,13 +11,15 @@ from REACTKDLib.core.errors import LabelMissing, MaskOffImage, NoLiver, TumorOut
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes, case_from_nodes, nodes_from_case
-from REACTKDLib.scene.colors import effect_color
+from REACTKDLib.scene.colors import effect_color, legend_of
 from REACTKDLib.scene.folder import folder_of
 from REACTKDLib.scene.outputs import ROLES, outputs_of, remove_outputs
+from REACTKDLib.scene.overlay import overlays_for
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_choice, read_inputs, read_report
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.session import SceneSession, grade_in_scene
+from REACTKDLib.scene.view_choice import ViewChoice, show_as
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 from support.scene_cases import HandMadeGrader, make_case, make_result, with_measures
 from support.small_models import small_bundle
@@ -155,6 +157,21 @@ def test_colors_are_distinguishable_near_zero_and_for_the_color_blind(seen):
         assert min(deltaE_ciede2000(lab(sign * points), lab(0)) for sign in (-1, 1)) > 5, points
     for sign in (-1, 1):  # 5, 20 and 40 points are three distinct colors
         assert deltaE_ciede2000(lab(sign * 5), lab(sign * 20)) > 5 < deltaE_ciede2000(lab(sign * 20), lab(sign * 40))
+
+
+def test_numbers_of_a_legend_are_those_of_its_colors(scene, nodes):
+    """A zero has no sign, as in the table."""
+    parameter_node = _grade(scene, nodes)
+    outputs, report, signed = outputs_of(parameter_node), read_report(parameter_node), 0
+    for overlay in overlays_for(report)[:-1]:  # the last is the voxel map
+        show_as(outputs, report, ViewChoice(overlay))
+        legend, display = legend_of(outputs.scale), outputs.scale.GetDisplayNode()
+        numbers = np.linspace(*display.GetScalarRange(), legend.GetNumberOfLabels())
+        texts = [legend.GetLabelFormat() % number for number in numbers]
+        assert [float(text) for text in texts] == pytest.approx(numbers, abs=0.05 * numbers.max())
+        assert not any(text[0] in "+-" and not float(text) for text in texts), texts
+        signed += overlay.signed
+    assert signed >= 2
 
 
 def test_heat_map_lies_on_the_reference_and_is_clear_where_zero(scene, nodes):

@@ -107,7 +107,7 @@ def test_findings_on_another_time_point_are_outdated(
     monkeypatch.setattr(mask_check, "masks_content", lambda masks: handed.append(hand_over(masks)) or handed[-1])
     told = []
     for at in interrupted(checker, lambda: checker.check(nodes, choice), go):
-        told.append(checker.masks_changed(nodes, choice))
+        told.append(checker.inputs_changed(nodes, choice))
         now = read_content(nodes, choice)
         assert told[-1] is not all(entry in now for entry in handed[-1]), f"step {at}"
     assert any(told) and not all(told)

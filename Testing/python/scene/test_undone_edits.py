@@ -152,15 +152,15 @@ def test_findings_are_current_again_once_their_masks_are(scene: Any, dispatcher:
     history.SaveState()
     checker.check(nodes, choice)
     run(checker)
-    assert checker.findings is not None and not checker.masks_changed(nodes, choice)
-    assert drawn(nodes).any() and checker.masks_changed(nodes, choice)
+    assert checker.findings is not None and not checker.inputs_changed(nodes, choice)
+    assert drawn(nodes).any() and checker.inputs_changed(nodes, choice)
     history.RestorePreviousState()
-    assert not checker.masks_changed(nodes, choice), "by the undo of the Segment Editor"
+    assert not checker.inputs_changed(nodes, choice), "by the undo of the Segment Editor"
     added = drawn(nodes)
-    assert checker.masks_changed(nodes, choice)
+    assert checker.inputs_changed(nodes, choice)
     erase(nodes.segmentation, "Tumor", added, nodes.reference)
-    assert not checker.masks_changed(nodes, choice), "by erasing what was drawn"
-    assert checker.masks_changed(nodes, replace(choice, tumors=())), "other segments are others"
+    assert not checker.inputs_changed(nodes, choice), "by erasing what was drawn"
+    assert checker.inputs_changed(nodes, replace(choice, tumors=())), "other segments are others"
     history.SetSegmentation(None)
     checker.close()
 
