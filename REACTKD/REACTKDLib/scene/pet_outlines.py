@@ -2,6 +2,10 @@
 
 The views that show a PET display segmentation nodes of this module that share the segments but have their own display;
 all other views display the results themselves. (Two display nodes on one segmentation crash Slicer's libraries.)
+
+They have no item in the tree of the module Data. With the item of a removed segmentation, Slicer's plugin removes its
+segments, which here are those of the result; and an item is saved although its node is not. Without one, the plugin
+logs an error for each change of segments and display.
 """
 
 from __future__ import annotations
