@@ -48,18 +48,19 @@ def is_own(node: Any) -> bool:
 def show_layout(scene: Any, rows: int) -> bool:
     """Show the layout with this many rows, and remember the user's; return False without views, or without a change."""
     node = register_layouts(scene)
-    if node is None or node.GetViewArrangement() == ROWS[rows]:
+    if node is None:
         return False
-    if _is_maximized(node) and node.GetAttribute(_ROWS) == str(rows):
-        return False
-    if not is_own(node):
-        node.SetAttribute(_BEFORE, str(node.GetViewArrangement()))
-    node.SetAttribute(_ROWS, str(rows))
-    node.SetViewArrangement(ROWS[rows])
-    for name in OWN_SLICES:
+    maximized = _is_maximized(node) and node.GetAttribute(_ROWS) == str(rows)
+    changed = not maximized and node.GetViewArrangement() != ROWS[rows]
+    if changed:
+        if not is_own(node):
+            node.SetAttribute(_BEFORE, str(node.GetViewArrangement()))
+        node.SetAttribute(_ROWS, str(rows))
+        node.SetViewArrangement(ROWS[rows])
+    for name in OWN_SLICES:  # also if the layout stays: a scene that is loaded resets its views
         _prepare_slices(scene, name)
     _prepare_3d(scene)
-    return True
+    return changed
 
 
 def leave_layout(scene: Any) -> None:
@@ -112,12 +113,16 @@ def composites(scene: Any) -> list[Any]:
 
 
 def _prepare_slices(scene: Any, name: str) -> None:
-    """Link the views of this module, and exclude them when Slicer shows a newly loaded image in all views."""
+    """Link the views of this module, and exclude them when Slicer shows a newly loaded image in all views.
+
+    Later changes by the user are kept.
+    """
     view = scene.GetSingletonNode(name, "vtkMRMLSliceNode")
     composite = scene.GetSingletonNode(name, "vtkMRMLSliceCompositeNode")
     for node in filter(None, (view, composite)):
         node.SetSaveWithScene(False)
-    if composite is not None:
+    if composite is not None and not composite.GetAttribute(_STYLED):
+        composite.SetAttribute(_STYLED, "1")
         composite.SetLinkedControl(True)
         composite.SetDoPropagateVolumeSelection(False)
 

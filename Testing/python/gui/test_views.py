@@ -17,6 +17,7 @@ from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading_layout import ONE, ORIENTATIONS, OWN_SLICES, THREE_D, THREE_ROWS, view_name
 from support.edits import ball, paint
 from support.panel_steps import GRADE_S, grade, panel_of, wait_for_annotations, wait_for_inputs
+from support.scene_files import load_scene, save_scene
 
 USERS = ("Red", "Green", "Yellow")
 DEFAULT = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
@@ -220,6 +221,37 @@ def test_the_layout_can_be_left_after_the_scene_was_closed(
     user.open_section("inputsSection")
     user.choose("acetateSelector", None)  # everything is shown again
     assert manager().layout == DEFAULT
+
+
+def own_views() -> dict[str, Any]:
+    """What the module sets in its views, once: they are linked, dark, and not saved."""
+    composites = [manager().sliceWidget(name).mrmlSliceCompositeNode() for name in OWN_SLICES[:3]]
+    slices = [manager().sliceWidget(name).mrmlSliceNode() for name in OWN_SLICES[:3]]
+    view = slicer.mrmlScene.GetSingletonNode(THREE_D, "vtkMRMLViewNode")
+    return {
+        "linked": [node.GetLinkedControl() for node in composites],
+        "new images": [node.GetDoPropagateVolumeSelection() for node in composites],
+        "saved": [node.GetSaveWithScene() for node in (*composites, *slices, view)],
+        "3D": (view.GetBoxVisible(), view.GetAxisLabelsVisible(), view.GetBackgroundColor(), view.GetUseDepthPeeling()),
+    }
+
+
+def test_a_loaded_scene_that_was_saved_in_the_layout_shows_the_views_as_before(
+    user: Any, scene: Any, nodes: Any, context: Any, tmp_path: Path
+) -> None:
+    """Loading resets all views, and the layout of the scene is the one that is shown already."""
+    before = own_views()
+    assert manager().layout == ONE and before["linked"] == [1, 1, 1] and not any(before["saved"])
+    save_scene(scene, tmp_path / "scene.mrb")
+    load_scene(scene, tmp_path / "scene.mrb")
+    user.wait_until(lambda: context.nodes is not None, what="the case of the scene")
+    assert manager().layout == ONE and own_views() == before
+    composite = manager().sliceWidget(OWN_SLICES[0]).mrmlSliceCompositeNode()
+    composite.SetLinkedControl(False)
+    scene.GetSingletonNode(THREE_D, "vtkMRMLViewNode").SetBoxVisible(True)
+    changed = own_views()
+    context.changed()
+    assert own_views() == changed, "what the user sets stays"
 
 
 def picture(name: str) -> bytes:
