@@ -37,8 +37,8 @@ class ProposedChanges:
         self.node: Any = None
         self.changes: Changes | None = None
         self._before: Any = None
-        self._places: dict[str, tuple] = {}  # slice positions when a fix was requested
-        self._went: dict[str, tuple] = {}  # slice positions set to show it
+        self._places: dict[str, tuple] = {}  # positions of slices and cameras when a fix was requested
+        self._went: dict[str, tuple] = {}  # those set to show it
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -51,12 +51,13 @@ class ProposedChanges:
         return voxel_ml * np.count_nonzero(getattr(self.changes, kind))
 
     def remember_views(self) -> None:
-        """Record the positions of the slices, for `clear` to restore; while a proposal is shown this does nothing."""
+        """Record the positions of the views, for `clear` to restore; while a proposal is shown this does nothing."""
         if self.proposal is None:
             self._places = {node.GetID(): _place_of(node) for node in self._slices()}
+            self._places |= {node.GetID(): _camera_of(node) for node in self._cameras()}
 
     def show(self, proposal: Proposal) -> None:
-        """Highlight a proposal in place of the previous one, and center the slices on the largest change."""
+        """Highlight a proposal in place of the previous one, and center the views on the largest change."""
         self._remove()
         if not self._places:
             self.remember_views()
@@ -68,6 +69,7 @@ class ProposedChanges:
             ras = matrix[:3, :3] @ self.changes.place[::-1] + matrix[:3, 3]
             jump_to(proposal.nodes.reference, tuple(float(v) for v in ras))
         self._went = {node.GetID(): _plane_of(node) for node in self._slices()}
+        self._went |= {node.GetID(): _camera_of(node) for node in self._cameras()}
 
     def show_after(self, after: bool) -> None:
         """Show the copy with the fix, or a copy of the current masks; the highlight stays in both.
@@ -103,9 +105,10 @@ class ProposedChanges:
         return [node for node in nodes if node is not None and self.scene.IsNodePresent(node)]
 
     def clear(self) -> None:
-        """Remove the highlight and restore the slices, unless any of them was moved since.
+        """Remove the highlight and restore the views, unless any slice was moved since.
 
-        The user who has moved one continues from there; restoring only the others would give no consistent position.
+        The user who has moved one continues from there; restoring only the others would give no consistent position. A
+        camera that was turned since stays, too.
         """
         self._remove()
         slices = self._slices()
@@ -113,6 +116,9 @@ class ProposedChanges:
         for node in [] if moved else slices:
             if node.GetID() in self._places:
                 _put_back(node, self._places[node.GetID()])
+        for node in [] if moved else self._cameras():
+            if node.GetID() in self._places and self._went.get(node.GetID()) == _camera_of(node):
+                _turn_back(node, self._places[node.GetID()])
         self._places, self._went = {}, {}
 
     def forget(self) -> None:
@@ -128,6 +134,9 @@ class ProposedChanges:
 
     def _slices(self) -> list[Any]:
         return nodes_of_class(self.scene, "vtkMRMLSliceNode")
+
+    def _cameras(self) -> list[Any]:
+        return nodes_of_class(self.scene, "vtkMRMLCameraNode")
 
     def _drawn(self, proposal: Proposal) -> Any:
         node = unlisted_segmentation(self.scene, "REACTKD proposed changes")
@@ -163,3 +172,15 @@ def _put_back(node: Any, place: tuple) -> None:
     node.SetFieldOfView(*field)
     node.SetXYZOrigin(*origin)
     node.UpdateMatrices()
+
+
+def _camera_of(node: Any) -> tuple:
+    return tuple(node.GetPosition()), tuple(node.GetFocalPoint()), tuple(node.GetViewUp())
+
+
+def _turn_back(node: Any, place: tuple) -> None:
+    position, focal_point, up = place
+    node.SetPosition(*position)
+    node.SetFocalPoint(*focal_point)
+    node.SetViewUp(*up)
+    node.ResetClippingRange()

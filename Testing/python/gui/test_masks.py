@@ -13,6 +13,7 @@ from PySide6.QtTest import QTest
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
+from REACTKDLib.scene.reading_layout import THREE_D
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import GRADE_S, grade, segments_as_bytes, small_phantom
 from support.scene_files import load_scene, save_scene
@@ -49,6 +50,12 @@ def center_of_views() -> np.ndarray:
     """The intersection of the slices, mm RAS."""
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
     return slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS())[:3, 3]
+
+
+def camera() -> list[float]:
+    """Where the camera of the module's 3D view is, and its focal point, mm RAS."""
+    node = next(n for n in slicer.util.getNodesByClass("vtkMRMLCameraNode") if n.GetLayoutName() == THREE_D)
+    return [*node.GetPosition(), *node.GetFocalPoint()]
 
 
 def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any, widget: Any) -> None:
@@ -283,13 +290,14 @@ def test_findings_and_proposals_are_decided_by_shortcuts(user: Any, scene: Any, 
     press(user, Qt.Key.Key_N)
     assert np.linalg.norm(center_of_views() - first) > 5 and user.find("findingLabel0").styleSheet == ""
     before, there, place = segments_as_bytes(faulty.segmentation), scene.GetNumberOfNodes(), center_of_views()
+    seen = camera()
     press(user, Qt.Key.Key_A)  # nothing is proposed yet
     assert segments_as_bytes(faulty.segmentation) == before
 
     user.click(f"findingFixButton{stray_row(user)}")
     user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
     assert "hollow orange" in user.text("proposalLegendLabel") and "removed" in user.text("proposalLegendLabel")
-    assert np.linalg.norm(center_of_views() - place) > 5
+    assert np.linalg.norm(center_of_views() - place) > 5 and not np.allclose(camera(), seen, atol=1.0)
     user.screenshot("masks-proposal-after", of="window")
     press(user, Qt.Key.Key_B)
     assert user.find("beforeButton").checked
@@ -298,13 +306,13 @@ def test_findings_and_proposals_are_decided_by_shortcuts(user: Any, scene: Any, 
     assert not user.find("beforeButton").checked
     press(user, Qt.Key.Key_R)
     assert not user.sees("proposalWidget") and segments_as_bytes(faulty.segmentation) == before
-    assert scene.GetNumberOfNodes() == there and np.allclose(center_of_views(), place)
+    assert scene.GetNumberOfNodes() == there and np.allclose(center_of_views(), place) and np.allclose(camera(), seen)
 
     user.click(f"findingFixButton{stray_row(user)}")
     user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
     press(user, Qt.Key.Key_A)
     assert not mask_of(faulty.segmentation, "Tumor", faulty.reference)[2:5, 4:9, 4:9].any()
-    assert np.allclose(center_of_views(), place)
+    assert np.allclose(center_of_views(), place) and np.allclose(camera(), seen)
     application.select_module("SegmentEditor")
     user.settle()
     press(user, Qt.Key.Key_N)  # the keys have been released
