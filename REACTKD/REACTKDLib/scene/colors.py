@@ -14,7 +14,6 @@ EFFECT_TABLE = "REACTKD effect"
 WEIGHT_TABLE = "REACTKD weight"
 HEAT_TABLE = "REACTKD heat"
 ENTRIES = 256
-LEGEND_SIZE = (0.06, 0.34)  # share of the view's width and height
 
 RGB = tuple[float, float, float]
 _NEUTRAL: RGB = (0.94, 0.94, 0.94)
@@ -95,7 +94,6 @@ def show_legend(displayable: Any, title: str, label_format: str, x: float) -> An
     legend.SetLabelFormat(label_format)
     legend.SetNumberOfLabels(5)
     legend.SetMaxNumberOfColors(ENTRIES)
-    legend.SetSize(*LEGEND_SIZE)
     legend.SetPosition(x, 0.86)  # the title is above the bar
     for text, size in ((legend.GetTitleTextProperty(), 15), (legend.GetLabelTextProperty(), 13)):
         text.SetFontSize(size)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from REACTKDLib.scene.scene_nodes import nodes_of_class
 
 SLICE_VIEW, THREE_D_VIEW = "vtkMRMLSliceNode", "vtkMRMLViewNode"
+LEGEND_SIZE = (0.06, 0.34)  # share of the view's width and height
+_LEAST = (34, 130)  # pixels: Slicer shrinks the letters until they fit into the legend
+_MOST = 0.7  # of a view, so that its image is seen
 
 
 def shown_views(scene: Any, kind: str) -> list[Any]:
@@ -34,4 +40,18 @@ def place_legend(legend: Any) -> None:
     scene = legend.GetScene()
     of_volume = legend.GetDisplayableNode() is not None and legend.GetDisplayableNode().IsA("vtkMRMLVolumeNode")
     three_d = [] if of_volume else shown_views(scene, THREE_D_VIEW)
-    show_only_in(legend, (three_d or shown_views(scene, SLICE_VIEW))[:1])
+    views = (three_d or shown_views(scene, SLICE_VIEW))[:1]
+    show_only_in(legend, views)
+    size = _legend_size(() if three_d or not views else views[0].GetDimensions()[:2])
+    if not np.allclose(legend.GetSize(), size):
+        legend.SetSize(*size)
+
+
+def _legend_size(pixels: Sequence[int]) -> tuple[float, ...]:
+    """Return width and height of a legend, as shares of a view's.
+
+    pixels: width and height of a slice view, which may be small; empty for a 3D view, whose size no node states.
+    """
+    if not pixels or min(pixels) <= 0:
+        return LEGEND_SIZE
+    return tuple(min(max(share, least / n), _MOST) for share, least, n in zip(LEGEND_SIZE, _LEAST, pixels, strict=True))

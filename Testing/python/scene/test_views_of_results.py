@@ -12,10 +12,10 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.scene.color_scale import write_scale
-from REACTKDLib.scene.colors import effect_color
+from REACTKDLib.scene.colors import effect_color, legend_of
 from REACTKDLib.scene.heat_map import set_foreground
 from REACTKDLib.scene.jump import jump_to
-from REACTKDLib.scene.outputs import output_steps, outputs_of, remove_outputs
+from REACTKDLib.scene.outputs import output_steps, outputs_of, place_legends, remove_outputs
 from REACTKDLib.scene.overlay import Overlay, overlays_for
 from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_node_for, read_report
 from REACTKDLib.scene.region_graph import edges_shown
@@ -103,6 +103,22 @@ def test_an_old_report_is_colored_by_what_it_holds(graded):
 
 def legend_lines(outputs) -> list[str]:
     return slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.scale).GetTitleText().split("\n")
+
+
+def test_a_legend_has_room_for_its_letters_in_a_small_slice_view(graded, scene):
+    """As in rows for three images: Slicer shrinks the letters until they fit into the legend."""
+    outputs, _report = graded
+    view = scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    view.SetMappedInLayout(1)
+    for pixels in ((158, 247), (313, 247), (90, 110), (1200, 900)):
+        view.SetDimensions(*pixels, 1)
+        place_legends(outputs)
+        for node in (outputs.scale, outputs.heat_map):
+            width, height = legend_of(node).GetSize()
+            assert width * pixels[0] >= min(34, 0.7 * pixels[0]) - 0.1, pixels
+            assert height * pixels[1] >= min(130, 0.7 * pixels[1]) - 0.1, pixels
+            assert width <= 0.7 and height <= 0.7
+    assert (width, height) == pytest.approx((0.06, 0.34)), "a large view has it as before"
 
 
 def test_the_scale_is_the_same_for_every_case_and_the_legend_names_clipped_values(graded):
