@@ -28,7 +28,7 @@ from REACTKDLib.gui.training_panel import TrainingPanel
 from REACTKDLib.gui.views import show_answer, show_case
 from REACTKDLib.gui.views_panel import ViewsPanel
 from REACTKDLib.gui.why_panel import WhyPanel
-from REACTKDLib.scene.panel_state import PanelState
+from REACTKDLib.scene.panel_state import DEVICES, PanelState
 from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.script_runner import SLICE_S
 
@@ -81,6 +81,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(scene, slicer.vtkMRMLScene.NodeRemovedEvent, self.on_node_removed)
         self.addObserver(scene, slicer.vtkMRMLScene.NodeAddedEvent, self.on_node_added)
         self._new: set[str] = set()  # new images and segmentations, not chosen since
+        self._settings: tuple[str | None, str] | None = None  # model and device of a scene that is being closed
         self._adds_scene = False  # while a scene is added to an open case
         self._removed = False  # a node was removed during batch processing
         self.nodes_timer = qt.QTimer()
@@ -142,7 +143,9 @@ class Panel(VTKObservationMixin):
             section.exit()
 
     def on_scene_start_close(self, _caller: Any = None, _event: Any = None) -> None:
-        """Release every node."""
+        """Release every node. Model and device are kept for the next scene."""
+        state = PanelState.find(slicer.mrmlScene)
+        self._settings = (state.model, state.device) if state is not None else None
         self.context.suspended = True
         self._new.clear()
         self._in_view = ""
@@ -153,8 +156,15 @@ class Panel(VTKObservationMixin):
         self.context.forget_case()
 
     def on_scene_end_close(self, _caller: Any = None, _event: Any = None) -> None:
-        """Start anew with an empty scene."""
+        """Start anew with an empty scene, and with the same model: a list is read on with it. A scene that is loaded
+        brings its own.
+        """
         self.context.suspended = False
+        if self._settings is not None and self._settings != (None, DEVICES[0]):
+            model, device = self._settings
+            self.context.state.model = model
+            self.context.state.set_device(device)
+        self._settings = None
         self._read_scene()
 
     def on_scene_start_import(self, _caller: Any = None, _event: Any = None) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 import unittest
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from host.main_window import SLICER_KEYS
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.ensemble import answer_hash
 from REACTKDLib.scene.case import nodes_from_case
 from REACTKDLib.scene.region_segmentation import lesion_segments
-from support.panel_steps import GRADE_S, grade, wait_for_annotations, wait_for_inputs
+from support.panel_steps import GRADE_S, choose_model, grade, wait_for_annotations, wait_for_inputs
+from support.scene_files import load_scene, save_scene
 
 
 def test_the_panel_opens(user: Any) -> None:
@@ -156,6 +159,26 @@ def rest(user: Any, *timers: Any) -> None:
     while time.monotonic() < end:
         user.settle()
         time.sleep(0.01)
+
+
+def test_the_model_stays_when_the_scene_is_closed_and_comes_with_a_scene_that_is_loaded(
+    user: Any, scene: Any, phantom_case: Any, phantom_nodes: Any, context: Any, small_model: Path, tmp_path: Path
+) -> None:
+    """The next cases of a list would otherwise be graded with another model, without a word."""
+    wait_for_inputs(user, phantom_nodes)
+    save_scene(scene, tmp_path / "shipped.mrb")
+    choose_model(user, small_model)
+    user.choose("deviceComboBox", "CPU")
+    for _ in range(2):  # also an empty scene
+        scene.Clear(0)
+        user.settle()
+        assert user.find("modelPathEdit").currentPath == str(small_model) and user.text("deviceComboBox") == "CPU"
+    wait_for_inputs(user, nodes_from_case(scene, phantom_case))
+    grade(user)
+    assert context.report.model.sha256 == answer_hash(str(small_model)) and not context.other_model
+    load_scene(scene, tmp_path / "shipped.mrb")
+    user.settle()
+    assert user.find("modelPathEdit").currentPath == "" and context.state.device == "auto"
 
 
 def test_images_of_a_scene_that_takes_long_to_load_are_recognized_at_its_end(
