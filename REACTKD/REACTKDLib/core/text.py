@@ -18,6 +18,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -195,6 +196,16 @@ def unknown_name(name: str, known: Iterable[str]) -> str:
     nearest = nearest_name(name, names)
     hint = "" if nearest is None else f"did you mean {nearest!r}? "
     return f"{hint}there are {', '.join(names)}."
+
+
+def measured(value: float, digits: int = 2) -> str:
+    """Return a measured number for a sentence, such as "0.05", "2.1" or "1350": never with an exponent.
+
+    digits: significant ones of a fraction; a larger number is shown to its unit.
+    """
+    if abs(value) >= 10**digits - 0.5 or value == 0:
+        return f"{value:.0f}"
+    return f"{Decimal(f'{value:.{digits}g}'):f}"
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.text import isolated
+from REACTKDLib.core.text import isolated, measured
 from REACTKDLib.gui.words import joined
 from REACTKDLib.scene.hiding import PROPOSAL, hide_only
 from REACTKDLib.scene.mask_fixes import MaskFixer
@@ -113,7 +113,7 @@ class ProposalBox:
         for kind in self.changes.kinds:
             color, filled = LOOKS[kind]
             web = "".join(f"{round(255 * part):02x}" for part in color)
-            text = words[kind].format(milliliters=f"{self.changes.milliliters(kind):.2g}")
+            text = words[kind].format(milliliters=measured(self.changes.milliliters(kind)))
             sign = "&#9632;" if filled else "&#9633;"
             lines.append(f"<span style='color:#{web}'>{sign}</span> {text}")
         return "<br>".join(lines)
@@ -122,7 +122,7 @@ class ProposalBox:
 def _words(proposal: Proposal) -> str:
     if not proposal.edits:
         return _("{what}: there is nothing to change.").format(what=translated(proposal.text))
-    lesions = ", ".join(f"{translated(name)} ({milliliters:.2g} ml)" for name, milliliters in proposal.lesions)
+    lesions = ", ".join(f"{translated(name)} ({measured(milliliters)} ml)" for name, milliliters in proposal.lesions)
     if lesions and proposal.largest_stays:
         text = _(
             "{what}: proposed on a copy, which the views show. The largest lesion stays in {segment}; each other one "
@@ -139,7 +139,7 @@ def _words(proposal: Proposal) -> str:
         "{what}: proposed on a copy, which the views show; {milliliters} ml change. Your segmentation is untouched "
         "until you accept."
     )
-    return text.format(what=translated(proposal.text), milliliters=f"{proposal.milliliters:.2g}")
+    return text.format(what=translated(proposal.text), milliliters=measured(proposal.milliliters))
 
 
 def _changed(proposal: Proposal) -> list[str]:

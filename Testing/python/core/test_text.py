@@ -13,7 +13,7 @@ from REACTKDLib.core.errors import NoLiver, NotPet, ReactkdError
 from REACTKDLib.core.findings import Finding, finding_from, to_entry
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.review.record import failure_of
-from REACTKDLib.core.text import Text, isolated, joined, packed, plural, sentence, text_from, unpacked
+from REACTKDLib.core.text import Text, isolated, joined, measured, packed, plural, sentence, text_from, unpacked
 from REACTKDLib.core.text import tr as _
 
 
@@ -27,6 +27,28 @@ def test_a_text_is_its_english_and_passes_through_messages_whole(name: str, coun
     for same in (sent, kept, pickle.loads(pickle.dumps(text))):
         assert same == text and same.values["part1"].values["lesions"].template == inner.template
     assert json.loads(json.dumps({"message": text})) == {"message": str.__str__(text)}  # files hold English only
+
+
+@given(st.floats(1e-9, 1e9), st.integers(2, 4))
+def test_a_measured_number_has_no_exponent_and_its_digits(value: float, digits: int) -> None:
+    text = measured(value, digits)
+    assert "e" not in text and float(text) == pytest.approx(value, rel=0.51 * 10 ** (1 - digits))
+    assert float(text) == pytest.approx(value, abs=0.5) and measured(-value, digits) == f"-{text}"
+
+
+def test_a_measured_number_is_as_short_as_it_can_be() -> None:
+    values = {
+        0.0: "0",
+        0.05: "0.05",
+        0.00003: "0.00003",
+        2.13: "2.1",
+        16.1: "16",
+        99.7: "100",
+        154.6: "155",
+        1350: "1350",
+    }
+    assert {value: measured(value) for value in values} == values
+    assert measured(-1019.6, 3) == "-1020" and measured(12345.0, 4) == "12345"
 
 
 def test_the_message_of_an_error_is_its_template_with_its_values() -> None:

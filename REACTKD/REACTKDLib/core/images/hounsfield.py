@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from REACTKDLib.core.errors import NotHounsfield
+from REACTKDLib.core.text import measured
 from REACTKDLib.core.text import tr as _
 
 PADDING_BELOW = -1500
@@ -55,7 +56,7 @@ def hounsfield_fault(array: np.ndarray) -> str | None:
     if low == high:
         return _("every voxel is {low}").format(low=f"{low:g}")
     if high - low < SMALLEST_RANGE:
-        return _("its values span only {low} to {high}").format(low=f"{low:.3g}", high=f"{high:.3g}")
+        return _("its values span only {low} to {high}").format(low=measured(low, 3), high=measured(high, 3))
     if low >= 0:
         if float(np.median(inside)) < LOWEST_TISSUE_MEDIAN:
             return _("nothing is below zero and half of its values are below {median}, as in a PET").format(

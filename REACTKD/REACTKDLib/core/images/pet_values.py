@@ -14,6 +14,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import NotPet
 from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.text import measured
 from REACTKDLib.core.text import tr as _
 
 NEGATIVE_SHARE = 0.1  # noise may make reconstructed values slightly negative, but never by a tenth of the uptake
@@ -39,7 +40,7 @@ def check_pet(array: np.ndarray, role: str = _("the PET")) -> None:
         raise NotPet(
             _("{role} has values far below zero ({low}), as a CT has; check which file is which."),
             role=role,
-            low=f"{low:.4g}",
+            low=measured(low, 4),
         )
 
 

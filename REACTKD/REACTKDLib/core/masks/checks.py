@@ -26,7 +26,7 @@ from REACTKDLib.core.masks.pet_checks import check_exchanged, check_pets
 from REACTKDLib.core.masks.regions import RegionSet, regions_of
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.modality import ROLES
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import measured, sentence
 from REACTKDLib.core.text import tr as _
 
 LOW_RESOLUTION_CELLS = 8  # a smaller lesion fills no cell of the encoder's maps at half resolution
@@ -152,7 +152,7 @@ def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
             text = _(
                 "{name} ({volume} mm3) is smaller than a cell of the network's maps ({cell} mm), so its "
                 "values are unreliable."
-            ).format(name=lesion.name, volume=f"{lesion.volume_ml * 1000:.2g}", cell=f"{2 * cell_mm:g}")
+            ).format(name=lesion.name, volume=measured(lesion.volume_ml * 1000), cell=f"{2 * cell_mm:g}")
             findings.append(Finding("low-resolution", "info", text, lesion.centroid_ras))
     return tuple(findings)
 

@@ -33,7 +33,7 @@ from REACTKDLib.core.masks.one_piece import Work, make_whole
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML, check_number, small_lesions, touches
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.task import HCC_GRADE, Task
-from REACTKDLib.core.text import plural
+from REACTKDLib.core.text import measured, plural
 from REACTKDLib.core.text import tr as _
 
 SMALLEST_LIVER_VOXELS = 27
@@ -130,7 +130,7 @@ def _check_liver_size(work: Work) -> None:
         raise LiverTooSmall(
             _("The {organ} mask has only {milliliters} ml; draw the whole {organ}, or correct the voxel spacing."),
             organ=work.task.organ.name,
-            milliliters=f"{milliliters:.2g}",
+            milliliters=measured(milliliters),
         )
 
 
@@ -154,7 +154,7 @@ def _leave_out_small(work: Work) -> list[Finding]:
     text = (one if len(found) == 1 else many).format(
         count=len(found),
         smallest=f"{SMALLEST_LESION_ML:g}",
-        volume=f"{sum(map(voxels_of, found)) * work.voxel_ml:.2g}",
+        volume=measured(sum(map(voxels_of, found)) * work.voxel_ml),
     )
     return [Finding("small-lesions-left-out", "warning", text, work.ras_of(max(found, key=voxels_of)))]
 
@@ -184,7 +184,7 @@ def _leave_out_strays(work: Work) -> list[Finding]:
                     "A lesion of {volume} ml lies outside the {organ} and is not graded; extend the {organ} "
                     "mask to it, or erase it."
                 ).format(
-                    volume=f"{np.count_nonzero(lesion) * work.voxel_ml:.2g}",
+                    volume=measured(np.count_nonzero(lesion) * work.voxel_ml),
                     organ=work.task.organ.name,
                 ),
                 place,
@@ -213,7 +213,7 @@ def _extend_liver(work: Work) -> list[Finding]:
             "tumor-added-to-liver",
             "info",
             _("{volume} ml of {lesion} were not in the {organ} mask and are counted as {organ}.").format(
-                volume=f"{missing * work.voxel_ml:.2g}",
+                volume=measured(missing * work.voxel_ml),
                 lesion=work.task.lesion.name,
                 organ=work.task.organ.name,
             ),

@@ -15,7 +15,7 @@ from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.masks.components import Components, Part, center_of_part, components_of, holes_of, voxels_of
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.task import Task
-from REACTKDLib.core.text import plural
+from REACTKDLib.core.text import measured, plural
 from REACTKDLib.core.text import tr as _
 
 HOLE_ML = 1.0
@@ -91,7 +91,7 @@ def _holes(work: Work) -> Holes:
         text = _("{holes} in the {organ} mask, {volume} ml in all, counted as {organ}.").format(
             organ=work.task.organ.name,
             holes=plural(len(small), _("{count} small hole"), _("{count} small holes")),
-            volume=f"{volume:.2g}",
+            volume=measured(volume),
         )
         findings.append(Finding("holes-filled", "info", text, work.ras_of(max(small, key=voxels_of))))
     for hole in large:
@@ -144,7 +144,7 @@ def drop_specks(work: Work) -> list[Finding]:
             organ=work.task.organ.name,
             pieces=plural(len(specks), _("{count} stray piece"), _("{count} stray pieces")),
             smallest=f"{SPECK_ML:g}",
-            volume=f"{sum(piece.voxels for piece in specks) * work.voxel_ml:.2g}",
+            volume=measured(sum(piece.voxels for piece in specks) * work.voxel_ml),
         )
         findings.append(Finding("specks-dropped", "info", text, work.ras_of(specks[0].part)))
     if len(kept) > 1:

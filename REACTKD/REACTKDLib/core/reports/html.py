@@ -21,7 +21,7 @@ from REACTKDLib.core.reports.region_values import ordered, shown_values
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.reports.set_words import set_words
 from REACTKDLib.core.reports.share_words import direction_words, explained
-from REACTKDLib.core.text import isolated, sentence
+from REACTKDLib.core.text import isolated, measured, sentence
 from REACTKDLib.core.writing.atomic import write_text
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _cell(value: RegionValue, row: ReportRegion, grade: str) -> str:
 def _volume(ml: float | None) -> str:
     if ml is None:
         return ""
-    return f"{ml:.0f} ml" if ml >= 100 else f"{ml:.1f} ml" if ml >= 1 else f"{ml:.2g} ml"
+    return f"{ml:.0f} ml" if ml >= 100 else f"{ml:.1f} ml" if ml >= 1 else f"{measured(ml)} ml"
 
 
 def _signed(value: float, digits: int) -> str:

@@ -65,6 +65,16 @@ def test_findings_are_json_and_sentences():
         assert "\n" not in finding.message
 
 
+def test_a_large_volume_in_a_message_is_written_out():
+    """Masks often exclude each other: a tumor of 155 ml was "1.6e+02 ml of tumor"."""
+    case = small_case(lesions=(((0.0, 0.0, 0.0), 33.5),))
+    volume = np.count_nonzero(case.tumor) * abs(np.linalg.det(case.reference.ijk_to_ras[:3, :3])) / 1000
+    finding = said(checked(case.with_masks(liver=case.liver & ~case.tumor)), "tumor-added-to-liver")
+    assert 150 < volume < 165 and finding.message.startswith(f"{volume:.0f} ml of tumor")
+    (coarse,) = foresee(checked(small_case(lesions=(((0.0, 0.0, 0.0), 8.0),))), 12.0)
+    assert coarse.code == "low-resolution" and "e+" not in coarse.message
+
+
 def test_a_case_without_lesion_is_reported_before_grading():
     case = checked(small_case(lesions=()))
     assert [finding.code for finding in foresee(case)] == ["no-lesion"]

@@ -25,6 +25,7 @@ from REACTKDLib.core.images.hounsfield import check_hounsfield
 from REACTKDLib.core.images.pet_values import check_pet, in_own_unit
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.text import measured
 from REACTKDLib.core.text import tr as _
 
 ALIKE = 1e-3  # of the slice's largest value: readers round differently
@@ -125,4 +126,4 @@ def _other_suv(factor: float | None, ratio: float | None, role: str) -> list[Fin
         "{role} was loaded with SUVs that are {factor} times what its DICOM header gives by "
         "the QIBA rules; the grade does not depend on it."
     )
-    return [Finding("suv-differs", "warning", message, role=role, factor=f"{ratio / factor:.3g}")]
+    return [Finding("suv-differs", "warning", message, role=role, factor=measured(ratio / factor, 3))]
