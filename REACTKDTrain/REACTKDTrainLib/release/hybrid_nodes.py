@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.errors import OutputNotWritable, ReactkdError, UsageError
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.one_thread import one_thread
@@ -114,7 +114,10 @@ class HybridNodes:
         workers: int = 1,
         on_progress: OnProgress = no_progress,
     ) -> dict[str, str]:
-        """Compute missing node vectors; return case id -> reason for exclusion. wanted: what the changes lead to."""
+        """Compute missing node vectors; return case id -> reason for exclusion. wanted: what the changes lead to.
+
+        Raises: OutputNotWritable.
+        """
         skipped = {}
         with JobPool(_Making(self, tuple(changes), wanted), Engine(workers)) as pool:
             for case, reason in pool.results(cases, on_progress):
@@ -160,6 +163,8 @@ class _Making:
         try:
             for change in self.changes:
                 self.nodes.get(case, change, self.wanted)
+        except OutputNotWritable:  # no fault of the scan
+            raise
         except ReactkdError as error:
             return str(error)
         return ""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.errors import OutputNotWritable, ReactkdError
 from REACTKDLib.core.job_engines import HERE, Engine
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import OnProgress, no_progress
@@ -42,7 +42,7 @@ def prepare_cases(
     """Call `make` for each case on `engine`. Returns case id -> reason why it cannot be read.
 
     stop: called after every case; raises to end the run.
-    Raises: WorkerLost, and whatever `stop` raises.
+    Raises: WorkerLost; OutputNotWritable, which is no fault of the case; whatever `stop` raises.
     """
     failed: dict[str, str] = {}
     with JobPool(partial(_error_of, make), engine) as pool:
@@ -100,6 +100,8 @@ def without(cohort: Cohort, failed: dict[str, str], skip: bool) -> Cohort:
 def _error_of(make: Prepare, case: CohortCase) -> ReactkdError | None:
     try:
         make(case)
+    except OutputNotWritable:  # a full disk must not remove cases from a training
+        raise
     except ReactkdError as error:
         return error
     return None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import OutputNotWritable, UsageError
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import acquire, draw_patient
@@ -29,6 +29,7 @@ from REACTKDTrainLib.release.hybrid_blocks import ANOTHER, block_shifts, lesion_
 from REACTKDTrainLib.release.hybrid_nodes import CHANGES, HybridNodes, LiverIntensities, changed
 from REACTKDTrainLib.release.hybrids import CYCLE, HybridSettings, evaluate_hybrids
 from REACTKDTrainLib.training.outputs import model_metadata
+from support.killed import fill, small_disk
 
 BLOCKS = ("input", "bands", "shells")
 SETTINGS = HybridSettings(lesions=4, phantoms=2, draws=50)
@@ -142,6 +143,13 @@ def several(case) -> bool:
     """Whether its lesions are kept separate, and there are at least two."""
     rows = lesion_rows(case)
     return rows is not None and len(rows) > 2
+
+
+def test_a_full_disk_ends_the_evaluation_and_excludes_no_scan(bundle, tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        fill(disk, left=8192)
+        with pytest.raises(OutputNotWritable, match="make room on the disk"):
+            HybridNodes(disk, bundle).make([scan(3)])
 
 
 def test_a_block_of_another_case_is_put_lesion_by_lesion(bundle, tmp_path):
