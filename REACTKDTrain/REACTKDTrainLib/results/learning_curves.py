@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from REACTKDLib.core.worker.training_run import STAGES
+from REACTKDLib.core.worker.training_run import STAGES, fold_files
 from REACTKDTrainLib.results.figures import look, save_figure
 from REACTKDTrainLib.results.log import read_log
 
@@ -24,8 +24,8 @@ def learning_curves(output: Path, phantom: bool) -> list[Path]:
     """
     made = []
     for stage in STAGES:
-        logs = {p.parent.parent.name: read_log(p) for p in sorted(Path(output).glob(f"fold*/{stage}/log.csv"))}
-        logs = {name: rows for name, rows in logs.items() if rows}
+        logs = {n: read_log(path) for n, path in fold_files(Path(output), f"{stage}/log.csv").items()}
+        logs = {n: rows for n, rows in logs.items() if rows}
         if logs:
             path = Path(output) / "figures" / f"{stage}.png"
             title = f"Learning curves: {stage.replace('-', ' ')}" + (" (digital phantom)" if phantom else "")
@@ -34,18 +34,18 @@ def learning_curves(output: Path, phantom: bool) -> list[Path]:
     return made
 
 
-def _draw(figure: Figure, title: str, logs: dict[str, list[dict[str, str]]]) -> None:
+def _draw(figure: Figure, title: str, logs: dict[int, list[dict[str, str]]]) -> None:
     above, below = figure.subplots(2, 1, sharex=True)
-    for number, (name, rows) in enumerate(logs.items()):
+    for number, (fold, rows) in enumerate(logs.items()):
         own = look(number)
         steps = np.array([int(r["step"]) + 1 for r in rows])
         loss = np.array([float(r["loss"]) for r in rows])
         above.plot(steps, loss, color=own["color"], alpha=0.25, linewidth=0.8)
-        above.plot(steps, running_mean(loss, max(len(loss) // 30, 1)), **own, label=_fold_name(name))
+        above.plot(steps, running_mean(loss, max(len(loss) // 30, 1)), **own, label=f"fold {fold}")
         seen = [(int(r["step"]) + 1, float(r["validation"])) for r in rows if r.get("validation")]
         if seen:
             x, y = np.array(seen).T
-            below.plot(x, y, **own, marker=".", label=_fold_name(name))
+            below.plot(x, y, **own, marker=".", label=f"fold {fold}")
             below.plot(x[y.argmax()], y.max(), marker="*", markersize=13, color=own["color"])
     above.set_ylabel("training loss")
     below.set_ylabel("mean log likelihood,\nvalidation cases (star: kept)")
@@ -53,10 +53,6 @@ def _draw(figure: Figure, title: str, logs: dict[str, list[dict[str, str]]]) -> 
     below.xaxis.get_major_locator().set_params(integer=True)
     above.legend(frameon=False)
     figure.suptitle(title)
-
-
-def _fold_name(folder: str) -> str:
-    return f"fold {int(folder.removeprefix('fold'))}"
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:

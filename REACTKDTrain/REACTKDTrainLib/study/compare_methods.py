@@ -16,7 +16,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.progress import OnProgress, no_progress
-from REACTKDLib.core.worker.training_run import RECORD
+from REACTKDLib.core.worker.training_run import RECORD, fold_files
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.listed import MISSING
 from REACTKDTrainLib.cohorts.open_cohort import PREFIX, open_cohort, size_of
@@ -155,7 +155,7 @@ class ComparedMethods:
 
 def of_folds(run: Path, part: str) -> list[list[Prediction]]:
     """Return the rows of each fold. part: 'test' or 'external'. Raises: UsageError if the run is not finished."""
-    paths = sorted(run.glob(f"fold*/{part}.json"))
+    paths = fold_files(run, f"{part}.json").values()
     if not paths:
         raise UsageError(f"The run {run.name} has predicted nothing; let it finish first.")
     return [read_rows(path) for path in paths]

@@ -47,6 +47,7 @@ from REACTKDTrainLib.training.run_checks import (
     check_branch,
     check_ct,
     check_doses,
+    check_other_folds,
     check_student,
     check_student_cases,
     check_teachers,
@@ -122,6 +123,8 @@ class Experiment:
             cohorts = self._prepare(cohorts)
             truncated = self._truncated(cohorts)
             splits = self._splits(cohorts)  # of the cases that can be read, who may be too few
+            external = cohorts["external"].cases if "external" in cohorts else ()
+            check_other_folds(self.output, splits, [number for _, number in self._chosen(splits)], external)
         except (UnreadableCase, TruncatedFieldOfView, FoldsImpossible):
             if new and self.processes.first:
                 (self.output / RECORD).unlink()  # nothing was trained: a corrected cohort can use the folder

@@ -14,6 +14,7 @@ from REACTKDLib.core.student.monai_files import USE
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.worker.training_run import fold_files
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.sizes import preparation_of
@@ -78,8 +79,9 @@ def write_outcome(
 
     Raises: OutputNotWritable.
     """
-    test = [read_rows(p) for p in sorted(output.glob("fold*/test.json"))]
-    external = [read_rows(p) for p in sorted(output.glob("fold*/external.json"))]
+    test, external = (
+        [read_rows(path) for path in fold_files(output, f"{part}.json").values()] for part in ("test", "external")
+    )
     rows = [row for part in test for row in part]
     phantom, classes = cohorts["cohort"].phantom, cohorts["cohort"].task.class_names
     metrics = {"digital_phantom": phantom, **measure(rows, classes=classes)}

@@ -1,20 +1,22 @@
-"""Checks of a run that need no voxels: batches, doses, images, overlap of cohorts, and missing teachers."""
+"""Checks of a run that need no voxels: batches, doses, images, overlap of cohorts and folds, and missing teachers."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.fingerprint import files_behind, fingerprint_of
 from REACTKDLib.core.student.network import Student
-from REACTKDLib.core.worker.training_run import STAGES
+from REACTKDLib.core.worker.training_run import STAGES, fold_files
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.cohorts.folds import FoldsImpossible, Split
 from REACTKDTrainLib.cohorts.listed import MISSING
 from REACTKDTrainLib.distillation.auxiliary import truths_of
 from REACTKDTrainLib.models.teacher_heads import PET
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.predictions import read_rows
 from REACTKDTrainLib.training.stages import Initial
 
 #: role -> name in messages
@@ -174,3 +176,27 @@ def check_teachers(output: Path, folds: Iterable[int]) -> None:
                 f"There is no trained teacher for fold {number} in the output folder; run the stage 'teacher' or "
                 "'both' first."
             )
+
+
+def check_other_folds(
+    output: Path, splits: Sequence[Split], chosen: Collection[int], external: Sequence[CohortCase] = ()
+) -> None:
+    """Check that the folds which an earlier call predicted, and this one does not, tested the cases that they would
+    test now.
+
+    Otherwise a case would be held out in two folds and another one in none: if the folds of a list were changed, or a
+    case could not be read in one of the calls. splits: of all folds. chosen: numbers of the folds of this call.
+
+    Raises: FoldsImpossible; UsageError for a damaged file.
+    """
+    tested = {"test": {n: split.test for n, split in enumerate(splits)}}
+    tested["external"] = dict.fromkeys(range(len(splits)), external)
+    for part, of_fold in tested.items():
+        for number, path in fold_files(output, f"{part}.json").items():
+            now = {case.id for case in of_fold.get(number, ())}
+            if number not in chosen and {row.case for row in read_rows(path)} != now:
+                raise FoldsImpossible(
+                    f"The fold {number} in the output folder was tested on other cases than it would be now (the folds "
+                    f"of the list differ, or other cases can be read); remove fold{number} from the output folder and "
+                    "train that fold again, or choose another output folder."
+                )

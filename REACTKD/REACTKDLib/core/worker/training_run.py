@@ -136,16 +136,27 @@ class RunReader:
 
     def _curves(self, configuration: dict[str, Any]) -> tuple[Curve, ...]:
         order, found = list(STAGES), []
-        for path in self.folder.glob("fold*/*/log.csv"):
-            fold, stage = path.parent.parent.name.removeprefix("fold"), path.parent.name
-            if not fold.isdigit() or stage not in STAGES:
-                continue
-            if path not in self._logs:
-                self._logs[path] = LogReader(path, int(fold), stage, configuration[STAGES[stage]])
-            curve = self._logs[path].read()
-            if curve is not None:
-                found.append(curve)
+        for stage in order:
+            for fold, path in fold_files(self.folder, f"{stage}/log.csv").items():
+                if path not in self._logs:
+                    self._logs[path] = LogReader(path, fold, stage, configuration[STAGES[stage]])
+                curve = self._logs[path].read()
+                if curve is not None:
+                    found.append(curve)
         return tuple(sorted(found, key=lambda curve: (curve.fold, order.index(curve.stage))))
+
+
+def fold_files(folder: Path, name: str) -> dict[int, Path]:
+    """Return number -> the file `fold<number>/<name>` of a run, in the order of the numbers.
+
+    A copy of a fold's folder (`fold0-old`) is no fold. name: 'test.json', 'student/log.csv'.
+    """
+    found = {}
+    for path in folder.glob(f"fold*/{name}"):
+        number = path.relative_to(folder).parts[0].removeprefix("fold")
+        if number.isdecimal() and str(int(number)) == number:
+            found[int(number)] = path
+    return dict(sorted(found.items()))
 
 
 def ask_to_stop(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,9 +14,11 @@ from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.task import HCC_GRADE
 from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.results.log import CsvLog
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold_ensemble import save_ensemble
 from REACTKDTrainLib.training.outputs import Chosen, write_outcome
+from REACTKDTrainLib.training.predictions import Prediction, write_rows
 from support.small_cases import small_case
 from support.small_models import random_student
 
@@ -53,6 +56,19 @@ def test_folds_run_one_by_one_give_the_model_of_one_run(scores, tmp_path):
     write_outcome(tmp_path / "apart", config, cohorts, RECORD, [replace(one, score=-9.0) for one in chosen[:1]])
     again = scores.index(max(scores)) == 0  # a retrained fold replaces its own result
     assert Bundle.load(tmp_path / "apart" / "bundle").info["training"]["validation_score"] == (-9.0 if again else -0.5)
+
+
+def test_a_copy_of_a_fold_in_the_folder_of_the_run_is_not_counted(tmp_path):
+    """Its cases were held out twice in the predictions, and the learning curves ended the run with a ValueError."""
+    cohorts = {"cohort": SimpleNamespace(phantom=True, task=HCC_GRADE)}
+    rows = [Prediction(f"c{n}", f"c{n}", 0, n % 3, "student", "ct", True, (0.2, 0.3, 0.5)) for n in range(9)]
+    write_rows(tmp_path / "fold0" / "test.json", rows)
+    CsvLog(tmp_path / "fold0" / "student" / "log.csv").add({"epoch": 0, "step": 0, "loss": 1.0, "validation": -1.0})
+    shutil.copytree(tmp_path / "fold0", tmp_path / "fold0-old")
+    shutil.copytree(tmp_path / "fold0", tmp_path / "fold00")
+    _, metrics = write_outcome(tmp_path, TrainingConfig.for_size("tiny"), cohorts, RECORD, [])
+    assert metrics["n"] == 9 and len((tmp_path / "predictions.csv").read_text().splitlines()) == 10
+    assert (tmp_path / "figures" / "student.png").is_file()
 
 
 def test_each_fold_is_a_member_with_its_window_and_card(folder):

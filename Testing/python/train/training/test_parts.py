@@ -14,7 +14,6 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.progress import no_progress
 from REACTKDTrainLib.cohorts.folds import make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-from REACTKDTrainLib.results import learning_curves
 from REACTKDTrainLib.training import dry_run
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.experiment import Experiment
@@ -160,4 +159,3 @@ def test_a_fold_is_named_by_its_option_number(tmp_path: Path) -> None:
     named = FoldRun.named(SimpleNamespace(number=number, config=run.config), "the teacher")
     assert named == "fold 0 of 0 to 1: the teacher"
     assert dry_run._fold_line(split, number, 2).startswith("Fold 0 of 0 to 1: ")
-    assert learning_curves._fold_name("fold0") == "fold 0"

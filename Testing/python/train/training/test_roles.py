@@ -15,14 +15,15 @@ from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.progress import no_progress
 from REACTKDTrainLib.cohorts.base import Cohort
-from REACTKDTrainLib.cohorts.folds import FoldsImpossible
+from REACTKDTrainLib.cohorts.folds import FoldsImpossible, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.distillation.losses import random_presence
 from REACTKDTrainLib.training import experiment
 from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.predictions import Prediction, write_rows
 from REACTKDTrainLib.training.processes import Processes
-from REACTKDTrainLib.training.run_checks import check_apart
+from REACTKDTrainLib.training.run_checks import check_apart, check_other_folds
 from support.small_training import COHORT, write_config
 
 
@@ -65,6 +66,37 @@ def test_folds_made_impossible_by_unreadable_cases_leave_no_folder(tmp_path: Pat
     with pytest.raises(FoldsImpossible, match="1 patient has the grade poor"):
         run.run()
     assert not (tmp_path / "out" / "run.json").exists()
+
+
+def test_a_fold_is_not_trained_beside_one_that_was_tested_on_other_cases(tmp_path: Path) -> None:
+    """The folds of a list were changed between two calls: a case was held out twice, and another one never."""
+    config = write_config(tmp_path)
+    run = run_of(tmp_path, fold=1, config=config, method="none")
+    of_other_seed = make_folds(open_cohort(COHORT).cases, 2, seed=5)[0].test
+    thirds = (1 / 3, 1 / 3, 1 / 3)
+    rows = [Prediction(c.id, c.patient, 0, c.grade, "student", "ct", True, thirds) for c in of_other_seed]
+    write_rows(run.output / "fold0" / "test.json", rows)
+    with pytest.raises(FoldsImpossible, match="fold 0 .*tested on other cases.*remove fold0"):
+        run.run()
+    assert not (run.output / "run.json").exists() and not (run.output / "fold1").exists()
+
+
+@pytest.mark.parametrize("part", ["test", "external"])
+def test_predictions_of_other_folds_are_compared_with_the_cases_of_now(part: str, tmp_path: Path) -> None:
+    cases = open_cohort(COHORT).cases
+    splits, external = make_folds(cases, 2), cases[:3]
+    of_now = {"test": splits[0].test, "external": external}
+    for name, own in of_now.items():
+        rows = [Prediction(c.id, c.patient, 0, c.grade, "teacher", "ct", True, (1.0, 0.0, 0.0)) for c in own]
+        write_rows(tmp_path / "fold0" / f"{name}.json", rows)
+    check_other_folds(tmp_path, splits, [1], external)
+    write_rows(tmp_path / "fold0" / f"{part}.json", rows[:-1])
+    check_other_folds(tmp_path, splits, [0, 1], external)  # fold 0 is predicted again
+    with pytest.raises(FoldsImpossible, match="fold 0 .*tested on other cases"):
+        check_other_folds(tmp_path, splits, [1], external)
+    with pytest.raises(FoldsImpossible, match="fold 2 .*tested on other cases"):
+        (tmp_path / "fold0").rename(tmp_path / "fold2")
+        check_other_folds(tmp_path, splits, [0, 1], external)
 
 
 @pytest.mark.parametrize(
