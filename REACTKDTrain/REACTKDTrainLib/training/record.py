@@ -131,28 +131,35 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
             f"The run in the output folder was started with other settings ({changed}); resume with the same ones, "
             "or choose another output folder."
         )
-    if cohorts_differ(cohorts, record["cohorts"]):
+    changed = cohorts_differ(cohorts, record["cohorts"])
+    if changed:
         raise UsageError(
-            "The run in the output folder was started on other cases; give the same cohort, or choose another output "
-            "folder."
+            f"The run in the output folder was started on other cases ({changed}); give the same cohort, or choose "
+            "another output folder."
         )
 
 
 def cohorts_differ(old: dict[str, dict], new: dict[str, dict]) -> str | None:
     """Return the first difference between cohorts by role, each from `describe_cohort`; see `difference`.
 
-    Earlier releases recorded no content; it is then not compared.
+    Cohorts with the same content are equal, whatever their lists are called. Earlier releases recorded no content; the
+    numbers and the name are then compared.
     """
-    known = {role for role in set(old) & set(new) if "content" in old[role] and "content" in new[role]}
-
-    def shown(cohorts: dict[str, dict]) -> dict[str, dict]:
-        return {r: {k: v for k, v in own.items() if k != "content"} for r, own in cohorts.items()}
-
-    changed = difference(shown(old), shown(new))
-    if changed is not None:
-        return changed
-    other = [role for role in sorted(known) if old[role]["content"] != new[role]["content"]]
-    return f"{other[0]}: other cases, images, masks or grades" if other else None
+    for role in sorted(set(old) | set(new)):
+        if role not in old or role not in new:
+            return f"{role}: given, now none" if role in old else f"{role}: none, now given"
+        one, other = old[role], new[role]
+        known = "content" in one and "content" in other
+        if known and one["content"] == other["content"]:
+            continue
+        left_out = {"content"} | ({"name", "skipped"} if known else set())
+        shown = ({key: value for key, value in own.items() if key not in left_out} for own in (one, other))
+        changed = difference(*shown, f"{role}.")
+        if changed is not None:
+            return changed
+        if known:
+            return f"{role}: other cases, images, masks or grades"
+    return None
 
 
 def completed(configuration: dict) -> dict:

@@ -96,6 +96,33 @@ def test_a_run_is_not_resumed_on_other_images_or_grades_with_equal_counts(role, 
         open_folder(tmp_path, exchanged, resume=True)
 
 
+def test_a_run_is_resumed_on_the_same_cases_in_a_list_of_another_name(tmp_path: Path) -> None:
+    """A list that was renamed, or moved into another folder of case folders, was refused as other cases."""
+    record = {"configuration": TrainingConfig().to_dict()}
+    one = cohort_of(["a", "b"], [0, 1])
+    other = Cohort("renamed", one.cases, skipped=(("c", "excluded by the layout"),))
+    open_folder(tmp_path, record | {"cohorts": {"cohort": describe_cohort(one)}}, resume=False)
+    open_folder(tmp_path, record | {"cohorts": {"cohort": describe_cohort(other)}}, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ({"cohort": (["a"], [0])}, r"\(cohort.cases: 2, now 1\)"),
+        ({"cohort": (["a", "b"], [0, 2])}, r"\(cohort.grades.moderate: 1, now 0\)"),
+        ({"cohort": (["a", "x"], [0, 1])}, r"\(cohort: other cases, images, masks or grades\)"),
+        ({"cohort": (["a", "b"], [0, 1]), "external": (["c"], [0])}, r"\(external: none, now given\)"),
+    ],
+)
+def test_the_difference_to_the_cases_of_a_run_is_named(now: dict, said: str, tmp_path: Path) -> None:
+    record = {"configuration": TrainingConfig().to_dict()}
+    cohorts = [{"cohort": (["a", "b"], [0, 1])}, now]
+    before, after = ({role: describe_cohort(cohort_of(*own)) for role, own in each.items()} for each in cohorts)
+    open_folder(tmp_path, record | {"cohorts": before}, resume=False)
+    with pytest.raises(UsageError, match=f"was started on other cases {said}"):
+        open_folder(tmp_path, record | {"cohorts": after}, resume=True)
+
+
 def test_the_record_of_a_cohort_does_not_depend_on_the_order_of_its_cases() -> None:
     drawn = open_cohort("phantom:external?cases=3&size=tiny")
     turned = Cohort(drawn.name, drawn.cases[::-1], drawn.phantom)
