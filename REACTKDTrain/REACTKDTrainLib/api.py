@@ -6,7 +6,8 @@ from REACTKDTrainLib import evaluate, train
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from REACTKDLib.core.modality import Modality, subset_name, subsets_of
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import UNNAMED
 from REACTKDLib.core.text import unknown_name
+from REACTKDLib.core.worker.training_run import RECORD
+from REACTKDLib.core.writing.run_lock import running_alone
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
@@ -29,6 +32,7 @@ from REACTKDTrainLib.results.figures import save_figure
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, measure, write_metrics, write_predictions
+from REACTKDTrainLib.training.record import describe_cohort
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Cohort", "Run", "evaluate", "open_cohort", "train"]
 
 LEAST_CASES = 12  # fewer are too few for a curve
+METRICS, FIGURES = "metrics.json", ("roc", "calibration")
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """`metrics.json`: measures with 95 % intervals on held-out cases."""
-        return parse_json((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        return parse_json((self.folder / METRICS).read_text(encoding="utf-8"))
 
 
 def train(cohort: PathLike, output: PathLike, *, on_progress: OnProgress = no_progress, **options: Any) -> Run:
@@ -104,40 +109,83 @@ def evaluate(
     without a lesion large enough to grade have no prediction; they are counted in "cases_without_answer" and excluded
     from all measures.
 
-    Raises: UsageError for a run without a model or a cohort without grades; the errors of files; OutputNotWritable.
+    Raises: UsageError for a run without a model, a cohort without grades or that of the run's training, and an output
+    folder that holds a training; the errors of files; FolderInUse, OutputNotWritable.
 
     Example:
         >>> evaluate(run, cohort="external.json", output="external")["macro_auc"]
     """
+    folder = None if output is None else Path(output)
+    if folder is not None:
+        _check_output(folder)
     opened = _opened(model, device)
     cases = cohort if isinstance(cohort, Cohort) else open_cohort(str(cohort), task=opened.task)
+    _check_cases(cases, opened, model)
+    # held during the work, so that a folder that cannot be written is refused before it
+    with nullcontext() if folder is None else running_alone(folder / METRICS, "an evaluation"):
+        rows, metrics = _measured(opened, cases, on_progress)
+        if folder is not None:
+            _write(folder, rows, metrics, opened.task.class_names)
+    on_progress(1.0, "done")
+    return metrics
+
+
+def _check_output(folder: Path) -> None:
+    """Raise UsageError for a file, or a folder whose results of a training have the names of an evaluation's."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("The output is a file; give a folder.")
+    if (folder / RECORD).exists():
+        raise UsageError(
+            "The output folder holds a training, whose predictions and measures would be replaced; choose another "
+            "folder."
+        )
+
+
+def _check_cases(cases: Cohort, model: Grader, given: Run | Grader | PathLike) -> None:
+    """Raise UsageError for a cohort without grades or of another task, or that of the run's training."""
     if not cases.graded:
         raise UsageError(f"No case of the cohort {cases.name} has a grade; there is nothing to measure against.")
-    if cases.task != opened.task and UNNAMED not in (cases.task.name, opened.task.name):
+    if cases.task != model.task and UNNAMED not in (cases.task.name, model.task.name):
         raise TaskMismatch(
-            f"The cohort is of the task {cases.task.name} where the model answers {opened.task.name}; give other cases."
+            f"The cohort is of the task {cases.task.name} where the model answers {model.task.name}; give other cases."
         )
-    classes = opened.task.class_names
+    if isinstance(given, Run) and _trained_on(given.folder, cases):
+        raise UsageError(
+            "The run was trained on these cases, so it cannot be measured on them; its predictions.csv has those of "
+            "each fold's held-out cases. Give other cases."
+        )
+
+
+def _trained_on(folder: Path, cases: Cohort) -> bool:
+    """Return True if the record of a run, if there is one, has exactly these graded cases as its cohort."""
+    try:
+        record = parse_json((folder / RECORD).read_text(encoding="utf-8"))
+        content = record["cohorts"]["cohort"]["content"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return content == describe_cohort(replace(cases, cases=cases.graded))["content"]
+
+
+def _measured(model: Grader, cases: Cohort, on_progress: OnProgress) -> tuple[list[Prediction], dict[str, Any]]:
     rows: list[Prediction] = []
     without_answer = 0
     for n, case in enumerate(cases.graded):
         on_progress(n / len(cases.graded), f"grading {n + 1} of {len(cases.graded)}")
-        answers = _answers(opened, case)
+        answers = _answers(model, case)
         without_answer += not answers
         rows += answers
-    metrics = {
-        "digital_phantom": cases.phantom,
-        "cases_without_answer": without_answer,
-        **measure(rows, classes=classes),
-    }
-    if output is not None:
-        folder = Path(output)
-        write_predictions(folder / "predictions.csv", rows, classes=classes)
-        write_predictions(folder / "predictions_by_inputs.csv", rows, True, classes)
-        write_metrics(folder / "metrics.json", metrics)
-        _draw(folder / "figures", rows, classes, "Digital phantoms." if cases.phantom else "")
-    on_progress(1.0, "done")
-    return metrics
+    measures = measure(rows, classes=model.task.class_names)
+    return rows, {"digital_phantom": cases.phantom, "cases_without_answer": without_answer, **measures}
+
+
+def _write(folder: Path, rows: list[Prediction], metrics: dict[str, Any], classes: tuple[str, ...]) -> None:
+    write_predictions(folder / "predictions.csv", rows, classes=classes)
+    write_predictions(folder / "predictions_by_inputs.csv", rows, True, classes)
+    write_metrics(folder / METRICS, metrics)
+    for name in FIGURES:  # of an earlier evaluation, in case there are too few cases now
+        for path in (folder / "figures").glob(f"{name}.*"):
+            path.unlink()
+    _draw(folder / "figures", rows, classes, "Digital phantoms." if metrics["digital_phantom"] else "")
 
 
 def _opened(model: Run | Grader | PathLike, device: str) -> Grader:
@@ -174,7 +222,7 @@ def _draw(folder: Path, rows: list[Prediction], classes: tuple[str, ...], captio
     curves = {name: roc_curves(t["grade"], t["p"], t["patient"], classes=classes) for name, t in tables.items()}
     most = max(tables, key=lambda name: name.count("+"))
     title = f"ROC by the images given (band: 95 % over patients, {most})"
-    save_figure(folder / "roc", lambda figure: draw_roc(figure, curves, title, most), (10, 4.4), caption)
+    save_figure(folder / FIGURES[0], lambda figure: draw_roc(figure, curves, title, most), (10, 4.4), caption)
 
     def calibration(figure: Figure) -> None:
         axis = figure.subplots()
@@ -183,7 +231,7 @@ def _draw(folder: Path, rows: list[Prediction], classes: tuple[str, ...], captio
         axis.set_ylabel("how often it was right")
         axis.legend(frameon=False, fontsize=8, loc="lower right")
 
-    save_figure(folder / "calibration", calibration, (5.4, 4.6), caption)
+    save_figure(folder / FIGURES[1], calibration, (5.4, 4.6), caption)
 
 
 def _table(rows: list[Prediction]) -> Mapping[str, np.ndarray]:

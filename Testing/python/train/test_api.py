@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from REACTKDLib import load_model
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDTrainLib import Run, evaluate, open_cohort, train
 from REACTKDTrainLib.__main__ import main
@@ -64,6 +64,37 @@ def test_a_run_is_measured_on_other_cases(run, tmp_path):
         report = model.open(case.load()).grade().report
         assert float(rows[case.id]["poor"]) == pytest.approx(report.probabilities["poor"], abs=1e-6)
     assert evaluate(model, cohort)["macro_auc"] == pytest.approx(found["macro_auc"], abs=1e-9)
+
+
+def test_an_evaluation_does_not_replace_the_results_of_a_training(run):
+    """Its predictions and measures have the names of those of a training, which were lost."""
+    before = {path: path.read_bytes() for path in run.folder.iterdir() if path.is_file()}
+    with pytest.raises(UsageError, match="The output folder holds a training, .*; choose another folder"):
+        evaluate(run, "phantom:external?cases=2&size=tiny", run.folder, device="cpu")
+    assert before == {path: path.read_bytes() for path in run.folder.iterdir() if path.is_file()}
+
+
+def test_the_training_cases_of_a_run_are_refused_for_its_evaluation(run):
+    with pytest.raises(UsageError, match="The run was trained on these cases"):
+        evaluate(run, COHORT, device="cpu")
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_a_case_is_graded(run, tmp_path):
+    told = []
+    (tmp_path / "file").write_text("kept")
+    for output, said in ((tmp_path / "file", "is a file"), (tmp_path / "file" / "in", "cannot be written")):
+        with pytest.raises(ReactkdError, match=said):
+            evaluate(run, "phantom:external?cases=2&size=tiny", output, on_progress=lambda *now: told.append(now))
+    assert told == [] and (tmp_path / "file").read_text() == "kept"
+
+
+def test_figures_of_an_earlier_evaluation_do_not_stay_beside_new_measures(run, tmp_path):
+    figures = tmp_path / "out" / "figures"
+    figures.mkdir(parents=True)
+    for name in ("roc.png", "calibration.svg", "mine.png"):
+        (figures / name).write_text("of earlier cases")
+    evaluate(run, "phantom:external?cases=2&size=tiny", tmp_path / "out", device="cpu")  # too few for a figure
+    assert [path.name for path in figures.iterdir()] == ["mine.png"]
 
 
 def test_invalid_calls_are_refused(tmp_path):
