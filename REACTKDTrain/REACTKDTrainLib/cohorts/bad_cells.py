@@ -1,4 +1,4 @@
-"""One message for all bad cells of a column of a list."""
+"""One message for all bad cells of a column of a list, and the texts of cells that are meant to be empty."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from REACTKDLib.core.text import MOST_NAMED, quoted, shown
+
+#: what spreadsheets and statistics programs write into an empty cell
+NOTHING = ("none", "null", "na", "n/a", "nan", "-")
 
 
 def cases_with(name: str, cells: Sequence[tuple[str, Any]]) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
-from REACTKDTrainLib.cohorts.bad_cells import cases_with
+from REACTKDTrainLib.cohorts.bad_cells import NOTHING, cases_with
 
-_NO_GRADE = ("", "none", "null", "na", "n/a", "nan", "-")
+_NO_GRADE = ("", *NOTHING)
 _SEPARATOR = re.compile(r"[,;]")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +23,7 @@ from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.file_case import opener
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
 from REACTKDTrainLib.cohorts.layout import known_layouts, survey_folder
+from REACTKDTrainLib.cohorts.patient_cells import check_known_patients, check_patient_column, patient_columns
 from REACTKDTrainLib.cohorts.survey import Survey
 from REACTKDTrainLib.content_store import content_key
 
@@ -31,7 +31,6 @@ GRADES_FILE = "grades.csv"
 #: prefix of the fingerprint of a case with missing files
 MISSING = "missing "
 _USUAL_IMAGES = (("ct",), ("ct", "fdg"), MODALITIES)
-_PATIENT_LIKE = re.compile(r"pat|subj|person|pid|mrn")
 _NO_FILES_IN_WORKLIST = "Case {case} has no image or no segmentation; complete it, or take it out."
 _NO_FILES_IN_DATALIST = (
     "Case {case} of the datalist needs an image (ct, fdg or acetate) and a segmentation, or masks of organ and lesions."
@@ -81,6 +80,7 @@ def reference_grades(path: Path, words: GradeWords = OWN_WORDS, task: Task = HCC
     path = Path(path)
     if path.suffix.lower() == ".json":
         datalist, entries = read_datalist(path, task=task)
+        check_patient_column(entries)
         words, rows = words.with_list(datalist.get("grades")), [(entry["id"], entry) for entry in entries]
     else:
         rows = list(_rows_by_case(path / GRADES_FILE if path.is_dir() else path, task, words).items())
@@ -164,8 +164,8 @@ def _rows_by_case(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WO
     table = read_table(path, f"the file {path.name}", ("case", "grade"))
     if not table.columns:
         raise UsageError(f"The file {path.name} is empty; give it the columns case and grade, or take it away.")
-    other = [name for name in table.columns if name != "patient" and _PATIENT_LIKE.search(name)]
-    if other and "patient" not in table.columns:
+    other = [] if "patient" in table.columns else patient_columns(table.columns)
+    if other:
         raise UsageError(
             f"The file {path.name} has the column {quoted(other)}, which is not read; call that of the patients "
             "'patient'."
@@ -201,11 +201,14 @@ def _check_files(jobs: Sequence[Job], text: str) -> None:
 
 def _cases(listed: Sequence[tuple[Job, Mapping[str, Any]]], task: Task, words: GradeWords) -> tuple[CohortCase, ...]:
     """Return the cases. listed: each job with its row or entry. Raises: UsageError that names all bad cells."""
+    check_patient_column([labels for _job, labels in listed])
     words.check_grades(((job.case, labels.get("grade")) for job, labels in listed), task)
     wrong = [(job.case, value) for job, labels in listed if not _is_fold(value := labels.get("fold"))]
     if wrong:
         raise UsageError(f"{cases_with('fold', wrong)}; give whole numbers from 0.")
-    return tuple(_case(job, labels, task, words) for job, labels in listed)
+    cases = tuple(_case(job, labels, task, words) for job, labels in listed)
+    check_known_patients((case.id, case.patient) for case in cases)
+    return cases
 
 
 def _case(job: Job, labels: Mapping[str, Any], task: Task, words: GradeWords) -> CohortCase:

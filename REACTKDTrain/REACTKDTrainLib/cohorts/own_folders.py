@@ -42,7 +42,7 @@ def survey_own(
     found = find_files(folder, patterns)
     if not found.files:
         raise UsageError("No file fits the patterns; they are of paths below the folder, such as {case}/CT.nii.gz.")
-    rows = {} if sheet is None else sheet.rows(found.files, task)
+    rows = {} if sheet is None else sheet.rows(found.files, task, patients_known=any(found.patients.values()))
     problems, cases = _of_the_whole(found.other, found.files, rows, sheet), []
     for number, (name, roles) in enumerate(found.files.items()):
         on_progress(number / len(found.files), name)

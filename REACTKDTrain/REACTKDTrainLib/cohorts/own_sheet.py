@@ -12,6 +12,7 @@ from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import MOST_NAMED, quoted
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
+from REACTKDTrainLib.cohorts.patient_cells import unread_patients
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,17 @@ class OwnSheet:
     words: GradeWords = OWN_WORDS
     keep: tuple[str, ...] = ()
 
-    def rows(self, cases: Collection[str], task: Task = HCC_GRADE) -> dict[str, tuple[int | None, str, dict[str, str]]]:
+    def rows(
+        self, cases: Collection[str], task: Task = HCC_GRADE, patients_known: bool = False
+    ) -> dict[str, tuple[int | None, str, dict[str, str]]]:
         """Return case -> (grade, patient or '', kept data), for the rows of the sheet whose case is among `cases`.
+
+        patients_known: True if the paths of the cases name their patients.
 
         Letter case, and composed or decomposed accents, are ignored unless cases differ in these alone.
 
         Raises: FileMissing; UsageError for a column that is missing or not unique, two different rows of one case, a
-        row that matches two cases, or a text that is not a grade.
+        row that matches two cases, a text that is not a grade, or patients in a column that was not named.
         """
         if not self.path.is_file():
             raise FileMissing("There is no sheet at the path given; check the path.")
@@ -44,6 +49,8 @@ class OwnSheet:
         column = self.case.lower() or _column_of_cases(table.columns, table.rows, cases)
         known = _by_name(cases)
         rows = [(case, row) for row in table.rows if (case := _case_of(row[column], known)) is not None]
+        if not (self.patient or patients_known):
+            _check_patients(dict(rows), column)
         self.words.check_grades(((case, row[self.grade.lower()]) for case, row in rows), task)
         out: dict[str, tuple[int | None, str, dict[str, str]]] = {}
         twice = {}
@@ -56,6 +63,16 @@ class OwnSheet:
         if twice:
             raise UsageError(f"The sheet says two things of {quoted(twice, MOST_NAMED)}; correct it.")
         return out
+
+
+def _check_patients(rows: Mapping[str, Mapping[str, str]], column: str) -> None:
+    """Raise UsageError if patients with several cases are in a column that is not read. column: that of the cases."""
+    other = unread_patients(list(rows.values()), (column,))
+    if other:
+        raise UsageError(
+            f"The sheet has the column {quoted(other)}, which names a patient of several cases; say with "
+            "--patient-column which is that of the patients, or take it out of the sheet."
+        )
 
 
 def _by_name(cases: Collection[str]) -> dict[str, list[str]]:

@@ -75,6 +75,18 @@ def test_custom_folders_become_a_list_that_every_program_reads(study, tmp_path, 
     assert [case.problems for case in open_case_list(written).cases] == [(), ()]
 
 
+def test_patients_in_a_column_that_was_not_named_are_refused(study, tmp_path, capsys):
+    """The sheet's column was left aside, and two scans of one patient could be in different folds."""
+    (tmp_path / "clinical.csv").write_text("scan;subject;grade\nP01;anna;well\nP02;anna;well\nP03;berta;poor\n")
+    sheet = ["--sheet", str(tmp_path / "clinical.csv"), "--datalist", str(tmp_path / "cases.json")]
+    assert opened(study, *sheet) == 2
+    assert "The sheet has the column 'subject', which names a patient of several cases" in capsys.readouterr().err
+    assert not (tmp_path / "cases.json").exists()
+    assert opened(study, *sheet, "--patient-column", "subject") == 0
+    entries = json.loads((tmp_path / "cases.json").read_text())["training"]
+    assert [one["patient"] for one in entries] == ["anna", "anna"]
+
+
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_accents_match_in_either_unicode_form(form, tmp_path):
     """macOS stores an accent in a file name as a separate character; spreadsheets store one composed character."""

@@ -15,6 +15,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.clinical import read_hospital_sheet
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.cohorts.patient_cells import patient_columns
 from support.case_files import write_case
 from support.small_cases import small_case
 
@@ -100,6 +101,39 @@ def test_the_grade_of_a_row_without_a_name_counts(root):
 def test_grades_that_can_be_read_in_two_ways_are_refused(root, text, words):
     with pytest.raises(UsageError, match=words):
         with_grades(root, text.encode())
+
+
+@pytest.mark.parametrize("column", ["subject", "subject id", "subj_no", "mrn", "person", "study_subject"])
+def test_a_list_whose_patients_have_another_column_is_refused(root, column):
+    """It was ignored, so that two scans of one patient were in different folds."""
+    head, *rows = [line.rsplit(",", 1)[0] for line in WORKLIST.splitlines()]
+    (root / "work.csv").write_text("\n".join([f"{head},{column}", *(f"{row},a" for row in rows)]))
+    said = f"has the column '{column}', which is not read and names .*; call that of the patients 'patient'"
+    with pytest.raises(UsageError, match=said):
+        open_cohort(str(root / "work.csv"))
+    with pytest.raises(UsageError, match=said):
+        datalist(root, json.dumps({"training": [entry("one", **{column: "a"}), entry("two", **{column: "a"})]}))
+    both = [entry("one", patient="a", **{column: "a"}), entry("two", patient="a", **{column: "a"})]
+    assert found(datalist(root, json.dumps({"training": both}))) == [("one", "a", None), ("two", "a", None)]
+    apart = [entry("one", **{column: "a"}), entry("two", **{column: "b"})]  # each is of a patient of its own, as read
+    assert len(datalist(root, json.dumps({"training": apart}))) == 2
+
+
+@pytest.mark.parametrize("nothing", ["NA", "nan", "None", "-", "unknown"])
+def test_a_text_for_no_patient_does_not_join_cases(root, nothing):
+    """R and pandas write it into empty cells: all such cases were one patient."""
+    with pytest.raises(UsageError, match=f"'one', 'two' have the patient '{nothing}', which would join them"):
+        with_grades(root, f"case,grade,patient\none,poor,{nothing}\ntwo,poor,{nothing}\n".encode())
+    with pytest.raises(UsageError, match=f"'one', 'two' have the patient '{nothing}'"):
+        datalist(root, json.dumps({"training": [entry("one", patient=nothing), entry("two", patient=nothing)]}))
+    alone = with_grades(root, f"case,grade,patient\none,poor,{nothing}\ntwo,poor,p2\n".encode())
+    assert found(alone)[0] == ("one", nothing, 2)
+
+
+@pytest.mark.parametrize("column", ["hepatitis", "pathology", "patient_age", "department", "compatible"])
+def test_a_column_of_other_data_is_ignored(root, column):
+    cohort = with_grades(root, f"case,{column},grade\none,61,2\ntwo,61,2\n".encode())
+    assert found(cohort)[0] == ("one", "one", 2) and patient_columns([column]) == []
 
 
 def test_a_repeated_row_and_other_columns_are_accepted(root):
