@@ -14,6 +14,7 @@ from REACTKDLib.core.masks.regions import Box, RegionSet, regions_of
 from REACTKDLib.core.student.prepare import Preparation
 from REACTKDTrainLib.cohorts.sizes import padding_of
 from REACTKDTrainLib.data.annotators import MaskPerturbation, Outlines
+from REACTKDTrainLib.data.scan_content import scan_contents
 from REACTKDTrainLib.data.truth import lesion_nodes_of
 
 ALIGN = 8  # boxes start and end at multiples of this, so that they are aligned at 1/2, 1/4 and 1/8 too
@@ -48,6 +49,7 @@ def make_arrays(
     box = tuple(slice(0, n) for n in grid.shape) if whole_grid else _case_box(placements, grid)
     arrays = {
         "modalities": np.array([m.value for m in prepared.images]),
+        "scans": np.array(list(scan_contents(case).items()), dtype=np.str_).reshape(-1, 2),
         "start": np.array([s.start for s in box]),
         "grid_shape": np.array(grid.shape),
         "n_masks": np.int64(len(sets)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -69,6 +70,14 @@ class PreparedStore:
         """
         key = self.key(case)
         return self.files.made(key, partial(self._arrays, case), partial(_prepared_from, case=case, key=key))
+
+    def scans(self, case: CohortCase) -> dict[str, str]:
+        """Return the `scan_contents` of a prepared case; empty if it is not prepared, or by an earlier release."""
+        try:
+            with np.load(self.path(case), allow_pickle=False) as file:  # reads this array alone
+                return dict(file["scans"].tolist())
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return {}
 
     def prepare(
         self, cases: Iterable[CohortCase], on_progress: OnProgress = no_progress, engine: Engine = HERE

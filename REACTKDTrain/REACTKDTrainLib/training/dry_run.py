@@ -24,6 +24,7 @@ from REACTKDTrainLib.cohorts.folds import Split
 from REACTKDTrainLib.cohorts.open_cohort import size_of
 from REACTKDTrainLib.data.case import PreparedCase
 from REACTKDTrainLib.data.dose_data import check_crops, fields_of
+from REACTKDTrainLib.data.scan_content import scan_contents
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.low_dose.volumes import Scan
 from REACTKDTrainLib.models.teacher import Teacher
@@ -34,6 +35,7 @@ from REACTKDTrainLib.training.fold_data import ROOM_VOXELS
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.record import check_free, describe_cohort
+from REACTKDTrainLib.training.run_checks import check_scans_apart
 
 _TIMED = 3  # cases that are prepared, not only read, to estimate the time
 _BYTES = 4
@@ -44,7 +46,7 @@ _OPTIMIZED = 4  # copies of the parameters: weights, gradients and AdamW's two m
 class Found:
     """Statistics from reading the cases of a cohort. seconds: to prepare a case; noise_seconds: to compute the noise of
     a CT; voxels: of the network's box of a case; cut_off: cases whose CT is cropped, out of `scans` CTs for the dose
-    branch.
+    branch. contents: case id -> its `scan_contents`.
     """
 
     shapes: list[tuple[int, ...]] = field(default_factory=list)
@@ -58,6 +60,7 @@ class Found:
     failed: list[tuple[str, str]] = field(default_factory=list)
     cut_off: list[str] = field(default_factory=list)
     scans: int = 0
+    contents: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[str]:
@@ -83,6 +86,7 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
             on_progress(done / total, "reading cases")
         check_crops(found[role].cut_off, found[role].scans)
         lines += _cohort_lines(role, cohort, found[role])
+    check_scans_apart(cohorts, lambda role, case: found[role].contents.get(case.id, {}))
     for split, number in chosen:
         lines.append(_fold_line(split, number, config.folds))
     own = found["cohort"]
@@ -101,6 +105,7 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
 def _read(case: CohortCase, run: Experiment, found: Found, doses: bool) -> None:
     try:
         opened = case.load()
+        found.contents[case.id] = scan_contents(opened)
         regions = regions_of(opened)
         if doses and "ct" in case.modalities:
             _look_at_edge(case, opened, found)

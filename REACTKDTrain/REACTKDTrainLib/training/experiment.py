@@ -42,12 +42,14 @@ from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cohorts
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.record import add_native_dose, add_unreadable, check_free, describe_run, open_folder
 from REACTKDTrainLib.training.run_checks import (
+    SameScan,
     check_apart,
     check_batches,
     check_branch,
     check_ct,
     check_doses,
     check_other_folds,
+    check_scans_apart,
     check_student,
     check_student_cases,
     check_teachers,
@@ -121,11 +123,12 @@ class Experiment:
         self.processes.wait()
         try:
             cohorts = self._prepare(cohorts)
+            check_scans_apart(cohorts, lambda _role, case: self.store.scans(case))
             truncated = self._truncated(cohorts)
             splits = self._splits(cohorts)  # of the cases that can be read, who may be too few
             external = cohorts["external"].cases if "external" in cohorts else ()
             check_other_folds(self.output, splits, [number for _, number in self._chosen(splits)], external)
-        except (UnreadableCase, TruncatedFieldOfView, FoldsImpossible):
+        except (UnreadableCase, SameScan, TruncatedFieldOfView, FoldsImpossible):
             if new and self.processes.first:
                 (self.output / RECORD).unlink()  # nothing was trained: a corrected cohort can use the folder
             raise

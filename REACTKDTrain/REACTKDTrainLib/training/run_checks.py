@@ -1,8 +1,8 @@
-"""Checks of a run that need no voxels: batches, doses, images, overlap of cohorts and folds, and missing teachers."""
+"""Checks of a run before it trains: batches, doses, images, overlap of cohorts and folds, and missing teachers."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from REACTKDLib.core.errors import UsageError
@@ -21,6 +21,10 @@ from REACTKDTrainLib.training.stages import Initial
 
 #: role -> name in messages
 _CALLED = {"cohort": "cohort", "unlabeled": "unlabeled cohort", "external": "external cohort"}
+
+
+class SameScan(UsageError):
+    """A scan is in two parts that must be disjoint."""
 
 
 def check_batches(config: TrainingConfig, parts: Collection[str], processes: int) -> None:
@@ -129,7 +133,7 @@ def check_branch(config: TrainingConfig, cohort: Cohort) -> None:
 def check_apart(cohorts: Mapping[str, Cohort]) -> None:
     """Check that no case or image is in two parts that must be disjoint, even under different names.
 
-    Raises: UsageError for a case that is in two cohorts of a run, or for an image that is: it is the same scan even
+    Raises: SameScan for a case that is in two cohorts of a run, or for an image that is: it is the same scan even
     with another name, other masks or other accompanying images. Also for an image that belongs to two patients of the
     graded cohort, who may be in different folds. File contents are only compared if the sizes are equal.
     """
@@ -150,19 +154,32 @@ def check_apart(cohorts: Mapping[str, Cohort]) -> None:
             _only_in(role, case, alike, fingerprint_of(files))
 
 
+def check_scans_apart(cohorts: Mapping[str, Cohort], scans_of: Callable[[str, CohortCase], Mapping[str, str]]) -> None:
+    """Check what `check_apart` checks by the voxels of cases that were read: a scan that was saved again, in another
+    format or compressed anew, has another file.
+
+    scans_of: returns the `scan_contents` of a case of a role. Raises: SameScan.
+    """
+    seen: dict[str, tuple[str, CohortCase]] = {}
+    for role, cohort in cohorts.items():
+        for case in cohort.cases:
+            for modality, content in scans_of(role, case).items():
+                _only_in(role, case, seen, f"{modality} {content}")
+
+
 def _only_in(role: str, case: CohortCase, seen: dict[str, tuple[str, CohortCase]], content: str) -> None:
-    """Record where a content first occurs. Raises: UsageError if that is the cohort of another role, or another patient
+    """Record where a content first occurs. Raises: SameScan if that is the cohort of another role, or another patient
     of the cohort that is divided into folds.
     """
     other, first = seen.setdefault(content, (role, case))
     if other != role:
         names = case.id if case.id == first.id else f"{case.id} ({first.id} there)"
-        raise UsageError(
+        raise SameScan(
             f"Case {names} of the {_CALLED[role]} is in the {_CALLED[other]} too; a network cannot be tested "
             "on what it was trained on: take it out of one of them."
         )
     if role == "cohort" and case.patient != first.patient:
-        raise UsageError(
+        raise SameScan(
             f"Cases {first.id} and {case.id} of the {_CALLED[role]} are one scan under two patients, and folds would "
             "train on one and test on the other; take one of them out, or give both one patient."
         )

@@ -15,6 +15,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.masks.placement import place_regions
 from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.normalize import liver_window
 from REACTKDLib.core.student.pooling import NodeMasks
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
@@ -22,6 +23,7 @@ from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.annotators import MaskPerturbation, Outlines, _bridges
 from REACTKDTrainLib.data.case import Shells, SoftBox
+from REACTKDTrainLib.data.scan_content import scan_content
 from REACTKDTrainLib.data.store import PreparedStore
 
 
@@ -39,6 +41,22 @@ def test_prepared_images_equal_those_of_the_grader(case: CohortCase, tmp_path: P
         if modality.value == "ct":
             have = liver_window(have, 107.0, 25.0)
         np.testing.assert_allclose(have, image[box], atol=6e-3)  # stored as float16: 0.125 HU is 0.005
+
+
+def test_a_scan_is_recognized_by_its_voxels_in_any_format(case: CohortCase, tmp_path: Path) -> None:
+    store, other = PreparedStore(tmp_path, preparation_of("tiny")), phantom_case("hospital", 8, "tiny")
+    assert store.scans(case) == {}
+    for one in (case, other):
+        store.get(one)
+    assert set(store.scans(case)) == {"ct", "fdg", "acetate"}
+    assert not set(store.scans(case).values()) & set(store.scans(other).values())
+    array = case.load().volumes[Modality.CT].array
+    assert store.scans(case)["ct"] == scan_content(array)
+    assert scan_content(array[::-1].transpose(2, 0, 1).astype(np.float64)) == scan_content(array)
+    changed = array.copy()
+    changed[0, 0, 0] += 100
+    assert scan_content(changed) != scan_content(array) and scan_content(array[1:]) != scan_content(array)
+    assert scan_content(np.zeros((3, 4, 5))) == scan_content(np.empty((0, 4, 5))) == ""
 
 
 def test_prepared_masks_equal_those_of_the_grader(case: CohortCase, tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import FoldsImpossible
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
@@ -22,15 +25,25 @@ from support.small_models import write_small_model
 from support.small_training import write_config
 
 
+def marked(case: Case, count: int) -> Case:
+    """Change the first voxels of each image, which are air."""
+    volumes = {m: replace(v, array=v.array.copy()) for m, v in case.volumes.items()}
+    for modality, volume in volumes.items():
+        volume.array.flat[:count] = -900 if modality is Modality.CT else 0.001
+    return replace(case, volumes=volumes)
+
+
 def opened(spec: str, size: str, whole: bool, *others) -> Cohort:
-    """The cohort; all cases share one patient's images, which are drawn once, and the last case cannot be read."""
+    """The cohort; all cases share one patient's images, which are drawn once, but for some voxels of air, since one
+    scan of many patients is refused; and the last case cannot be read.
+    """
     cohort = open_cohort(spec, size, whole, *others)
     one = cohort.cases[0].load()
 
     def unreadable():
         raise UsageError("Its liver is empty.")
 
-    cases = [replace(case, load=lambda: one) for case in cohort.cases[:-1]]
+    cases = [replace(case, load=partial(marked, one, n)) for n, case in enumerate(cohort.cases[:-1])]
     return replace(cohort, cases=(*cases, replace(cohort.cases[-1], load=unreadable)))
 
 
@@ -116,7 +129,8 @@ def test_cropped_scans_are_reported_and_refused_if_they_are_the_majority(
         return replace(
             cohort,
             cases=tuple(
-                replace(case, load=lambda n=n: part if n < crops else whole) for n, case in enumerate(cohort.cases)
+                replace(case, load=partial(marked, part if n < crops else whole, n))
+                for n, case in enumerate(cohort.cases)
             ),
         )
 

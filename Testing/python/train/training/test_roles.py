@@ -8,22 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import no_progress
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import FoldsImpossible, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.distillation.losses import random_presence
 from REACTKDTrainLib.training import experiment
+from REACTKDTrainLib.training.dry_run import dry_run
 from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, write_rows
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.run_checks import check_apart, check_other_folds
+from support.case_files import write_case
 from support.small_training import COHORT, write_config
 
 
@@ -79,6 +84,40 @@ def test_a_fold_is_not_trained_beside_one_that_was_tested_on_other_cases(tmp_pat
     with pytest.raises(FoldsImpossible, match="fold 0 .*tested on other cases.*remove fold0"):
         run.run()
     assert not (run.output / "run.json").exists() and not (run.output / "fold1").exists()
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory) -> tuple[Path, list[str]]:
+    """Tiny phantoms as files; the first one again, saved by another program in another format and axis order."""
+    folder = tmp_path_factory.mktemp("listed")
+    rows = []
+    for case in open_cohort(COHORT).cases:
+        opened = case.load()
+        write_case(replace(opened, volumes={Modality.CT: opened.volumes[Modality.CT]}), folder / case.id)
+        rows.append(f"{case.id},{case.id}/CT.nii.gz,{case.id}/segmentation.seg.nrrd,{GRADES[case.grade]}")
+    own = sitk.ReadImage(str(folder / rows[0].split(",")[1]))
+    sitk.WriteImage(sitk.DICOMOrient(own, "ASR"), str(folder / "twin.nrrd"))
+    return folder, [*rows, f"twin,twin.nrrd,{rows[0].split(',', 2)[2]}"]
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_a_scan_that_was_saved_again_is_refused_under_a_second_patient(external: bool, listed, tmp_path: Path) -> None:
+    """Its file differs, so it was trained on in one fold and tested in another."""
+    folder, rows = listed
+    head, lists = "case,ct,segmentation,grade", {"own.csv": rows[:-1], "twin.csv": rows[-1:], "all.csv": rows}
+    for name, own in lists.items():
+        (folder / name).write_text("\n".join([head, *own]) + "\n")
+    config = write_config(tmp_path, data={"size": "tiny", "doses": False, "mask_variants": 2})
+    given = {"cohort": str(folder / ("own.csv" if external else "all.csv")), "config": config, "method": "none"}
+    given |= {"external": str(folder / "twin.csv")} if external else {}
+    asked = RunOptions(output=tmp_path / "out", folds=2, cache=folder / "cache", **given)
+    run = Experiment(asked, asked.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+    said = "is in the cohort too" if external else "are one scan under two patients"
+    with pytest.raises(UsageError, match=f"twin.*{said}"):
+        run.run()
+    assert not (tmp_path / "out" / "run.json").exists()
+    with pytest.raises(UsageError, match=f"twin.*{said}"):
+        dry_run(asked)
 
 
 @pytest.mark.parametrize("part", ["test", "external"])
