@@ -8,7 +8,8 @@ import numpy as np
 
 from REACTKDLib.core.images.case import Case
 
-_DROPPED_BITS = np.uint32(16)  # of a float32; sign, exponent and 7 bits of the mantissa remain
+#: odd numbers of the finalizer of splitmix64, which spreads each voxel's bits over 64
+_FACTORS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
 
 
 def scan_contents(case: Case) -> dict[str, str]:
@@ -18,16 +19,19 @@ def scan_contents(case: Case) -> dict[str, str]:
 
 
 def scan_content(array: np.ndarray) -> str:
-    """Return the hash of the histogram and the shape of a volume (k, j, i), "" if all voxels are equal.
+    """Return the hash of the voxels and the shape of a volume (k, j, i), "" if all voxels are equal.
 
     Other formats may store the axes in another order or direction, so neither the places of voxels nor the order of the
-    shape counts. Two scans of a scanner never have the same histogram, because of their noise.
+    shape counts: the sum of a hash of each voxel (as a float32) does not depend on them. Two scans of a scanner never
+    have the same voxels, because of their noise.
     """
     if array.size == 0 or array.min() == array.max():  # an empty placeholder: many patients may have it
         return ""
-    counts = np.zeros(1 << 16, dtype="<i8")
-    for plane in array:  # one at a time, for the memory
-        values = plane.astype(np.float32) + np.float32(0)  # -0 becomes 0
-        counts += np.bincount(values.ravel().view(np.uint32) >> _DROPPED_BITS, minlength=len(counts))
-    shape = np.array(sorted(array.shape), dtype="<i8")
-    return hashlib.sha256(counts.tobytes() + shape.tobytes()).hexdigest()
+    total = np.uint64(0)
+    with np.errstate(over="ignore"):  # sums and products are modulo 2^64
+        for plane in array:  # one at a time, for the memory
+            values = plane.astype(np.float32) + np.float32(0)  # -0 becomes 0
+            mixed = (values.ravel().view(np.uint32).astype(np.uint64) + _FACTORS[0]) * _FACTORS[1]
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * _FACTORS[2]
+            total += (mixed ^ (mixed >> np.uint64(31))).sum(dtype=np.uint64)
+    return hashlib.sha256(f"{total} {sorted(array.shape)}".encode()).hexdigest()
