@@ -50,6 +50,7 @@ from REACTKDTrainLib.training.run_checks import (
     check_doses,
     check_other_folds,
     check_scans_apart,
+    check_steps,
     check_student,
     check_student_cases,
     check_teachers,
@@ -149,6 +150,7 @@ class Experiment:
         """Return cohorts by role and the folds to run; does all checks that are possible before a case is read."""
         parts = self.parts_done()
         check_batches(self.config, parts, self.processes.world)
+        check_steps(self.config, parts)
         check_untaught(parts, self.options)
         check_doses(self.config, self.options)
         self.initial_note = check_student(self.config, "answers" in parts) if "student" in parts else ""

@@ -43,6 +43,25 @@ def check_batches(config: TrainingConfig, parts: Collection[str], processes: int
             )
 
 
+def check_steps(config: TrainingConfig, parts: Collection[str]) -> None:
+    """Check that each network is trained in one of its stages. parts: of a fold, that will be run.
+
+    Raises: UsageError for a network whose stages all have 0 epochs and steps, which would keep its random weights.
+    """
+    has_heads = {
+        "teacher": bool(config.teacher.blocks),
+        "student": Student(config.student).fixed_size > 0 and not config.student_stage.initial,
+    }
+    for name, heads in has_heads.items():
+        stages = [f"{name}_stage", *([f"{name}_heads"] if heads else [])]
+        steps = [getattr(config, stage).epochs or getattr(config, stage).steps for stage in stages]
+        if name in parts and not any(steps) and not getattr(config, f"{name}_stage").initial:
+            raise UsageError(
+                f"The {name} would keep its random weights: {' and '.join(stages)} have 0 epochs and 0 steps; set one "
+                "of them to more."
+            )
+
+
 def check_student(config: TrainingConfig, taught: bool = False) -> str:
     """Check the student's initial model and frozen prefixes. Returns a text about the initial model, "" without one.
 

@@ -145,6 +145,8 @@ class Trainer:
                 self._save(state)
                 saved = time.monotonic()
             self.on_progress(self.step / steps, f"{self.stage.name.replace('-', ' ')}, loss {row['loss']:.3f}")
+        if not self.step:
+            self._save(state)  # of a stage without steps, whose weights are those of the stage before
         if state.get("best") is not None:
             self.stage.module.load_state_dict(state["best"])
 

@@ -15,7 +15,7 @@ from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.dry_run import dry_run
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
-from REACTKDTrainLib.training.run_checks import check_student
+from REACTKDTrainLib.training.run_checks import check_steps, check_student
 from support.small_models import metadata_for, random_student
 from support.small_training import write_config
 
@@ -72,6 +72,23 @@ def test_a_prefix_of_no_parameter_is_refused():
     check_student(config(student_stage={"frozen": ["encoders.", "fixed_in."]}))
     with pytest.raises(UsageError, match=r"begins with 'fixed_inn\.'.*they begin with .*encoders\., .*fixed_in\."):
         check_student(config(student_stage={"frozen": ["fixed_inn."]}))
+
+
+@pytest.mark.parametrize("network", ["teacher", "student"])
+def test_a_network_that_no_stage_trains_is_refused(network):
+    """Its random weights were evaluated, saved as a model and reported as a result."""
+    idle = {"epochs": 0, "steps": 0}
+    both = config(**{f"{network}_stage": idle, f"{network}_heads": idle})
+    with pytest.raises(UsageError, match=f"The {network} would keep its random weights: {network}_stage and .*_heads"):
+        check_steps(both, {"teacher", "student"})
+    check_steps(both, {"teacher", "student"} - {network})
+    check_steps(config(**{f"{network}_stage": idle}), {network})
+    check_steps(config(**{f"{network}_heads": idle}), {network})
+    check_steps(config(**{f"{network}_stage": {"epochs": 0, "steps": 1}, f"{network}_heads": idle}), {network})
+    alone = {"blocks": []} if network == "teacher" else {"blocks": ["encoder"]}
+    with pytest.raises(UsageError, match=f"The {network} would keep its random weights: {network}_stage have"):
+        check_steps(config(**{network: alone, f"{network}_stage": idle}), {network})
+    check_steps(config(student_stage={**idle, "initial": SHIPPED}), {"student"})
 
 
 @pytest.mark.parametrize("stage", ["both", "student"])

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from REACTKDTrainLib.training.config import StageConfig
 from REACTKDTrainLib.training.randomness import order_of, seed_of
 from REACTKDTrainLib.training.stop import StopFile, Stopped
 from REACTKDTrainLib.training.trainer import Diverged, kept_state, learning_rate
-from support.line_stage import Killed, Line, trainer, weights
+from support.line_stage import CONFIG, Killed, Line, trainer, weights
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["checkpoint at every step", "at epochs alone"])
@@ -122,6 +123,16 @@ def test_a_stop_file_ends_it_before_the_next_step_and_keeps_the_state(
 def test_a_loss_that_is_not_a_number_is_reported_with_its_step(tmp_path: Path) -> None:
     with pytest.raises(Diverged, match="no longer a number at step 0; lower its learning rate"):
         trainer(tmp_path, Line(scale=math.inf)).run()
+
+
+def test_a_stage_without_steps_keeps_the_weights_before_it_in_a_checkpoint(tmp_path: Path) -> None:
+    """A teacher with trained heads alone had no checkpoint, so that no student could be trained with it later."""
+    run = trainer(tmp_path, config=replace(CONFIG, epochs=0))
+    before = weights(run)
+    run.run()
+    tensors, progress = load_checkpoint(tmp_path / "last.pt", "b")
+    assert progress["step"] == 0 and not tensors["best"]
+    assert all(torch.equal(tensors["module"][name], value) for name, value in before.items())
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
