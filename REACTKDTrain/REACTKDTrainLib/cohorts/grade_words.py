@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from REACTKDTrainLib.cohorts.bad_cells import NOTHING, cases_with
 
 _NO_GRADE = ("", *NOTHING)
 _SEPARATOR = re.compile(r"[,;]")
+_NOT_IN_PAIR = re.compile(r"[,;=]")
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,12 @@ class GradeWords:
         text = f"{cases_with('grade', wrong)}; give {_choices(task, not numbered)}"
         words = list(dict.fromkeys(_plain(value) for _case, value in wrong if isinstance(value, str)))
         free = [name for name in task.class_names if _plain(name) not in map(_plain, self.meanings.values())]
-        if words and free:
-            word, it = shown(words[0], 20), "it means" if len(words) == 1 else "each means"
-            quote = "" if word.split() == [word] else "'"  # as a shell takes it
+        # a word that is cut off, or holds a separator, could not be given in the option
+        writable = [word for word in words if word == shown(word, 80) and not _NOT_IN_PAIR.search(word)]
+        if writable and free:
+            it = "it means" if len(words) == 1 else "each means"
             how = f"say what {it} too, such as" if self.meanings else f"say what {it}, such as --map"
-            text += f", or {how} {quote}{word}={free[0]}{quote}"
+            text += f", or {how} {shlex.quote(f'{writable[0]}={free[0]}')}"
         raise UsageError(f"{text}.")
 
 

@@ -101,13 +101,15 @@ def _phantoms(spec: str, size: str, whole_field: bool) -> Cohort:
     cases, first = PHANTOMS[name]
     cases, first = _number(chosen, "cases", cases), _number(chosen, "first", first)
     size = chosen.get("size", size)
-    whole = bool(_number(chosen, "whole_field", int(whole_field)))
+    whole = chosen.get("whole_field", str(int(whole_field)))
+    if whole not in ("0", "1"):
+        raise UsageError(f"The setting whole_field of a phantom cohort must be 0 or 1, not {whole!r}.")
     biology = chosen.get("biology", "shared")
     drawn = {"biology": biology, "heterogeneity": _heterogeneity(chosen, biology)}
     numbers = _balanced(name, first, cases, drawn) if name == "hospital" else list(range(first, first + cases))
     return Cohort(
         f"phantom {name}",
-        tuple(phantom_case(name, seed, size, whole, **drawn) for seed in numbers),
+        tuple(phantom_case(name, seed, size, whole == "1", **drawn) for seed in numbers),
         phantom=True,
         description=f"digital phantoms, cohort {name}, {cases} of the numbers from {first} on, size {size}, "
         f"{biology} biology" + ("" if biology == "independent" else f", heterogeneity {drawn['heterogeneity']:g}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,18 @@ def test_a_list_that_grades_one_case_twice_is_no_reference(first, second, tmp_pa
         reference_grades(path)
     path.write_text(json.dumps({"training": [first], "test": [first]}))
     assert len(reference_grades(path)) == 1
+
+
+@pytest.mark.parametrize("word", ["moderately differentiated (grade 2)", "#n/a", "?", "it's", "$HOME", "g*"])
+def test_the_suggested_option_is_one_that_a_shell_passes_on(word):
+    """Long words were cut off, and a comment or a pattern of the shell was suggested without quotes."""
+    with pytest.raises(UsageError) as refused:
+        GradeWords().check_grades([("a", word), ("b", word + " or another of the same kind, with many words")])
+    option = str(refused.value).partition("such as --map ")[2].removesuffix(".")
+    (given,) = shlex.split(option, comments=True)
+    assert GradeWords.from_text(given).grade(word, "a") == 0
+    with pytest.raises(UsageError, match=r"'well, or better'; give well, moderate or poor \(or 0, 1, 2\)\.$"):
+        GradeWords().check_grades([("a", "well, or better")])  # a comma separates the pairs of the option
 
 
 def test_commands_accept_the_map(lists, capsys):

@@ -35,6 +35,8 @@ def test_size_and_field_change_what_is_cached() -> None:
     }
     assert len(prints) == 4
     assert size_of("phantom:large?size=small") == "small" and size_of("a/folder") == "full"
+    with pytest.raises(ReactkdError, match="whole_field of a phantom cohort must be 0 or 1, not '2'"):
+        open_cohort("phantom:large?cases=1&whole_field=2")
 
 
 @pytest.fixture(scope="module")
