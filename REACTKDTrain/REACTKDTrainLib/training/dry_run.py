@@ -46,7 +46,7 @@ _OPTIMIZED = 4  # copies of the parameters: weights, gradients and AdamW's two m
 class Found:
     """Statistics from reading the cases of a cohort. seconds: to prepare a case; noise_seconds: to compute the noise of
     a CT; voxels: of the network's box of a case; cut_off: cases whose CT is cropped, out of `scans` CTs for the dose
-    branch. contents: case id -> its `scan_contents`.
+    branch. contents: case id -> its `scan_contents`. unmarked: graded cases without a lesion.
     """
 
     shapes: list[tuple[int, ...]] = field(default_factory=list)
@@ -61,6 +61,7 @@ class Found:
     cut_off: list[str] = field(default_factory=list)
     scans: int = 0
     contents: dict[str, dict[str, str]] = field(default_factory=dict)
+    unmarked: list[str] = field(default_factory=list)
 
 
 def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[str]:
@@ -123,6 +124,8 @@ def _read(case: CohortCase, run: Experiment, found: Found, doses: bool) -> None:
     found.spacings.append(np.linalg.norm(opened.reference.ijk_to_ras[:3, :3], axis=0))
     found.liver_ml.append(sum(region.volume_ml for region in regions.regions))
     found.lesions.append(len(regions.lesions))
+    if case.grade is not None and not regions.lesions:
+        found.unmarked.append(case.id)
     size = sum(volume.array.nbytes for volume in opened.volumes.values()) + opened.liver.nbytes + opened.tumor.nbytes
     found.bytes_read = max(found.bytes_read, size)
 
@@ -166,6 +169,9 @@ def _cohort_lines(role: str, cohort: Cohort, found: Found) -> list[str]:
             f"  {cohort.task.organ.name} {_span(found.liver_ml)} ml; {plural(sum(found.lesions), 'lesion')}, "
             f"{_span(found.lesions)} in each case",
         ]
+    if found.unmarked:
+        cases = f"{plural(len(found.unmarked), 'graded case')}, the first {found.unmarked[0]}"
+        lines.append(f"  without a lesion, so that grading gives no grade, but trained on and measured here: {cases}")
     return lines
 
 

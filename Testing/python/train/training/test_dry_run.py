@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from REACTKDLib.core.errors import UsageError
@@ -66,6 +67,25 @@ def test_a_dry_run_prints_its_findings_and_writes_nothing(tmp_path: Path, monkey
     )
     assert re.search(r"Memory, about: 0\.\d\d GB", text)
     assert lines[-2].endswith("cannot be read: Its liver is empty.") and "1 case would be left out" in lines[-1]
+
+
+def test_graded_cases_without_a_lesion_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model grades them, but they count in the training and in its measures; nothing said so."""
+
+    def some(*given) -> Cohort:
+        cohort = opened(*given)
+        one = cohort.cases[0].load()
+        bare = replace(cohort.cases[3], load=lambda: replace(marked(one, 40), tumor=np.zeros_like(one.tumor)))
+        return replace(cohort, cases=(*cohort.cases[:3], bare, *cohort.cases[4:]))
+
+    told = {"cohort": "phantom:hospital?cases=16&size=tiny", "folds": 2, "config": write_config(tmp_path)}
+    said = []
+    for cohort_of in (opened, some):
+        monkeypatch.setattr(experiment, "open_cohort", cohort_of)
+        lines = dry_run(RunOptions(output=tmp_path / "out", **told))
+        said.append([line for line in lines if "without a lesion" in line])
+    assert said[0] == [] and len(said[1]) == 1
+    assert said[1][0].endswith(f": 1 graded case, the first {open_cohort(told['cohort']).cases[3].id}")
 
 
 def test_a_dry_run_says_how_many_weights_of_an_initial_model_are_taken(tmp_path: Path, monkeypatch) -> None:
