@@ -90,19 +90,34 @@ def check_valid(seg, sr, folder):
     assert int(seg.NumberOfFrames) == 3
 
 
-@pytest.mark.parametrize("how", ["deleted", "emptied"])
-@pytest.mark.parametrize("keyword", [*UNKNOWN, *LEFT_ALONE])
-def test_each_optional_tag_may_be_missing(tmp_path, keyword, how):
-    seg, sr = exported(tmp_path, without(keyword, how))
+STATES = ("kept", "deleted", "emptied")
+#: export -> tag -> its state: any two tags meet in nearly all of the nine pairs of states
+STATES_OF = [
+    dict(zip((*UNKNOWN, *LEFT_ALONE), np.random.default_rng(n).choice(STATES, 27).tolist(), strict=True))
+    for n in range(16)
+]
+
+
+@pytest.mark.parametrize("states", STATES_OF, ids=[str(n) for n, _ in enumerate(STATES_OF)])
+def test_any_optional_tags_may_be_missing(tmp_path, states):
+    edits = [without(keyword, how) for keyword, how in states.items() if how != "kept"]
+    seg, sr = exported(tmp_path, lambda d, k: [edit(d, k) for edit in edits] and None)
     check_valid(seg, sr, tmp_path)
-    if keyword in UNKNOWN:
-        assert not seg[keyword].value and not sr[keyword].value, "unknown values must be empty"
-        assert keyword == "StudyID" or seg.StudyID == sr.StudyID == "S1", "known values must be kept"
+    for keyword in UNKNOWN:
+        if states[keyword] != "kept":
+            assert not seg[keyword].value and not sr[keyword].value, "unknown values must be empty"
+    known = "" if states["StudyID"] != "kept" else "S1"
+    assert (seg.StudyID or "") == (sr.StudyID or "") == known, "known values must be kept"
 
 
-@pytest.mark.parametrize("keyword", UNKNOWN)
-def test_a_tag_may_be_missing_in_one_image(tmp_path, keyword):
-    check_valid(*exported(tmp_path, without(keyword, "deleted", only=0)), tmp_path)
+def test_each_optional_tag_is_missing_in_some_export():
+    assert all({states[keyword] for states in STATES_OF} == set(STATES) for keyword in (*UNKNOWN, *LEFT_ALONE))
+
+
+def test_tags_may_be_missing_in_one_image(tmp_path):
+    """Three of them in each."""
+    edits = [without(keyword, "deleted", only=n % len(LABELS)) for n, keyword in enumerate(UNKNOWN)]
+    check_valid(*exported(tmp_path, lambda d, k: [edit(d, k) for edit in edits] and None), tmp_path)
 
 
 @pytest.mark.parametrize("modality", [Modality.CT, Modality.FDG])
@@ -113,21 +128,26 @@ def test_all_optional_tags_may_be_missing(tmp_path, how, modality):
 
 
 @pytest.mark.parametrize(
-    ("keyword", "value", "written"),
+    "written",
     [
-        ("PatientSex", "U", ""), ("PatientSex", "f", "F"), ("PatientSex", "M", "M"), ("StudyDate", "00000000", ""),
-        ("StudyDate", "REMOVED", ""), ("StudyTime", "REMOVED", ""), ("StudyTime", "996100", ""),
-        ("StudyDate", "20010812", "20010812"), ("StudyTime", "100000.5", "100000.5"),
+        {"PatientSex": ("U", ""), "StudyDate": ("00000000", ""), "StudyTime": ("REMOVED", "")},
+        {"PatientSex": ("f", "F"), "StudyDate": ("REMOVED", ""), "StudyTime": ("996100", "")},
+        {"PatientSex": ("M", "M"), "StudyDate": ("20010812", "20010812"), "StudyTime": ("100000.5", "100000.5")},
     ],
-)  # fmt: skip
-def test_a_placeholder_that_is_no_value_of_its_kind_is_unknown(tmp_path, keyword, value, written):
+    ids=["removed", "impossible", "valid"],
+)
+def test_a_placeholder_that_is_no_value_of_its_kind_is_unknown(tmp_path, written):
+    """written: keyword -> the value of the images, and that of the results."""
+
     def edit(dataset, k):
         with pydicom.config.disable_value_validation():
-            setattr(dataset, keyword, value)
+            for keyword, (value, _) in written.items():
+                setattr(dataset, keyword, value)
 
     seg, sr = exported(tmp_path, edit)
     check_valid(seg, sr, tmp_path)
-    assert (seg[keyword].value or "") == (sr[keyword].value or "") == written
+    for keyword, (_, expected) in written.items():
+        assert (seg[keyword].value or "") == (sr[keyword].value or "") == expected
 
 
 def test_a_first_character_set_that_is_empty_is_the_default_one(tmp_path):
