@@ -38,6 +38,8 @@ def lists(tmp_path) -> dict[str, Path]:
     found["list.json"].write_text(json.dumps({"training": entries}))
     own = {"G1": "well", "G2": "moderate", "G3": "poor"}
     found["own.json"].write_text(json.dumps({"grades": own, "training": entries}))
+    for name in FILES.values():
+        (tmp_path / name).touch()
     return found
 
 
