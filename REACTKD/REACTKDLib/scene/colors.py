@@ -94,7 +94,7 @@ def show_legend(displayable: Any, title: str, label_format: str, x: float) -> An
     legend.SetLabelFormat(label_format)
     legend.SetNumberOfLabels(5)
     legend.SetMaxNumberOfColors(ENTRIES)
-    legend.SetPosition(x, 0.86)  # the title is above the bar
+    legend.SetPosition(x, 0.86 if title.count("\n") < 3 else 0.82)  # the title is above the bar, up to four lines
     for text, size in ((legend.GetTitleTextProperty(), 15), (legend.GetLabelTextProperty(), 13)):
         text.SetFontSize(size)
         text.SetFontFamilyToArial()

@@ -10,7 +10,7 @@ import numpy as np
 from REACTKDLib.scene.scene_nodes import nodes_of_class
 
 SLICE_VIEW, THREE_D_VIEW = "vtkMRMLSliceNode", "vtkMRMLViewNode"
-LEGEND_SIZE = (0.06, 0.34)  # share of the view's width and height
+LEGEND_SIZE = (0.052, 0.34)  # share of the view's width and height; wider ones have larger letters, beyond the view
 _LEAST = (34, 130)  # pixels: Slicer shrinks the letters until they fit into the legend
 _MOST = 0.7  # of a view, so that its image is seen
 

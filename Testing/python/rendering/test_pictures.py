@@ -11,6 +11,7 @@ from demo.views import PHANTOM_NOTE, Views
 from host.pictures import saturation, write_png
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
+from REACTKDLib.scene.colors import show_legend
 from REACTKDLib.scene.heat_map import hide_from_slices, show_in_slices
 from REACTKDLib.scene.lesion_names import LesionNames
 from REACTKDLib.scene.outputs import outputs_of
@@ -227,6 +228,18 @@ def test_legends_show_in_every_view(graded, tmp_path):
         red = (right[..., 0] - right[..., 2]).max()
         blue = (right[..., 2] - right[..., 0]).max()
         assert red > 180 and blue > 150
+
+
+@pytest.mark.parametrize("lines", [2, 3, 4])
+def test_the_title_of_a_legend_is_in_the_view(graded, tmp_path, lines):
+    """Slicer gives it the size of the letters of the numbers, which depends on the legend's width."""
+    graded.write(tmp_path)
+    title = "\n".join(["poor 99%", "share, percentage points", "colors end at ±40", "Number -12"][:lines])
+    show_legend(graded.outputs.scale, title, "%.0f", x=0.98)
+    for view in (graded.views.axial, graded.views.volume):
+        right = view.pixels()[:, view.size[0] // 2 :].min(axis=-1)
+        letters = right[: round(0.13 * view.size[1])] > 200
+        assert letters.sum() > 300 and not letters[:2].any(), "cut off at the top"
 
 
 def test_lesions_are_solid_and_the_parenchyma_is_clear_in_3d(graded, tmp_path):

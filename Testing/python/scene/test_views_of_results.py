@@ -20,6 +20,7 @@ from REACTKDLib.scene.overlay import Overlay, overlays_for
 from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_node_for, read_report
 from REACTKDLib.scene.region_graph import edges_shown
 from REACTKDLib.scene.session import SceneSession
+from REACTKDLib.scene.shown_views import LEGEND_SIZE
 from REACTKDLib.scene.surfaces import surface_of
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 from support.scene_cases import HandMadeGrader, make_case, make_result
@@ -118,7 +119,7 @@ def test_a_legend_has_room_for_its_letters_in_a_small_slice_view(graded, scene):
             assert width * pixels[0] >= min(34, 0.7 * pixels[0]) - 0.1, pixels
             assert height * pixels[1] >= min(130, 0.7 * pixels[1]) - 0.1, pixels
             assert width <= 0.7 and height <= 0.7
-    assert (width, height) == pytest.approx((0.06, 0.34)), "a large view has it as before"
+    assert (width, height) == pytest.approx(LEGEND_SIZE), "in a large view"
 
 
 def test_the_scale_is_the_same_for_every_case_and_the_legend_names_clipped_values(graded):
