@@ -5,7 +5,7 @@ from REACTKDTrainLib import evaluate, train
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,15 +16,17 @@ import numpy as np
 from REACTKDLib.api import Grader, load_model
 from REACTKDLib.core.errors import TaskMismatch, UsageError
 from REACTKDLib.core.files.given_paths import PathLike
+from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import Modality, subset_name, subsets_of
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import UNNAMED
-from REACTKDLib.core.text import unknown_name
+from REACTKDLib.core.text import MOST_NAMED, quoted, unknown_name
 from REACTKDLib.core.worker.training_run import RECORD
 from REACTKDLib.core.writing.run_lock import running_alone
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.data.scan_content import scan_contents
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
 from REACTKDTrainLib.evaluation.roc import roc_curves
 from REACTKDTrainLib.results.curves import draw_reliability, draw_roc
@@ -32,7 +34,7 @@ from REACTKDTrainLib.results.figures import save_figure
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, measure, write_metrics, write_predictions
-from REACTKDTrainLib.training.record import describe_cohort
+from REACTKDTrainLib.training.record import describe_cohort, scans_of_run, short_hashes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,7 +100,8 @@ def evaluate(
 
     Args:
         model: a run of `train`, a model of `REACTKDLib.load_model`, or the folder of a model.
-        cohort: see `train`; none of its cases should have been used for training.
+        cohort: see `train`; none of its cases may have been used for training. Those of a run's training are
+            recognized by their voxels, if `model` is the run or a model in its folder.
         output: a folder for `predictions.csv`, `predictions_by_inputs.csv`, `metrics.json` and the figures `roc` and
             `calibration` (with at least 12 graded cases); None writes nothing.
         device: if the model is loaded here, see `REACTKDLib.load_model`.
@@ -109,8 +112,8 @@ def evaluate(
     without a lesion large enough to grade have no prediction; they are counted in "cases_without_answer" and excluded
     from all measures.
 
-    Raises: UsageError for a run without a model, a cohort without grades or that of the run's training, and an output
-    folder that holds a training; the errors of files; FolderInUse, OutputNotWritable.
+    Raises: UsageError for a run without a model, a cohort without grades or with scans of the run's training, and an
+    output folder that holds a training; the errors of files; FolderInUse, OutputNotWritable.
 
     Example:
         >>> evaluate(run, cohort="external.json", output="external")["macro_auc"]
@@ -123,7 +126,7 @@ def evaluate(
     _check_cases(cases, opened, model)
     # held during the work, so that a folder that cannot be written is refused before it
     with nullcontext() if folder is None else running_alone(folder / METRICS, "an evaluation"):
-        rows, metrics = _measured(opened, cases, on_progress)
+        rows, metrics = _measured(opened, cases, _scans_of_training(model), on_progress)
         if folder is not None:
             _write(folder, rows, metrics, opened.task.class_names)
     on_progress(1.0, "done")
@@ -166,14 +169,35 @@ def _trained_on(folder: Path, cases: Cohort) -> bool:
     return content == describe_cohort(replace(cases, cases=cases.graded))["content"]
 
 
-def _measured(model: Grader, cases: Cohort, on_progress: OnProgress) -> tuple[list[Prediction], dict[str, Any]]:
+def _scans_of_training(model: Run | Grader | PathLike) -> frozenset[str]:
+    """Return the scans of the run that a model was written by, if that is known: see `scans_of_run`."""
+    if isinstance(model, Grader):
+        return frozenset()
+    return scans_of_run(model.folder if isinstance(model, Run) else Path(model).resolve().parent)
+
+
+def _measured(
+    model: Grader, cases: Cohort, trained_on: Collection[str], on_progress: OnProgress
+) -> tuple[list[Prediction], dict[str, Any]]:
+    """trained_on: see `scans_of_run`. Raises: UsageError that names the cases with such a scan."""
     rows: list[Prediction] = []
+    known: list[str] = []
     without_answer = 0
     for n, case in enumerate(cases.graded):
         on_progress(n / len(cases.graded), f"grading {n + 1} of {len(cases.graded)}")
-        answers = _answers(model, case)
+        opened = case.load()
+        if trained_on and not short_hashes(scan_contents(opened)).isdisjoint(trained_on):
+            known.append(case.id)
+        if known:  # the others are compared too, so that the message is complete
+            continue
+        answers = _answers(model, case, opened)
         without_answer += not answers
         rows += answers
+    if known:
+        raise UsageError(
+            f"The run was trained on scans of {quoted(known, MOST_NAMED)}; a model cannot be measured on what it was "
+            "trained on: take them out of the cohort."
+        )
     measures = measure(rows, classes=model.task.class_names)
     return rows, {"digital_phantom": cases.phantom, "cases_without_answer": without_answer, **measures}
 
@@ -197,9 +221,9 @@ def _opened(model: Run | Grader | PathLike, device: str) -> Grader:
     return load_model(folder, device)
 
 
-def _answers(model: Grader, case: CohortCase) -> list[Prediction]:
+def _answers(model: Grader, case: CohortCase, opened: Case) -> list[Prediction]:
     """Return one row for each subset of the images that the model reads; no row for a case without a lesion."""
-    session = model.open(case.load())
+    session = model.open(opened)
     own = tuple(m.value for m in session.modalities)
     rows = []
     for subset in subsets_of(own):

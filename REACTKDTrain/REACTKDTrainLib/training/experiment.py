@@ -40,7 +40,14 @@ from REACTKDTrainLib.training.outputs import Chosen, Result, write_outcome
 from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
 from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cohorts, prepare_one, without
 from REACTKDTrainLib.training.processes import Processes
-from REACTKDTrainLib.training.record import add_native_dose, add_unreadable, check_free, describe_run, open_folder
+from REACTKDTrainLib.training.record import (
+    add_native_dose,
+    add_scans,
+    add_unreadable,
+    check_free,
+    describe_run,
+    open_folder,
+)
 from REACTKDTrainLib.training.run_checks import (
     SameScan,
     check_apart,
@@ -136,6 +143,8 @@ class Experiment:
         if self.processes.first:
             add_unreadable(self.output, record, cohorts)
             add_native_dose(self.output, truncated)
+            learned = [case for role in ("cohort", "unlabeled") if role in cohorts for case in cohorts[role].cases]
+            add_scans(self.output, map(self.store.scans, learned))
         record = describe_run(self.config, cohorts, self.device, self.processes)
         names = logger_names(self.options.loggers) if self.processes.first else []
         with opened_loggers(names, self.output, record["configuration"]) as self._loggers:

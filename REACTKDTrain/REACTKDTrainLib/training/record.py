@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from REACTKDTrainLib.training.processes import Processes
 
 #: prefix of the hash that identifies an initial model
 WEIGHTS = "sha256 "
+_SCAN_DIGITS = 16
 
 
 def describe_run(
@@ -197,6 +199,30 @@ def add_native_dose(folder: Path, scans: dict[str, dict[str, str]]) -> None:
     }
     if found:
         _add(folder, {"native_dose_only": found})
+
+
+def add_scans(folder: Path, scans: Iterable[Mapping[str, str]]) -> None:
+    """Write into run.json hashes of the scans that networks are trained on, by which an evaluation recognizes them.
+
+    scans: `scan_contents` of each case.
+    """
+    found = sorted(set().union(*(short_hashes(own) for own in scans)))
+    if found:
+        _add(folder, {"scans": found})
+
+
+def scans_of_run(folder: Path) -> frozenset[str]:
+    """Return what `add_scans` wrote; nothing for a folder without a run, or a run of an earlier release."""
+    try:
+        record = parse_json((Path(folder) / RECORD).read_text(encoding="utf-8"))
+        return frozenset(record.get("scans", ()))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return frozenset()
+
+
+def short_hashes(scans: Mapping[str, str]) -> set[str]:
+    """Return the beginnings of the hashes of a case's scans. Those of a million scans differ, almost certainly."""
+    return {content[:_SCAN_DIGITS] for content in scans.values()}
 
 
 def _add(folder: Path, entries: dict) -> None:

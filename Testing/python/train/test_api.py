@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -107,3 +108,16 @@ def test_invalid_calls_are_refused(tmp_path):
         evaluate(Grader(small_bundle(1), "cpu"), "phantom:unlabeled?cases=2&size=tiny")
     with pytest.raises(UsageError, match="teachers alone"):
         evaluate(Run(tmp_path, None), COHORT)
+
+
+@pytest.mark.parametrize("given", ["run", "folder"])
+def test_some_training_cases_in_a_cohort_are_named(run, given):
+    """The cohort has another content, so only the voxels tell; the same scans may have other names there."""
+    own = open_cohort(COHORT)
+    other = open_cohort("phantom:external?cases=2&size=tiny").cases
+    renamed = replace(own.cases[3], id="new", patient="new")
+    model = run if given == "run" else run.bundle
+    with pytest.raises(UsageError, match=r"trained on scans of 'new', 'phantom-hospital-\d+'; .*take them out"):
+        evaluate(model, replace(own, cases=(other[0], renamed, other[1], own.cases[0])), device="cpu")
+    found = evaluate(model, replace(own, cases=other), device="cpu")
+    assert found["n"] + found["cases_without_answer"] == 2
