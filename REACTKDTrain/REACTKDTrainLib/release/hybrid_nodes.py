@@ -41,9 +41,9 @@ class LiverIntensities:
     @classmethod
     def of(cls, case: PreparedCase) -> LiverIntensities:
         """Measure the expert's parenchyma."""
-        inside = case.masks[0].occupancy[0] > 0.99
+        inside = _parenchyma(case)
         level = {m: float(image[inside].median()) for m, image in case.images.items()}
-        return cls(level, {m: _spread((image - smooth(image, 1.0))[inside]) for m, image in case.images.items()})
+        return cls(level, {m: _fine_noise(image, inside) for m, image in case.images.items()})
 
     @classmethod
     def mean(cls, livers: Sequence[LiverIntensities]) -> LiverIntensities:
@@ -57,31 +57,39 @@ class LiverIntensities:
         return cls(average("level"), average("noise"))
 
 
-Change = Callable[[str, Tensor, LiverIntensities, LiverIntensities], Tensor]
+#: (modality, image, parenchyma, its own intensities, those wanted) -> image
+Change = Callable[[str, Tensor, Tensor, LiverIntensities, LiverIntensities], Tensor]
 
 
-def _levelled(name: str, image: Tensor, own: LiverIntensities, wanted: LiverIntensities) -> Tensor:
+def _levelled(name: str, image: Tensor, inside: Tensor, own: LiverIntensities, wanted: LiverIntensities) -> Tensor:
     """Shift the liver's level to that of the phantoms: removes contrast phase, contrast dose and the scale of a PET."""
     return image + (wanted.level[name] - own.level[name])
 
 
-def _denoised(name: str, image: Tensor, own: LiverIntensities, wanted: LiverIntensities) -> Tensor:
-    """Match the fine noise to that of the phantoms: attenuate detail finer than a voxel, or add noise."""
-    fine = image - smooth(image, 1.0)
-    share = wanted.noise[name] / max(own.noise[name], 1e-6)
-    if share <= 1:
-        return image - (1 - share) * fine
-    draw = torch.Generator().manual_seed(0)
-    white = torch.randn(image.shape, generator=draw)
-    white = white / _spread(white - smooth(white, 1.0))
-    return image + white * (wanted.noise[name] ** 2 - own.noise[name] ** 2) ** 0.5
+def _denoised(name: str, image: Tensor, inside: Tensor, own: LiverIntensities, wanted: LiverIntensities) -> Tensor:
+    """Match the fine noise to that of the phantoms: attenuate detail finer than a voxel, or add noise.
+
+    Noise is correlated, so a part of it remains if all fine detail is taken away; less noise than that is not reached.
+    """
+    target = wanted.noise[name]
+    if target > own.noise[name]:
+        white = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+        start, detail, most = image, white / _fine_noise(white, inside), target
+    else:
+        start, most = smooth(image, 1.0), 1.0
+        detail = image - start
+    low, high = 0.0, most
+    for _ in range(12):
+        amount = (low + high) / 2
+        low, high = (amount, high) if _fine_noise(start + amount * detail, inside) < target else (low, amount)
+    return start + high * detail
 
 
 #: name -> modifications of each image before the network reads it; none of them uses the lesions
 CHANGES: Mapping[str, tuple[Change, ...]] = {
     AS_SCANNED: (),
     "liver level": (_levelled,),
-    "noise": (_denoised,),
+    "noise level": (_denoised,),
 }
 
 
@@ -172,10 +180,18 @@ class _Making:
 
 def changed(case: PreparedCase, changes: Sequence[Change], wanted: LiverIntensities) -> PreparedCase:
     """Return the case after applying changes to its images, in order."""
-    own, images = LiverIntensities.of(case), dict(case.images)
+    own, inside, images = LiverIntensities.of(case), _parenchyma(case), dict(case.images)
     for change in changes:
-        images = {m: change(m, image, own, wanted) for m, image in images.items()}
+        images = {m: change(m, image, inside, own, wanted) for m, image in images.items()}
     return replace(case, images=images)
+
+
+def _parenchyma(case: PreparedCase) -> Tensor:
+    return case.masks[0].occupancy[0] > 0.99
+
+
+def _fine_noise(image: Tensor, inside: Tensor) -> float:
+    return _spread((image - smooth(image, 1.0))[inside])
 
 
 def _spread(values: Tensor) -> float:

@@ -32,10 +32,10 @@ from REACTKDTrainLib.release.hybrid_nodes import AS_SCANNED, HybridNodes, LiverI
 CYCLE = (0, 1, 2, 1)
 #: numbers of phantom bodies that no student was trained on; their own lesions belong to no region
 BODIES_FROM = 700_000
-LEVEL = "liver level"
+LEVEL, NOISE = "liver level", "noise level"
 #: changes to the image that are applied to real scans, and those also applied to phantoms, where they should cost
 #: nothing
-CHANGES_OF_SCANS, CHANGES_OF_PHANTOMS = (LEVEL, "noise"), (LEVEL,)
+CHANGES_OF_SCANS, CHANGES_OF_PHANTOMS = (LEVEL, NOISE), (LEVEL,)
 
 
 @dataclass(frozen=True)
