@@ -51,7 +51,7 @@ def _image_of(array: np.ndarray) -> Any:
 
 
 def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:
-    """Show the heat map over the image in every slice view; `hide_from_slices` restores the former foreground."""
+    """Show the voxel map over the image in every slice view; `hide_from_slices` restores the former foreground."""
     for composite in composites(scene):
         before = composite.GetForegroundVolumeID()
         if before != node.GetID():
@@ -62,7 +62,7 @@ def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:
 
 
 def set_foreground(composite: Any, volume: Any | None, opacity: float) -> None:
-    """Show a volume, or none, over the image of one slice view; while a heat map is shown, when that is hidden."""
+    """Show a volume, or none, over the image of one slice view; while a voxel map is shown, when that is hidden."""
     volume_id = volume.GetID() if volume is not None else None
     if composite.GetAttribute(_BEFORE) is not None and _has_foreground(composite):
         composite.SetAttribute(_BEFORE, f"{opacity} {volume_id or ''}")
@@ -78,7 +78,7 @@ def _has_foreground(composite: Any) -> bool:
 
 
 def hide_from_slices(scene: Any, node: Any) -> None:
-    """Take the heat map out of the slice views; other layers stay as they are."""
+    """Take the voxel map out of the slice views; other layers stay as they are."""
     for composite in composites(scene):
         if composite.GetForegroundVolumeID() != node.GetID():
             continue

@@ -46,7 +46,7 @@ ROLES = {
     "WeightColors": ("vtkMRMLColorTableNode", WEIGHT_TABLE),
     "HeatColors": ("vtkMRMLColorTableNode", HEAT_TABLE),
     "Regions": ("vtkMRMLSegmentationNode", "REACTKD regions"),
-    "HeatMap": ("vtkMRMLScalarVolumeNode", "REACTKD heat map"),
+    "HeatMap": ("vtkMRMLScalarVolumeNode", "REACTKD voxel map"),
     "ColorScale": ("vtkMRMLModelNode", "REACTKD color scale"),
     "GraphNodes": ("vtkMRMLModelNode", "REACTKD graph nodes"),
     "GraphEdges": ("vtkMRMLModelNode", "REACTKD graph edges"),

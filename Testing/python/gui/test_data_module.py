@@ -102,7 +102,7 @@ def test_what_the_user_moved_in_the_tree_stays_there(user: Any, graded: Any, con
     places = {name: names(parent) for name, parent in (("mine", mine), ("study", study), ("ours", ours))}
     assert places["mine"] == ["REACTKD regions"] and places["study"] == [FOLDER, "REACTKD region table"]
     assert sorted(places["ours"]) == [
-        f"REACTKD {name}" for name in ("color scale", "graph edges", "graph nodes", "heat map")
+        f"REACTKD {name}" for name in ("color scale", "graph edges", "graph nodes", "voxel map")
     ]
     for node in (outputs.scale, outputs.graph_nodes, outputs.graph_edges, context.outputs.heat_map):
         move(node, study)

@@ -61,9 +61,9 @@ def test_the_tree_of_the_module_data_has_the_result_in_one_folder(user: Any, nod
         "REACTKD color scale",
         "REACTKD graph edges",
         "REACTKD graph nodes",
-        "REACTKD heat map",
         "REACTKD region table",
         "REACTKD regions",
+        "REACTKD voxel map",
     ]
 
 

@@ -11,7 +11,7 @@ _FDG = re.compile(r"\b(18 ?f ?)?fdg\b|\bf ?18 fdg\b|fluorodeoxyglucose|fludeoxyg
 _ACETATE = re.compile(r"acetate\b|\b(11 ?c|c ?11) ?(ac|ace|act|acet)\b|\b(ace|act|acet)\b")
 _CT = re.compile(r"\b(ce)?ct\b|\bcomputed tomography\b|\bportal venous\b|\barterial phase\b")
 _OTHER = re.compile(
-    r"\b(mr|mri|t1|t2|dwi|adc|psma|choline|dota\w*|fapi|rest|stress|mask|seg|label|heat map|dose)\b|segmentation"
+    r"\b(mr|mri|t1|t2|dwi|adc|psma|choline|dota\w*|fapi|rest|stress|mask|seg|label|map|dose)\b|segmentation"
 )
 _PET = re.compile(r"\b(pet|pt|suv|suvbw)\b")
 

@@ -31,6 +31,8 @@ from REACTKDLib.core.modality import Modality
         ("18F-choline PET", None),
         ("CT segmentation", None),
         ("FDG label", None),
+        ("CT voxel map", None),
+        ("CT heat map", None),
         ("factory", None),
         ("", None),
     ],
