@@ -14,7 +14,6 @@ from scipy.stats import norm
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.auc import auc_influence, components
-from REACTKDTrainLib.evaluation.bootstrap import linear_error
 from REACTKDTrainLib.evaluation.checks import ROUNDING, checked, checked_binary, patient_names
 
 _REACH = float(norm.ppf(0.975))  # half width of a 95 % interval, in standard errors
@@ -47,7 +46,7 @@ def delong_test(positive: np.ndarray, a: np.ndarray, b: np.ndarray, patients: np
     if min(sides) < 2:
         raise UsageError(f"DeLong's variance needs two patients on either side, not {sides[0]} and {sides[1]}.")
     difference = float(above_a.mean() - above_b.mean())
-    error = linear_error(auc_influence(positive, a) - auc_influence(positive, b), positive, patients)
+    error = _standard_error(auc_influence(positive, a) - auc_influence(positive, b), positive, patients)
     reach = _REACH * error
     if error > ROUNDING:
         p = float(2 * norm.sf(abs(difference) / error))
@@ -76,6 +75,21 @@ def delong_of_each_class(
         else None
         for c, name in enumerate(classes)
     }
+
+
+def _standard_error(influence: np.ndarray, positive: np.ndarray, patients: np.ndarray | None) -> float:
+    """Obuchowski's standard error of the sum of the influences of a difference of AUCs, (n,) (1997).
+
+    Not that of the stratified bootstrap, in which a patient alone with cases on both sides, or on one, never varies.
+    """
+    names, patient = np.unique(patient_names(len(positive), patients), return_inverse=True)
+    above, below = (np.bincount(patient, influence * side, len(names)) for side in (positive, ~positive))
+    of_positives, of_negatives = _patients_of_each_side(positive, patients)
+    variance = sum(
+        k / (k - 1) * float(product.sum())
+        for k, product in ((of_positives, above**2), (of_negatives, below**2), (len(names), 2 * above * below))
+    )
+    return float(np.sqrt(max(variance, 0.0)))  # rounding
 
 
 def _patients_of_each_side(positive: np.ndarray, patients: np.ndarray | None) -> tuple[int, int]:
