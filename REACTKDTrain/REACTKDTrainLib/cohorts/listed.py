@@ -75,7 +75,7 @@ def reference_grades(path: Path, words: GradeWords = OWN_WORDS, task: Task = HCC
     path: a CSV with the columns case and grade (a worklist, or a table of grades alone), a datalist (.json), or a
     folder with `grades.csv`. words: the meaning of the grades, if they are not the class names; task: defines the
     classes. A case without a patient counts as a separate patient. Raises: UsageError, also for
-    a list that contradicts itself about a case.
+    a list that contradicts itself about a case, or names several cases' patient with a text such as NA.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
@@ -97,6 +97,7 @@ def reference_grades(path: Path, words: GradeWords = OWN_WORDS, task: Task = HCC
     found = {case: (grade, patient) for case, (grade, patient) in said.items() if grade is not None}
     if not found:
         raise UsageError("The list holds no grade to compare with; give a CSV with the columns case and grade.")
+    check_known_patients((case, patient) for case, (_grade, patient) in found.items())
     return found
 
 

@@ -12,7 +12,7 @@ from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import MOST_NAMED, quoted
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
-from REACTKDTrainLib.cohorts.patient_cells import unread_patients
+from REACTKDTrainLib.cohorts.patient_cells import check_known_patients, unread_patients
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class OwnSheet:
         Letter case, and composed or decomposed accents, are ignored unless cases differ in these alone.
 
         Raises: FileMissing; UsageError for a column that is missing or not unique, two different rows of one case, a
-        row that matches two cases, a text that is not a grade, or patients in a column that was not named.
+        row that matches two cases, a text that is not a grade, patients in a column that was not named, or a text such
+        as NA for the patient of several cases.
         """
         if not self.path.is_file():
             raise FileMissing("There is no sheet at the path given; check the path.")
@@ -62,6 +63,7 @@ class OwnSheet:
                 twice[case] = None
         if twice:
             raise UsageError(f"The sheet says two things of {quoted(twice, MOST_NAMED)}; correct it.")
+        check_known_patients((case, patient) for case, (_grade, patient, _kept) in out.items() if patient)
         return out
 
 

@@ -10,7 +10,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import MOST_NAMED, quoted
 from REACTKDTrainLib.cohorts.bad_cells import NOTHING
 
-_PATIENT = r"(?:pat|patient|subj|subject|person|proband|mrn|pid)s?"
+_PATIENT = r"(?:pat|patient|subj|subject|person|participant|proband|mrn|pid)s?"
 _NUMBER = r"(?:id|ids|no|nr|num|number|name|code|key)"
 _PATIENT_LIKE = re.compile(rf"(?:study)?(?:{_PATIENT}{_NUMBER}?|{_NUMBER}of{_PATIENT})")
 _UNKNOWN = (*NOTHING, "?", "unknown")
@@ -29,8 +29,13 @@ def unread_patients(rows: Sequence[Mapping[str, Any]], read: Collection[str]) ->
     rows: one for each case. read: columns that are read.
     """
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in read]
-    cells = {n: [str(row[n]) for row in rows if row.get(n) not in (None, "")] for n in patient_columns(names)}
+    cells = {n: [cell for row in rows if _names_one(cell := str(row.get(n, "")))] for n in patient_columns(names)}
     return [name for name, filled in cells.items() if len(set(filled)) < len(filled)]
+
+
+def _names_one(cell: str) -> bool:
+    """Return False for an empty cell, and for the text of a missing value."""
+    return cell.strip().lower() not in ("", *_UNKNOWN)
 
 
 def check_patient_column(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -53,7 +58,7 @@ def check_known_patients(patients: Iterable[tuple[str, str]]) -> None:
     """
     unknown: dict[str, list[str]] = {}
     for case, patient in patients:
-        if patient.strip().lower() in _UNKNOWN and patient != case:
+        if not _names_one(patient) and patient != case:
             unknown.setdefault(patient, []).append(case)
     for patient, cases in unknown.items():
         if len(cases) > 1:

@@ -75,6 +75,15 @@ def test_custom_folders_become_a_list_that_every_program_reads(study, tmp_path, 
     assert [case.problems for case in open_case_list(written).cases] == [(), ()]
 
 
+def test_a_text_for_no_patient_in_the_sheet_does_not_join_cases(study, tmp_path, capsys):
+    """The list was written, and refused when it was used."""
+    (tmp_path / "clinical.csv").write_text("scan;subject;grade\nP01;NA;well\nP02;NA;well\nP03;berta;poor\n")
+    sheet = ["--sheet", str(tmp_path / "clinical.csv"), "--patient-column", "subject"]
+    assert opened(study, *sheet, "--datalist", str(tmp_path / "cases.json")) == 2
+    assert "The cases 'P01', 'P02' have the patient 'NA', which would join them" in capsys.readouterr().err
+    assert not (tmp_path / "cases.json").exists()
+
+
 def test_patients_in_a_column_that_was_not_named_are_refused(study, tmp_path, capsys):
     """The sheet's column was left aside, and two scans of one patient could be in different folds."""
     (tmp_path / "clinical.csv").write_text("scan;subject;grade\nP01;anna;well\nP02;anna;well\nP03;berta;poor\n")

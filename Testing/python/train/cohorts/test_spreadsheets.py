@@ -14,6 +14,7 @@ import pytest
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.clinical import read_hospital_sheet
+from REACTKDTrainLib.cohorts.listed import reference_grades
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.cohorts.patient_cells import patient_columns
 from support.case_files import write_case
@@ -103,7 +104,9 @@ def test_grades_that_can_be_read_in_two_ways_are_refused(root, text, words):
         with_grades(root, text.encode())
 
 
-@pytest.mark.parametrize("column", ["subject", "subject id", "subj_no", "mrn", "person", "study_subject"])
+@pytest.mark.parametrize(
+    "column", ["subject", "subject id", "subj_no", "mrn", "person", "study_subject", "participant_id"]
+)
 def test_a_list_whose_patients_have_another_column_is_refused(root, column):
     """It was ignored, so that two scans of one patient were in different folds."""
     head, *rows = [line.rsplit(",", 1)[0] for line in WORKLIST.splitlines()]
@@ -128,6 +131,20 @@ def test_a_text_for_no_patient_does_not_join_cases(root, nothing):
         datalist(root, json.dumps({"training": [entry("one", patient=nothing), entry("two", patient=nothing)]}))
     alone = with_grades(root, f"case,grade,patient\none,poor,{nothing}\ntwo,poor,p2\n".encode())
     assert found(alone)[0] == ("one", nothing, 2)
+
+
+@pytest.mark.parametrize("nothing", ["NA", "nan", "-", "unknown"])
+def test_a_text_for_no_patient_in_a_column_that_is_not_read_names_none(root, nothing):
+    """As of a list whose numbers of patients were removed: it was refused for a patient of several cases."""
+    head, *rows = [line.rsplit(",", 1)[0] for line in WORKLIST.splitlines()]
+    (root / "work.csv").write_text("\n".join([f"{head},mrn", *(f"{row},{nothing}" for row in rows)]))
+    assert len({case.patient for case in open_cohort(str(root / "work.csv")).cases}) == len(rows) > 1
+
+
+def test_a_text_for_no_patient_does_not_join_the_cases_of_a_reader_study(tmp_path):
+    (tmp_path / "truth.csv").write_text("case,grade,patient\none,poor,NA\ntwo,well,NA\n")
+    with pytest.raises(UsageError, match="'one', 'two' have the patient 'NA', which would join them"):
+        reference_grades(tmp_path / "truth.csv")
 
 
 @pytest.mark.parametrize("column", ["hepatitis", "pathology", "patient_age", "department", "compatible"])
