@@ -169,7 +169,7 @@ class Experiment:
         check_apart(cohorts)
         check_ct(self.config, parts, cohorts)
         if "student" in parts:
-            check_student_cases(self.config, cohorts["cohort"])
+            check_student_cases(self.config, cohorts)
         if "answers" in parts:
             check_branch(self.config, cohorts["cohort"])
         chosen = self._chosen(self._splits(cohorts))

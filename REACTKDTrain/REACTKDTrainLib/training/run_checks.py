@@ -122,21 +122,22 @@ def check_ct(config: TrainingConfig, parts: Collection[str], cohorts: Mapping[st
             )
 
 
-def check_student_cases(config: TrainingConfig, cohort: Cohort) -> None:
-    """Check that each case has what the student is trained on.
+def check_student_cases(config: TrainingConfig, cohorts: Mapping[str, Cohort]) -> None:
+    """Check that each case has what the student is trained on, and each external one an image that it reads.
 
     Raises: UsageError for a case without any image that the student reads, and for one without latent variables if they
     are regressed.
     """
     reads = config.student.modalities
-    without = [case for case in cohort.cases if not set(reads) & set(case.modalities)]
+    cases = [case for role in ("cohort", "external") if role in cohorts for case in cohorts[role].cases]
+    without = [case for case in cases if not set(reads) & set(case.modalities)]
     if without:
         raise UsageError(
             f"Case {without[0].id} has {' and '.join(without[0].modalities)} where the student reads "
             f"{', '.join(reads)} alone (the setting student.modalities); leave such cases out, or let it read more."
         )
     if config.loss.auxiliary:
-        truths_of(cohort.cases)
+        truths_of(cohorts["cohort"].cases)
 
 
 def check_branch(config: TrainingConfig, cohort: Cohort) -> None:
@@ -229,8 +230,13 @@ def check_other_folds(
     tested["external"] = dict.fromkeys(range(len(splits)), external)
     for part, of_fold in tested.items():
         for number, path in fold_files(output, f"{part}.json").items():
-            now = {case.id for case in of_fold.get(number, ())}
-            if number not in chosen and {row.case for row in read_rows(path)} != now:
+            if number in chosen:
+                continue
+            rows = read_rows(path)
+            # teachers alone predict no case without CT
+            alone = all(row.model != "student" for row in rows)
+            now = {case.id for case in of_fold.get(number, ()) if "ct" in case.modalities or not alone}
+            if {row.case for row in rows} != now:
                 raise FoldsImpossible(
                     f"The fold {number} in the output folder was tested on other cases than it would be now (the folds "
                     f"of the list differ, or other cases can be read); remove fold{number} from the output folder and "

@@ -29,7 +29,7 @@ from REACTKDTrainLib.training.predictions import Prediction, write_rows
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.run_checks import check_apart, check_other_folds
 from support.case_files import write_case
-from support.small_training import COHORT, write_config
+from support.small_training import COHORT, QUICK, write_config
 
 
 def run_of(folder: Path, **options) -> Experiment:
@@ -243,3 +243,33 @@ def test_one_scan_under_two_patients_is_refused_where_folds_would_part_them(role
             UsageError, match=r"Cases A1 and A2 of the cohort are one scan under two patients.*one patient"
         ):
             check_apart(opened("P2"))
+
+
+def test_external_cases_that_teachers_cannot_predict_are_not_other_cases(tmp_path: Path) -> None:
+    """Those without CT have no prediction; the next fold was refused, and again after the fold was trained anew."""
+    splits, external = make_folds(open_cohort(COHORT).cases, 2), open_cohort(COHORT).cases[:3]
+    external = (*external[:2], replace(external[2], modalities=("fdg",)))
+    for name, own in {"test": splits[0].test, "external": external[:2]}.items():
+        rows = [Prediction(c.id, c.patient, 0, c.grade, "teacher", "ct", True, (1.0, 0.0, 0.0)) for c in own]
+        write_rows(tmp_path / "fold0" / f"{name}.json", rows)
+    check_other_folds(tmp_path, splits, [1], external)
+    with pytest.raises(FoldsImpossible, match="fold 0 .*tested on other cases"):
+        check_other_folds(tmp_path, splits, [1], external[1:])
+    write_rows(tmp_path / "fold0" / "external.json", [replace(row, model="student") for row in rows])
+    with pytest.raises(FoldsImpossible, match="fold 0 .*tested on other cases"):
+        check_other_folds(tmp_path, splits, [1], external)
+
+
+@pytest.mark.parametrize("stage", ["teacher", "both"])
+def test_an_external_case_without_an_image_that_the_student_reads_is_refused(stage: str, tmp_path: Path) -> None:
+    """It ended the training with an unexpected fault, after the student was trained."""
+    pet = [replace(case, modalities=("fdg",), fingerprint=case.fingerprint + "x") for case in open_cohort(COHORT).cases]
+    config = write_config(tmp_path, student={**QUICK["student"], "modalities": ["ct"]})
+    run = run_of(tmp_path, config=config, stage=stage, method="kd")
+    opened = run._open()
+    run._open = lambda: opened | {"external": Cohort("pet", tuple(replace(c, id=f"x{c.id}") for c in pet))}
+    if stage == "teacher":
+        run.checked()
+        return
+    with pytest.raises(UsageError, match=f"Case x{pet[0].id} has fdg where the student reads ct alone"):
+        run.checked()
