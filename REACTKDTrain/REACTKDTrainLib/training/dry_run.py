@@ -106,7 +106,6 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
 def _read(case: CohortCase, run: Experiment, found: Found, doses: bool) -> None:
     try:
         opened = case.load()
-        found.contents[case.id] = scan_contents(opened)
         regions = regions_of(opened)
         if doses and "ct" in case.modalities:
             _look_at_edge(case, opened, found)
@@ -120,6 +119,7 @@ def _read(case: CohortCase, run: Experiment, found: Found, doses: bool) -> None:
     except ReactkdError as error:
         found.failed.append((case.id, str(error)))
         return
+    found.contents[case.id] = scan_contents(opened)
     found.shapes.append(opened.reference.array.shape)
     found.spacings.append(np.linalg.norm(opened.reference.ijk_to_ras[:3, :3], axis=0))
     found.liver_ml.append(sum(region.volume_ml for region in regions.regions))

@@ -69,6 +69,21 @@ def test_a_dry_run_prints_its_findings_and_writes_nothing(tmp_path: Path, monkey
     assert lines[-2].endswith("cannot be read: Its liver is empty.") and "1 case would be left out" in lines[-1]
 
 
+def test_a_case_that_cannot_be_read_is_not_compared_with_others(tmp_path: Path, monkeypatch) -> None:
+    """A training leaves it out before it compares the scans; the dry run was refused for a scan of two patients."""
+
+    def some(*given) -> Cohort:
+        cohort = opened(*given)
+        same = cohort.cases[0].load()
+        bare = replace(cohort.cases[1], load=lambda: replace(same, liver=np.zeros_like(same.liver)))
+        return replace(cohort, cases=(cohort.cases[0], bare, *cohort.cases[2:]))
+
+    monkeypatch.setattr(experiment, "open_cohort", some)
+    told = {"cohort": "phantom:hospital?cases=16&size=tiny", "folds": 2, "config": write_config(tmp_path)}
+    lines = dry_run(RunOptions(output=tmp_path / "out", **told))
+    assert "2 cases would be left out with --skip-unreadable, or end the run." in lines
+
+
 def test_graded_cases_without_a_lesion_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No model grades them, but they count in the training and in its measures; nothing said so."""
 
