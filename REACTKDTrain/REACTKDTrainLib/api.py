@@ -152,11 +152,16 @@ def _check_cases(cases: Cohort, model: Grader, given: Run | Grader | PathLike) -
         raise TaskMismatch(
             f"The cohort is of the task {cases.task.name} where the model answers {model.task.name}; give other cases."
         )
-    if isinstance(given, Run) and _trained_on(given.folder, cases):
+    if not isinstance(given, Grader) and _trained_on(_folder_of_run(given), cases):
         raise UsageError(
             "The run was trained on these cases, so it cannot be measured on them; its predictions.csv has those of "
             "each fold's held-out cases. Give other cases."
         )
+
+
+def _folder_of_run(given: Run | PathLike) -> Path:
+    """Return the folder of a run, or the one that a model's folder is in, as those of a run are."""
+    return given.folder if isinstance(given, Run) else Path(given).absolute().parent
 
 
 def _trained_on(folder: Path, cases: Cohort) -> bool:

@@ -76,8 +76,9 @@ def test_an_evaluation_does_not_replace_the_results_of_a_training(run):
 
 
 def test_the_training_cases_of_a_run_are_refused_for_its_evaluation(run):
-    with pytest.raises(UsageError, match="The run was trained on these cases"):
-        evaluate(run, COHORT, device="cpu")
+    for given in (run, run.bundle, str(run.bundle)):  # also by the path of its model
+        with pytest.raises(UsageError, match="The run was trained on these cases"):
+            evaluate(given, COHORT, device="cpu")
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_a_case_is_graded(run, tmp_path):
