@@ -80,10 +80,10 @@ def reference_grades(path: Path, words: GradeWords = OWN_WORDS, task: Task = HCC
     path = Path(path)
     if path.suffix.lower() == ".json":
         datalist, entries = read_datalist(path, task=task)
-        check_patient_column(entries)
         words, rows = words.with_list(datalist.get("grades")), [(entry["id"], entry) for entry in entries]
     else:
         rows = list(_rows_by_case(path / GRADES_FILE if path.is_dir() else path, task, words).items())
+    check_patient_column([row for _name, row in rows])
     words.check_grades(((name, row.get("grade")) for name, row in rows), task)
     said: dict[str, tuple[int | None, str]] = {}
     twice = {}

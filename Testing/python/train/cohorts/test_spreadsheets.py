@@ -141,6 +141,13 @@ def test_a_text_for_no_patient_in_a_column_that_is_not_read_names_none(root, not
     assert len({case.patient for case in open_cohort(str(root / "work.csv")).cases}) == len(rows) > 1
 
 
+def test_patients_of_a_reader_study_in_another_column_are_refused(tmp_path):
+    """Also beside an empty column of patients, as in a list and a datalist."""
+    (tmp_path / "truth.csv").write_text("case,grade,patient,mrn\none,poor,,7\ntwo,well,,7\n")
+    with pytest.raises(UsageError, match="has the column 'mrn', which is not read and names a patient of several"):
+        reference_grades(tmp_path / "truth.csv")
+
+
 def test_a_text_for_no_patient_does_not_join_the_cases_of_a_reader_study(tmp_path):
     (tmp_path / "truth.csv").write_text("case,grade,patient\none,poor,NA\ntwo,well,NA\n")
     with pytest.raises(UsageError, match="'one', 'two' have the patient 'NA', which would join them"):
