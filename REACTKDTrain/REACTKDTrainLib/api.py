@@ -176,9 +176,7 @@ def _trained_on(folder: Path, cases: Cohort) -> bool:
 
 def _scans_of_training(model: Run | Grader | PathLike) -> frozenset[str]:
     """Return the scans of the run that a model was written by, if that is known: see `scans_of_run`."""
-    if isinstance(model, Grader):
-        return frozenset()
-    return scans_of_run(model.folder if isinstance(model, Run) else Path(model).resolve().parent)
+    return frozenset() if isinstance(model, Grader) else scans_of_run(_folder_of_run(model))
 
 
 def _measured(
