@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.case import Case, organ_mean_hu
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.placement import Placement, place_regions
@@ -50,6 +50,7 @@ def make_arrays(
     arrays = {
         "modalities": np.array([m.value for m in prepared.images]),
         "scans": np.array(list(scan_contents(case).items()), dtype=np.str_).reshape(-1, 2),
+        "organ_hu": np.array(organ_mean_hu(case, preparation.ct_clip_hu), dtype=np.float64),  # None becomes NaN
         "start": np.array([s.start for s in box]),
         "grid_shape": np.array(grid.shape),
         "n_masks": np.int64(len(sets)),

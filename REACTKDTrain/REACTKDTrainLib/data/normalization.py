@@ -1,4 +1,4 @@
-"""CT values of the organ in training cases: the window of a fold, centered on them, and their means."""
+"""The CT window of a training fold, centered on the liver."""
 
 from __future__ import annotations
 
@@ -53,8 +53,3 @@ def parenchyma_hu(case: PreparedCase) -> torch.Tensor:
     if "ct" not in case.images:
         return torch.empty(0)
     return case.images["ct"][case.masks[0].occupancy[0] > 0.99]
-
-
-def organ_means(cases: Iterable[PreparedCase], clip_hu: tuple[float, float] = CT_CLIP_HU) -> list[float]:
-    """Return the mean HU of the organ without its lesions for each case with a CT, clipped as the network's input."""
-    return [float(hu.clamp(*clip_hu).mean()) for case in cases if len(hu := parenchyma_hu(case))]

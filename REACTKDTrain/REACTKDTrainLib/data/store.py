@@ -73,11 +73,23 @@ class PreparedStore:
 
     def scans(self, case: CohortCase) -> dict[str, str]:
         """Return the `scan_contents` of a prepared case; empty if it is not prepared, or by an earlier release."""
+        found = self._stored(case, "scans")
+        return {} if found is None else dict(found.tolist())
+
+    def organ_hu(self, case: CohortCase) -> float | None:
+        """Return the `organ_mean_hu` of a prepared case, NaN if it has none; None if it is not prepared, or by an
+        earlier release.
+        """
+        found = self._stored(case, "organ_hu")
+        return None if found is None else float(found)
+
+    def _stored(self, case: CohortCase, name: str) -> np.ndarray | None:
+        """Return one array of a prepared case; the others are not read."""
         try:
-            with np.load(self.path(case), allow_pickle=False) as file:  # reads this array alone
-                return dict(file["scans"].tolist())
+            with np.load(self.path(case), allow_pickle=False) as file:
+                return file[name]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            return {}
+            return None
 
     def prepare(
         self, cases: Iterable[CohortCase], on_progress: OnProgress = no_progress, engine: Engine = HERE

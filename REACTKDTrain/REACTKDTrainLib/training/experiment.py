@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -22,7 +23,6 @@ from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import FoldsImpossible, Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import check_map, open_cohort, size_of
 from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose
-from REACTKDTrainLib.data.normalization import organ_means
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.models.student_graph import images_read
@@ -287,9 +287,7 @@ class Experiment:
             student = fold.student(teacher)
             self._predict(fold, student, teacher, cohorts)
             shown = (images_read(student, case.modalities) for case in fold.split.train)
-            with_ct = fold.split.train if "ct" in student.config.modalities else ()
-            means = organ_means(map(self.store.get, with_ct), self.store.preparation.ct_clip_hu)
-            seen = TrainedOn.cases(shown, self.config.loss.modality_dropout, means)
+            seen = TrainedOn.cases(shown, self.config.loss.modality_dropout, self._organ_hu(student, fold.split))
             score = fold.score(student)
             chosen.append(Chosen(score, student, fold.window, fold.temperature, fold.number, seen))
         result = Result(None, None, None)
@@ -301,6 +299,12 @@ class Experiment:
             self.on_progress(1.0, "done")
         self.processes.wait()
         return result
+
+    def _organ_hu(self, student: Student, split: Split) -> list[float]:
+        """Return the `organ_mean_hu` of the training cases with a CT; none if it is not known of all of them."""
+        with_ct = [case for case in split.train if "ct" in images_read(student, case.modalities)]
+        means = [self.store.organ_hu(case) for case in with_ct]
+        return [] if None in means else [mean for mean in means if not math.isnan(mean)]
 
     def _predict(
         self, fold: FoldRun, student: Student | None, teacher: Teacher | None, cohorts: dict[str, Cohort]

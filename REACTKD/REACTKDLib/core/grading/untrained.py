@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.case import Case, center_of_organ, parenchyma_places
+from REACTKDLib.core.images.case import Case, center_of_organ, organ_mean_hu
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.text import tr as _
@@ -44,15 +42,12 @@ def unlike_training(case: Case, used: Sequence[Modality], bundle: Bundle) -> tup
     Lesions of the same biology, drawn into CTs without contrast, kept their order but were predicted less malignant
     (docs/results/real_scans.md).
     """
-    ct, seen = case.volumes.get(Modality.CT), bundle.trained_on
-    if ct is None or Modality.CT not in used or seen is None or seen.organ_hu is None:
+    seen = bundle.trained_on
+    if Modality.CT not in used or seen is None or seen.organ_hu is None:
         return ()
-    places = parenchyma_places(case)
-    if not len(places):
-        return ()
-    mean = float(np.clip(ct.array[tuple(places.T)], *bundle.preparation.ct_clip_hu).mean())
+    mean = organ_mean_hu(case, bundle.preparation.ct_clip_hu)
     least, most = seen.organ_hu
-    if least - MARGIN_HU <= mean <= most + MARGIN_HU:
+    if mean is None or least - MARGIN_HU <= mean <= most + MARGIN_HU:
         return ()
     text = _(
         "The {organ} has {mean} HU on this CT, but {least} to {most} HU in the training of the model. A CT without "

@@ -132,6 +132,17 @@ def parenchyma_places(case: Case) -> np.ndarray:
     return case.derived[PARENCHYMA]
 
 
+def organ_mean_hu(case: Case, clip_hu: tuple[float, float]) -> float | None:
+    """Return the mean HU of the organ without its lesions on the CT, with its values clipped as the network's input.
+
+    Models state it of their training cases, and grading compares it. None without a CT or parenchyma.
+    """
+    ct, places = case.volumes.get(Modality.CT), parenchyma_places(case)
+    if ct is None or not len(places):
+        return None
+    return float(np.clip(ct.array[tuple(places.T)], *clip_hu).mean())
+
+
 def _places(case: Case, box: Box, steps: list[int]) -> np.ndarray:
     part = tuple(slice(along.start, along.stop, step) for along, step in zip(box, steps, strict=True))
     return np.argwhere(case.liver[part] & ~case.tumor[part]) * steps + [along.start for along in box]

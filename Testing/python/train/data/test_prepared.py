@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
-from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.images.case import Case, organ_mean_hu
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.masks.placement import place_regions
 from REACTKDLib.core.masks.regions import RegionSet
@@ -25,6 +27,7 @@ from REACTKDTrainLib.data.annotators import MaskPerturbation, Outlines, _bridges
 from REACTKDTrainLib.data.case import Shells, SoftBox
 from REACTKDTrainLib.data.scan_content import scan_content
 from REACTKDTrainLib.data.store import PreparedStore
+from support.small_models import small_bundle
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,33 @@ def test_prepared_images_equal_those_of_the_grader(case: CohortCase, tmp_path: P
         if modality.value == "ct":
             have = liver_window(have, 107.0, 25.0)
         np.testing.assert_allclose(have, image[box], atol=6e-3)  # stored as float16: 0.125 HU is 0.005
+
+
+@pytest.mark.parametrize("size", ["tiny", "small"])
+def test_the_ct_values_of_an_organ_are_those_that_grading_compares(size: str, tmp_path: Path) -> None:
+    """On the network's grid, without the organ's rim, they were 4 to 9 HU higher, so that a case of the training itself
+    was near the limit of the finding. A model that was trained on this case alone must not report it.
+    """
+    case = phantom_case("hospital", 7, size)
+    store, opened = PreparedStore(tmp_path, preparation_of(size)), case.load()
+    assert store.organ_hu(case) is None, "not prepared"
+    store.get(case)
+    hu = opened.volumes[Modality.CT].array[opened.liver & ~opened.tumor]
+    assert store.organ_hu(case) == pytest.approx(np.clip(hu, -160, 240).mean(), abs=1.0)
+    mean = store.organ_hu(case)
+    for away, reported in ((14.9, False), (15.1, True)):
+        seen = {"images": {"ct+fdg+acetate": 1}, "modality_dropout": 0.3, "organ_hu": [mean + away, mean + away]}
+        report = Grader(small_bundle(1, {"trained_on": seen}), "cpu").open(opened).grade().report
+        assert ("ct-unlike-training" in [finding.code for finding in report.findings]) is reported
+
+
+def test_an_organ_of_lesions_only_and_a_case_without_ct_have_no_ct_values() -> None:
+    case = phantom_case("hospital", 7, "tiny").load()
+    pet = replace(case, volumes={Modality.CT: case.volumes[Modality.CT]}, tumor=case.liver)
+    assert organ_mean_hu(pet, (-160, 240)) is None
+    fdg = case.volumes[Modality.FDG]
+    inside = np.ones(fdg.shape, dtype=bool)
+    assert organ_mean_hu(Case("pet", {Modality.FDG: fdg}, inside, ~inside), (-160, 240)) is None
 
 
 def test_a_scan_is_recognized_by_its_voxels_in_any_format(case: CohortCase, tmp_path: Path) -> None:
