@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from REACTKDLib.core.files.dicom.writing import as_file
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.reports.dicom_structured_report import build_report
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.text import shown
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import write_files
 
@@ -137,7 +139,7 @@ def build_segmentation(report: GradeReport, labels: np.ndarray, headers: Sequenc
         for number, region in enumerate(report.regions, start=1)
         if region.kind != "topology"
     ]
-    return highdicom.seg.Segmentation(
+    seg = highdicom.seg.Segmentation(
         source_images=list(headers),
         pixel_array=labels.astype(np.uint8 if labels.max() < 256 else np.uint16),
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
@@ -151,6 +153,21 @@ def build_segmentation(report: GradeReport, labels: np.ndarray, headers: Sequenc
         software_versions=report.model.version,
         device_serial_number=report.model.sha256[:16],
         content_label="REGIONS",
-        content_description=report.model.clinical_use[:64],
+        content_description=shown(report.model.clinical_use, codes.LONGEST),
         series_description="REACTKD regions",
     )
+    _name_segment_of_each_frame(seg)
+    return seg
+
+
+def _name_segment_of_each_frame(seg: Any) -> None:
+    """Move the segment's number from the shared to each frame's groups, in place.
+
+    highdicom states the only segment of an object in the shared groups, but its reports look in those of the frames;
+    the standard allows both.
+    """
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    if "SegmentIdentificationSequence" in shared:
+        for groups in seg.PerFrameFunctionalGroupsSequence:
+            groups.SegmentIdentificationSequence = deepcopy(shared.SegmentIdentificationSequence)
+        del shared.SegmentIdentificationSequence

@@ -16,6 +16,7 @@ from REACTKDLib.core.files.dicom.packages import need_highdicom, need_pydicom
 from REACTKDLib.core.reports.region_values import ordered
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.task_parts import Code
+from REACTKDLib.core.text import shown
 
 #: codes of the explanation values; others get a private code made from their key and title
 _CODES = {"weight": codes.WEIGHT, "deletion_effect": codes.EFFECT, "share": codes.SHARE}
@@ -57,7 +58,7 @@ def build_report(report: GradeReport, seg: Any, headers: Sequence[Any], series_n
         manufacturer=manufacturer,
         is_complete=False,
         is_verified=False,
-        series_description=f"REACTKD report: {report.model.clinical_use}"[:64],
+        series_description=shown(f"REACTKD: {report.model.clinical_use}", codes.LONGEST),
     )
     scheme = need_pydicom().Dataset()
     scheme.CodingSchemeDesignator, scheme.CodingSchemeName = codes.PRIVATE, "REACTKD extension for 3D Slicer"
@@ -105,10 +106,10 @@ def _case_group(sr: Any, report: GradeReport) -> Any:
 def _region_groups(sr: Any, report: GradeReport, seg: Any) -> list[Any]:
     groups = []
     present = {int(item.SegmentNumber): item for item in seg.SegmentSequence}
-    shown = _segments_with_frames(seg)
+    drawn = _segments_with_frames(seg)
     for number, region in enumerate(report.regions, start=1):
         numbers = _numbers(sr, region)
-        if number in shown:
+        if number in drawn:
             groups.append(
                 sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
                     tracking_identifier=sr.TrackingIdentifier(present[number].TrackingUID, region.name),

@@ -6,6 +6,7 @@ from typing import Any
 
 from REACTKDLib.core.task_parts import PRIVATE, private_value
 
+LONGEST = 64  # the most characters of a description and of a code's meaning (LO)
 ANATOMICAL = ("123037004", "SCT", "Anatomical Structure")
 ALTERED = ("49755003", "SCT", "Morphologically Altered Structure")
 VOLUME = ("118565006", "SCT", "Volume")
@@ -22,12 +23,12 @@ SHARE = ("SHARE", PRIVATE, "Share of the region in the predicted grade's probabi
 
 def per_class(kind: str, words: str, name: str) -> tuple[str, str, str]:
     """Return the private code of a value that exists for each class."""
-    return private_value(kind, name), PRIVATE, f"{words} '{name}'"[:64]
+    return private_value(kind, name), PRIVATE, f"{words} '{name}'"[:LONGEST]
 
 
 def private(name: str, words: str) -> tuple[str, str, str]:
     """Return the private code of a value without a standard one; name: identifies it in at most 16 characters."""
-    return name.upper()[:16], PRIVATE, words[:64]
+    return name.upper()[:16], PRIVATE, words[:LONGEST]
 
 
 def concept(code: tuple[str, str, str]) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from REACTKDLib.core.errors import NotReferable
 from REACTKDLib.core.files.dicom.header import number, text
 from REACTKDLib.core.files.dicom.packages import need_highdicom, need_pydicom
+from REACTKDLib.core.files.dicom.writing import UNICODE
 from REACTKDLib.core.text import tr as _
 
 _TEXTS = ("PatientName", "PatientID", "AccessionNumber", "StudyID", "ReferringPhysicianName")
@@ -22,7 +23,6 @@ _SEXES = ("M", "F", "O")
 _ONE = {"StudyInstanceUID": "Study Instance UID", "FrameOfReferenceUID": "Frame of Reference UID"}
 _OWN = {"SOPInstanceUID": "SOP Instance UID"}
 _COPIED = ("StudyDescription", "IssuerOfPatientID", "OtherPatientIDs", "OtherPatientNames", "PatientComments")
-_UNICODE = "ISO_IR 192"
 _DEFAULT_SET = "ISO 2022 IR 6"  # meaning of an empty first value among several character sets: PS3.3, C.12.1.1.2
 
 
@@ -104,7 +104,7 @@ def _name_character_sets(header: Any, role: str) -> None:
             "correct the tag Specific Character Set, or grade without a DICOM report."
         )
         raise NotReferable(message, role=role, name=names[-1])
-    header.SpecificCharacterSet = _UNICODE
+    header.SpecificCharacterSet = UNICODE
 
 
 def _distance(headers: Sequence[Any]) -> float:
