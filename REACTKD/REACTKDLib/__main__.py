@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from REACTKDLib.commands.parser import build_parser
-from REACTKDLib.core.console import INTERRUPTED, escape_what_cannot_be_shown
+from REACTKDLib.core.console import INTERRUPTED, escape_what_cannot_be_shown, told_if_not_printed
 from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.log import DEBUG, log_cause, log_unforeseen
 from REACTKDLib.core.memory import lacks_memory, out_of_memory
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None, apart: bool = False) -> int:
     debug = bool(os.environ.get(DEBUG))
     escape_what_cannot_be_shown()
     try:
-        with warnings.catch_warnings(), _stopped_by_signal():
+        with warnings.catch_warnings(), _stopped_by_signal(), told_if_not_printed():
             if not debug:
                 warnings.simplefilter("ignore")  # the user should see only our one sentence, not a library's warning
             arguments = build_parser().parse_args(argv)

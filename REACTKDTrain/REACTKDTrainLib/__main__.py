@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from REACTKDLib import __version__
-from REACTKDLib.core.console import INTERRUPTED, Parser, escape_what_cannot_be_shown, program
+from REACTKDLib.core.console import INTERRUPTED, Parser, escape_what_cannot_be_shown, program, told_if_not_printed
 from REACTKDLib.core.log import DEBUG
 from REACTKDTrainLib.commands.faults import explain
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     options, status = None, FAILED.get(command, 2)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), told_if_not_printed():
             if not debug:
                 warnings.simplefilter("ignore")  # Slicer would show a library's warning as an error
             options = build_parser(command).parse_args(arguments)
@@ -69,9 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         status, text = INTERRUPTED, "Stopped; what was finished is kept, and nothing is half-written."
     except Exception as error:  # for any error, the user gets one sentence
-        text = explain(
-            error, getattr(options, "output", None) if command == "train" else None, f"the command {command}"
-        )
+        output = getattr(options, "output", None) if command == "train" else None
+        text = explain(error, output, f"the command {command}")
         if debug:
             raise
     process = os.environ.get("RANK", "0")  # torchrun ends all processes when one fails, so each reports

@@ -5,14 +5,18 @@ encode.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import OutputNotWritable, UsageError
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 #: exit status of a command ended by Ctrl-C, by the convention of shells: 128 plus the number of the signal
 INTERRUPTED = 130
@@ -64,11 +68,65 @@ def program(command: str, package: str) -> str:
 
 def escape_what_cannot_be_shown() -> None:
     """Make standard output escape a character that it cannot encode ("\\u738b"), as standard error does, instead of
-    raising.
+    raising. A stream that the caller has closed is replaced by one that discards its text.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _discarding())
     reconfigure = getattr(sys.stdout, "reconfigure", None)  # the host program may have replaced the stream
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def told_if_not_printed() -> Iterator[None]:
+    """Raise OutputNotWritable, not OSError, in the block if standard output cannot be written, such as on a full disk.
+
+    A pipe whose reader has left still raises BrokenPipeError. Standard output is replaced after a fault, since Python
+    would try to write the rest of the text when it ends.
+    """
+    stream = sys.stdout
+    sys.stdout = told = _Told(stream)
+    try:
+        yield
+    except OutputNotWritable:
+        if told.failed:
+            stream = _discarding()
+        raise
+    finally:
+        sys.stdout = stream
+
+
+class _Told:
+    """A text stream whose faults are errors with a sentence. failed: whether there was one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self.failed = stream, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return self._done(self._stream.write, text)
+
+    def flush(self) -> None:
+        self._done(self._stream.flush)
+
+    def _done(self, action: Callable[..., Any], *values: str) -> Any:
+        try:
+            return action(*values)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.failed = True
+            raise OutputNotWritable(
+                _("Standard output cannot be written ({reason}); files that the command has finished are complete."),
+                reason=error.strerror or type(error).__name__,
+            ) from error
+
+
+def _discarding() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # closed with the process
 
 
 def writable(text: str, stream: TextIO) -> str:
