@@ -94,10 +94,11 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
         organ=report.task.organ.name,
         lesion=report.task.lesion.name,
         measures=measures.values(),
+        kinds={row.kind for row in measures.values()},
         measured=[
             (row.name, {m.key: m.shown for m in measure_rows(row, report.task)})
             for row in report.regions
-            if row.measures
+            if measure_rows(row)
         ],
         inferred=any(row.inferred for row in measures.values()),
         findings=sorted(report.findings, key=lambda finding: list(_SEVERITIES).index(finding.severity)),

@@ -49,9 +49,9 @@ class HasMeasures(Protocol):
 class MeasureRow:
     """One number of one region.
 
-    key: "fdg_suv_max", its column in CSV and table node. name, tip: for display. value: None if it is not reported.
-    unit: for display, empty for a plain number. decimals: for display. inferred: the PET's unit is inferred, not
-    stated.
+    key: "fdg_suv_max", its column in CSV and table node. kind: "suv_max", the same for every image. name, tip: for
+    display. value: None if it is not reported. unit: for display, empty for a plain number. decimals: for display.
+    inferred: the PET's unit is inferred, not stated.
     """
 
     key: str
@@ -61,6 +61,7 @@ class MeasureRow:
     decimals: int
     tip: Text
     inferred: bool = False
+    kind: str = _DIAMETER
 
     @property
     def shown(self) -> str:
@@ -108,5 +109,5 @@ def _all(measures: RegionMeasures | None, task: Task) -> list[MeasureRow]:
         for key, (name, unit, decimals, says) in _UPTAKE.items():
             words = {"image": _PETS.get(image, image), "lesion": task.lesion.name, "organ": task.organ.name}
             name, says, value = name.format(**words), says.format(**words), getattr(entry, key)
-            rows.append(MeasureRow(f"{image}_{key}", name, value, unit, decimals, says, entry.unit_inferred))
+            rows.append(MeasureRow(f"{image}_{key}", name, value, unit, decimals, says, entry.unit_inferred, key))
     return rows

@@ -15,6 +15,7 @@ import pytest
 
 from REACTKDLib.core.masks.measures import RegionMeasures
 from REACTKDLib.core.masks.uptake import RegionUptake
+from REACTKDLib.core.reports.ensemble import EnsembleAnswer, MemberAnswer
 from REACTKDLib.core.reports.html import PageExtras, report_page
 from support.scene_cases import make_case, make_result
 
@@ -29,6 +30,7 @@ document.body.innerHTML = "<pre id=measured>" + JSON.stringify({
   page: document.documentElement.scrollWidth,
   names: [...document.querySelectorAll(".regions th:first-child")].map(lines),
   tables: [...document.querySelectorAll(".wide")].every(e => e.scrollWidth <= e.clientWidth),
+  rows: [...document.querySelectorAll(".bars tr")].map(lines),
   bars: Math.round(document.querySelector(".bars").getClientRects()[0].right),
 }) + "</pre>";
 </script></body>"""
@@ -73,3 +75,24 @@ def test_regions_of_a_case_without_a_grade_decided_nothing(report):
     assert "<h2>Regions that decided</h2>" in report_page(report)
     page = report_page(none)
     assert "<h2>Regions</h2>" in page and "decided" not in page
+
+
+def test_measures_explain_the_columns_that_there_are(report):
+    """A CT alone gives the diameter of lesions only: no SUV, and no row of the parenchyma, which has no diameter."""
+    ct = tuple(replace(row, measures=RegionMeasures(23.0 if row.kind == "tumor" else None)) for row in report.regions)
+    for page, suv in ((report_page(report), True), (report_page(replace(report, regions=ct)), False)):
+        measures = page[page.index("<h2>Measures</h2>") : page.index("<h2>Checks</h2>")]
+        assert "Diameter: the longest line" in measures
+        assert ("SUVpeak: the" in measures, "over the mean of the liver" in measures) == (suv, suv)
+        assert ("Parenchyma" in measures) == suv and "Lesion 1" in measures
+
+
+@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+def test_the_spread_of_an_ensemble_stays_in_its_line(report, tmp_path):
+    members = tuple(
+        MemberAnswer(name, "1", "0" * 64, max(chances, key=chances.get), chances)
+        for name, chances in (("A", {"well": 0.1, "moderate": 0.2, "poor": 0.7}), ("B", dict(report.probabilities)))
+    )
+    page = report_page(replace(report, ensemble=EnsembleAnswer(members)))
+    assert "<small>(" in page
+    assert max(measured(tmp_path, page, 1280)["rows"]) <= 1
