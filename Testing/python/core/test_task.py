@@ -234,3 +234,36 @@ def test_the_rule_for_uncertain_answers_is_that_of_the_task():
                           modalities=("ct",))  # fmt: skip
     case = replace(kidney_case(), task=bundle.task)
     assert Grader(bundle).open(case).grade().report.uncertain
+
+
+BLANK, LINES, LONG = " ", "a\nb", "x" * 65
+BORDERS = [
+    *((("organ", "volume_ml"), value, good)
+      for value, good in (([0, 20000], True), ([-1, 5], False), ([0, 20001], False))),
+    *((("organ", key), value, good)
+      for key in ("hu", "usual_hu")
+      for value, good in (([-1100, 4000], True), ([-1101, 0], False), ([0, 4001], False))),
+    *((("title",), value, value == "x" * 65) for value in (BLANK, LINES, LONG)),
+    *((("intended_use",), value, False) for value in (BLANK, LINES, "x" * 301)),
+    *((("organ", "code", key), value, False)
+      for key in ("value", "scheme", "meaning") for value in (BLANK, LINES, LONG)),
+    *((("organ", "codes", 0, key), value, False) for key in ("value", "scheme") for value in (BLANK, LINES, LONG)),
+    *((("organ", "codes", 0, key), "x" * 64, True) for key in ("value", "scheme")),
+    *((("classes", 0, key), value, False) for key in ("title", "short") for value in (BLANK, LINES, LONG)),
+    *((("organ", key), value, False) for key in ("one", "many", "title") for value in (BLANK, LINES, LONG)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "good"), BORDERS)
+def test_the_schema_and_the_program_draw_the_same_borders(path, value, good):
+    data = json.loads(TASK_FILE.read_text(encoding="utf-8"))
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    assert jsonschema.Draft202012Validator(SCHEMA).is_valid(data) is good
+    if good:
+        Task.from_dict(data)
+    else:
+        with pytest.raises(TaskNotValid):
+            Task.from_dict(data)
