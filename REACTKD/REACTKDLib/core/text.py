@@ -208,6 +208,12 @@ def measured(value: float, digits: int = 2) -> str:
     return f"{Decimal(f'{value:.{digits}g}'):f}"
 
 
+def signed(value: float, decimals: int) -> str:
+    """Return a number with its sign, "+34" or with a true minus, and without a sign if it rounds to zero."""
+    text = f"{abs(value):.{decimals}f}"
+    return text if not float(text) else f"{'+' if value > 0 else chr(0x2212)}{text}"
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """Return "1 lesion" or "3 lesions", from "lesion" alone, or from _("{count} lesion") and _("{count} lesions")."""
     if isinstance(one, Text):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from REACTKDLib.core.errors import PackagesMissing
 from REACTKDLib.core.reports.region_rows import Answer
 from REACTKDLib.core.reports.share_words import explained
+from REACTKDLib.core.text import isolated, signed
 from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def draw_report(report: Answer) -> Figure:
     else:
         text = _("predicted grade {grade}, uncertain") if report.uncertain else _("predicted grade {grade}")
         answer = text.format(grade=report.grade)
-    figure.suptitle(f"{report.case}: {answer}")
+    figure.suptitle(f"{isolated(report.case)}: {answer}")
     names = list(report.probabilities or {})
     bars = grades.barh(names, [100 * report.probabilities[name] for name in names], color=GRADE)
     grades.bar_label(bars, fmt="%.0f %%", padding=3)
@@ -44,13 +45,14 @@ def draw_report(report: Answer) -> Figure:
     grades.invert_yaxis()
     points = [100 * row.share for row in rows]
     bars = regions.barh([row.name for row in rows], points, color=[FOR if p > 0 else AGAINST for p in points])
-    regions.bar_label(bars, fmt="%+.0f", padding=3)
+    regions.bar_label(bars, [signed(p, 1) for p in points], padding=3)
     regions.axvline(0, color="0.3", linewidth=0.8)
     regions.margins(x=0.25)
     regions.invert_yaxis()
     regions.set_xlabel(str(_("share of the result, percentage points")))
     for axis in (grades, regions):
         axis.spines[["top", "right"]].set_visible(False)
+        axis.axison = bool(rows)
     said = [*explained(report), f"{report.model.name} {report.model.version}: {report.model.clinical_use}."]
     figure.supxlabel("\n".join(fill(str(text), 110) for text in said), fontsize=8, color="0.25", x=0.02, ha="left")
     return figure

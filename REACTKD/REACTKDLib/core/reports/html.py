@@ -21,7 +21,7 @@ from REACTKDLib.core.reports.region_values import ordered, shown_values
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.reports.set_words import set_words
 from REACTKDLib.core.reports.share_words import direction_words, explained
-from REACTKDLib.core.text import isolated, measured, sentence
+from REACTKDLib.core.text import isolated, measured, sentence, signed
 from REACTKDLib.core.writing.atomic import write_text
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
     measures = measure_titles(report.regions, report.task)
     known = shown_values(report.regions) if claimed else ()
     values = [value for value in ordered("share", "contribution") if value in known]
-    names = {"grade": report.grade, "baseline": _signed(report.baseline[report.grade], 2) if report.baseline else ""}
+    names = {"grade": report.grade, "baseline": signed(report.baseline[report.grade], 2) if report.baseline else ""}
     rows = sorted(report.regions, key=lambda row: -row.importance) if claimed else report.regions
     return _template().render(
         report=report,
@@ -127,21 +127,13 @@ def _cell(value: RegionValue, row: ReportRegion, grade: str) -> str:
     if number is None:
         return ""
     number *= 100 if column.percent else 1
-    return _signed(number, column.decimals) if value.signed else f"{number:.{column.decimals}f}"
+    return signed(number, column.decimals) if value.signed else f"{number:.{column.decimals}f}"
 
 
 def _volume(ml: float | None) -> str:
     if ml is None:
         return ""
     return f"{ml:.0f} ml" if ml >= 100 else f"{ml:.1f} ml" if ml >= 1 else f"{measured(ml)} ml"
-
-
-def _signed(value: float, digits: int) -> str:
-    """Format with a sign and a true minus, and without sign if it rounds to zero."""
-    text = f"{abs(value):.{digits}f}"
-    if not float(text):
-        return text
-    return ("+" if value > 0 else "\u2212") + text
 
 
 def _image_name(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from REACTKDLib.core.reports.region_rows import Answer, ReportRegion
-from REACTKDLib.core.text import Text, all_of, joined, listed, sentence
+from REACTKDLib.core.text import Text, all_of, joined, listed, sentence, signed
 from REACTKDLib.core.text import tr as _
 
 MOST_NAMED = 6  # regions listed by name; the remaining ones are summed up
@@ -67,7 +67,7 @@ def whole_points(parts: Sequence[float], total: float) -> tuple[list[int], int]:
 
 def signed_points(points: int) -> str:
     """Return "+34", "0" or a true minus before the number."""
-    return f"{'+' if points > 0 else chr(0x2212)}{abs(points)}" if points else "0"
+    return signed(points, 0)
 
 
 def same_words(report: Answer) -> str:
