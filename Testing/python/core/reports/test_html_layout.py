@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from html import unescape
 
 import pytest
 
@@ -25,14 +26,17 @@ MEASURES = RegionMeasures(23.0, {"fdg": UPTAKE, "acetate": UPTAKE})
 #: runs in the page; its content security policy, which forbids scripts, is taken out for the test
 SCRIPT = """<script>
 const lines = e => Math.round(e.getClientRects()[0].height / 20);
-document.body.innerHTML = "<pre id=measured>" + JSON.stringify({
+const found = JSON.stringify({
   width: window.innerWidth,
   page: document.documentElement.scrollWidth,
   names: [...document.querySelectorAll(".regions th:first-child")].map(lines),
   tables: [...document.querySelectorAll(".wide")].every(e => e.scrollWidth <= e.clientWidth),
   rows: [...document.querySelectorAll(".bars tr")].map(lines),
+  comment: document.querySelector(".comment")?.innerText,
   bars: Math.round(document.querySelector(".bars").getClientRects()[0].right),
-}) + "</pre>";
+});
+document.body.innerHTML = "<pre id=measured></pre>";
+document.getElementById("measured").textContent = found;
 </script></body>"""
 
 
@@ -48,7 +52,7 @@ def measured(folder, page, width):
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     command += [f"--window-size={width},1000", "--dump-dom", (folder / "page.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
-    return json.loads(re.search(r'<pre id="measured">(.*?)</pre>', done.stdout)[1])
+    return json.loads(unescape(re.search(r'<pre id="measured">(.*?)</pre>', done.stdout)[1]))
 
 
 @pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
@@ -60,6 +64,12 @@ def test_the_page_fits_its_window(report, tmp_path, width, comment):
     assert found["bars"] <= found["width"], "the probabilities lie beyond the right edge"
     assert found["tables"] or width < 600, "a table needs scrolling in a wide window"
     assert max(found["names"]) <= 3, "the names of regions are broken letter by letter"
+
+
+@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+def test_the_lines_of_a_comment_stay_lines(report, tmp_path):
+    found = measured(tmp_path, report_page(report, PageExtras(comment="1. small\n2. near the dome < 1 cm")), 1280)
+    assert found["comment"] == "1. small\n2. near the dome < 1 cm"
 
 
 def test_a_wide_table_scrolls_in_its_own_frame(report):
