@@ -119,7 +119,8 @@ class PreparedCase:
     grade: 0 well, 1 moderate, 2 poor, or None. images: modality -> (d, h, w) float32 on the case's box: CT in HU,
     resampled and clipped as in `Preparation`; PET normalized. start: the box's first voxel in the network's grid;
     grid_shape: shape of that grid. masks: the expert's first, then the perturbed variants. truth: of a phantom. key: a
-    hash of everything that the case was computed from.
+    hash of everything that the case was computed from. organ_hu: its `organ_mean_hu`, None without a CT or if an
+    earlier release prepared the case.
     """
 
     id: str
@@ -131,6 +132,7 @@ class PreparedCase:
     masks: tuple[RegionMasks, ...]
     truth: Truth | None
     key: str
+    organ_hu: float | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:

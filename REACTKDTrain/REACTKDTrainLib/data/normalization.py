@@ -27,10 +27,6 @@ class LiverWindow:
         """Apply the window to HU values of any shape; returns float32."""
         return (hu.clamp(*self.clip_hu) - self.center_hu) / self.scale_hu
 
-    def hu(self, values: torch.Tensor) -> torch.Tensor:
-        """Return the HU of values that the window returned."""
-        return values * self.scale_hu + self.center_hu
-
     @classmethod
     def of_preparation(cls, preparation: Preparation) -> LiverWindow:
         """Return the window that a preparation specifies."""

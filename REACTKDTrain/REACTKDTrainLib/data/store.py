@@ -117,7 +117,9 @@ def _prepared_from(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> P
     masks = tuple(_masks(f, n) for n in range(int(f["n_masks"])))
     start, grid_shape = (tuple(int(v) for v in f[name]) for name in ("start", "grid_shape"))
     truth = truth_of(case.truth, f.get("lesion_nodes"))
-    return PreparedCase(case.id, case.patient, case.grade, images, start, grid_shape, masks, truth, key)
+    mean = float(f.get("organ_hu", np.nan))
+    hu = None if np.isnan(mean) else mean
+    return PreparedCase(case.id, case.patient, case.grade, images, start, grid_shape, masks, truth, key, hu)
 
 
 def _masks(f: Mapping[str, np.ndarray], n: int) -> RegionMasks:

@@ -54,7 +54,7 @@ class NodeRegions:
 @dataclass(frozen=True, eq=False)
 class NodeCase:
     """The input of heads for one case. regions: the expert's first, then the perturbed ones. truth: of a phantom, by
-    the expert's nodes.
+    the expert's nodes. organ_hu: see `PreparedCase`.
     """
 
     id: str
@@ -63,6 +63,7 @@ class NodeCase:
     regions: tuple[NodeRegions, ...]
     truth: Truth | None
     key: str
+    organ_hu: float | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ class NodeStore:
             arrays[f"topology{n}"] = masks.topology.numpy()
             arrays[f"volumes{n}"] = masks.volumes_ml.numpy()
             arrays[f"matches{n}"] = masks.matches.numpy()
+        if case.organ_hu is not None:
+            arrays["organ_hu"] = np.float64(case.organ_hu)
         if case.truth is not None and case.truth.lesion_nodes is not None:
             arrays["lesion_nodes"] = case.truth.lesion_nodes.numpy()
         return arrays
@@ -173,7 +176,9 @@ def node_case(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> NodeCa
     """Build from the arrays of `NodeStore.arrays_of`; `case` provides the metadata."""
     modalities = f["modalities"].tolist()
     regions = tuple(_regions(f, n, modalities) for n in range(int(f["n_masks"])))
-    return NodeCase(case.id, case.patient, case.grade, regions, truth_of(case.truth, f.get("lesion_nodes")), key)
+    hu = float(f["organ_hu"]) if "organ_hu" in f else None
+    truth = truth_of(case.truth, f.get("lesion_nodes"))
+    return NodeCase(case.id, case.patient, case.grade, regions, truth, key, hu)
 
 
 def _regions(f: Mapping[str, np.ndarray], n: int, modalities: list[str]) -> NodeRegions:

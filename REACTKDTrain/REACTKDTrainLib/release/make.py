@@ -92,6 +92,7 @@ class Release:
         recipe = self.recipe
         self._progress = WeightedProgress(COST, self.on_progress)
         self._steps = ContentStore(self.work / "steps", ".pt")
+        self._organ_hu: list[float | None] = [None]  # of the training patients, when their node vectors are read
         prepared = PreparedStore(self.work / "nodes", preparation_of(recipe.size), variants=recipe.variants)
         self._nodes = NodeStore(self.work / "nodes", prepared, LiverWindow())
         self._crops = CropStore(ContentStore(self.work / "crops"), self._nodes, recipe.crops)
@@ -125,7 +126,10 @@ class Release:
         for part in PARTS:
             cases = self.cases(getattr(recipe, part))
             self._made(f"patients of {part}", [c for c in cases if not drawing.made(c)], drawing)
-            out[part] = NodeTable.of([self._nodes.get(case) for case in cases])
+            found = [self._nodes.get(case) for case in cases]
+            out[part] = NodeTable.of(found)
+            if part == "train":
+                self._organ_hu = [case.organ_hu for case in found]
         return out
 
     @cached_property
@@ -271,7 +275,8 @@ class Release:
         sha256 = encoder_hash(self.encoder) if ships else None
         training = provenance(self.recipe, self.decision, sha256, records[last], record)
         about = {"name": SHIPPED, "version": version, "clinical_use": NOT_CLINICAL[True]}
-        means = self._nodes.window.hu(train.fixed["ct"][0, :, 0, 0]).tolist()  # column 0: the mean over the region
+        known = None not in self._organ_hu  # node vectors of an earlier release do not hold it
+        means = self._organ_hu if known else ()
         shown = [MODALITIES] * training["cases"]
         seen = TrainedOn.cases(shown, self.recipe.heads.modality_dropout, means)
         trained = (self.recipe.student.modalities, seen, self.recipe.size, self._nodes.window)
