@@ -135,6 +135,11 @@ class PreparedCase:
     organ_hu: float | None = None
 
     @property
+    def parenchyma(self) -> Tensor:
+        """(d, h, w) bool: voxels that lie in the expert's organ and in no lesion, without the rim."""
+        return self.masks[0].occupancy[0] > 0.99
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(d, h, w) of the box."""
         return tuple(next(iter(self.images.values())).shape)

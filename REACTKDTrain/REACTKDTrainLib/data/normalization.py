@@ -39,13 +39,7 @@ class LiverWindow:
         Pass training cases only. Cases without CT are ignored; if there are no others, the center of the preparation is
         used. Scale and clip are always those of the preparation.
         """
-        medians = [float(hu.median()) for case in cases if len(hu := parenchyma_hu(case))]
+        with_ct = (case for case in cases if "ct" in case.images)
+        medians = [float(hu.median()) for case in with_ct if len(hu := case.images["ct"][case.parenchyma])]
         stated = cls.of_preparation(preparation)
         return replace(stated, center_hu=round(sum(medians) / len(medians), 1)) if medians else stated
-
-
-def parenchyma_hu(case: PreparedCase) -> torch.Tensor:
-    """Return the HU of the voxels that lie in the organ and in no lesion, (n,); none without a CT."""
-    if "ct" not in case.images:
-        return torch.empty(0)
-    return case.images["ct"][case.masks[0].occupancy[0] > 0.99]

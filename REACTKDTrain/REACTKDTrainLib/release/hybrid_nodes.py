@@ -41,7 +41,7 @@ class LiverIntensities:
     @classmethod
     def of(cls, case: PreparedCase) -> LiverIntensities:
         """Measure the expert's parenchyma."""
-        inside = _parenchyma(case)
+        inside = case.parenchyma
         level = {m: float(image[inside].median()) for m, image in case.images.items()}
         return cls(level, {m: _fine_noise(image, inside) for m, image in case.images.items()})
 
@@ -180,14 +180,10 @@ class _Making:
 
 def changed(case: PreparedCase, changes: Sequence[Change], wanted: LiverIntensities) -> PreparedCase:
     """Return the case after applying changes to its images, in order."""
-    own, inside, images = LiverIntensities.of(case), _parenchyma(case), dict(case.images)
+    own, inside, images = LiverIntensities.of(case), case.parenchyma, dict(case.images)
     for change in changes:
         images = {m: change(m, image, inside, own, wanted) for m, image in images.items()}
     return replace(case, images=images)
-
-
-def _parenchyma(case: PreparedCase) -> Tensor:
-    return case.masks[0].occupancy[0] > 0.99
 
 
 def _fine_noise(image: Tensor, inside: Tensor) -> float:
