@@ -38,9 +38,9 @@ def main(arguments):
         text = "The REACTKD library was not found; install the extension again, or run it from a checkout."
         print(text, file=sys.stderr, flush=True)
         return 1
-    from REACTKDTrainLib.__main__ import main as command_line
+    from REACTKDTrainLib.__main__ import command
 
-    return command_line(["train", *arguments])
+    return command(["train", *arguments])
 
 
 if __name__ == "__main__":

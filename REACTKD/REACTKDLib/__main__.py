@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from REACTKDLib.commands.parser import build_parser
 from REACTKDLib.core.console import INTERRUPTED, escape_what_cannot_be_shown, told_if_not_printed
 from REACTKDLib.core.errors import Canceled, ReactkdError
+from REACTKDLib.core.garbage import end_without_collection
 from REACTKDLib.core.log import DEBUG, log_cause, log_unforeseen
 from REACTKDLib.core.memory import lacks_memory, out_of_memory
 from REACTKDLib.core.text import sentence
@@ -86,6 +87,7 @@ def _stop(signal_number: int, frame: object) -> None:
 
 def command() -> int:
     """Entry point of `python -m REACTKDLib` and of the installed command `reactkd`."""
+    end_without_collection()
     return main(apart=True)
 
 

@@ -15,6 +15,7 @@ from importlib import import_module
 
 from REACTKDLib import __version__
 from REACTKDLib.core.console import INTERRUPTED, Parser, escape_what_cannot_be_shown, program, told_if_not_printed
+from REACTKDLib.core.garbage import end_without_collection
 from REACTKDLib.core.log import DEBUG
 from REACTKDTrainLib.commands.faults import explain
 
@@ -78,5 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def command(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m REACTKDTrainLib`, of the installed command, and of Slicer's command line module."""
+    end_without_collection()
+    return main(arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

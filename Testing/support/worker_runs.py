@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 
 from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grading.runner import StudentRunner
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.modality import Modality
@@ -93,6 +95,14 @@ class Faulty(StudentRunner):
         """Fail as a library does."""
         patient = "^".join(("Doe", "Canary"))
         raise RuntimeError(f"cannot encode {patient} from /data/{patient}/{name}.nii.gz")
+
+
+class ReportsGarbage(StudentRunner):
+    """Fails with the number of objects that the process leaves out of garbage collection."""
+
+    def encode(self, *arguments: object) -> object:
+        """Fail with the number."""
+        raise UsageError(f"{gc.get_freeze_count()} objects")
 
 
 class Stubborn(StudentRunner):

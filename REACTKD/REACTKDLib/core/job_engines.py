@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from REACTKDLib.core.errors import Canceled, PackagesMissing, ReactkdError, UsageError
+from REACTKDLib.core.garbage import end_without_collection
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
@@ -224,6 +225,7 @@ def _stop_processes(executor: Any) -> None:
 
 
 def _begin(parent: int) -> None:
+    end_without_collection()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all; the parent decides
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -17,11 +17,12 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
+from REACTKDLib.core.garbage import loading
 from REACTKDLib.core.log import WORKER, log_cause, log_unforeseen
 from REACTKDLib.core.memory import lacks_memory, out_of_memory
 from REACTKDLib.core.text import packed
@@ -106,9 +107,10 @@ def main(arguments: Sequence[str]) -> int:
         message = inbox.next_job()
         ticket = message.pop("ticket")
         try:
-            if handler is None:
-                handler = _handler(Path(folder), own.name, *runner)
-            answer = _do(handler, message, ticket, inbox, replies)
+            with loading() if handler is None else nullcontext():  # the first job imports the libraries
+                if handler is None:
+                    handler = _handler(Path(folder), own.name, *runner)
+                answer = _do(handler, message, ticket, inbox, replies)
             replies.send("done", ticket=ticket, answer=answer)
             with suppress(Exception):  # a failure here will occur again and be reported when the job needs it
                 handler.draw_ahead(inbox.has_job)
