@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain"), str(ROOT / "Testing")]
 ROUNDS = 5
 TICK_S = 0.005
+LABELMAP = "Binary labelmap"
 
 
 class Watch:
@@ -45,23 +46,28 @@ class Watch:
         """Return the seconds until the numbers arrive, the regions are colored, and the voxel map is shown."""
         started = time.perf_counter()
         begin()
-        stamp = self._colors_stamp()
+        stamp = self._colors()
         while self.controller.busy:
             before = time.perf_counter()
             self.controller.poll()
             self.longest = max(self.longest, time.perf_counter() - before)
-            if self._colors_stamp() != stamp:  # the last change counts
-                stamp, self.colors_at = self._colors_stamp(), time.perf_counter()
+            if self._colors() != stamp:  # the last change counts
+                stamp, self.colors_at = self._colors(), time.perf_counter()
             time.sleep(TICK_S)
         if self.controller.error:
             raise SystemExit(self.controller.error)
         return self.numbers_at - started, self.colors_at - started, time.perf_counter() - started
 
-    def _colors_stamp(self) -> int:
-        """Return a number that changes when the regions or their colors change."""
+    def _colors(self) -> list[tuple]:
+        """Return what slices show of each region: its voxels, color and opacity."""
         node = self.controller.parameter_node
         regions = node and node.GetNodeReference("Regions")
-        return regions.GetSegmentation().GetMTime() if regions else 0
+        if not regions:
+            return []
+        data, display = regions.GetSegmentation(), regions.GetDisplayNode()
+        segments = {segment_id: data.GetSegment(segment_id) for segment_id in data.GetSegmentIDs()}
+        fill = display.GetSegmentOpacity2DFill
+        return [(one.GetColor(), fill(key), one.GetRepresentation(LABELMAP).__this__) for key, one in segments.items()]
 
 
 def main() -> None:

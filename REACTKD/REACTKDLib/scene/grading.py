@@ -245,17 +245,11 @@ class GradingController(ScriptRunner):
         self.opened, self.answer, self.result = opened, answer, None
         self._set_what_if(None)
         self._set_report(answer.report)
-        images: list[tuple[Any, Any]] = []
-
-        def ready() -> Script:
-            yield from answer.regions_steps()
-            images.append(label_images(answer.regions))
-
         try:
-            drawn = yield from self._ask(jobs.DrawSurfaces(opened.key), (0.85, 0.9), ready())
-            self._set_progress(0.9, _("Coloring the regions"))
+            self._set_progress(0.85, _("Coloring the regions"))
+            yield from answer.regions_steps()
             yield
-            result = DrawnResult(answer.report, answer.regions, drawn.surfaces, *images)
+            result = DrawnResult(answer.report, answer.regions, label_images(answer.regions))
             yield
         except BaseException:
             if self.answer is answer:  # unless the case was left meanwhile
@@ -270,7 +264,8 @@ class GradingController(ScriptRunner):
     def _writing(self, opened: OpenedCase, result: DrawnResult) -> Script:
         """Write the outputs in a few steps that cannot be canceled; after an error, incomplete outputs are removed.
 
-        The worker computes the voxel map meanwhile, for some tenths of a second; the region colors do not wait for it.
+        The worker computes surfaces and the voxel map meanwhile, for some tenths of a second. Slices show the colored
+        regions before.
         """
         known = parameter_nodes(self.scene)
         self.parameter_node = node = parameter_node_for(self.scene, opened.nodes)
@@ -279,9 +274,10 @@ class GradingController(ScriptRunner):
         name = f"REACTKD {opened.nodes.reference.GetName()}"
         try:
             write_content(node, opened.content)
+            surfaces = result.surface_steps(self._ask(jobs.DrawSurfaces(opened.key), (0.85, 0.9)))
             voxel_map = result.voxel_map_steps(self._ask(jobs.Draw(opened.key), (0.9, 1.0)))
             reference = opened.nodes.reference
-            steps = output_steps(self.scene, node, result, reference, name, lambda: self.view, voxel_map)
+            steps = output_steps(self.scene, node, result, reference, name, lambda: self.view, surfaces, voxel_map)
             yield from watched_outputs(node, steps)
             yield  # updating the panel is a separate step
         except BaseException:

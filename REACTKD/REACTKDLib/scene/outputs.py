@@ -30,14 +30,15 @@ from REACTKDLib.scene.region_segmentation import (
     color_liver_outline,
     write_liver_outline,
     write_outline_of,
-    write_region_steps,
+    write_regions,
+    write_surface_steps,
 )
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.scene_nodes import displays_of, free_name, nodes_of_class, remove_with_displays
 from REACTKDLib.scene.shown_views import place_legend
 from REACTKDLib.scene.translation import translated
-from REACTKDLib.scene.view_choice import ViewChoice, show_as
+from REACTKDLib.scene.view_choice import ViewChoice, show_as, show_regions
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
 # role of the reference on the parameter node: (node class, name)
@@ -144,12 +145,14 @@ def output_steps(
     reference: Any,
     folder_name: str,
     view: Callable[[], ViewChoice | None] = lambda: None,
+    before_surfaces: Iterable[None] = (),
     before_map: Iterable[None] = (),
 ) -> Iterator[None]:
     """Like `write_outputs`, in steps of a few hundredths of a second, with a yield after each.
 
-    view: called when all is ready to be shown, since the reader may change it meanwhile. before_map: steps after which
-    the result has its voxel map; the regions are colored before them.
+    view: called when something is ready to be shown, since the reader may change it meanwhile. before_surfaces,
+    before_map: steps after which the result has its surfaces and its voxel map. Slices show the regions before them, in
+    their colors.
 
     The caller may stop in between when the scene or the case goes: the report is recorded last, and a former one is
     removed first, so that regions and report never disagree.
@@ -160,13 +163,16 @@ def output_steps(
     fill_weight_table(outputs.weight_colors)
     fill_heat_table(outputs.heat_colors)
     yield
-    write_liver_outline(outputs.liver_outline, result, reference)  # first, since lesions are drawn over it
-    yield
-    yield from write_region_steps(outputs.regions, result, reference)
+    write_liver_outline(outputs.liver_outline, result, reference)
+    write_regions(outputs.regions, result, reference)
+    show_regions(outputs, result.report, view() or ViewChoice())  # in this step: new segments have random colors
     yield
     write_graph(outputs.graph_nodes, outputs.graph_edges, result.report, reference)
     yield
     write_table(outputs.table, result.report)
+    yield
+    yield from before_surfaces
+    yield from write_surface_steps(outputs.regions, result)
     yield
     yield from before_map
     write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)

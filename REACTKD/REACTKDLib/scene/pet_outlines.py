@@ -21,6 +21,7 @@ from REACTKDLib.scene.scene_nodes import marked_nodes, new_marked_node, nodes_of
 from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in
 
 _MARK, _KIND, _CLASS = "REACTKD.OverPet", "REACTKD.Kind", "vtkMRMLSegmentationNode"
+_SHARE = "REACTKD.Share"  # of the color of the segments, for `follow_on_pet`
 _ON_WHITE = 0.72  # weight of a color on a white background: the hue is kept, and near-white becomes gray
 _THICKNESS = {"outline": 3, "edge": 4}  # pixels, inward: small lesions stay visible; the black edge is below
 
@@ -34,11 +35,7 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
     scene, main = segmentation.GetScene(), segmentation.GetDisplayNode()
     if scene is None or main is None:
         return
-    twins = {
-        twin.GetAttribute(_KIND): twin
-        for twin in marked_nodes(scene, _CLASS, _MARK)
-        if twin.GetAttribute(_MARK) == segmentation.GetID()
-    }
+    twins = {twin.GetAttribute(_KIND): twin for twin in _twins_of(segmentation)}
     if not views:
         show_only_in(main, [])
         for twin in twins.values():  # kept for the next PET: creating a node takes longer than keeping it
@@ -53,10 +50,23 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
         if twin.GetTransformNodeID() != segmentation.GetTransformNodeID():
             twin.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
         show_only_in(twin.GetDisplayNode(), views)
+        twin.SetAttribute(_SHARE, str(share))
         shown = is_shown(segmentation) and not (on_white and kind == "edge")
         _copy(segmentation, main, twin.GetDisplayNode(), share, shown)
         if kind not in twins:
             yield
+
+
+def follow_on_pet(segmentation: Any) -> None:
+    """Give the outlines over a PET the colors of the segments, which may be new; where they are drawn stays."""
+    for twin in _twins_of(segmentation):
+        own = twin.GetDisplayNode()
+        _copy(segmentation, segmentation.GetDisplayNode(), own, float(twin.GetAttribute(_SHARE)), own.GetVisibility())
+
+
+def _twins_of(segmentation: Any) -> list[Any]:
+    twins = marked_nodes(segmentation.GetScene(), _CLASS, _MARK)
+    return [twin for twin in twins if twin.GetAttribute(_MARK) == segmentation.GetID()]
 
 
 def forget_pet_outlines(scene: Any, keep: set[str] = frozenset()) -> None:

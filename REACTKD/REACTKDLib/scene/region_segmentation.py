@@ -32,21 +32,15 @@ _ID, _OUTLINE = "Region_", "Outline"
 _PARENCHYMA = f"{_ID}1"
 
 
-def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterator[None]:
+def write_regions(node: Any, result: GradeResult, reference: Any) -> None:
     """Replace the content of segmentation node `node` by the regions of `result`, in the frame of `reference`.
 
-    All segments share one label map cropped to the organ, and have a closed surface, so that 3D views show them. Yields
-    between parts that take a few hundredths of a second each. Colors are left to `color_regions`.
+    All segments share one label map cropped to the organ. Their surfaces in 3D views are those of the former result, if
+    it had the same regions, until `write_surface_steps` replaces them. Colors are left to `color_regions`.
     """
-    surfaces, ready = {}, getattr(result, "surfaces", {})
-    for _row, region in rows_with_regions(result):
-        if region.label in ready:
-            surfaces[region.label] = poly_data_of(ready[region.label])
-        elif region.voxels:
-            surfaces[region.label] = surface_of(result.regions, region)
-        yield
-    image = _labels_of(result)
-    yield
+    image, former = _labels_of(result), _surfaces_of(node.GetSegmentation())
+    if set(former) != {f"{_ID}{region.label}" for _row, region in rows_with_regions(result)}:
+        former = {}  # a number may now be that of another lesion
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
         _set_display(node.GetDisplayNode())
@@ -61,13 +55,39 @@ def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterat
             segment.SetName(translated(row.name))
             segment.SetLabelValue(region.label)
             segment.AddRepresentation(LABELMAP, image)
-            segment.AddRepresentation(CLOSED_SURFACE, surfaces.get(region.label) or vtk.vtkPolyData())
+            segment.AddRepresentation(CLOSED_SURFACE, former.get(f"{_ID}{region.label}") or vtk.vtkPolyData())
             if row.kind == "tumor":
                 tag(segment, "tumor", result.report.task)
             data.AddSegment(segment, f"{_ID}{region.label}")
             node.GetDisplayNode().SetSegmentVisibility(f"{_ID}{region.label}", True)  # another lesion may have had it
     finally:
         node.EndModify(hold)
+
+
+def write_surface_steps(node: Any, result: GradeResult) -> Iterator[None]:
+    """Give the segments that `write_regions` has written their closed surfaces, which 3D views show.
+
+    Those that the result lacks are computed, each of which takes a few hundredths of a second; yields between them.
+    """
+    surfaces, ready = {}, getattr(result, "surfaces", {})
+    for _row, region in rows_with_regions(result):
+        if region.label in ready:
+            surfaces[region.label] = poly_data_of(ready[region.label])
+        elif region.voxels:
+            surfaces[region.label] = surface_of(result.regions, region)
+        yield
+    data, hold = node.GetSegmentation(), node.StartModify()
+    for _row, region in rows_with_regions(result):
+        segment = data.GetSegment(f"{_ID}{region.label}")
+        if segment is not None:  # the user may have deleted it since
+            segment.AddRepresentation(CLOSED_SURFACE, surfaces.get(region.label) or vtk.vtkPolyData())
+    node.EndModify(hold)
+    node.GetDisplayNode().Modified()  # 3D views take another surface only then
+
+
+def _surfaces_of(data: Any) -> dict[str, Any]:
+    segments = {segment_id: data.GetSegment(segment_id) for segment_id in data.GetSegmentIDs()}
+    return {segment_id: segment.GetRepresentation(CLOSED_SURFACE) for segment_id, segment in segments.items()}
 
 
 def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:

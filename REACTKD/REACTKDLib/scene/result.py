@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.masks.surface import Surface
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
-from REACTKDLib.core.worker.answers import Drawing
+from REACTKDLib.core.worker.answers import Drawing, Surfaces
 from REACTKDLib.core.worker.arrays import laid_out
 
 
@@ -28,15 +28,19 @@ class GradeResult(Protocol):
 class DrawnResult:
     """A result from a worker. Has the attributes of `GradeResult`.
 
-    surfaces: by the region's label. label_images: see `scene.region_segmentation`. voxel_map: None until
-    `voxel_map_steps` has finished.
+    label_images: see `scene.region_segmentation`. surfaces: by the region's label, after `surface_steps`. voxel_map:
+    None until `voxel_map_steps` has finished.
     """
 
     report: GradeReport
     regions: RegionSet
-    surfaces: Mapping[int, Surface]
     label_images: tuple[Any, Any]
+    surfaces: Mapping[int, Surface] = field(default_factory=dict)
     voxel_map: Volume | None = None
+
+    def surface_steps(self, drawn: Generator[None, None, Surfaces]) -> Iterator[None]:
+        """Wait for the worker's surfaces. drawn: waits in steps, and returns them."""
+        self.surfaces = (yield from drawn).surfaces
 
     def voxel_map_steps(self, drawn: Generator[None, None, Drawing]) -> Iterator[None]:
         """Wait for the worker's map, and expand it in steps of about a hundredth of a second, since allocating new

@@ -69,7 +69,6 @@ class ScriptRunner:
         self._unbroken = False
         self._ticket: int | None = None
         self._ended: events.Event | None = None
-        self._at_work = False
         self._next: Callable[[], None] | None = None
 
     @property
@@ -111,7 +110,7 @@ class ScriptRunner:
             return
         until = time.perf_counter() + SLICE_S
         while self._script is not None:
-            if self._ticket is not None and self._ended is None and not self._at_work and self._alive():
+            if self._ticket is not None and self._ended is None and self._alive():
                 break  # the worker has not finished
             self._step()
             if time.perf_counter() >= until:
@@ -140,11 +139,8 @@ class ScriptRunner:
         self.progress = 0.0, ""  # signaled with the state, since listeners to both would redraw everything twice
         self._set_state(RunState.RUNNING)
 
-    def _ask(self, job: jobs.Job, span: tuple[float, float], meanwhile: Script | None = None) -> Script:
-        """Submit a job to the worker and return its reply; its progress fills `span`. Raises: WorkerFault, Canceled.
-
-        meanwhile: steps run here during the job; the reply is not taken before they have ended.
-        """
+    def _ask(self, job: jobs.Job, span: tuple[float, float]) -> Script:
+        """Submit a job to the worker and return its reply; its progress fills `span`. Raises: WorkerFault, Canceled."""
         low, high = span
 
         def on_progress(fraction: float, text: str) -> None:
@@ -152,18 +148,14 @@ class ScriptRunner:
                 self._set_progress(low + (high - low) * fraction, text)
 
         ticket = self._ticket = self.dispatcher.submit(job, self._on_event, on_progress)
-        self._at_work = meanwhile is not None
         try:
-            if meanwhile is not None:
-                yield from meanwhile
-                self._at_work = False
             while self._ended is None:
                 yield
         except BaseException:
             self.dispatcher.cancel(ticket)
             raise
         finally:
-            event, self._ticket, self._ended, self._at_work = self._ended, None, None, False
+            event, self._ticket, self._ended = self._ended, None, None
         if isinstance(event, events.JobFailed):
             raise WorkerFault(event.code, event.message)
         if isinstance(event, events.JobCanceled):

@@ -13,6 +13,7 @@ from REACTKDLib.scene.color_scale import has_scale, write_scale
 from REACTKDLib.scene.colors import legend_of
 from REACTKDLib.scene.heat_map import hide_from_slices, show_in_slices
 from REACTKDLib.scene.overlay import Overlay
+from REACTKDLib.scene.pet_outlines import follow_on_pet
 from REACTKDLib.scene.region_graph import color_graph
 from REACTKDLib.scene.region_segmentation import color_liver_outline, color_regions
 
@@ -34,23 +35,33 @@ class ViewChoice:
 
 def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
     """Apply `view` to the output nodes (`scene.outputs.Outputs`) of a graded case."""
+    show_regions(outputs, report, view)
     overlay = view.overlay.offered_by(report)
-    voxels = overlay.value is None
+    color_graph(outputs, _table_of(outputs, overlay), report, overlay, view.graph)
+    show_legends(outputs, report, view)
+    scene = outputs.regions.GetScene()
+    if overlay.value is None:
+        show_in_slices(scene, outputs.heat_map, view.opacity)
+    else:
+        hide_from_slices(scene, outputs.heat_map)
+
+
+def show_regions(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
+    """Apply `view` to the regions, the outline of the organ, also over a PET, and the color scale."""
+    overlay = view.overlay.offered_by(report)
     color_regions(outputs.regions, report, overlay, see_through=view.graph)
     if outputs.liver_outline is not None:
         color_liver_outline(outputs.liver_outline, outputs.regions)
     display = outputs.regions.GetDisplayNode()
-    display.SetOpacity2DFill(0.0 if voxels else view.opacity)
+    display.SetOpacity2DFill(0.0 if overlay.value is None else view.opacity)
     display.SetVisibility3D(view.three_d)
-    table = outputs.weight_colors if overlay.one_sided else outputs.effect_colors
-    write_scale(outputs.scale, table, report, overlay, view.legend)
-    color_graph(outputs, table, report, overlay, view.graph)
-    show_legends(outputs, report, view)
-    scene = outputs.regions.GetScene()
-    if voxels:
-        show_in_slices(scene, outputs.heat_map, view.opacity)
-    else:
-        hide_from_slices(scene, outputs.heat_map)
+    for node in filter(None, (outputs.regions, outputs.liver_outline)):
+        follow_on_pet(node)
+    write_scale(outputs.scale, _table_of(outputs, overlay), report, overlay, view.legend)
+
+
+def _table_of(outputs: Any, overlay: Overlay) -> Any:
+    return outputs.weight_colors if overlay.one_sided else outputs.effect_colors
 
 
 def show_legends(outputs: Any, report: GradeReport, view: ViewChoice) -> None:

@@ -51,6 +51,9 @@ def dispatcher() -> Iterator[JobDispatcher]:
     made.close()
 
 
+ONE_STEP = "REACTKDLib.scene.script_runner.SLICE_S"  # 0: each poll takes one step, so that a test can act between two
+
+
 def start_computing(controller: GradingController, nodes: CaseNodes) -> None:
     """Start grading, with the shipped model, a case that is new to the worker, and return while it computes."""
     voxels = slicer.util.arrayFromVolume(nodes.reference)
@@ -109,8 +112,9 @@ def test_the_result_equals_that_of_the_same_case_in_a_script(controller, nodes):
     assert np.abs(controller.result.voxel_map.array - there.voxel_map.array).max() < 2e-3
 
 
-def test_after_a_canceled_regrade_what_if_uses_the_masks_of_the_shown_result(controller, nodes, case):
+def test_after_a_canceled_regrade_what_if_uses_the_masks_of_the_shown_result(controller, nodes, case, monkeypatch):
     """By then the worker has the edited masks, but the answer on the screen is still the previous one."""
+    monkeypatch.setattr(ONE_STEP, 0.0)
     first = graded(controller, nodes).report
     key = controller.answer.key
     mute = [row.name for row in first.regions if row.kind == "tumor"][:1]
@@ -196,7 +200,8 @@ def test_a_case_that_is_not_graded_has_nothing_to_regrade(controller):
 
 
 @pytest.mark.parametrize("phase", ["reading", "computing", "drawing"])
-def test_cancel_leaves_the_scene_as_it_was(controller, nodes, phase):
+def test_cancel_leaves_the_scene_as_it_was(controller, nodes, phase, monkeypatch):
+    monkeypatch.setattr(ONE_STEP, 0.0)
     count, reports = controller.scene.GetNumberOfNodes(), []
     controller.result_changed.connect(reports.append)
     start_computing(controller, nodes) if phase == "computing" else controller.grade(nodes)
@@ -213,7 +218,8 @@ def test_cancel_leaves_the_scene_as_it_was(controller, nodes, phase):
     graded(controller, nodes)
 
 
-def test_canceling_a_second_grade_restores_the_first_result(controller, nodes, case):
+def test_canceling_a_second_grade_restores_the_first_result(controller, nodes, case, monkeypatch):
+    monkeypatch.setattr(ONE_STEP, 0.0)
     first = graded(controller, nodes).report
     erase(nodes.segmentation, "Tumor", smallest_lesion(case), nodes.reference)
     controller.regrade()
@@ -229,7 +235,7 @@ def test_an_input_removed_while_grading_fails_with_a_message(controller, nodes, 
     scene = controller.scene
     start_computing(controller, nodes) if when == "computing" else controller.grade(nodes)
     if when == "writing":
-        monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)
+        monkeypatch.setattr(ONE_STEP, 0.0)
         run(controller, until=lambda: controller._unbroken)
     assert controller.busy
     scene.RemoveNode(nodes.volumes[Modality.FDG])
@@ -243,7 +249,7 @@ def test_an_input_removed_while_grading_fails_with_a_message(controller, nodes, 
 
 @pytest.mark.parametrize("gone", [*ROLES, "parameter node"])
 def test_a_result_node_removed_while_it_is_written_fails_with_a_message(controller, nodes, gone, monkeypatch):
-    monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)
+    monkeypatch.setattr(ONE_STEP, 0.0)
     scene = controller.scene
 
     def the_node() -> Any:
@@ -266,7 +272,7 @@ def test_a_result_node_removed_while_it_is_written_fails_with_a_message(controll
 def test_closing_the_scene_ends_a_grading_at_any_step(controller, nodes, case, when, monkeypatch):
     start_computing(controller, nodes) if when == "computing" else controller.grade(nodes)
     if when == "writing":
-        monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)
+        monkeypatch.setattr(ONE_STEP, 0.0)
         run(controller, until=lambda: controller._unbroken)
     if when == "after":
         run(controller)

@@ -18,12 +18,13 @@ from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.outputs import output_steps, outputs_of, place_legends, remove_outputs
 from REACTKDLib.scene.overlay import Overlay, overlays_for
 from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_node_for, read_report
+from REACTKDLib.scene.pet_outlines import outline_on_pet
 from REACTKDLib.scene.region_graph import edges_shown
 from REACTKDLib.scene.session import SceneSession
 from REACTKDLib.scene.shown_views import LEGEND_SIZE
 from REACTKDLib.scene.surfaces import surface_of
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
-from support.scene_cases import HandMadeGrader, make_case, make_result
+from support.scene_cases import LESIONS, HandMadeGrader, make_case, make_result
 from support.worlds import linear_transform, rigid
 
 
@@ -386,6 +387,88 @@ def test_writing_in_steps_may_stop_anywhere(scene, nodes, case):
     scene.Clear(0)
     again.close()
     assert read_report(parameter_node) is None
+
+
+def shown_in_slices(parameter_node) -> list[tuple]:
+    """Color, fill and outline of each region."""
+    regions = parameter_node.GetNodeReference("Regions")
+    data, display = regions.GetSegmentation(), regions.GetDisplayNode()
+    opacities = display and (display.GetSegmentOpacity2DFill, display.GetSegmentOpacity2DOutline)  # None: still empty
+    return [(*data.GetSegment(one).GetColor(), *(of(one) for of in opacities)) for one in data.GetSegmentIDs()]
+
+
+def test_regions_are_never_shown_in_colors_without_a_meaning(scene, nodes, case):
+    """Slicer gives a new segment a color and fills it: between two steps nobody must see that."""
+    parameter_node, former = parameter_node_for(scene, nodes), []
+    for effects in ((0.05, 0.31, -0.12), (0.4, -0.2, 0.1)):
+        result, seen, awaited = make_result(case, effects), [], []
+        map_is_ready = (awaited.append(shown_in_slices(parameter_node)) for _ in range(1))
+        for _ in output_steps(scene, parameter_node, result, nodes.reference, "case", before_map=map_is_ready):
+            if parameter_node.GetNodeReference("Regions") is not None:
+                seen.append(shown_in_slices(parameter_node))
+        final = shown_in_slices(parameter_node)
+        assert len(final) == 4 and final != former
+        assert all(shown in (former, final) for shown in seen)
+        assert awaited == [final], "the colors must not wait for the voxel map"
+        former = final
+
+
+def shown_over_pet(regions) -> list[tuple]:
+    """Visibility, color and outline of each region in each display over a PET."""
+    ids, nodes = regions.GetSegmentation().GetSegmentIDs(), slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    displays = [node.GetDisplayNode() for node in nodes if "over a PET" in node.GetName()]
+    return [
+        (display.GetVisibility(), *display.GetSegmentColor(one), display.GetSegmentVisibility2DOutline(one))
+        for display in displays
+        for one in ids
+    ]
+
+
+def test_outlines_over_a_pet_take_the_new_colors_with_the_voxels(scene, nodes, case):
+    """The parenchyma would draw a second ring around each lesion until the end of the writing."""
+    parameter_node = parameter_node_for(scene, nodes)
+    for _ in output_steps(scene, parameter_node, make_result(case), nodes.reference, "case"):
+        pass
+    regions, view = outputs_of(parameter_node).regions, scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    for on_white, effects in ((True, (0.4, -0.2, 0.1)), (False, (0.05, 0.31, -0.12))):
+        for _ in outline_on_pet(regions, [view], on_white):
+            pass
+        former = shown_over_pet(regions)
+        steps = output_steps(scene, parameter_node, make_result(case, effects), nodes.reference, "case")
+        seen = [shown_over_pet(regions) for _ in steps]
+        final = shown_over_pet(regions)
+        assert len(final) == 8 and final != former and all(shown in (former, final) for shown in seen)
+        for _ in outline_on_pet(regions, [view], on_white):
+            pass
+        assert shown_over_pet(regions) == final, "the panel changes nothing afterwards"
+
+
+@pytest.mark.parametrize("lesions", [3, 2], ids=["the same lesions", "one lesion less"])
+def test_surfaces_stay_until_the_next_ones_are_drawn_unless_lesions_are_renumbered(scene, nodes, case, lesions):
+    parameter_node = parameter_node_for(scene, nodes)
+    for _ in output_steps(scene, parameter_node, make_result(case), nodes.reference, "case"):
+        pass
+    data = outputs_of(parameter_node).regions.GetSegmentation()
+
+    def points():
+        surfaces = (data.GetSegment(one).GetRepresentation("Closed surface") for one in data.GetSegmentIDs())
+        return [surface.GetNumberOfPoints() for surface in surfaces]
+
+    former, drawn, waiting, in_time = points(), [], [], []
+    assert min(former) > 50
+    edited = make_case(lesions={center: radius + 1.5 for center, radius in list(LESIONS.items())[:lesions]})
+    next_one = make_result(edited, (0.1, 0.2, 0.3)[:lesions])
+    at_surfaces = (waiting.append(points()) for _ in range(1))
+    display = outputs_of(parameter_node).regions.GetDisplayNode()
+    tag = display.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: drawn.append(points()))
+    at_map = (in_time.append(points() == drawn[-1]) for _ in range(1))
+    both = {"before_surfaces": at_surfaces, "before_map": at_map}
+    for _ in output_steps(scene, parameter_node, next_one, nodes.reference, "case", **both):
+        pass
+    display.RemoveObserver(tag)
+    assert waiting == [former if lesions == 3 else [0] * (lesions + 1)]
+    assert len(points()) == lesions + 1 and min(points()) > 50 and points() != former
+    assert in_time == [True], "3D views take another surface when the display is modified"
 
 
 def test_color_tables_are_filled_once_and_repaired_after_a_change(scene):
