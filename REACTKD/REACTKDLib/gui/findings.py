@@ -6,18 +6,11 @@ from collections.abc import Iterable
 
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.checks import MASK_FINDINGS
+from REACTKDLib.core.masks.drawn_segments import READING_FINDINGS
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.translation import translated
 
-_MASKS = MASK_FINDINGS | {
-    "no-lesion",
-    "no-parenchyma",
-    "low-resolution",
-    "liver-not-tissue",
-    "mask-partly-outside",
-    "liver-of-parts",
-    "liver-part-empty",
-}
+_MASKS = MASK_FINDINGS | READING_FINDINGS | {"no-lesion", "no-parenchyma", "low-resolution", "liver-not-tissue"}
 _COMPUTATION = {
     "device-fallback",
     "field-moved",

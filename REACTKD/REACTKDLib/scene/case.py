@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import slicer
 
-from REACTKDLib.core.cases.open_case import NEUTRAL_ID, parts_findings
+from REACTKDLib.core.cases.names import NEUTRAL_ID
 from REACTKDLib.core.errors import EmptySegmentation, NoVolume
 from REACTKDLib.core.files.dicom.loaded_pet import loaded_image
 from REACTKDLib.core.files.recognition import Kind
@@ -20,6 +20,7 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.drawn_segments import Drawn, segment_findings
 from REACTKDLib.core.masks.left_out import left_out
 from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map, missing_organ
 from REACTKDLib.core.modality import ROLES, Modality
@@ -111,12 +112,6 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
         if node is nodes.reference:
             check_straight(volumes[modality].ijk_to_ras, ROLES[modality])
     drawn = read_masks(nodes, choice)
-    if len(choice.livers) > 1:
-        data = nodes.segmentation.GetSegmentation()
-        parts = [
-            (data.GetSegment(i).GetName(), bool(segment_array(nodes.segmentation, i)[0].any())) for i in choice.livers
-        ]
-        findings += parts_findings(parts, choice.task)
     name = case_id or NEUTRAL_ID
     findings += drawn.findings
     return Case(
@@ -125,28 +120,31 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
 
 
 def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> DrawnMasks:
-    """Return the masks on the reference grid, as drawn, and findings on parts outside: for the first reading and each
-    edit.
+    """Return the masks on the reference grid, as drawn, and findings on empty segments and parts outside: for the
+    first reading and each edit.
 
     Raises: NoLiver for a liver segment without voxels; MaskOffImage if none of them, or no tumor, lies in the reference
     image.
     """
     liver = mask_on(nodes.segmentation, choice.livers, nodes.reference)
+    source = with_label_maps(nodes.segmentation, nodes.reference)
+    chosen = choice.livers, choice.tumors
+    stored = [[segment_array(source, segment_id) for segment_id in ids] for ids in chosen]
     if not liver.any():
-        drawn = any(segment_array(nodes.segmentation, segment_id)[0].any() for segment_id in choice.livers)
-        raise missing_organ(drawn, choice.task)
+        raise missing_organ(any(array.any() for array, _matrix in stored[0]), choice.task)
     tumor = mask_on(nodes.segmentation, choice.tumors, nodes.reference)
     lesions, named = [], lesions_of(nodes.segmentation, choice)
     for segment_id in named if len(named) > 1 else ():
         mask = mask_on(nodes.segmentation, [segment_id], nodes.reference)
         box = bounding_box(mask) or (slice(0, 0),) * 3
         lesions.append((box, mask[box]))
-    relation, told = relation_between(nodes.segmentation, nodes.reference), ()
+    told = segment_findings(
+        *(_drawn(nodes.segmentation, *pair) for pair in zip(chosen, stored, strict=True)), choice.task
+    )
+    relation = relation_between(nodes.segmentation, nodes.reference)
     if relation.is_linear:
-        source = with_label_maps(nodes.segmentation, nodes.reference)
-        placed = ([segment_array(source, n) for n in ids] for ids in (choice.livers, choice.tumors))
-        drawn = ([(array > 0, relation.placed(matrix)) for array, matrix in own] for own in placed)
-        told = left_out(*drawn, grid_of(nodes.reference), choice.task)
+        drawn = ([(array > 0, relation.placed(matrix)) for array, matrix in own] for own in stored)
+        told += left_out(*drawn, grid_of(nodes.reference), choice.task)
     return DrawnMasks(liver, tumor, lesion_map(lesions, tumor.shape), tuple(told))
 
 
@@ -164,6 +162,13 @@ def nodes_from_case(scene: Any, case: Case) -> CaseNodes:
     _add_segment(segmentation, "liver", case.task, case.liver, reference)
     _add_segment(segmentation, "tumor", case.task, case.tumor, reference)
     return CaseNodes(volumes, segmentation)
+
+
+def _drawn(segmentation: Any, ids: Iterable[str], stored: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[Drawn]:
+    """stored: of each segment, as `segment_array` returns it."""
+    data = segmentation.GetSegmentation()
+    pairs = zip(ids, stored, strict=True)
+    return [(data.GetSegment(i).GetName() or i, bool(array.any())) for i, (array, _matrix) in pairs]
 
 
 def _read_volume(node: Any, modality: Modality, reference: Any) -> tuple[Volume, list[Finding]]:

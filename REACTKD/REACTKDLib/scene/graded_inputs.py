@@ -44,7 +44,7 @@ def read_content(nodes: CaseNodes, choice: SegmentChoice) -> Content:
     try:
         refuse_bent_space(nodes)
         content = [_image(nodes, modality, voxel_digest(node)) for modality, node in nodes.volumes.items()]
-        cuts = [cut for cut in cut_masks(nodes, choice) if cut is not None]
+        cuts = [cut for cut in cut_masks(nodes, choice) if cut is not None and cut.mask.size]
     except ReactkdError:
         return []
     for cut in cuts:
@@ -67,8 +67,8 @@ def with_masks(content: Content, masks: Iterable[MaskFile]) -> Content:
 
 
 def masks_content(masks: Iterable[MaskFile]) -> Content:
-    """Return the entries of masks as they were handed over to the worker."""
-    return [_mask(m.role, m.segment, m.is_lesion, m.shape, m.sha256, m.ijk_to_ras) for m in masks]
+    """Return the entries of masks as they were handed over to the worker; none for those without a voxel."""
+    return [_mask(m.role, m.segment, m.is_lesion, m.shape, m.sha256, m.ijk_to_ras) for m in masks if m.file]
 
 
 def _image(nodes: CaseNodes, modality: Modality, voxels: str) -> list[Any]:

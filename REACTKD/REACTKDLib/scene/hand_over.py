@@ -35,13 +35,14 @@ _COMMON = 4  # entries of a stamp of masks that concern all segments
 class CutMask:
     """A chosen segment, cropped to its voxels.
 
-    mask: bool (D, H, W). ijk_to_ras: (4, 4) of the crop, in the reference's frame.
+    mask: bool (D, H, W), (0, 0, 0) if it has none. ijk_to_ras: (4, 4) of the crop, in the reference's frame.
 
     is_lesion: see `core.worker.jobs.MaskFile`.
     """
 
     role: Literal["liver", "tumor"]
     segment_id: str
+    name: str
     mask: np.ndarray
     ijk_to_ras: np.ndarray
     is_lesion: bool
@@ -99,8 +100,6 @@ def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
 def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFolder) -> Slices:
     """Copy the chosen segments into `scratch`, each cropped to its voxels; return list[MaskFile].
 
-    Empty ones are left out.
-
     Raises: what `cut_masks` raises; NoScratchSpace; then no file is left.
     """
     files: list[MaskFile] = []
@@ -108,11 +107,14 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
     try:
         for cut in cut_masks(nodes, choice):
             if cut is not None:
-                names.append(scratch.new_name())
-                digest = write_mask(scratch.path / names[-1], cut.mask)
+                name = digest = ""
+                if cut.mask.size:
+                    name = scratch.new_name()
+                    names.append(name)
+                    digest = write_mask(scratch.path / name, cut.mask)
                 place = list(cut.mask.shape), cut.ijk_to_ras.tolist()
-                about = cut.segment_id, choice.keep_specks, cut.is_lesion, digest
-                files.append(MaskFile(cut.role, names[-1], *place, *about))
+                about = cut.segment_id, choice.keep_specks, cut.is_lesion, digest, cut.name
+                files.append(MaskFile(cut.role, name, *place, *about))
             yield
     except BaseException:
         scratch.discard(names)
@@ -121,7 +123,7 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
 
 
 def cut_masks(nodes: CaseNodes, choice: SegmentChoice) -> Iterator[CutMask | None]:
-    """Yield the chosen non-empty segments, and None in between, so that the caller can do other work.
+    """Yield the chosen segments, and None in between, so that the caller can do other work.
 
     Raises: LabelMissing for a segment that is gone; NonLinearTransform.
     """
@@ -137,10 +139,10 @@ def cut_masks(nodes: CaseNodes, choice: SegmentChoice) -> Iterator[CutMask | Non
                 raise LabelMissing(text, role=choice.task.structure(role).name)
             image = segment.GetRepresentation(LABELMAP)
             cut = yield from cut_segment(image, segment.GetLabelValue())
-            if cut is not None:
-                mask, corner = cut
-                matrix = relation.placed(matrix_of_part(image, corner))
-                yield CutMask(role, segment_id, mask, matrix, role == "tumor" and segment_id in lesions)
+            mask, corner = cut or (np.zeros((0, 0, 0), dtype=bool), None)
+            matrix = np.eye(4) if corner is None else relation.placed(matrix_of_part(image, corner))
+            is_lesion = role == "tumor" and segment_id in lesions
+            yield CutMask(role, segment_id, segment.GetName() or segment_id, mask, matrix, is_lesion)
 
 
 def watched(steps: Slices, *stamps_of: Callable[[], tuple]) -> Slices:

@@ -21,6 +21,7 @@ from REACTKDLib.core.images.regrid import has_no_geometry, mask_on_grid
 from REACTKDLib.core.images.stated_places import check_images_together, same_place, settled_place
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.checks import checked
+from REACTKDLib.core.masks.drawn_segments import segment_findings
 from REACTKDLib.core.masks.left_out import left_out
 from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
@@ -207,26 +208,11 @@ def _choice_findings(file: Segmentation, choice: Choice, task: Task) -> list[Fin
         )
         organ, lesion = task.organ.name, task.lesion.name
         return [Finding("labels-by-convention", "warning", text, organ=organ, lesion=lesion)]
-    return parts_findings([(file.segments[i].name, bool(file.mask([i]).any())) for i in choice.livers], task)
-
-
-def parts_findings(drawn: Sequence[tuple[str, bool]], task: Task = HCC_GRADE) -> list[Finding]:
-    """Return findings on an organ that was merged from several segments.
-
-    drawn: the name of each, possibly not unique, and whether it has a voxel.
-    """
-    if len(drawn) < 2:
-        return []
-    text = _("The {organ} was combined from the segments {segments}.")
-    findings = [
-        Finding("liver-of-parts", "info", text, segments=quoted(name for name, _drawn in drawn), organ=task.organ.name)
-    ]
-    empty = [name for name, has_voxels in drawn if not has_voxels]
-    if empty:
-        text = _("These parts of the {organ} are empty: {segments}; draw them, unless they were resected.")
-        named, organ = quoted(empty), task.organ.name
-        findings.append(Finding("liver-part-empty", "warning", text, segments=named, organ=organ))
-    return findings
+    organ, lesions = (
+        [(file.segments[i].name, bool(file.mask([i]).any())) for i in indices]
+        for indices in (choice.livers, choice.tumors)
+    )
+    return segment_findings(organ, lesions, task)
 
 
 def _as_names(value: str | int | Sequence[str | int] | None) -> list[str] | None:

@@ -18,7 +18,7 @@ from REACTKDLib.core.images.grid import Grid, box_key
 from REACTKDLib.core.images.regrid import share_inside
 from REACTKDLib.core.masks.cleaning import CLEANING_FINDINGS, clean_case
 from REACTKDLib.core.masks.ct_checks import check_ct_values, check_spacing
-from REACTKDLib.core.masks.left_out import LEFT_OUT
+from REACTKDLib.core.masks.drawn_segments import READING_FINDINGS
 from REACTKDLib.core.masks.necks import neck_of
 from REACTKDLib.core.masks.organ_checks import check_liver
 from REACTKDLib.core.masks.pet_alignment import check_alignment
@@ -71,7 +71,7 @@ def rechecked(
     findings: from reading both masks, see `DrawnMasks`; None keeps the present ones. memo: cache of earlier calls for
     the same images. Raises: what `checked` raises.
     """
-    renewed = RENEWED_FINDINGS if findings is None else RENEWED_FINDINGS | {LEFT_OUT}
+    renewed = RENEWED_FINDINGS if findings is None else RENEWED_FINDINGS | READING_FINDINGS
     kept = (*(finding for finding in case.findings if finding.code not in renewed), *(findings or ()))
     clean = clean_case(replace(case.with_masks(liver, tumor, lesions), findings=kept), memo)
     return clean.with_findings(*check_masks(clean, memo), *check_under_masks(clean, memo))

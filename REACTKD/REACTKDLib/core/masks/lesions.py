@@ -25,7 +25,9 @@ SAME_SHARE = 0.5  # of the smaller of two overlapping segments: with more overla
 
 
 class DrawnMasks(NamedTuple):
-    """Masks of a case as drawn. liver, tumor: bool (D, H, W). lesions: see `Case`. findings: see `left_out`."""
+    """Masks of a case as drawn. liver, tumor: bool (D, H, W). lesions: see `Case`. findings: from reading the
+    segments, with codes of `masks.drawn_segments.READING_FINDINGS`.
+    """
 
     liver: np.ndarray
     tumor: np.ndarray

@@ -40,9 +40,10 @@ class ImageFile:
 class MaskFile:
     """One segment, cut to its box and packed. role: liver or tumor. shape: (D, H, W) of the box. ijk_to_ras: of it.
 
-    segment: its ID, for jobs that answer by segment. is_lesion: a tumor that is one whole lesion by its name,
-    see `files.recognition.one_lesion_each`. keep_specks: lesions under 0.05 ml are graded too; the same in
-    all masks of a case. sha256: of its bits, as `worker.arrays.write_mask` gives it.
+    file: "" for a segment without a voxel. segment: its ID, for jobs that answer by segment. is_lesion: a tumor that is
+    one whole lesion by its name, see `files.recognition.one_lesion_each`. keep_specks: lesions under 0.05 ml are graded
+    too; the same in all masks of a case. sha256: of its bits, as `worker.arrays.write_mask` gives it. name: of the
+    segment, for findings.
     """
 
     role: Literal["liver", "tumor"]
@@ -53,6 +54,7 @@ class MaskFile:
     keep_specks: bool = False
     is_lesion: bool = False
     sha256: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)

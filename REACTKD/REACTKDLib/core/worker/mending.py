@@ -201,6 +201,8 @@ class _Laid:
 def _laid(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> list[_Laid]:
     laid = []
     for mask in masks:
+        if not mask.file:
+            continue
         out = np.zeros(grid.shape, dtype=bool)
         drawn = read_mask(folder / mask.file, tuple(mask.shape), mask.sha256)
         box = laid_on_grid(drawn, np.array(mask.ijk_to_ras), grid, out)

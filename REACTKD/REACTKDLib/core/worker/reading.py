@@ -15,6 +15,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.masks.drawn_segments import Drawn, segment_findings
 from REACTKDLib.core.masks.left_out import Placed, left_out
 from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map, missing_organ
 from REACTKDLib.core.modality import ROLES, Modality
@@ -58,15 +59,18 @@ def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
 
 def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid, task: Task = HCC_GRADE) -> DrawnMasks:
     """Return the masks on `grid`: the union of the segments of each role, which tumors are separate lesions, and
-    findings on parts outside the grid.
+    findings on empty segments and on parts outside the grid.
 
     Raises: NoLiver if no liver segment has a voxel; MaskOffImage if none of them, or no tumor, lies in the grid.
     """
     placed: dict[str, list[Placed]] = {"liver": [], "tumor": []}
     union = {"liver": np.zeros(grid.shape, dtype=bool), "tumor": np.zeros(grid.shape, dtype=bool)}
-    drawn, lesions = False, []
+    segments: dict[str, list[Drawn]] = {"liver": [], "tumor": []}
+    lesions = []
     for mask in masks:
-        drawn |= mask.role == "liver"
+        segments[mask.role].append((mask.name, bool(mask.file)))
+        if not mask.file:
+            continue
         array, matrix = read_mask(folder / mask.file, tuple(mask.shape), mask.sha256), np.array(mask.ijk_to_ras)
         placed[mask.role].append((array, matrix))
         own = np.zeros(grid.shape, dtype=bool) if mask.is_lesion else union[mask.role]
@@ -75,8 +79,9 @@ def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid, task: 
             lesions.append((box, own[box]))
             union[mask.role][box] |= own[box]
     if not union["liver"].any():
-        raise missing_organ(drawn, task)
-    findings = left_out(placed["liver"], placed["tumor"], grid, task)
+        raise missing_organ(bool(placed["liver"]), task)
+    findings = segment_findings(segments["liver"], segments["tumor"], task)
+    findings += left_out(placed["liver"], placed["tumor"], grid, task)
     return DrawnMasks(union["liver"], union["tumor"], lesion_map(lesions, grid.shape), tuple(findings))
 
 
