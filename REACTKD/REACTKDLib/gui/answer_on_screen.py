@@ -10,6 +10,7 @@ from REACTKDLib.core.review.stored_answers import StoredAnswer
 from REACTKDLib.core.student.ensemble import answer_hash
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.grading import GradingController
+from REACTKDLib.scene.mask_check import MaskChecker
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.panel_state import PanelState
@@ -20,8 +21,8 @@ from REACTKDLib.scene.segments import SegmentChoice
 class AnswerOnScreen:
     """The part of `gui.context.PanelContext` that concerns the result. Its attributes are set only there.
 
-    stored: the displayed result of an earlier session, or None. checked: findings of a check that is newer than the
-    result, or None.
+    stored: the displayed result of an earlier session, or None. checker: its findings, if any, are newer than the
+    result.
     """
 
     reading: Reading
@@ -29,7 +30,7 @@ class AnswerOnScreen:
     nodes: CaseNodes | None
     choice: SegmentChoice | None
     stored: StoredAnswer | None
-    checked: tuple[Finding, ...] | None
+    checker: MaskChecker
     state: PanelState
     busy: bool
 
@@ -51,8 +52,8 @@ class AnswerOnScreen:
     @property
     def findings(self) -> tuple[Finding, ...] | None:
         """The findings on masks and images: of the last check, else of the report; None without either."""
-        if self.checked is not None:
-            return self.checked
+        if self.checker.findings is not None:
+            return self.checker.findings
         return self.report.findings if self.report is not None else None
 
     @property
@@ -93,6 +94,13 @@ class AnswerOnScreen:
     def images_outdated(self) -> bool:
         """True if an image has changed or was moved since the result was computed."""
         return self._compared is not None and self._compared.images_changed
+
+    @property
+    def findings_outdated(self) -> bool:
+        """True if `findings` are about other images or masks than the current ones."""
+        if self.checker.findings is None:
+            return self.outdated
+        return self.nodes is not None and self.checker.inputs_changed(self.nodes, self.choice)
 
     @property
     def other_model(self) -> bool:

@@ -12,7 +12,6 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.cases.case_list import ListedCase
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.review.stored_answers import StoredAnswer
 from REACTKDLib.core.student.bundle import METADATA
@@ -28,6 +27,7 @@ from REACTKDLib.gui.words import plain
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.hand_over import refuse_bent_space
+from REACTKDLib.scene.mask_check import MaskChecker
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.other_cases import hide_other_cases, show_case_again
 from REACTKDLib.scene.outputs import follow_reference, is_whole
@@ -46,13 +46,13 @@ class PanelContext(AnswerOnScreen):
     """Shared state of the panel, and the operations that affect several sections.
 
     resources: the module's folder Resources. reading: the list of cases and the position in it; see `scene.reading`.
-    dispatcher: of the worker's jobs. controller: see `scene.grading`. nodes: the input nodes (`CaseNodes`) of the
-    current case, or None while they make no case; `problem` then says why. choice: its liver and tumor segments, or
-    None. masks_on_show: the user's masks are shown beside the result, to inspect the position of a finding in them.
-    message: an error outside the grading, one sentence (the grading's own is `controller.error`). proposal_on_show: a
-    copy of the masks with a proposed fix is shown in their place. legend_aside: the legend of the result is hidden
-    meanwhile, since it would be mistaken for theirs. suspended: the scene or the panel is closing; nothing is shown,
-    and nothing may be added to the scene.
+    dispatcher: of the worker's jobs. controller: see `scene.grading`. checker: see `scene.mask_check`. nodes: the input
+    nodes (`CaseNodes`) of the current case, or None while they make no case; `problem` then says why. choice: its liver
+    and tumor segments, or None. masks_on_show: the user's masks are shown beside the result, to inspect the position of
+    a finding in them. message: an error outside the grading, one sentence (the grading's own is `controller.error`).
+    proposal_on_show: a copy of the masks with a proposed fix is shown in their place. legend_aside: the legend of the
+    result is hidden meanwhile, since it would be mistaken for theirs. suspended: the scene or the panel is closing;
+    nothing is shown, and nothing may be added to the scene.
 
     Signals: inputs_changed (another case, or other inputs of it), state_changed (state or message; also when a result
     is in the scene), progress_changed (of the work), result_changed (a new result, or none), pictures_wanted (draw
@@ -68,13 +68,13 @@ class PanelContext(AnswerOnScreen):
         self.problem = ""
         self.message = ""
         self.stored: StoredAnswer | None = None
-        self.checked: tuple[Finding, ...] | None = None
         self.masks_on_show = self.proposal_on_show = self.legend_aside = False
         self.suspended = False
         self._task: tuple | None = None
         self.dispatcher = JobDispatcher()
         self.reading.loader.task = lambda: self.task
         self.controller = GradingController(slicer.mrmlScene, self.dispatcher)
+        self.checker = MaskChecker(slicer.mrmlScene, self.dispatcher)
         self.controller.state_changed.connect(lambda _state: self.state_changed())
         self.controller.progress_changed.connect(lambda _fraction, _text: self.progress_changed())
         self.controller.result_changed.connect(lambda _report: self.result_changed())
@@ -320,6 +320,7 @@ class PanelContext(AnswerOnScreen):
     def close(self) -> None:
         """Stop everything for good."""
         self.controller.close()
+        self.checker.close()
         self.dispatcher.close()
         signals = self.inputs_changed, self.state_changed, self.result_changed, self.changed
         for signal in (*signals, self.progress_changed, self.pictures_wanted):

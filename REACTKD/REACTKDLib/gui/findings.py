@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from slicer.i18n import tr as _
+
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.checks import MASK_FINDINGS
 from REACTKDLib.core.masks.drawn_segments import READING_FINDINGS
@@ -21,6 +23,9 @@ _COMPUTATION = {
 }
 # Shown in the line of the volume itself.
 _KNOWN_ALREADY = {"pet-not-suv"}
+
+#: heading of findings on masks or images that have changed since
+BEFORE_THE_CHANGE = _("Before the last change:")
 
 
 def is_of_masks(finding: Finding) -> bool:

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import isolated, sentence
-from REACTKDLib.gui.findings import input_findings_of, urgent
+from REACTKDLib.gui.findings import BEFORE_THE_CHANGE, input_findings_of, urgent
 from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.words import joined, short_image, volume_words
@@ -149,12 +149,13 @@ class InputsPanel(Section):
         wrong = [translated(finding.message) for finding in input_findings(context.state.volumes)]
         if context.problem and context.state.segmentation is not None:  # else the Grade section states it
             wrong.insert(0, context.problem)
-        warnings = (*wrong, *(translated(finding.message) for finding in findings))
+        heading = [BEFORE_THE_CHANGE] if findings and context.findings_outdated else []
+        warnings = (*wrong, *heading, *(translated(finding.message) for finding in findings))
         ui.inputsWarningLabel.text = "\n".join(warnings)
         ui.inputsWarningLabel.visible = bool(warnings)
         needs = (*wrong, *urgent(findings), *([] if context.nodes is not None else [context.problem]))
         key = None if context.nodes is None else (context.nodes.reference.GetID(), context.findings is not None)
-        self.folding.show(self._line(len(warnings)), needs, key, by_user=self._choosing)
+        self.folding.show(self._line(len(wrong) + len(findings)), needs, key, by_user=self._choosing)
         everything = self.folding.held or bool(wrong) or context.nodes is None
         ui.choicesWidget.visible = everything
         ui.showChoicesButton.visible = not everything

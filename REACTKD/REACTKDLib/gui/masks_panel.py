@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import SPLITS, fix_words
-from REACTKDLib.gui.findings import is_of_masks, urgent
+from REACTKDLib.gui.findings import BEFORE_THE_CHANGE, is_of_masks, urgent
 from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.keys import shortcuts, with_key
 from REACTKDLib.gui.plain_text import as_is, plain_label
@@ -22,7 +22,6 @@ from REACTKDLib.gui.proposal_box import ProposalBox
 from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
-from REACTKDLib.scene.mask_check import MaskChecker
 from REACTKDLib.scene.mask_fixes import MaskFixer
 from REACTKDLib.scene.mask_proposal import Proposal
 from REACTKDLib.scene.script_runner import RunState
@@ -44,7 +43,7 @@ class MasksPanel(Section):
     def __init__(self, context: Any, place: Any) -> None:
         super().__init__(context, place)
         self.fixer = MaskFixer(context.scene, context.dispatcher)
-        self.checker = MaskChecker(context.scene, context.dispatcher)
+        self.checker = context.checker
         self.folding = Folding(place)
         self._listed: tuple[Finding, ...] | None = None
         self._report: Any = None
@@ -82,9 +81,8 @@ class MasksPanel(Section):
         if self.context.nodes is not None:
             self.checker.check(self.context.nodes, self.context.choice)
 
-    def on_checked(self, findings: tuple[Finding, ...] | None) -> None:
-        """Pass new findings on, or that there are none any more: those on images belong to another section."""
-        self.context.checked = findings
+    def on_checked(self, _findings: tuple[Finding, ...] | None = None) -> None:
+        """Report new findings, or that there are none any more: those on images belong to another section."""
         if not self.context.suspended:
             self.context.changed()
 
@@ -203,21 +201,14 @@ class MasksPanel(Section):
         elif shown:
             line = _("{count} to check").format(count=len(shown))
         else:
-            line = _("changed since the check") if self._outdated() else _("nothing wrong found")
+            line = _("changed since the check") if self.context.findings_outdated else _("nothing wrong found")
         self.folding.show(line, needs, key)
-
-    def _outdated(self) -> bool:
-        """Return True if the findings are about masks or images other than the current ones."""
-        context = self.context
-        if self.checker.findings is None:
-            return context.outdated
-        return context.nodes is not None and self.checker.inputs_changed(context.nodes, context.choice)
 
     def _summary(self, findings: tuple[Finding, ...] | None, shown: tuple[Finding, ...]) -> str:
         if findings is None:
             return _("Masks are checked when the case is graded, or here before that.")
-        if self._outdated():
-            return _("Before the last change:") if shown else _("Not checked since the last change.")
+        if self.context.findings_outdated:
+            return BEFORE_THE_CHANGE if shown else _("Not checked since the last change.")
         return _("Please look at these:") if shown else _("The checks found nothing wrong with the masks.")
 
     def _message(self) -> str:
@@ -304,5 +295,4 @@ class MasksPanel(Section):
         self.folding.close()
         self.fixer.close()
         self.box.close()
-        self.checker.close()
         super().cleanup()

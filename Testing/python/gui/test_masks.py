@@ -118,6 +118,30 @@ def test_an_edit_makes_the_check_outdated(user: Any, faulty: Any) -> None:
     assert user.text("masksSummaryLabel") == "Please look at these:"
 
 
+def test_a_moved_image_or_an_edit_makes_the_findings_of_both_sections_outdated(user: Any, faulty: Any) -> None:
+    """Section Inputs said without a mark that a PET is shifted, after it was moved back."""
+    fdg, before = faulty.volumes[Modality.FDG], "Before the last change:"
+    place = fdg.GetOrigin()
+    fdg.SetOrigin(place[0], place[1] + 60, place[2])
+    check(user)
+    shifted = "FDG PET seems to be shifted"
+    assert shifted in user.text("inputsWarningLabel") and before not in user.text("inputsWarningLabel")
+
+    fdg.SetOrigin(*place)
+    user.open_section("masksSection")
+    user.wait_until(lambda: user.text("masksSummaryLabel") == before, what="the move to be told")
+    heading, *findings = user.text("inputsWarningLabel").split("\n")
+    assert heading == before and any(shifted in finding for finding in findings)
+    user.screenshot("inputs-outdated")
+    check(user)
+    assert shifted not in user.text("inputsWarningLabel") and before not in user.text("inputsWarningLabel")
+
+    user.open_section("masksSection")
+    paint(faulty.segmentation, "Tumor", ball(faulty.reference, center_of_views(), 8.0), faulty.reference)
+    user.wait_until(lambda: user.text("masksSummaryLabel") == before, what="the edit to be told")
+    assert user.text("inputsWarningLabel").startswith(before)
+
+
 def test_copies_of_a_proposed_fix_are_offered_in_no_selector(user: Any, scene: Any, faulty: Any) -> None:
     """Chosen as masks, a copy would be graded and then removed with the proposal."""
     check(user)
