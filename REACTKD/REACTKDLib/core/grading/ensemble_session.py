@@ -90,6 +90,6 @@ class EnsembleSession:
     ) -> GradeResult:
         """Grade with the mean of the members' probabilities; for the values of regions see `compose_report`."""
         first, *others = self._sessions
-        given, output, findings = first.evaluate(liver, tumor, leave_out, mute)
+        given, output, findings = first.evaluate(liver, tumor, leave_out, mute, models=self.bundle.members)
         more = [session.evaluate(leave_out=leave_out, mute=mute, like=first)[1] for session in others]
         return compose_report(self.bundle, given, (output, *more), findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -140,12 +140,14 @@ class Session:
         leave_out: Collection[Modality] = (),
         mute: Collection[str | int] = (),
         like: Session | None = None,
+        models: Sequence[Bundle] = (),
     ) -> tuple[GradingInput, ModelOutput, tuple[Finding, ...]]:
         """Return the parts of the report: the input of the grading, the output of this model, and the findings of the
         case.
 
         like: another model's session of the same case on the same grid, which has just graded these masks; its regions
-        and measurements are reused. Raises: what `grade` raises.
+        and measurements are reused, and it has the findings on all models. models: all of an ensemble, for these
+        findings. Raises: what `grade` raises.
         """
         used = tuple(m for m in self.modalities if m not in {Modality(m) for m in leave_out})
         if not used:
@@ -172,7 +174,8 @@ class Session:
         measures = self._measures(case, regions)
         timing["regions"] += _ms_since(started)
         timing["total"] = sum(timing.values())
-        unseen = (*unseen_combination(used, self.bundle), *unlike_training(case, used, self.bundle))
+        models = models or (self.bundle,)
+        unseen = () if like is not None else (*unseen_combination(used, models), *unlike_training(case, used, models))
         found = (*field.findings, *moved, *unseen, *self._runner.findings)
         draw = lambda predicted: self._voxel_map(field, regions, placement, used, predicted, muted)  # noqa: E731
         given = GradingInput(case.id, used, regions, measures, placement, muted)

@@ -20,7 +20,7 @@ from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.ensemble import ENSEMBLE, MEMBERS, Ensemble, answer_hash, write_ensemble
 from support.kidney_phantoms import KIDNEY
 from support.small_cases import small_case
-from support.small_models import PREPARATION, metadata_for, random_student
+from support.small_models import PREPARATION, metadata_for, random_student, write_small_model
 
 SCHEMA = jsonschema.Draft202012Validator(report_schema())
 #: different normalization per member, as in the models of different folds
@@ -128,6 +128,58 @@ def test_report_page_and_figure_describe_the_ensemble(ensemble, case, tmp_path):
     assert "share_by_grade_poor" in header
     report.show().savefig(tmp_path / "report.png")
     assert result.voxel_map.array.max() == pytest.approx(1.0) and result.voxel_map_scale > 0
+
+
+@pytest.fixture
+def ensemble_of(tmp_path):
+    """A function that makes an ensemble. seen: what each member saw in training, under "trained_on"."""
+
+    def made(*seen, names=("a", "b", "c")) -> Ensemble:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        info = [{"name": name, "trained_on": {"images": {"ct+fdg": 9}, **own}} for name, own in zip(names, seen)]
+        return Ensemble(tuple(Bundle.load(write_small_model(folder / str(n), n, **own)) for n, own in enumerate(info)))
+
+    return made
+
+
+def said_of(ensemble, case, code):
+    session = Grader(ensemble, "cpu").open(case)
+    session.grade()
+    return [str(f.message) for f in session.grade().report.findings if f.code == code]
+
+
+def test_a_ct_unlike_that_of_training_is_reported_for_the_members_that_it_concerns(ensemble_of, case):
+    """The finding named the range of the first of them as that of "the model"."""
+    mean = round(float(np.clip(case.volumes[Modality.CT].array[case.liver & ~case.tumor], -160, 240).mean()))
+    around, above, higher, below = (
+        {"organ_hu": [mean + low, mean + high]} for low, high in ((-5, 5), (20, 40), (30, 60), (-50, -20))
+    )
+    which = lambda *seen, **more: [  # noqa: E731
+        text.split(" on this CT, but ")[1].split(". A CT")[0]
+        for text in said_of(ensemble_of(*seen, **more), case, "ct-unlike-training")
+    ]
+    assert which(around, around, around) == []
+    assert which(above, higher, above) == [f"{mean + 20} to {mean + 60} HU in the training of all 3 models"]
+    assert which(above, higher) == [f"{mean + 20} to {mean + 60} HU in the training of both models"]
+    assert which(around, above, higher) == [
+        f"{mean + 20} to {mean + 60} HU in the training of 2 of the 3 models ('b', 'c')"
+    ]
+    assert which(around, above, {}, names=("same",) * 3) == [
+        f"{mean + 20} to {mean + 40} HU in the training of 1 of the 3 models"
+    ]
+    assert which(above, around, below) == [
+        f"{mean + 20} to {mean + 40} HU in the training of 1 of the 3 models ('a')",
+        f"{mean - 50} to {mean - 20} HU in the training of 1 of the 3 models ('c')",
+    ], "one range from the lowest to the highest would contain the CT"
+
+
+def test_a_combination_without_training_cases_is_reported_for_the_members_that_it_concerns(ensemble_of, case):
+    saw, other = {"images": {"ct+fdg": 9}}, {"images": {"ct": 4, "fdg": 4}}
+    ending = "a case with ct and fdg and nothing else; check this grade with care."
+    code = "combination-unseen"
+    assert said_of(ensemble_of(saw, saw), case, code) == []
+    assert said_of(ensemble_of(saw, other), case, code) == [f"In training 1 of the 2 models ('b') never saw {ending}"]
+    assert said_of(ensemble_of(other, other), case, code) == [f"In training none of the 2 models ever saw {ending}"]
 
 
 def test_a_single_model_has_no_ensemble_entry(alone):
