@@ -13,6 +13,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import isolated, sentence
 from REACTKDLib.gui.findings import BEFORE_THE_CHANGE, input_findings_of, urgent
 from REACTKDLib.gui.folding import Folding
+from REACTKDLib.gui.plain_text import as_is
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.words import joined, short_image, volume_words
 from REACTKDLib.scene.input_info import input_findings, volume_info
@@ -180,9 +181,7 @@ class InputsPanel(Section):
 
     def _show_segments(self, segmentation: Any, free: bool) -> None:
         combo, tumors = self.ui.liverComboBox, self.ui.tumorList
-        task = self.context.task
-        for label, words in ((self.ui.liverLabel, task.organ.name), (self.ui.tumorLabel, task.lesion.many)):
-            label.text = _("{structure}:").format(structure=sentence(translated(words)))
+        self._name_structures()
         data = segmentation.GetSegmentation() if segmentation is not None else None
         ids = data.GetSegmentIDs() if data is not None else []
         segments = [(i, isolated(data.GetSegment(i).GetName())) for i in ids]
@@ -209,6 +208,23 @@ class InputsPanel(Section):
             wanted = qt.Qt.Checked if segment_id in choice.tumors else qt.Qt.Unchecked
             if tumors.item(row).checkState() != wanted:
                 tumors.item(row).setCheckState(wanted)
+
+    def _name_structures(self) -> None:
+        """Name the organ and lesions of the task in labels and tool tips."""
+        ui, task = self.ui, self.context.task
+        for label, words in ((ui.liverLabel, task.organ.name), (ui.tumorLabel, task.lesion.many)):
+            label.text = _("{structure}:").format(structure=sentence(translated(words)))
+        names = {"organ": task.organ.name, "lesion": task.lesion.name, "lesions": task.lesion.many}
+        names = {key: translated(name) for key, name in names.items()}
+        tips = {
+            ui.segmentationSelector: _("Segmentation of the {organ} and its {lesions}. It is read, never changed."),
+            ui.liverComboBox: _(
+                "The segment that is the whole {organ}. Recognized by terminology, then by name; correct it here."
+            ),
+            ui.tumorList: _("Check every {lesion} segment. None checked: the case has no lesion and gets no grade."),
+        }
+        for widget, tip in tips.items():
+            widget.toolTip = as_is(tip.format(**names))
 
     def _recognized(self) -> SegmentChoice | None:
         segmentation = self.context.state.segmentation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,38 @@ def test_the_panel_names_the_organ_and_lesions_of_its_model(
     user.check("tumorList", "Mass", on=False)
     grade(user)
     assert "No mass is marked in the kidney" in user.text("findingLabel0")
+
+
+def words_of(root: Any) -> set[str]:
+    """Every text of the widgets below `root`, with tool tips and the entries of lists and tables, also hidden ones."""
+    from PySide6.QtCore import Qt
+    from PySide6.QtWidgets import QAbstractItemView, QComboBox, QTableView, QWidget
+
+    found: set[Any] = set()
+    for widget in root.findChildren(QWidget):
+        for name in ("text", "plainText", "title", "toolTip", "statusTip", "whatsThis", "placeholderText", "format"):
+            found.add(widget.property(name))
+        model = widget.model() if isinstance(widget, (QAbstractItemView, QComboBox)) else None
+        if model is None:
+            continue
+        for column in range(model.columnCount() if isinstance(widget, QTableView) else 1):
+            rows = [model.index(row, column) for row in range(model.rowCount())]
+            for role in (Qt.DisplayRole, Qt.ToolTipRole):
+                found |= {model.headerData(column, Qt.Horizontal, role), *(row.data(role) for row in rows)}
+    return {str(text) for text in found if text}
+
+
+def test_no_text_of_the_panel_names_another_organ_lesion_or_class(
+    user: Any, scene: Any, context: Any, kidney_model: Path, widget: Any
+) -> None:
+    """Tool tips of the section Inputs said liver and tumors for every model."""
+    ct, organ, mass = draw(5, MASS_HU["malignant"])
+    nodes = nodes_from_case(scene, Case("case", {Modality.CT: ct}, organ, mass, task=KIDNEY))
+    choose_model(user, kidney_model)
+    wait_for_inputs(user, nodes)
+    grade(user)
+    said = words_of(widget.parent)
+    assert any("Kidney" in text for text in said) and any("Malignant" in text for text in said)
+    foreign = re.compile(r"\b(livers?|tumou?rs?|hepat\w+|hcc|well|moderate|poor|three grades)\b", re.IGNORECASE)
+    said.remove("Moderate")  # how hard the case was
+    assert sorted(text for text in said if foreign.search(text.replace("as well", ""))) == []
