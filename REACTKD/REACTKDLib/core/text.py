@@ -63,6 +63,8 @@ class Text(str):
         return self  # so that str(error) and str(text) keep the template and values
 
     def __add__(self, other: str) -> Text:
+        if not isinstance(other, str):
+            return NotImplemented  # as of a plain string: matplotlib tries to add widths to names
         return joined((self, other), "")
 
 

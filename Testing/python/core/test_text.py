@@ -100,3 +100,11 @@ def test_a_damaged_text_is_refused_or_replaced_by_the_english(part: str, wrong: 
 )
 def test_a_name_in_a_text_on_a_screen_turns_nothing_after_it(name: str, expected: str) -> None:
     assert isolated(name) == expected
+
+
+@pytest.mark.parametrize("other", [0.8, 1, None, b"a"])
+def test_only_text_can_be_added_to_a_text(other):
+    """A number was taken as its letters, so that matplotlib drew a name and a width as another name."""
+    with pytest.raises(TypeError):
+        _("Parenchyma") + other
+    assert _("Parenchyma") + " 1" == "Parenchyma 1"

@@ -48,3 +48,13 @@ def test_a_case_without_a_grade_has_no_empty_axes(report):
 def test_a_name_from_right_to_left_turns_nothing_after_it(report):
     title = replace(report, case="\u0645\u062d\u0645\u062f 40").show().get_suptitle()
     assert title == "\u2068\u0645\u062d\u0645\u062f 40\u2069: predicted grade poor"
+
+
+def test_each_region_has_one_bar_beside_its_name(report):
+    """The bars of fresh reports lay over each other, beside a row "Parenchyma0.8"."""
+    figure = report.show()
+    figure.canvas.draw()
+    for axis, names in zip(figure.axes, (list(report.probabilities), [row.name for row in report.regions])):
+        assert [label.get_text() for label in axis.get_yticklabels()] == names
+        assert [bar.get_y() + bar.get_height() / 2 for bar in axis.patches] == pytest.approx(range(len(names)))
+        assert {round(bar.get_height(), 6) for bar in axis.patches} == {0.8}
