@@ -26,7 +26,7 @@ from support.result_rows import rows_of
 from support.small_training import QUICK
 
 #: words of the built-in task; none may be shown for another task
-FOREIGN = ("liver", "tumor", "hepato", "well", "moderate", "poor")
+FOREIGN = ("liver", "tumor", "hepato", "hcc", "capsule", "well", "moderate", "poor")
 
 
 def train(folder: Path, cohort: Path, task: Path, *more: str) -> Path:

@@ -22,12 +22,12 @@ def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:
     spacing = np.sort(volume.spacing)
     findings = []
     if modality is Modality.CT and spacing[2] > THICK_SLICE_MM + 1e-3:
-        text = _("The CT slices are {spacing} mm apart; texture and capsule of lesions are lost above 5 mm.").format(
+        text = _("The CT slices are {spacing} mm apart; texture and margins of lesions are lost above 5 mm.").format(
             spacing=f"{spacing[2]:.1f}"
         )
         findings.append(Finding("thick-slices", "warning", text))
     if modality is Modality.CT and spacing[0] > COARSE_PIXEL_MM:
-        text = _("The CT has pixels of {spacing} mm; texture and capsule of lesions are lost above 2 mm.").format(
+        text = _("The CT has pixels of {spacing} mm; texture and margins of lesions are lost above 2 mm.").format(
             spacing=f"{spacing[0]:.1f}"
         )
         findings.append(Finding("coarse-pixels", "warning", text))
