@@ -45,7 +45,7 @@ class ViewsPanel(Section):
         self.views = ReadingViews(context.scene)
         self.names = LesionNames(context.scene)
         self._filling = self._entered = self._closing = self._on_show = self._changing = False
-        self._fitted: tuple | None = None
+        self._fitted: str | None = None  # ID of the reference image
         self._todo: Iterator[None] | None = None  # pending annotations
         self._layout: Any = None
         self._regions: Any = None  # the segmentation whose display is observed
@@ -133,7 +133,7 @@ class ViewsPanel(Section):
         self._changing = False
         self._on_show = bool(volumes and view.on and self._shown())
         if self._on_show:
-            self._fit(volumes, changed)
+            self._fit(changed)
         self._fill(view)
         self._annotate()
 
@@ -144,11 +144,11 @@ class ViewsPanel(Section):
         pet = pet_of(self._shown(), self.views.available())
         return self.views.unit(pet) if pet is not None else Unit.UNKNOWN
 
-    def _fit(self, volumes: dict[Modality, Any], changed: bool) -> None:
+    def _fit(self, changed: bool) -> None:
         """Fit the slices to another case, or to views of another size; otherwise they stay where the reader left
-        them.
+        them, also if a PET is left out or added.
         """
-        case = tuple(node.GetID() for node in volumes.values())
+        case = self.context.nodes.reference.GetID()
         if changed or case != self._fitted:
             stay, self._fitted = case == self._fitted, case
             qt.QTimer.singleShot(0, lambda: None if self._closing else fit_reading_views(stay))

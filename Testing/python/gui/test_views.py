@@ -13,6 +13,7 @@ from PySide6.QtGui import QImage
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
+from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading_layout import ONE, ORIENTATIONS, OWN_SLICES, THREE_D, THREE_ROWS, view_name
 from support.edits import ball, paint
@@ -252,6 +253,28 @@ def test_a_loaded_scene_that_was_saved_in_the_layout_shows_the_views_as_before(
     changed = own_views()
     context.changed()
     assert own_views() == changed, "what the user sets stays"
+
+
+def places() -> list[tuple[float, ...]]:
+    """The position and field of view of each of the module's slices."""
+    nodes = [manager().sliceWidget(name).mrmlSliceNode() for name in OWN_SLICES[:3]]
+    ras = [slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())[:3, 3] for node in nodes]
+    return [(*place, *node.GetFieldOfView()[:2]) for place, node in zip(ras, nodes, strict=True)]
+
+
+def test_the_slices_stay_at_a_lesion_when_a_pet_is_left_out_or_added(user: Any, nodes: Any, context: Any) -> None:
+    """The reader lost the lesion: every plane jumped to the middle of the image."""
+    user.settle()
+    jump_to(nodes.reference, (12.0, 34.0, -21.0))
+    before = places()
+    user.open_section("inputsSection")
+    for image in (None, nodes.volumes[Modality.ACETATE]):
+        user.choose("acetateSelector", image)
+        user.settle()
+        assert np.allclose(places(), before), "the acetate PET"
+    user.choose("fdgSelector", None)  # it is the one that is shown over the CT
+    user.settle()
+    assert np.allclose(places(), before), "the PET on show"
 
 
 def picture(name: str) -> bytes:
