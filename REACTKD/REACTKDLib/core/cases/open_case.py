@@ -209,8 +209,7 @@ def _choice_findings(file: Segmentation, choice: Choice, task: Task) -> list[Fin
         organ, lesion = task.organ.name, task.lesion.name
         return [Finding("labels-by-convention", "warning", text, organ=organ, lesion=lesion)]
     organ, lesions = (
-        [(file.segments[i].name, bool(file.mask([i]).any())) for i in indices]
-        for indices in (choice.livers, choice.tumors)
+        [(file.segments[i].name, file.has_voxels(i)) for i in indices] for indices in (choice.livers, choice.tumors)
     )
     return segment_findings(organ, lesions, task)
 

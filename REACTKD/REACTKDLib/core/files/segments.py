@@ -68,6 +68,11 @@ class Segmentation:
             mask |= self.layers[segment.layer] == segment.label
         return mask
 
+    def has_voxels(self, index: int) -> bool:
+        """Return whether a segment has a voxel; the slices after its first are not read."""
+        segment = self.segments[index]
+        return any((plane == segment.label).any() for plane in self.layers[segment.layer])
+
 
 @dataclass(frozen=True, eq=False)
 class PlacedMask:
