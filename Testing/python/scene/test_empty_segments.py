@@ -12,6 +12,7 @@ from REACTKDLib.core.files.segments import PlacedMask
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes, read_case
+from REACTKDLib.scene.graded_inputs import changes_since, recorded_content
 from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.mask_check import MaskChecker
 from REACTKDLib.scene.script_runner import RunState
@@ -127,6 +128,17 @@ def test_an_edit_updates_the_finding(scene, controller, tmp_path):
     controller.regrade()
     run(controller)
     assert told(controller.report.findings) == expected
+
+
+def test_an_empty_segment_is_no_change_of_the_masks(scene, controller, tmp_path):
+    """It is handed over without voxels, and the recorded inputs leave it out, as those of earlier scenes do."""
+    nodes = in_scene(scene, CASES["one empty tumor"][0], tmp_path / "masks.seg.nrrd")
+    controller.grade(nodes)
+    run(controller)
+    content, choice = recorded_content(controller.parameter_node), choose_segments(nodes.segmentation)
+    masks = [words for words, _place in content if not words.startswith("image")]
+    assert len(masks) == 2 and masks[1].startswith(f"tumor {choice.tumors[0]} ")
+    assert changes_since(content, nodes, choice) == (False, False) and not controller.opened.masks_changed
 
 
 def test_segments_with_surfaces_only_are_not_empty(scene, tmp_path):
