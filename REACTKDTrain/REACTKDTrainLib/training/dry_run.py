@@ -30,12 +30,11 @@ from REACTKDTrainLib.low_dose.volumes import Scan
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import duration
 from REACTKDTrainLib.training.device import choose_device
-from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.fold_data import ROOM_VOXELS
 from REACTKDTrainLib.training.options import RunOptions
-from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.record import check_free, describe_cohort
 from REACTKDTrainLib.training.run_checks import check_scans_apart
+from REACTKDTrainLib.training.run_cohorts import RunCohorts
 
 _TIMED = 3  # cases that are prepared, not only read, to estimate the time
 _BYTES = 4
@@ -75,7 +74,8 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
         >>> print("\\n".join(dry_run(RunOptions("phantom:hospital?cases=24&size=tiny", Path("run")))))
     """
     config = options.training_config(size_of(options.cohort), options.read_task())
-    run = Experiment(options, config, choose_device(options.device), Processes(), on_progress)
+    choose_device(options.device)  # refuses one that is not there
+    run = RunCohorts(options, config, on_progress=on_progress)
     check_free(run.output, options.resume)
     cohorts, chosen = run.checked()
     total, done, lines, found = sum(map(len, cohorts.values())), 0, [], {}
@@ -103,7 +103,7 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
     return lines
 
 
-def _read(case: CohortCase, run: Experiment, found: Found, doses: bool) -> None:
+def _read(case: CohortCase, run: RunCohorts, found: Found, doses: bool) -> None:
     try:
         opened = case.load()
         regions = regions_of(opened)
@@ -139,7 +139,7 @@ def _look_at_edge(case: CohortCase, opened: Case, found: Found) -> None:
         found.cut_off.append(case.id)
 
 
-def _seconds_of_noise(case: CohortCase, run: Experiment, prepared: PreparedCase) -> float:
+def _seconds_of_noise(case: CohortCase, run: RunCohorts, prepared: PreparedCase) -> float:
     started = time.perf_counter()
     with suppress(TruncatedFieldOfView):  # the dose branch uses such a scan at its original dose
         fields_of(run.store, case, prepared)
@@ -194,7 +194,7 @@ def _fold_line(split: Split, number: int, folds: int) -> str:
     return f"Fold {number} of 0 to {folds - 1}: {', '.join(text)}; cases of each class in brackets."
 
 
-def _step_lines(run: Experiment, split: Split) -> list[str]:
+def _step_lines(run: RunCohorts, split: Split) -> list[str]:
     text, again = [], ""
     for part, name in STAGES.items():
         stage = getattr(run.config, name)
@@ -206,7 +206,7 @@ def _step_lines(run: Experiment, split: Split) -> list[str]:
     return [f"Steps in a fold x cases in a step: {', '.join(text)}.{again}"]
 
 
-def _time_line(run: Experiment, cohorts: dict[str, Cohort], found: Found) -> str:
+def _time_line(run: RunCohorts, cohorts: dict[str, Cohort], found: Found) -> str:
     each = float(np.median(found.seconds))
     parts = run.costs(cohorts)
     prepare, about = parts.pop("prepare") * each, f"{each:.2g} s a case"
@@ -222,7 +222,7 @@ def _time_line(run: Experiment, cohorts: dict[str, Cohort], found: Found) -> str
     )
 
 
-def _memory_line(run: Experiment, split: Split, found: Found) -> str:
+def _memory_line(run: RunCohorts, split: Split, found: Found) -> str:
     config, voxels = run.config, max(found.voxels)
     views = len(split.train) * config.data.views + len(split.validation)
     kept = max(min(views, ROOM_VOXELS // voxels), 1)

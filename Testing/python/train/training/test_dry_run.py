@@ -19,7 +19,7 @@ from REACTKDTrainLib.cohorts.folds import FoldsImpossible
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.training import dry_run as module
-from REACTKDTrainLib.training import experiment
+from REACTKDTrainLib.training import run_cohorts
 from REACTKDTrainLib.training.dry_run import dry_run
 from REACTKDTrainLib.training.options import RunOptions
 from support.small_models import write_small_model
@@ -49,7 +49,7 @@ def opened(spec: str, size: str, whole: bool, *others) -> Cohort:
 
 
 def test_a_dry_run_prints_its_findings_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment, "open_cohort", opened)
+    monkeypatch.setattr(run_cohorts, "open_cohort", opened)
     config = write_config(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     told, seen = {"cohort": "phantom:hospital?cases=16&size=tiny", "folds": 2, "config": config}, []
@@ -78,7 +78,7 @@ def test_a_case_that_cannot_be_read_is_not_compared_with_others(tmp_path: Path, 
         bare = replace(cohort.cases[1], load=lambda: replace(same, liver=np.zeros_like(same.liver)))
         return replace(cohort, cases=(cohort.cases[0], bare, *cohort.cases[2:]))
 
-    monkeypatch.setattr(experiment, "open_cohort", some)
+    monkeypatch.setattr(run_cohorts, "open_cohort", some)
     told = {"cohort": "phantom:hospital?cases=16&size=tiny", "folds": 2, "config": write_config(tmp_path)}
     lines = dry_run(RunOptions(output=tmp_path / "out", **told))
     assert "2 cases would be left out with --skip-unreadable, or end the run." in lines
@@ -96,7 +96,7 @@ def test_graded_cases_without_a_lesion_are_reported(tmp_path: Path, monkeypatch:
     told = {"cohort": "phantom:hospital?cases=16&size=tiny", "folds": 2, "config": write_config(tmp_path)}
     said = []
     for cohort_of in (opened, some):
-        monkeypatch.setattr(experiment, "open_cohort", cohort_of)
+        monkeypatch.setattr(run_cohorts, "open_cohort", cohort_of)
         lines = dry_run(RunOptions(output=tmp_path / "out", **told))
         said.append([line for line in lines if "without a lesion" in line])
     assert said[0] == [] and len(said[1]) == 1
@@ -105,7 +105,7 @@ def test_graded_cases_without_a_lesion_are_reported(tmp_path: Path, monkeypatch:
 
 def test_a_dry_run_says_how_many_weights_of_an_initial_model_are_taken(tmp_path: Path, monkeypatch) -> None:
     """It was shown while cases were read, on a terminal alone, and was gone when the lines were printed."""
-    monkeypatch.setattr(experiment, "open_cohort", opened)
+    monkeypatch.setattr(run_cohorts, "open_cohort", opened)
     model = write_small_model(tmp_path / "model")
     config = write_config(tmp_path, student_stage={"initial": str(model), "epochs": 1, "batch": 4})
     asked = {"cohort": "phantom:hospital?cases=16&size=tiny", "folds": 2, "method": "none", "config": config}
@@ -133,7 +133,7 @@ def test_the_estimated_time_includes_the_dose_simulation(tmp_path: Path, monkeyp
         time.sleep(0.5)
         return {}
 
-    monkeypatch.setattr(experiment, "open_cohort", opened)
+    monkeypatch.setattr(run_cohorts, "open_cohort", opened)
     monkeypatch.setattr(module, "fields_of", slow)
     config = write_config(tmp_path, data={"doses": True, "views": 2, "mask_variants": 1})
     told = {"cohort": "phantom:hospital?cases=16&size=tiny", "external": "phantom:large?cases=5&size=tiny"}
@@ -169,7 +169,7 @@ def test_cropped_scans_are_reported_and_refused_if_they_are_the_majority(
             ),
         )
 
-    monkeypatch.setattr(experiment, "open_cohort", some)
+    monkeypatch.setattr(run_cohorts, "open_cohort", some)
     monkeypatch.setattr(module, "fields_of", lambda *_: {})
     config = write_config(tmp_path, data={"doses": True, "views": 2, "mask_variants": 0})
     options = RunOptions(spec, tmp_path / "out", folds=2, config=config)

@@ -20,6 +20,7 @@ from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.fold import FoldRun
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.processes import Processes, backends_for
+from REACTKDTrainLib.training.run_cohorts import RunCohorts
 from support.small_training import COHORT
 
 TEACHER, STUDENT = {"teacher-heads", "teacher"}, {"student-heads", "student"}
@@ -41,8 +42,7 @@ def test_the_parts_of_a_run_are_known_before_it_starts(
 ) -> None:
     options = RunOptions(COHORT, tmp_path, stage=stage, method=method, folds=2, fold=1)
     config = options.training_config("tiny")
-    experiment = Experiment(options, config, torch.device("cpu"), Processes(), no_progress)
-    parts = experiment.costs({"cohort": open_cohort(COHORT)})
+    parts = RunCohorts(options, config).costs({"cohort": open_cohort(COHORT)})
     assert set(parts) == {"prepare", "predict1"} | {f"{name}1" for name in expected | {"views"}}
     assert all(cost > 0 for cost in parts.values())
 
@@ -68,7 +68,7 @@ def test_teachers_without_ct_are_refused_before_anything_is_prepared(tmp_path: P
 
     def checked(method: str, **changes: str) -> None:
         options = RunOptions(output=tmp_path / "o", method=method, **cohorts | changes)
-        Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress).checked()
+        RunCohorts(options, options.training_config("tiny")).checked()
 
     with pytest.raises(UsageError, match="has no CT, which the teachers need"):
         checked("react-kd")
@@ -97,10 +97,10 @@ UNLABELED = "phantom:unlabeled?cases=2&size=tiny"
 @pytest.mark.parametrize("given", [{"unlabeled": UNLABELED}, {"teacher_epochs": 3}, {"teacher_batch": 4}])
 def test_options_of_teachers_are_refused_where_none_teaches(tmp_path: Path, stage: str, given: dict) -> None:
     options = RunOptions(COHORT, tmp_path / "o", method="none", stage=stage, **given)
-    experiment = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+    run = RunCohorts(options, options.training_config("tiny"))
     flag = f"--{next(iter(given)).replace('_', '-')}"
     with pytest.raises(UsageError, match=f"The option {flag} is for teachers, and the method none asks none"):
-        experiment.checked()
+        run.checked()
     assert not (tmp_path / "o").exists()
 
 
@@ -108,13 +108,13 @@ def test_unused_unlabeled_ct_is_refused(tmp_path: Path) -> None:
     options = RunOptions(COHORT, tmp_path / "o", unlabeled=UNLABELED)
     config = TrainingConfig.from_dict({"loss": {"consistency": 0}}, options.training_config("tiny"))
     with pytest.raises(UsageError, match="the setting loss.consistency is 0; set it to more, or leave out"):
-        Experiment(options, config, torch.device("cpu"), Processes(), no_progress).checked()
+        RunCohorts(options, config).checked()
 
 
 def test_a_map_that_no_list_reads_is_refused(tmp_path: Path) -> None:
     options = RunOptions(COHORT, tmp_path / "o", map="G1=well", external="phantom:external?cases=4&size=tiny")
     with pytest.raises(UsageError, match="say their grades themselves, so --map means nothing; leave it out"):
-        Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress).checked()
+        RunCohorts(options, options.training_config("tiny")).checked()
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_a_map_that_no_list_reads_is_refused(tmp_path: Path) -> None:
 def test_noise_is_made_for_teachers_in_training_alone(tmp_path: Path, stage: str, method: str, made: bool) -> None:
     """A student of cropped CT, from which no low dose can be simulated, used to be refused even if none was needed."""
     options = RunOptions(COHORT, tmp_path / "o", method=method, stage=stage)
-    experiment = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
-    assert experiment.config.data.doses and bool(experiment.dosed_roles) is made
+    run = RunCohorts(options, options.training_config("tiny"))
+    assert run.config.data.doses and bool(run.dosed_roles) is made
 
 
 @pytest.mark.parametrize(("teacher", "refused"), [("structure_function", True), ("dose", False), ("fused", False)])
@@ -144,7 +144,7 @@ def test_a_teacher_branch_without_its_images_is_refused_as_the_only_teacher(
         options = RunOptions(str(tmp_path / "mixed.csv"), tmp_path / "o", method=method, folds=2)
         base = options.training_config("tiny")
         config = TrainingConfig.from_dict({"distillation": {"teacher": teacher}}, base)
-        run = Experiment(options, config, torch.device("cpu"), Processes(), no_progress)
+        run = RunCohorts(options, config)
         if refused and method == "kd":
             with pytest.raises(UsageError, match="Case well0 has no PET.*distillation.teacher"):
                 run.checked()
@@ -154,8 +154,8 @@ def test_a_teacher_branch_without_its_images_is_refused_as_the_only_teacher(
 
 def test_a_fold_is_named_by_its_option_number(tmp_path: Path) -> None:
     options = RunOptions(COHORT, tmp_path, folds=2)
-    run = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
-    split, number = run._chosen(make_folds(open_cohort(COHORT).cases, 2))[0]
+    run = RunCohorts(options, options.training_config("tiny"))
+    split, number = run.chosen(make_folds(open_cohort(COHORT).cases, 2))[0]
     named = FoldRun.named(SimpleNamespace(number=number, config=run.config), "the teacher")
     assert named == "fold 0 of 0 to 1: the teacher"
     assert dry_run._fold_line(split, number, 2).startswith("Fold 0 of 0 to 1: ")

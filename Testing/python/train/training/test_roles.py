@@ -21,20 +21,26 @@ from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import FoldsImpossible, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.distillation.losses import random_presence
-from REACTKDTrainLib.training import experiment
+from REACTKDTrainLib.training import run_cohorts
 from REACTKDTrainLib.training.dry_run import dry_run
 from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, write_rows
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.run_checks import check_apart, check_other_folds
+from REACTKDTrainLib.training.run_cohorts import RunCohorts
 from support.case_files import write_case
 from support.small_training import COHORT, QUICK, write_config
 
 
-def run_of(folder: Path, **options) -> Experiment:
+def cohorts_of(folder: Path, **options) -> RunCohorts:
     asked = RunOptions(COHORT, folder / "out", folds=2, **options)
-    return Experiment(asked, asked.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+    return RunCohorts(asked, asked.training_config("tiny"))
+
+
+def run_of(folder: Path, **options) -> Experiment:
+    own = cohorts_of(folder, **options)
+    return Experiment(own.options, own.config, torch.device("cpu"), Processes(), no_progress)
 
 
 def test_an_unreadable_case_does_not_remove_its_namesake_in_another_cohort(tmp_path: Path, monkeypatch) -> None:
@@ -49,9 +55,10 @@ def test_an_unreadable_case_does_not_remove_its_namesake_in_another_cohort(tmp_p
         if case.fingerprint == others[3].fingerprint:
             raise FileMissing("It is not there.")
 
-    monkeypatch.setattr(experiment, "prepare_one", prepare)
-    run = run_of(tmp_path, skip_unreadable=True)
-    found = run._prepare({"cohort": own, "external": Cohort("other", tuple(others))})
+    monkeypatch.setattr(run_cohorts, "prepare_one", prepare)
+    found = cohorts_of(tmp_path, skip_unreadable=True).prepare(
+        {"cohort": own, "external": Cohort("other", tuple(others))}
+    )
     assert [case.id for case in found["cohort"].cases] == names and found["cohort"].skipped == ()
     assert [case.id for case in found["external"].cases] == [*names[:3], *names[4:]]
     assert dosed == {case.fingerprint for case in own.cases}
@@ -65,7 +72,7 @@ def test_folds_made_impossible_by_unreadable_cases_leave_no_folder(tmp_path: Pat
         if case.fingerprint in poor[1:]:
             raise FileMissing("It is not there.")
 
-    monkeypatch.setattr(experiment, "prepare_one", prepare)
+    monkeypatch.setattr(run_cohorts, "prepare_one", prepare)
     config = write_config(tmp_path)
     run = run_of(tmp_path, skip_unreadable=True, config=config, loggers="")
     with pytest.raises(FoldsImpossible, match="1 patient has the grade poor"):
@@ -150,7 +157,7 @@ def test_predictions_of_other_folds_are_compared_with_the_cases_of_now(part: str
 )
 def test_one_case_in_two_cohorts_of_a_run_is_refused_before_anything_is_prepared(cohorts: dict, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="phantom-(hospital|external)-00000.*take it out of one of them"):
-        run_of(tmp_path, **cohorts).checked()
+        cohorts_of(tmp_path, **cohorts).checked()
 
 
 @pytest.mark.parametrize("stage", ["both", "student"])
@@ -159,7 +166,7 @@ def test_a_case_without_an_image_of_the_student_is_refused_before_the_work(stage
     config = write_config(tmp_path, student={"modalities": ["fdg", "acetate"], "cbam": False}, data={"doses": False})
     spec = "phantom:external?cases=30&size=tiny"
     options = RunOptions(spec, tmp_path / "out", folds=2, method="none", stage=stage, config=config)
-    run = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+    run = RunCohorts(options, options.training_config("tiny"))
     with pytest.raises(UsageError, match=r"phantom-external-00000 has ct where the student reads fdg, acetate alone"):
         run.checked()
     with pytest.raises(ValueError, match="needs an image"):
@@ -172,11 +179,11 @@ def test_latents_of_patients_are_refused_before_the_teachers_are_trained(tmp_pat
     cases = [replace(case, truth=None) for case in patients.cases]
     mixed = [*patients.cases[:8], *open_cohort(f"{COHORT}&biology=independent").cases[8:]]
     for changed, said in ((cases, "Only digital phantoms"), (mixed, "two biologies")):
-        monkeypatch.setattr(experiment, "open_cohort", lambda *_, own=changed: Cohort("patients", tuple(own)))
+        monkeypatch.setattr(run_cohorts, "open_cohort", lambda *_, own=changed: Cohort("patients", tuple(own)))
         config = write_config(tmp_path, loss={"auxiliary": 0.5})
         with pytest.raises(UsageError, match=f"{said}.*set loss.auxiliary to 0"):
-            run_of(tmp_path, config=config).checked()
-        assert run_of(tmp_path, config=config, stage="teacher").checked()
+            cohorts_of(tmp_path, config=config).checked()
+        assert cohorts_of(tmp_path, config=config, stage="teacher").checked()
 
 
 def test_a_file_missing_in_two_cohorts_does_not_count_as_shared(tmp_path: Path) -> None:
@@ -184,7 +191,7 @@ def test_a_file_missing_in_two_cohorts_does_not_count_as_shared(tmp_path: Path) 
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text("\n".join(["case,ct,segmentation,grade", *rows]) + "\n")
     options = RunOptions(str(tmp_path / "a.csv"), tmp_path / "out", folds=2, external=str(tmp_path / "b.csv"))
-    run = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+    run = RunCohorts(options, options.training_config("tiny"))
     assert set(run.checked()[0]) == {"cohort", "external"}
 
 
@@ -265,9 +272,9 @@ def test_an_external_case_without_an_image_that_the_student_reads_is_refused(sta
     """It ended the training with an unexpected fault, after the student was trained."""
     pet = [replace(case, modalities=("fdg",), fingerprint=case.fingerprint + "x") for case in open_cohort(COHORT).cases]
     config = write_config(tmp_path, student={**QUICK["student"], "modalities": ["ct"]})
-    run = run_of(tmp_path, config=config, stage=stage, method="kd")
-    opened = run._open()
-    run._open = lambda: opened | {"external": Cohort("pet", tuple(replace(c, id=f"x{c.id}") for c in pet))}
+    run = cohorts_of(tmp_path, config=config, stage=stage, method="kd")
+    opened = run.open()
+    run.open = lambda: opened | {"external": Cohort("pet", tuple(replace(c, id=f"x{c.id}") for c in pet))}
     if stage == "teacher":
         run.checked()
         return
