@@ -20,6 +20,7 @@ LEAVES_OUT = (
     "ambiguous",
     "ungraded",
     "grade-unknown",
+    "grade-without-lesion",
     "two-grades",
     "several-segmentations",
 )

@@ -118,8 +118,10 @@ def opened(survey: Survey, on_progress: OnProgress = no_progress, every: bool = 
 
     every: False opens only the cases of a list whose files are missing, which gives the reason at once.
     """
+    from REACTKDLib.core.masks.regions import regions_of
     from REACTKDTrainLib.cohorts.listed import MISSING
     from REACTKDTrainLib.cohorts.survey import Problem, Survey
+    from REACTKDTrainLib.data.graded_lesions import GradeWithoutLesion, check_lesions
 
     cases, problems = [], list(survey.problems)
     for number, case in enumerate(survey.cases):
@@ -129,6 +131,10 @@ def opened(survey: Survey, on_progress: OnProgress = no_progress, every: bool = 
         on_progress(number / len(survey.cases), case.id)
         try:
             loaded = case.load()
+            check_lesions(case.grade, len(regions_of(loaded).lesions))
+        except GradeWithoutLesion as error:
+            problems.append(Problem(case.id, "grade-without-lesion", str(error)))
+            continue
         except (ReactkdError, OSError) as error:
             problems.append(Problem(case.id, "unreadable", str(error)))
             continue

@@ -16,6 +16,7 @@ from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.data.fixed_nodes import columns_of
+from REACTKDTrainLib.data.graded_lesions import check_lesions
 from REACTKDTrainLib.data.truth import COLUMNS, Truth
 from REACTKDTrainLib.nodes.node_store import NodeCase, NodeRegions
 
@@ -148,12 +149,14 @@ class NodeTable:
         """Pad and stack. All cases need the same images and the same number of mask sets. graded: False if grades are
         not needed; unknown grades are then -1, which no loss on grades accepts.
 
-        Raises: ValueError without cases, for an unknown grade, or for cases that do not match.
+        Raises: ValueError without cases, for an unknown grade, or for cases that do not match; GradeWithoutLesion.
         """
         if not cases:
             raise ValueError("a table needs at least one case")
         if graded and any(case.grade is None for case in cases):
             raise ValueError("a case without a grade cannot be in a table")
+        for case in cases if graded else ():
+            check_lesions(case.grade, len(case.regions[0]) - 1, case.id)
         if len({(tuple(c.regions[0].fixed), len(c.regions)) for c in cases}) > 1:
             raise ValueError("the cases of a table must have the same images and numbers of sets of masks")
         sets = [[case.regions[v] for case in cases] for v in range(len(cases[0].regions))]

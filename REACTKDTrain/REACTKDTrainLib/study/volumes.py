@@ -17,6 +17,7 @@ from REACTKDLib.core.writing.tensor_files import write_tensors
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.data.case import PreparedCase
 from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose, prepare_fields_or_note
+from REACTKDTrainLib.data.graded_lesions import check_lesions
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets_cache import weights_hash
@@ -46,7 +47,7 @@ class VolumeStudy(HospitalStudy):
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
         """Raises: UsageError for a case that a teacher of a row cannot read; TruncatedFieldOfView, see
-        `at_native_dose`; errors of preparing a case.
+        `at_native_dose`; GradeWithoutLesion; errors of preparing a case.
         """
         check_ct(self.training, {"teacher", "answers"}, {"cohort": self.cohort})
         check_branch(self.without(self.training, ["dose"]), self.cohort)
@@ -55,9 +56,15 @@ class VolumeStudy(HospitalStudy):
             for case in self.cohort.cases:
                 prepare_fields_or_note(self.cache / "doses", self.store, case)
             at_native_dose(self.cache / "doses", self.store, self.cohort.cases)
+        self._check_lesions(self.cohort.cases)
 
     def prepare_outside(self, cases: Sequence[CohortCase], on_progress: OnProgress = no_progress) -> None:
         self.store.prepare(cases, on_progress, self.engine)
+        self._check_lesions(cases)
+
+    def _check_lesions(self, cases: Sequence[CohortCase]) -> None:
+        for case in cases:
+            check_lesions(case.grade, len(self.store.get(case).masks[0]) - 1, case.id)
 
     def prepared(self, case: CohortCase) -> PreparedCase:
         return self.store.get(case)

@@ -24,6 +24,7 @@ from REACTKDTrainLib.cohorts.folds import Split
 from REACTKDTrainLib.cohorts.open_cohort import size_of
 from REACTKDTrainLib.data.case import PreparedCase
 from REACTKDTrainLib.data.dose_data import check_crops, fields_of
+from REACTKDTrainLib.data.graded_lesions import check_lesions
 from REACTKDTrainLib.data.scan_content import scan_contents
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.low_dose.volumes import Scan
@@ -32,6 +33,7 @@ from REACTKDTrainLib.progress import duration
 from REACTKDTrainLib.training.device import choose_device
 from REACTKDTrainLib.training.fold_data import ROOM_VOXELS
 from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.preparation import without_grades
 from REACTKDTrainLib.training.record import check_free, describe_cohort
 from REACTKDTrainLib.training.run_checks import check_scans_apart
 from REACTKDTrainLib.training.run_cohorts import RunCohorts
@@ -45,7 +47,7 @@ _OPTIMIZED = 4  # copies of the parameters: weights, gradients and AdamW's two m
 class Found:
     """Statistics from reading the cases of a cohort. seconds: to prepare a case; noise_seconds: to compute the noise of
     a CT; voxels: of the network's box of a case; cut_off: cases whose CT is cropped, out of `scans` CTs for the dose
-    branch. contents: case id -> its `scan_contents`. unmarked: graded cases without a lesion.
+    branch. contents: case id -> its `scan_contents`.
     """
 
     shapes: list[tuple[int, ...]] = field(default_factory=list)
@@ -60,7 +62,6 @@ class Found:
     cut_off: list[str] = field(default_factory=list)
     scans: int = 0
     contents: dict[str, dict[str, str]] = field(default_factory=dict)
-    unmarked: list[str] = field(default_factory=list)
 
 
 def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[str]:
@@ -81,7 +82,7 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
     total, done, lines, found = sum(map(len, cohorts.values())), 0, [], {}
     for role, cohort in cohorts.items():
         found[role] = Found()
-        for case in cohort.cases:
+        for case in (without_grades(cohort) if role == "unlabeled" else cohort).cases:
             _read(case, run, found[role], doses=role in run.dosed_roles)
             done += 1
             on_progress(done / total, "reading cases")
@@ -107,6 +108,7 @@ def _read(case: CohortCase, run: RunCohorts, found: Found, doses: bool) -> None:
     try:
         opened = case.load()
         regions = regions_of(opened)
+        check_lesions(case.grade, len(regions.lesions))
         if doses and "ct" in case.modalities:
             _look_at_edge(case, opened, found)
         if len(found.seconds) < _TIMED:
@@ -124,8 +126,6 @@ def _read(case: CohortCase, run: RunCohorts, found: Found, doses: bool) -> None:
     found.spacings.append(np.linalg.norm(opened.reference.ijk_to_ras[:3, :3], axis=0))
     found.liver_ml.append(sum(region.volume_ml for region in regions.regions))
     found.lesions.append(len(regions.lesions))
-    if case.grade is not None and not regions.lesions:
-        found.unmarked.append(case.id)
     size = sum(volume.array.nbytes for volume in opened.volumes.values()) + opened.liver.nbytes + opened.tumor.nbytes
     found.bytes_read = max(found.bytes_read, size)
 
@@ -169,9 +169,6 @@ def _cohort_lines(role: str, cohort: Cohort, found: Found) -> list[str]:
             f"  {cohort.task.organ.name} {_span(found.liver_ml)} ml; {plural(sum(found.lesions), 'lesion')}, "
             f"{_span(found.lesions)} in each case",
         ]
-    if found.unmarked:
-        cases = f"{plural(len(found.unmarked), 'graded case')}, the first {found.unmarked[0]}"
-        lines.append(f"  without a lesion, so that grading gives no grade, but trained on and measured here: {cases}")
     return lines
 
 

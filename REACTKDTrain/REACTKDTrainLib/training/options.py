@@ -97,7 +97,8 @@ GROUPS = {
             ),
             "skipUnreadable": (
                 "Skip unreadable cases",
-                "Skip cases that cannot be read and list them in run.json, instead of stopping.",
+                "Skip cases that cannot be read, or that have a grade but no lesion, and list them in run.json, "
+                "instead of stopping.",
             ),
             "loggers": (
                 "Loggers",

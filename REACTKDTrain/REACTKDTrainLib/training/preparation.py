@@ -13,6 +13,7 @@ from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.data.dose_data import prepare_fields_or_note
+from REACTKDTrainLib.data.graded_lesions import check_lesions
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.progress import WeightedProgress
 
@@ -26,8 +27,11 @@ class UnreadableCase(ReactkdError):
 
 
 def prepare_one(doses: Path | None, store: PreparedStore, case: CohortCase) -> None:
-    """Prepare a case, and its noise if it has a CT. doses: the folder of the noise; None: no noise."""
-    store.get(case)
+    """Prepare a case, and its noise if it has a CT. doses: the folder of the noise; None: no noise.
+
+    Raises: see `PreparedStore.get`; GradeWithoutLesion.
+    """
+    check_lesions(case.grade, len(store.get(case).masks[0]) - 1)
     if doses is not None and "ct" in case.modalities:
         prepare_fields_or_note(doses, store, case)
 
@@ -95,6 +99,11 @@ def without(cohort: Cohort, failed: dict[str, str], skip: bool) -> Cohort:
     if not kept:
         raise UnreadableCase(f"No case of the cohort {cohort.name} can be read; the first, {name}: {reason}")
     return replace(cohort, cases=kept, skipped=(*cohort.skipped, *own))
+
+
+def without_grades(cohort: Cohort) -> Cohort:
+    """Return the cohort as the unlabeled one of a run is used: its grades, if it has any, are not read."""
+    return replace(cohort, cases=tuple(replace(case, grade=None) for case in cohort.cases))
 
 
 def _error_of(make: Prepare, case: CohortCase) -> ReactkdError | None:

@@ -18,7 +18,7 @@ from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold import COST, fold_costs
 from REACTKDTrainLib.training.options import RunOptions
-from REACTKDTrainLib.training.preparation import prepare_cohorts, prepare_one, without
+from REACTKDTrainLib.training.preparation import prepare_cohorts, prepare_one, without, without_grades
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.run_checks import (
     check_apart,
@@ -120,7 +120,8 @@ class RunCohorts:
         doses = {role: self.cache / "doses" if role in self.dosed_roles else None for role in cohorts}
         makes = {role: partial(prepare_one, folder, self.store) for role, folder in doses.items()}
         own = slice(self.processes.rank, None, self.processes.world)
-        failed = prepare_cohorts(cohorts, makes, own, Engine(self.options.jobs), on_progress, stop)
+        read = {role: without_grades(cohort) if role == "unlabeled" else cohort for role, cohort in cohorts.items()}
+        failed = prepare_cohorts(read, makes, own, Engine(self.options.jobs), on_progress, stop)
         for part in self.processes.gather(failed):
             failed = {role: failed[role] | part[role] for role in failed}
         skip = self.options.skip_unreadable

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -227,6 +228,18 @@ def test_a_listed_case_whose_file_is_missing_is_left_out_with_the_reason(lost, t
     (tmp_path / "cases" / "one" / lost).unlink()
     assert main(command) == 2
     assert capsys.readouterr().err == "There is no case that training could use; the lines above say why.\n"
+
+
+def test_a_graded_case_without_a_lesion_is_left_out_with_the_reason(tmp_path, capsys):
+    """A training refuses it; the check reported nothing, and wrote it into the list."""
+    case = small_case()
+    for name, tumor in (("marked", case.tumor), ("empty", np.zeros_like(case.tumor)), ("ungraded", case.tumor & False)):
+        write_case(replace(case, tumor=tumor), tmp_path / "cases" / name)
+    (tmp_path / "cases" / "grades.csv").write_text("case,grade\nmarked,well\nempty,poor\n")
+    assert main(["cohorts", "check", str(tmp_path / "cases"), "--open"]) == 0
+    found = capsys.readouterr().out
+    assert "cases (listed): 2 cases of 2 patients\n" in found and "\n1 case left out, " in found
+    assert "empty: grade-without-lesion: It has a grade, but its masks mark no lesion" in found
 
 
 def test_case_folders_need_no_list(tmp_path, capsys):

@@ -85,7 +85,7 @@ def test_a_case_that_cannot_be_read_is_not_compared_with_others(tmp_path: Path, 
 
 
 def test_graded_cases_without_a_lesion_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No model grades them, but they count in the training and in its measures; nothing said so."""
+    """No model grades them, so a training refuses them, or leaves them out."""
 
     def some(*given) -> Cohort:
         cohort = opened(*given)
@@ -98,9 +98,11 @@ def test_graded_cases_without_a_lesion_are_reported(tmp_path: Path, monkeypatch:
     for cohort_of in (opened, some):
         monkeypatch.setattr(run_cohorts, "open_cohort", cohort_of)
         lines = dry_run(RunOptions(output=tmp_path / "out", **told))
-        said.append([line for line in lines if "without a lesion" in line])
+        said.append([line for line in lines if "mark no lesion" in line])
+        assert f"{1 + len(said[-1])} case" in lines[-1]  # one cannot be read
+    case = open_cohort(told["cohort"]).cases[3].id
     assert said[0] == [] and len(said[1]) == 1
-    assert said[1][0].endswith(f": 1 graded case, the first {open_cohort(told['cohort']).cases[3].id}")
+    assert said[1][0].startswith(f"Case {case} cannot be read: It has a grade, but its masks mark no lesion")
 
 
 def test_a_dry_run_says_how_many_weights_of_an_initial_model_are_taken(tmp_path: Path, monkeypatch) -> None:

@@ -26,10 +26,11 @@ from REACTKDTrainLib.training.dry_run import dry_run
 from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, write_rows
+from REACTKDTrainLib.training.preparation import UnreadableCase
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.run_checks import check_apart, check_other_folds
 from REACTKDTrainLib.training.run_cohorts import RunCohorts
-from support.case_files import write_case
+from support.case_files import write_case, write_masks
 from support.small_training import COHORT, QUICK, write_config
 
 
@@ -125,6 +126,50 @@ def test_a_scan_that_was_saved_again_is_refused_under_a_second_patient(external:
     assert not (tmp_path / "out" / "run.json").exists()
     with pytest.raises(UsageError, match=f"twin.*{said}"):
         dry_run(asked)
+
+
+@pytest.fixture(scope="module")
+def unmarked(listed) -> tuple[list[str], str]:
+    """Rows of `listed` with absolute paths, and that of a further case, whose masks mark no lesion."""
+    folder, rows = listed
+    cases = open_cohort(COHORT).cases
+    grades = [case.grade for case in cases]
+    place = grades.index(max(grades, key=grades.count))  # of the most frequent grade, so that folds stay possible
+    opened = cases[place].load()
+    tumor = np.zeros_like(opened.tumor)
+    write_masks(opened.liver, tumor, opened.reference.ijk_to_ras, folder / "unmarked.seg.nrrd")
+    whole = [",".join([name, f"{folder}/{ct}", f"{folder}/{m}", g]) for name, ct, m, g in (r.split(",") for r in rows)]
+    name, ct, _, grade = whole[place].split(",")
+    return [row for n, row in enumerate(whole[:-1]) if n != place], f"{name},{ct},{folder}/unmarked.seg.nrrd,{grade}"
+
+
+@pytest.mark.parametrize("role", ["cohort", "external", "unlabeled"])
+def test_a_graded_case_without_a_lesion_is_refused_or_left_out(role: str, unmarked, tmp_path: Path) -> None:
+    """It was trained on and measured, but neither `grade` nor `evaluate` gives such a case a grade."""
+    rows, own = unmarked
+    name = own.split(",")[0]
+    for file, lines in {"cohort": [*rows, own] if role == "cohort" else rows, "other": [own]}.items():
+        (tmp_path / f"{file}.csv").write_text("\n".join(["case,ct,segmentation,grade", *lines]) + "\n")
+    data = {"size": "tiny", "doses": role == "unlabeled", "mask_variants": 0}
+    given = {"cohort": str(tmp_path / "cohort.csv"), "config": write_config(tmp_path, data=data)}
+    given |= {} if role == "cohort" else {role: str(tmp_path / "other.csv")}
+    asked = RunOptions(output=tmp_path / "out", folds=2, method="none" if role != "unlabeled" else "kd", **given)
+    run = RunCohorts(asked, asked.training_config("tiny"))
+    opened, _ = run.checked()
+    if role == "unlabeled":  # its grade is not used
+        run.options = replace(asked, stage="student")  # makes no noise of these crops
+        assert [case.id for case in run.prepare(opened)["unlabeled"].cases] == [name]
+        return
+    with pytest.raises(UnreadableCase, match=f"Case {name} cannot be read: It has a grade, but its masks mark no les"):
+        run.prepare(opened)
+    run.options = replace(asked, skip_unreadable=True)
+    if role == "external":
+        with pytest.raises(UnreadableCase, match=f"No case of the cohort other can be read; the first, {name}: It has"):
+            run.prepare(opened)
+        return
+    found = run.prepare(opened)["cohort"]
+    assert name not in {case.id for case in found.cases} and len(found) == len(rows)
+    assert found.skipped[0][0] == name and "mark no lesion" in found.skipped[0][1]
 
 
 @pytest.mark.parametrize("part", ["test", "external"])
