@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -120,7 +120,7 @@ class PreparedCase:
     resampled and clipped as in `Preparation`; PET normalized. start: the box's first voxel in the network's grid;
     grid_shape: shape of that grid. masks: the expert's first, then the perturbed variants. truth: of a phantom. key: a
     hash of everything that the case was computed from. organ_hu: its `organ_mean_hu`, None without a CT or if an
-    earlier release prepared the case.
+    earlier release prepared the case. scans: its `scan_contents`, empty if an earlier release prepared it.
     """
 
     id: str
@@ -133,6 +133,7 @@ class PreparedCase:
     truth: Truth | None
     key: str
     organ_hu: float | None = None
+    scans: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parenchyma(self) -> Tensor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 
 from REACTKDLib.core.images.case import Case
+from REACTKDTrainLib.cohorts.base import CohortCase
 
 #: odd numbers of the finalizer of splitmix64, which spreads each voxel's bits over 64
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
@@ -16,6 +18,14 @@ def scan_contents(case: Case) -> dict[str, str]:
     """Return modality -> `scan_content` of each image of an opened case; empty images are omitted."""
     found = {modality.value: scan_content(volume.array) for modality, volume in case.volumes.items()}
     return {name: content for name, content in found.items() if content}
+
+
+def known_scans(recorded: Mapping[str, str], case: CohortCase) -> Mapping[str, str]:
+    """Return the `scan_contents` of a case, from its images if nothing is recorded, as by an earlier release.
+
+    Phantoms are not drawn again for this: their numbers tell them apart. Raises: see `CohortCase.load`.
+    """
+    return recorded if recorded or case.truth is not None else scan_contents(case.load())
 
 
 def scan_content(array: np.ndarray) -> str:

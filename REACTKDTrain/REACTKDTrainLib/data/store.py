@@ -119,7 +119,8 @@ def _prepared_from(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> P
     truth = truth_of(case.truth, f.get("lesion_nodes"))
     mean = float(f.get("organ_hu", np.nan))
     hu = None if np.isnan(mean) else mean
-    return PreparedCase(case.id, case.patient, case.grade, images, start, grid_shape, masks, truth, key, hu)
+    scans = dict(f["scans"].tolist()) if "scans" in f else {}
+    return PreparedCase(case.id, case.patient, case.grade, images, start, grid_shape, masks, truth, key, hu, scans)
 
 
 def _masks(f: Mapping[str, np.ndarray], n: int) -> RegionMasks:

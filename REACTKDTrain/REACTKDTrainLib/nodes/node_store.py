@@ -112,6 +112,11 @@ class NodeStore:
         key = self.key(case)
         return self.files.made(key, partial(self._made, case), partial(node_case, case=case, key=key))
 
+    def scans(self, case: CohortCase) -> dict[str, str]:
+        """Return the `scan_contents` of a stored case; empty if it is not stored, or by an earlier release."""
+        found = self.files.get(self.key(case))
+        return {} if found is None or "scans" not in found else dict(found["scans"].tolist())
+
     def make(self, case: CohortCase) -> None:
         """Compute and store the case's file. Raises: see `get`."""
         self.files.put(self.key(case), self._made(case))
@@ -136,6 +141,7 @@ class NodeStore:
             arrays[f"topology{n}"] = masks.topology.numpy()
             arrays[f"volumes{n}"] = masks.volumes_ml.numpy()
             arrays[f"matches{n}"] = masks.matches.numpy()
+        arrays["scans"] = np.array(list(case.scans.items()), dtype=np.str_).reshape(-1, 2)
         if case.organ_hu is not None:
             arrays["organ_hu"] = np.float64(case.organ_hu)
         if case.truth is not None and case.truth.lesion_nodes is not None:

@@ -9,6 +9,7 @@ other inputs; the difference has an interval over folds and patients.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from REACTKDLib.core.text import listed
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.folds import make_folds
 from REACTKDTrainLib.cohorts.open_cohort import check_map, open_cohort
+from REACTKDTrainLib.data.scan_content import known_scans
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
@@ -32,7 +34,7 @@ from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_te
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.results.tables import difference_cell, markdown, number_cell
 from REACTKDTrainLib.training.randomness import seeded
-from REACTKDTrainLib.training.run_checks import check_apart
+from REACTKDTrainLib.training.run_checks import check_apart, check_scans_apart
 
 METHODS = ("none", "kd", "react-kd")
 NAMES = dict(zip(("CT", "PET", "all"), INPUTS, strict=True))
@@ -57,7 +59,8 @@ def compare_cohorts(
 
     made_only: test only on cases whose node vectors exist. grades: the meaning of the cohorts' grades, see
     `open_cohort`.
-    Raises: UsageError for a cohort without a grade, cases with other images, or a case in both training and test;
+    Raises: UsageError for a cohort without a grade, or cases with other images; SameScan for a scan in both training
+    and test, or of two patients of the cohort;
     errors of opening cohorts and cases.
     """
     check_map(grades, cohort, test)
@@ -67,7 +70,7 @@ def compare_cohorts(
     cases, opened = (own.graded for own in cohorts.values())
     _check_images(cases, opened)
     splits = [split.train + split.validation for split in make_folds(cases, folds, 0, 0.2)]
-    unseen = [c for c in opened if not made_only or store.path(c).exists()]
+    unseen = tuple(c for c in opened if not made_only or store.path(c).exists())
     missing = sum(not store.path(case).exists() for case in [*cases, *unseen])
     trainings = len(splits) * len(seeds) * (1 + len(METHODS))
     costs = {"nodes": missing * DRAWING_S, "trainings": trainings * steps * STEP_S}
@@ -76,6 +79,8 @@ def compare_cohorts(
     on_progress(0.0, f"{missing} cases to prepare and {trainings} trainings: about {about} on one core")
     table = _Tables(store, len(cases) + len(unseen), whole.part("nodes"))
     tables, tested = [table.of(split) for split in splits], table.of(unseen)
+    used = {"cohort": replace(cohorts["cohort"], cases=cases), "external": replace(cohorts["external"], cases=unseen)}
+    check_scans_apart(used, lambda _role, case: known_scans(store.scans(case), case))
     return compare(tables, tested, steps, seeds, whole.part("trainings"))
 
 

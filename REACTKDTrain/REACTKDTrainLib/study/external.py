@@ -47,12 +47,13 @@ class ExternalStudy:
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
         """Prepare every training case and every case at every dose once; simulates the low doses.
 
-        Raises: UsageError for a case that is also a training case.
+        Raises: SameScan for a case that is also a training case, even if its scan was saved again.
         """
         check_apart({"cohort": self.hospital.cohort, "external": self.cohort})
         self.hospital.prepare()
         cases = [case for level in self.hospital.preset.doses for case in self.cases(level)]
         self.hospital.prepare_outside(cases, on_progress)
+        self.hospital.check_scans(self.cohort)
 
     def runs(self, rows: Sequence[str], levels: Sequence[str]) -> list[Run]:
         """Return the runs of each method's students of seed 0 at each dose."""

@@ -23,9 +23,11 @@ from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.data.case import PreparedCase
+from REACTKDTrainLib.data.scan_content import known_scans
 from REACTKDTrainLib.study.presets import HEADLINE, Preset
 from REACTKDTrainLib.study.runs import Run
 from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.run_checks import check_scans_apart
 
 NEITHER = "neither"
 
@@ -75,11 +77,20 @@ class HospitalStudy(ABC):
 
     @abstractmethod
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
-        """Prepare every case once."""
+        """Prepare every case once. Raises: see `check_scans`, and the subclasses."""
 
     @abstractmethod
     def prepare_outside(self, cases: Sequence[CohortCase], on_progress: OnProgress = no_progress) -> None:
         """Prepare every case of another cohort once."""
+
+    @abstractmethod
+    def scans(self, case: CohortCase) -> Mapping[str, str]:
+        """Return the `scan_contents` that are stored of a case; empty if there are none."""
+
+    def check_scans(self, external: Cohort | None = None) -> None:
+        """Check that no scan is of two patients of the cohort, or in the external cohort too. Raises: SameScan."""
+        cohorts = {"cohort": self.cohort} | ({} if external is None else {"external": external})
+        check_scans_apart(cohorts, lambda _role, case: known_scans(self.scans(case), case))
 
     @abstractmethod
     def prepared(self, case: CohortCase) -> PreparedCase:

@@ -7,7 +7,7 @@ without a grade to predict the latent variables of lesions, the same for all met
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -74,7 +74,7 @@ class HospitalNodes(HospitalStudy):
         return open_cohort(f"phantom:unlabeled?cases={self.config.unlabeled}&size={size}&biology={biology}", size).cases
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
-        """Compute node vectors of every case. Raises: UsageError for a case that lacks an image."""
+        """Compute node vectors of every case. Raises: UsageError for a case that lacks an image; SameScan."""
         for case in self.cohort.cases:
             lacking = [m for m in MODALITIES if m not in case.modalities]
             if lacking:
@@ -83,9 +83,13 @@ class HospitalNodes(HospitalStudy):
                     "Leave such cases out, or take --preset gpu."
                 )
         self._prepare([*self.cohort.cases, *self.unlabeled], self.store, on_progress)
+        self.check_scans()
 
     def prepare_outside(self, cases: Sequence[CohortCase], on_progress: OnProgress = no_progress) -> None:
         self._prepare(cases, self._store(0), on_progress)
+
+    def scans(self, case: CohortCase) -> Mapping[str, str]:
+        return self.store.scans(case) or self._store(0).scans(case)
 
     def _prepare(self, cases: Sequence[CohortCase], store: NodeStore, on_progress: OnProgress) -> None:
         missing = {path: case for case in cases if not (path := store.path(case)).exists()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -47,7 +47,7 @@ class VolumeStudy(HospitalStudy):
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
         """Raises: UsageError for a case that a teacher of a row cannot read; TruncatedFieldOfView, see
-        `at_native_dose`; GradeWithoutLesion; errors of preparing a case.
+        `at_native_dose`; GradeWithoutLesion; SameScan; errors of preparing a case.
         """
         check_ct(self.training, {"teacher", "answers"}, {"cohort": self.cohort})
         check_branch(self.without(self.training, ["dose"]), self.cohort)
@@ -57,10 +57,14 @@ class VolumeStudy(HospitalStudy):
                 prepare_fields_or_note(self.cache / "doses", self.store, case)
             at_native_dose(self.cache / "doses", self.store, self.cohort.cases)
         self._check_lesions(self.cohort.cases)
+        self.check_scans()
 
     def prepare_outside(self, cases: Sequence[CohortCase], on_progress: OnProgress = no_progress) -> None:
         self.store.prepare(cases, on_progress, self.engine)
         self._check_lesions(cases)
+
+    def scans(self, case: CohortCase) -> Mapping[str, str]:
+        return self.store.scans(case)
 
     def _check_lesions(self, cases: Sequence[CohortCase]) -> None:
         for case in cases:

@@ -14,6 +14,7 @@ from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import check_map, open_cohort
 from REACTKDTrainLib.data.dose_data import at_native_dose
+from REACTKDTrainLib.data.scan_content import known_scans
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold import COST, fold_costs
@@ -126,7 +127,7 @@ class RunCohorts:
             failed = {role: failed[role] | part[role] for role in failed}
         skip = self.options.skip_unreadable
         cohorts = {role: without(cohort, failed[role], skip) for role, cohort in cohorts.items()}
-        check_scans_apart(cohorts, lambda _role, case: self.store.scans(case))
+        check_scans_apart(cohorts, lambda _role, case: known_scans(self.store.scans(case), case))
         return cohorts
 
     @property

@@ -7,10 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+from REACTKDLib.core.files.volumes import read_volume, write_volume
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.__main__ import main
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.study import compare_nodes
 from REACTKDTrainLib.study.compare_nodes import METHODS, compare, page, students_of
+from support.case_files import write_case
 from support.node_cases import cases
 
 
@@ -28,6 +33,7 @@ def test_grades_of_a_list_in_other_words_are_mapped(tmp_path, monkeypatch):
     monkeypatch.setattr(compare_nodes.NodeTable, "of", list)
     monkeypatch.setattr(compare_nodes, "compare", lambda tables, test, *more: {"test": test})
     monkeypatch.setattr(compare_nodes, "page", str)
+    monkeypatch.setattr(compare_nodes, "check_scans_apart", lambda *_: None)  # no scan of this list exists
     rows = "".join(f"{n},{n}.nii.gz,{n}.seg.nrrd,G{n % 3 + 1}\n" for n in range(12))
     (tmp_path / "list.csv").write_text(f"case,ct,segmentation,grade\n{rows}")
     cohorts = ["--cohort", str(tmp_path / "list.csv"), "--test", str(tmp_path / "list.csv")]
@@ -99,6 +105,25 @@ def test_students_are_not_tested_on_their_training_cases(tmp_path, capsys):
     assert main(command) == 2
     assert "phantom-large-00003 of the external cohort is in the cohort too" in capsys.readouterr().err
     assert not (tmp_path / "nodes").exists() and not (tmp_path / "o.json").exists()
+
+
+def test_students_are_not_tested_on_a_training_scan_that_was_saved_again(tmp_path, capsys):
+    """Only files were compared; another format, or another compression, has another file."""
+    head = "case,ct,segmentation,grade"
+    rows = []
+    for number, case in enumerate(open_cohort("phantom:hospital?cases=16&size=tiny").cases):
+        opened = case.load()
+        write_case(replace(opened, volumes={Modality.CT: opened.volumes[Modality.CT]}), tmp_path / str(number))
+        rows.append(f"p{number},{number}/CT.nii.gz,{number}/segmentation.seg.nrrd,{GRADES[case.grade]}")
+    volume = read_volume(tmp_path / "3" / "CT.nii.gz", Modality.CT)
+    write_volume(volume, tmp_path / "again.nrrd")
+    (tmp_path / "own.csv").write_text("\n".join([head, *rows]) + "\n")
+    (tmp_path / "test.csv").write_text(f"{head}\nt,again.nrrd,3/segmentation.seg.nrrd,{rows[3].split(',')[-1]}\n")
+    lists = ["--cohort", str(tmp_path / "own.csv"), "--test", str(tmp_path / "test.csv"), "--folds", "2"]
+    command = ["compare", "nodes", "--nodes", str(tmp_path / "nodes"), "--output", str(tmp_path / "o.json"), *lists]
+    assert main([*command, "--steps", "1"]) == 2
+    assert "Case t (p3 there) of the external cohort is in the cohort too" in capsys.readouterr().err
+    assert not (tmp_path / "o.json").exists()
 
 
 @pytest.mark.slow

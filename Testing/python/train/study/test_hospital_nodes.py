@@ -9,14 +9,18 @@ import pytest
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.nodes.node_store import NodeStore
 from REACTKDTrainLib.nodes.train import Recipe, predict
 from REACTKDTrainLib.study.answers import node_answers
+from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.hospital_nodes import HospitalNodes
 from REACTKDTrainLib.study.presets import HospitalNodesConfig, Preset, preset_of
 from REACTKDTrainLib.study.study import Study
 from REACTKDTrainLib.study.tables import tables_of
 from REACTKDTrainLib.training.config import DataConfig, TrainingConfig
+from REACTKDTrainLib.training.run_checks import SameScan
 
 
 def tiny(**changes) -> Preset:
@@ -100,6 +104,31 @@ def test_outputs_of_a_table_equal_those_of_its_batches_and_regions(done):
     nodes = table.rows[0].sum(dim=1).numpy()
     np.testing.assert_array_equal(np.isfinite(found["effect"]).sum(axis=1), nodes)
     assert found["hidden"].shape == (16, student.config.hidden) and np.isfinite(found["hidden"]).all()
+
+
+@pytest.mark.parametrize("external", [False, True])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_scan_that_was_saved_again_is_not_tested_by_a_student_that_learned_from_it(
+    external: bool, recorded: bool, tmp_path, monkeypatch
+) -> None:
+    """Its file differs, so it was tested as another patient's. Earlier releases recorded no scans."""
+    own, again = [patient(n) for n in (3, 4)], patient(3, "again")
+    level = HospitalNodes(tiny(), "", tmp_path, tmp_path)
+    level.__dict__["cohort"] = Cohort("own", (*own, *(() if external else (again,))))
+    outside = ExternalStudy(level, "")
+    outside.__dict__["cohort"] = Cohort("other", (again,))
+    if not recorded:
+        monkeypatch.setattr(NodeStore, "scans", lambda *_: {})
+    said = r"x3again \(x3 there\) of the external" if external else "x3 and x3again of the cohort are one scan under"
+    with pytest.raises(SameScan, match=said):
+        (outside if external else level).prepare()
+
+
+def patient(number: int, copy: str = "") -> CohortCase:
+    """A tiny phantom as a patient. copy: name of a copy, whose file differs."""
+    case = open_cohort(f"phantom:large?cases=1&first={number}&size=tiny", "tiny").cases[0]
+    name = f"x{number}{copy}"
+    return replace(case, id=name, patient=name, truth=None, fingerprint=case.fingerprint + copy)
 
 
 def test_patients_are_used_without_latents_and_need_all_images(tmp_path):
