@@ -1,8 +1,10 @@
-"""Notebooks in script form: cells start with `# %%`; `# -> ` marks the output of the last expression of a cell."""
+"""Notebooks in script form: cells start with `# %%`; `# -> ` marks the last lines that a cell prints."""
 
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ _SHOWN = "# -> "
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell. shown: its output as written in the notebook, "" for none. line: its first line."""
+    """A code cell. shown: its last lines of output as written in the notebook, "" for none. line: its first line."""
 
     code: str
     shown: str
@@ -37,15 +39,15 @@ def cells_of(path: Path) -> Iterator[Cell]:
 def run(path: Path) -> dict[str, Any]:
     """Run every cell in the current folder and return the resulting names.
 
-    Raises: AssertionError if the output of a cell differs from the notebook.
+    Raises: AssertionError if a cell does not end its output with what the notebook shows.
     """
     names: dict[str, Any] = {"__name__": "notebook"}
     for cell in cells_of(path):
         tree = ast.parse(cell.code, filename=str(path))
         ast.increment_lineno(tree, cell.line - 1)
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        exec(compile(tree, str(path), "exec"), names)
-        value = eval(compile(ast.Expression(last.value), str(path), "eval"), names) if last is not None else None
-        if cell.shown:
-            assert repr(value) == cell.shown, f"{path.name}, line {cell.line}: {value!r}"
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(tree, str(path), "exec"), names)
+        lines, shown = printed.getvalue().splitlines(), cell.shown.splitlines()
+        last = lines[len(lines) - len(shown) :]
+        assert last == shown, f"{path.name}, line {cell.line}: {last}"
     return names

@@ -42,16 +42,17 @@ images = {name: f"case/{name.upper()}.nii.gz" for name in ("ct", "fdg")}
 result = load_model(device="cpu").open(read_case(**images, segmentation="case/segmentation.seg.nrrd")).grade()
 predicted = list(result.report.probabilities).index(result.report.grade)
 scores = value.compute(result.votes, predicted, [*result.regions.regions, None])
-len(scores) == len(result.report.regions)
-# -> True
+print("scores of the regions:", np.round(scores, 2))
+print("one for each region:", len(scores) == len(result.report.regions))
+# -> one for each region: True
 
 # %% [markdown]
 # Check it against a known value: weight times score is the contribution, which the report contains.
 
 # %%
 known = [region.contribution[result.report.grade] for region in result.report.regions]
-np.allclose(result.votes.weights * scores, known)
-# -> True
+print("weight times score is the contribution:", np.allclose(result.votes.weights * scores, known))
+# -> weight times score is the contribution: True
 
 # %% [markdown]
 # Save it as `VALUE` in a file in `REACTKD/REACTKDLib/core/reports/values`, and it appears in the panel's table, among
@@ -84,8 +85,8 @@ distiller = Averaging(DistillationConfig(feature=2.0), student_width=8, teacher_
 teacher = GraphOutput(torch.zeros(2, 3), [], [], torch.zeros(2, 8))
 student = torch.full((2, 3), 3.0, requires_grad=True)
 term = distiller.logit_terms(student, teacher, [])["mean"]
-term.item()
-# -> 18.0
+print("loss:", term.item())
+# -> loss: 18.0
 
 # %% [markdown]
 # The loss must decrease with a small step against its gradient.
@@ -94,8 +95,8 @@ term.item()
 (slope,) = torch.autograd.grad(term, student)
 with torch.no_grad():
     after = distiller.logit_terms(student - 0.1 * slope, teacher, [])["mean"]
-after.item() < term.item()
-# -> True
+print("the loss decreases:", after.item() < term.item())
+# -> the loss decreases: True
 
 # %% [markdown]
 # Save it as `mean_of_two.py` in `REACTKDTrain/REACTKDTrainLib/distillation/methods`, and it is available in

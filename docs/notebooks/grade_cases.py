@@ -22,7 +22,7 @@ from REACTKDLib.__main__ import main as reactkd
 # %%
 for name in ("poor", "well"):
     reactkd(["phantom", "--grade", name, "--seed", "3", "--size", "small", "--output", f"cases/{name}"])
-sorted(path.name for path in Path("cases/poor").iterdir())
+print(sorted(path.name for path in Path("cases/poor").iterdir()))
 # -> ['ACETATE.nii.gz', 'CT.nii.gz', 'FDG.nii.gz', 'segmentation.seg.nrrd', 'truth.json']
 
 # %% [markdown]
@@ -40,14 +40,16 @@ case = read_case(
     segmentation=folder / "segmentation.seg.nrrd",
     case_id="phantom-3",
 )
-[modality.value for modality in case.modalities]
-# -> ['ct', 'fdg', 'acetate']
+print("images:", [modality.value for modality in case.modalities])
+# -> images: ['ct', 'fdg', 'acetate']
 
 # %%
 model = load_model(device="cpu")  # once, for all cases
 report = grade(case, model=model)
-report.grade, sorted(report.probabilities, key=report.probabilities.get, reverse=True)[0] == report.grade
-# -> ('poor', True)
+for name, probability in report.probabilities.items():
+    print(f"{name}: {probability:.3f}")
+print("grade:", report.grade)
+# -> grade: poor
 
 # %% [markdown]
 # ## Which regions determined the grade
@@ -56,14 +58,16 @@ report.grade, sorted(report.probabilities, key=report.probabilities.get, reverse
 
 # %%
 parts = [report.without_regions[report.grade], *(region.share for region in report.regions)]
-abs(sum(parts) - report.probabilities[report.grade]) < 1e-6
-# -> True
+for region in report.regions:
+    print(f"{region.name}: share {region.share:+.3f}")
+print("shares add up:", abs(sum(parts) - report.probabilities[report.grade]) < 1e-6)
+# -> shares add up: True
 
 # %%
 figure = report.show()  # a notebook shows it; here it is saved
 figure.savefig("report.png")
-Path("report.png").stat().st_size > 10_000
-# -> True
+print("saved report.png:", Path("report.png").stat().st_size > 10_000)
+# -> saved report.png: True
 
 # %% [markdown]
 # `report.regions.to_dataframe()` returns the same as a pandas table, and `report.write_json("report.json")` saves the
@@ -78,8 +82,9 @@ session = model.open(case)
 first = session.grade().report
 lesion = session.grade().regions.labels == 2  # label 1 is the liver without its lesions
 without = session.grade(tumor=case.tumor & ~lesion).report
-len(first.regions) - len(without.regions), len(first.regions) > len(without.regions)
-# -> (1, True)
+print(f"{first.grade} with the first lesion, {without.grade} without it")
+print("regions less:", len(first.regions) - len(without.regions))
+# -> regions less: 1
 
 # %% [markdown]
 # ## A list
@@ -93,8 +98,9 @@ answers = {
     case.id: grade(case, model=model).grade
     for case in read_cases("cases", on_fault=lambda name, error: faults.append((name, str(error))))
 }
-sorted(answers), faults
-# -> (['poor', 'well'], [])
+print("grades:", answers)
+print("graded:", sorted(answers), "faults:", faults)
+# -> graded: ['poor', 'well'] faults: []
 
 # %% [markdown]
 # For hundreds of cases, with a table and a folder for each case: `reactkd batch --worklist cases --output results`.

@@ -20,8 +20,8 @@ from REACTKDTrainLib import evaluate, open_cohort, train
 
 # %%
 cohort = "phantom:hospital?cases=16&size=tiny&biology=independent"
-len(open_cohort(cohort).graded)
-# -> 16
+print("graded cases:", len(open_cohort(cohort).graded))
+# -> graded cases: 16
 
 # %% [markdown]
 # ## The settings
@@ -36,8 +36,8 @@ settings = {
 }
 Path("settings.json").write_text(json.dumps(settings))
 run = train(cohort, "run", method="none", folds=2, student_epochs=1, config=Path("settings.json"), device="cpu", seed=1)
-run.bundle.name, run.ensemble.name
-# -> ('bundle', 'ensemble')
+print("trained:", run.bundle.name, "and", run.ensemble.name)
+# -> trained: bundle and ensemble
 
 # %% [markdown]
 # `method="none"` trains on the grades alone. Without it, two teachers are trained first and distilled (`react-kd`).
@@ -47,7 +47,10 @@ run.bundle.name, run.ensemble.name
 # Each case was predicted by the fold in which it was held out; the 95 % intervals are from a bootstrap over patients.
 
 # %%
-sorted(run.metrics["inputs"])
+for inputs, found in run.metrics["inputs"].items():
+    low, high = found["macro_auc_interval95"]
+    print(f"{inputs}: macro AUC {found['macro_auc']:.2f} ({low:.2f} to {high:.2f})")
+print(sorted(run.metrics["inputs"]))
 # -> ['acetate', 'ct', 'ct+acetate', 'ct+fdg', 'ct+fdg+acetate', 'fdg', 'fdg+acetate']
 
 # %% [markdown]
@@ -59,13 +62,15 @@ sorted(run.metrics["inputs"])
 # %%
 external = "phantom:external?cases=6&size=tiny&biology=independent"
 found = evaluate(run, external, "external", device="cpu")
-found["n"] + found["cases_without_answer"], sorted(path.name for path in Path("external").glob("*.csv"))
-# -> (6, ['predictions.csv', 'predictions_by_inputs.csv'])
+print("cases:", found["n"] + found["cases_without_answer"], f"macro AUC: {found['macro_auc']:.2f}")
+print(sorted(path.name for path in Path("external").glob("*.csv")))
+# -> ['predictions.csv', 'predictions_by_inputs.csv']
 
 # %%
 together = evaluate(load_model(run.ensemble, "cpu"), external)
-together["n"] == found["n"]
-# -> True
+print(f"macro AUC of the ensemble: {together['macro_auc']:.2f}")
+print("the same cases:", together["n"] == found["n"])
+# -> the same cases: True
 
 # %% [markdown]
 # You can use the model folder everywhere: `reactkd grade --bundle run/bundle`, the panel's *Settings*, and MONAI's own
