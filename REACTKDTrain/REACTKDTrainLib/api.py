@@ -34,7 +34,7 @@ from REACTKDTrainLib.results.figures import save_figure
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, measure, write_metrics, write_predictions
-from REACTKDTrainLib.training.record import describe_cohort, scans_of_run, short_hashes
+from REACTKDTrainLib.training.record import describe_cohort, scans_of_model, scans_of_run, short_hashes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -176,7 +176,9 @@ def _trained_on(folder: Path, cases: Cohort) -> bool:
 
 def _scans_of_training(model: Run | Grader | PathLike) -> frozenset[str]:
     """Return the scans of the run that a model was written by, if that is known: see `scans_of_run`."""
-    return frozenset() if isinstance(model, Grader) else scans_of_run(_folder_of_run(model))
+    if isinstance(model, Grader):
+        return frozenset()
+    return scans_of_run(model.folder) if isinstance(model, Run) else scans_of_model(model)
 
 
 def _measured(

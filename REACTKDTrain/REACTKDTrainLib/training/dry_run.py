@@ -89,6 +89,8 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
         check_crops(found[role].cut_off, found[role].scans)
         lines += _cohort_lines(role, cohort, found[role])
     check_scans_apart(cohorts, lambda role, case: found[role].contents.get(case.id, {}))
+    contents = {id(case): found[role].contents.get(case.id, {}) for role in cohorts for case in cohorts[role].cases}
+    run.check_initial(cohorts, run.splits(cohorts), lambda case: contents[id(case)])
     for split, number in chosen:
         lines.append(_fold_line(split, number, config.folds))
     own = found["cohort"]

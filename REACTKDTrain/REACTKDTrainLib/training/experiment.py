@@ -43,6 +43,7 @@ from REACTKDTrainLib.training.record import (
     check_free,
     describe_run,
     open_folder,
+    scans_of_model,
 )
 from REACTKDTrainLib.training.run_checks import SameScan, check_other_folds
 from REACTKDTrainLib.training.run_cohorts import RunCohorts
@@ -111,6 +112,7 @@ class Experiment:
             splits = self.data.splits(cohorts)  # of the cases that can be read, who may be too few
             external = cohorts["external"].cases if "external" in cohorts else ()
             check_other_folds(self.output, splits, [number for _, number in self.data.chosen(splits)], external)
+            self.data.check_initial(cohorts, splits, self.data.scans)
         except (UnreadableCase, SameScan, TruncatedFieldOfView, FoldsImpossible):
             if new and self.processes.first:
                 (self.output / RECORD).unlink()  # nothing was trained: a corrected cohort can use the folder
@@ -119,7 +121,8 @@ class Experiment:
             add_unreadable(self.output, record, cohorts)
             add_native_dose(self.output, truncated)
             learned = [case for role in ("cohort", "unlabeled") if role in cohorts for case in cohorts[role].cases]
-            add_scans(self.output, map(self.store.scans, learned))
+            initial = self.config.student_stage.initial
+            add_scans(self.output, map(self.store.scans, learned), scans_of_model(initial) if initial else ())
         record = describe_run(self.config, cohorts, self.device, self.processes)
         names = logger_names(self.options.loggers) if self.processes.first else []
         with opened_loggers(names, self.output, record["configuration"]) as self._loggers:

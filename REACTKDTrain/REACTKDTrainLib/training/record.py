@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -201,12 +201,12 @@ def add_native_dose(folder: Path, scans: dict[str, dict[str, str]]) -> None:
         _add(folder, {"native_dose_only": found})
 
 
-def add_scans(folder: Path, scans: Iterable[Mapping[str, str]]) -> None:
+def add_scans(folder: Path, scans: Iterable[Mapping[str, str]], earlier: Collection[str] = ()) -> None:
     """Write into run.json hashes of the scans that networks are trained on, by which an evaluation recognizes them.
 
-    scans: `scan_contents` of each case.
+    scans: `scan_contents` of each case. earlier: the `scans_of_model` of the student's initial model.
     """
-    found = sorted(set().union(*(short_hashes(own) for own in scans)))
+    found = sorted(set(scans_of_run(folder)).union(earlier, *(short_hashes(own) for own in scans)))
     if found:
         _add(folder, {"scans": found})
 
@@ -218,6 +218,11 @@ def scans_of_run(folder: Path) -> frozenset[str]:
         return frozenset(record.get("scans", ()))
     except (OSError, ValueError, TypeError, AttributeError):
         return frozenset()
+
+
+def scans_of_model(model: Path | str) -> frozenset[str]:
+    """Return the `scans_of_run` of the run whose folder a model's folder is in; nothing for a copied model."""
+    return scans_of_run(Path(model).absolute().parent)
 
 
 def short_hashes(scans: Mapping[str, str]) -> set[str]:

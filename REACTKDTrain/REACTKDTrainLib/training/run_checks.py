@@ -8,6 +8,7 @@ from pathlib import Path
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.fingerprint import files_behind, fingerprint_of
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.text import MOST_NAMED, quoted
 from REACTKDLib.core.worker.training_run import STAGES, fold_files
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import FoldsImpossible, Split
@@ -17,6 +18,7 @@ from REACTKDTrainLib.models.teacher_heads import PET
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import read_rows
+from REACTKDTrainLib.training.record import scans_of_model, short_hashes
 from REACTKDTrainLib.training.stages import Initial
 
 #: role -> name in messages
@@ -185,6 +187,24 @@ def check_scans_apart(cohorts: Mapping[str, Cohort], scans_of: Callable[[str, Co
         for case in cohort.cases:
             for modality, content in scans_of(role, case).items():
                 _only_in(role, case, seen, f"{modality} {content}")
+
+
+def check_initial(
+    initial: str, tested: Iterable[CohortCase], scans_of: Callable[[CohortCase], Mapping[str, str]]
+) -> None:
+    """Check that the student's initial model was trained on no scan of the cases that the student is tested on.
+
+    initial: the model's folder, "" without one; it is known only in the folder of its run. scans_of: returns the
+    `scan_contents` of a case. Raises: SameScan that names the cases.
+    """
+    known = scans_of_model(initial) if initial else frozenset()
+    seen = [case.id for case in tested if known and not short_hashes(scans_of(case)).isdisjoint(known)]
+    if seen:
+        raise SameScan(
+            "The initial model (the setting student_stage.initial) was trained on scans of "
+            f"{quoted(seen, MOST_NAMED)}, on which this run would test its student; begin with another model, or test "
+            "on other cases (with one fold on an external cohort alone)."
+        )
 
 
 def _only_in(role: str, case: CohortCase, seen: dict[str, tuple[str, CohortCase]], content: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.progress import OnProgress, no_progress
-from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import check_map, open_cohort
 from REACTKDTrainLib.data.dose_data import at_native_dose
@@ -27,6 +27,7 @@ from REACTKDTrainLib.training.run_checks import (
     check_branch,
     check_ct,
     check_doses,
+    check_initial,
     check_scans_apart,
     check_steps,
     check_student,
@@ -127,8 +128,21 @@ class RunCohorts:
             failed = {role: failed[role] | part[role] for role in failed}
         skip = self.options.skip_unreadable
         cohorts = {role: without(cohort, failed[role], skip) for role, cohort in cohorts.items()}
-        check_scans_apart(cohorts, lambda _role, case: known_scans(self.store.scans(case), case))
+        check_scans_apart(cohorts, lambda _role, case: self.scans(case))
         return cohorts
+
+    def check_initial(
+        self, cohorts: dict[str, Cohort], splits: list[Split], scans_of: Callable[[CohortCase], Mapping[str, str]]
+    ) -> None:
+        """Check that the student is tested on no case that its initial model was trained on; see `check_initial`."""
+        if "student" in self.parts_done():
+            tested = [case for split, _ in self.chosen(splits) for case in split.test]
+            tested += cohorts["external"].cases if "external" in cohorts else ()
+            check_initial(self.config.student_stage.initial, tested, scans_of)
+
+    def scans(self, case: CohortCase) -> Mapping[str, str]:
+        """Return the `scan_contents` of a case that can be read."""
+        return known_scans(self.store.scans(case), case)
 
     @property
     def dosed_roles(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,14 +12,21 @@ from monai.bundle import create_workflow
 from REACTKDLib import load_model
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDTrainLib import evaluate
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.commands import bundle_run
 from REACTKDTrainLib.commands.bundle_run import StudentTrainer
+from REACTKDTrainLib.data.scan_content import scan_contents
 from REACTKDTrainLib.training import fold
 from REACTKDTrainLib.training.bindings import former_student_binding
+from REACTKDTrainLib.training.dry_run import dry_run
+from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.record import short_hashes
 from support.small_models import metadata_for, random_student
 
 COHORT = "phantom:hospital?cases=16&size=tiny&biology=independent"
+OTHERS = "phantom:large?cases=30&first=9000&size=tiny&biology=independent"
 STUDENT = {"filters": 4, "widths": (4, 8, 8), "hidden": 12}
 
 
@@ -62,6 +70,45 @@ def test_training_continues_from_the_weights_of_the_student(tmp_path):
     assert record["configuration"]["method"] == "none" and record["configuration"]["seed"] == 3
     assert str(tmp_path) not in (tmp_path / "run" / "run.json").read_text()
     assert record["configuration"]["student_stage"]["initial"] == f"sha256 {original.info['sha256']}"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A model in the folder of a run that says which scans it was trained on."""
+    folder = tmp_path_factory.mktemp("first")
+    scans = [scan_contents(case.load()) for case in open_cohort(COHORT).cases]
+    (folder / "run.json").write_text(json.dumps({"scans": sorted(set().union(*map(short_hashes, scans)))}))
+    return saved(folder / "bundle", spacing_mm=10.0)
+
+
+@pytest.mark.parametrize("dry", [False, True])
+@pytest.mark.parametrize("external", [False, True])
+def test_a_student_is_not_tested_on_what_its_initial_model_was_trained_on(trained, dry, external, tmp_path):
+    """Its weights had learned the cases of the test, whose measures were those of a training set."""
+    initial = {"student_stage": {"initial": str(trained), "epochs": 1, "batch": 4}}
+    settings = {
+        "student": {**STUDENT, "cbam": False},
+        "data": {"doses": False, "views": 1, "mask_variants": 0},
+        "method": "none",
+    }
+    (tmp_path / "settings.json").write_text(json.dumps(settings | initial))
+    cohorts = {"cohort": OTHERS, "external": COHORT} if external else {"cohort": COHORT}
+    options = RunOptions(output=tmp_path / "run", folds=2, config=tmp_path / "settings.json", **cohorts)
+    with pytest.raises(UsageError, match="initial model .* trained on scans of 'phantom-hospital-0.* test on other"):
+        (dry_run if dry else run_experiment)(options)
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_what_an_initial_model_was_trained_on_counts_as_seen(trained, tmp_path):
+    """An evaluation of the new model accepted the cases that its weights began with."""
+    settings = {"student_stage": {"epochs": 1}, "data": {"views": 1, "mask_variants": 0}}
+    run = StudentTrainer(trained, OTHERS, tmp_path / "run",
+                         device="cpu", folds=2, settings=settings).run()  # fmt: skip
+    known = (set(json.loads((folder / "run.json").read_text())["scans"]) for folder in (trained.parent, run.folder))
+    assert set.__lt__(*known)
+    with pytest.raises(UsageError, match="trained on scans of 'phantom-hospital-0"):
+        evaluate(run, COHORT, device="cpu")
+    evaluate(load_model(run.bundle, "cpu"), "phantom:large?cases=3&first=9100&size=tiny&biology=independent")
 
 
 def test_an_unsupported_grid_is_refused(tmp_path):
