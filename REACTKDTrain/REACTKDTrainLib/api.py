@@ -20,6 +20,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.json_once import parse_json
 from REACTKDLib.core.modality import Modality, subset_name, subsets_of
 from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.student.ensemble import Ensemble
 from REACTKDLib.core.task import UNNAMED
 from REACTKDLib.core.text import MOST_NAMED, quoted, unknown_name
 from REACTKDLib.core.worker.training_run import RECORD
@@ -34,7 +35,7 @@ from REACTKDTrainLib.results.figures import save_figure
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, measure, write_metrics, write_predictions
-from REACTKDTrainLib.training.record import describe_cohort, scans_of_model, scans_of_run, short_hashes
+from REACTKDTrainLib.training.record import describe_cohort, run_of_model, scans_of_run, short_hashes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,7 +102,7 @@ def evaluate(
     Args:
         model: a run of `train`, a model of `REACTKDLib.load_model`, or the folder of a model.
         cohort: see `train`; none of its cases may have been used for training. Those of a run's training are
-            recognized by their voxels, if `model` is the run or a model in its folder.
+            recognized by their voxels, if `model` is the run, or a model or ensemble loaded from its folder.
         output: a folder for `predictions.csv`, `predictions_by_inputs.csv`, `metrics.json` and the figures `roc` and
             `calibration` (with at least 12 graded cases); None writes nothing.
         device: if the model is loaded here, see `REACTKDLib.load_model`.
@@ -152,16 +153,25 @@ def _check_cases(cases: Cohort, model: Grader, given: Run | Grader | PathLike) -
         raise TaskMismatch(
             f"The cohort is of the task {cases.task.name} where the model answers {model.task.name}; give other cases."
         )
-    if not isinstance(given, Grader) and _trained_on(_folder_of_run(given), cases):
+    if any(_trained_on(folder, cases) for folder in _runs_of(given)):
         raise UsageError(
             "The run was trained on these cases, so it cannot be measured on them; its predictions.csv has those of "
             "each fold's held-out cases. Give other cases."
         )
 
 
-def _folder_of_run(given: Run | PathLike) -> Path:
-    """Return the folder of a run, or the one that a model's folder is in, as those of a run are."""
-    return given.folder if isinstance(given, Run) else Path(given).absolute().parent
+def _runs_of(given: Run | Grader | PathLike) -> set[Path]:
+    """Return the folders of the runs that wrote a model, or the members of an ensemble, as far as they are known."""
+    if isinstance(given, Run):
+        return {given.folder}
+    models: list[PathLike | None] = []
+    if not isinstance(given, Grader):
+        models.append(given)
+    elif isinstance(given.bundle, Ensemble):
+        models += [member.folder for member in given.bundle.members]
+    else:
+        models.append(given.bundle.folder)
+    return {run for model in models if model is not None and (run := run_of_model(model)) is not None}
 
 
 def _trained_on(folder: Path, cases: Cohort) -> bool:
@@ -175,10 +185,8 @@ def _trained_on(folder: Path, cases: Cohort) -> bool:
 
 
 def _scans_of_training(model: Run | Grader | PathLike) -> frozenset[str]:
-    """Return the scans of the run that a model was written by, if that is known: see `scans_of_run`."""
-    if isinstance(model, Grader):
-        return frozenset()
-    return scans_of_run(model.folder) if isinstance(model, Run) else scans_of_model(model)
+    """Return the scans of the runs that a model was written by, if they are known: see `scans_of_run`."""
+    return frozenset().union(*map(scans_of_run, _runs_of(model)))
 
 
 def _measured(

@@ -27,6 +27,7 @@ from REACTKDTrainLib.training.processes import Processes
 #: prefix of the hash that identifies an initial model
 WEIGHTS = "sha256 "
 _SCAN_DIGITS = 16
+_DEPTH = 3  # run/ensemble/members/fold0
 
 
 def describe_run(
@@ -220,9 +221,16 @@ def scans_of_run(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
+def run_of_model(model: Path | str) -> Path | None:
+    """Return the folder of the run that a model's folder is in, also as a member of its ensemble; None if copied."""
+    around = list(Path(model).absolute().parents)[:_DEPTH]
+    return next((folder for folder in around if (folder / RECORD).is_file()), None)
+
+
 def scans_of_model(model: Path | str) -> frozenset[str]:
     """Return the `scans_of_run` of the run whose folder a model's folder is in; nothing for a copied model."""
-    return scans_of_run(Path(model).absolute().parent)
+    run = run_of_model(model)
+    return frozenset() if run is None else scans_of_run(run)
 
 
 def short_hashes(scans: Mapping[str, str]) -> set[str]:

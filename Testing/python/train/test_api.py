@@ -76,7 +76,7 @@ def test_an_evaluation_does_not_replace_the_results_of_a_training(run):
 
 
 def test_the_training_cases_of_a_run_are_refused_for_its_evaluation(run):
-    for given in (run, run.bundle, str(run.bundle)):  # also by the path of its model
+    for given in (run, run.bundle, str(run.bundle), load_model(run.bundle, "cpu")):  # also by the path of its model
         with pytest.raises(UsageError, match="The run was trained on these cases"):
             evaluate(given, COHORT, device="cpu")
 
@@ -111,13 +111,13 @@ def test_invalid_calls_are_refused(tmp_path):
         evaluate(Run(tmp_path, None), COHORT)
 
 
-@pytest.mark.parametrize("given", ["run", "folder"])
+@pytest.mark.parametrize("given", ["run", "folder", "loaded"])
 def test_some_training_cases_in_a_cohort_are_named(run, given):
     """The cohort has another content, so only the voxels tell; the same scans may have other names there."""
     own = open_cohort(COHORT)
     other = open_cohort("phantom:external?cases=2&size=tiny").cases
     renamed = replace(own.cases[3], id="new", patient="new")
-    model = run if given == "run" else run.bundle
+    model = {"run": run, "folder": run.bundle, "loaded": load_model(run.bundle, "cpu")}[given]
     with pytest.raises(UsageError, match=r"trained on scans of 'new', 'phantom-hospital-\d+'; .*take them out"):
         evaluate(model, replace(own, cases=(other[0], renamed, other[1], own.cases[0])), device="cpu")
     found = evaluate(model, replace(own, cases=other), device="cpu")

@@ -60,12 +60,13 @@ class Bundle:
     """A student and its description.
 
     metadata: the content of `metadata.json`. student: in evaluation mode. verified: the description contains its own
-    hash. Older descriptions do not, and their claim of clinical use is then ignored.
+    hash. Older descriptions do not, and their claim of clinical use is then ignored. folder: from which it was loaded.
     """
 
     metadata: Mapping[str, Any]
     student: Student
     verified: bool = True
+    folder: Path | None = None
 
     @classmethod
     def load(cls, folder: Path | str) -> Bundle:
@@ -108,7 +109,7 @@ class Bundle:
         verified = HASH in metadata["reactkd"]
         if not verified and claims_clinical_use(metadata["reactkd"]["clinical_use"]):
             metadata["reactkd"]["clinical_use"] = NOT_VERIFIED
-        return cls(metadata, student, verified)
+        return cls(metadata, student, verified, folder.absolute())
 
     @staticmethod
     def save(folder: Path | str, student: Student, metadata: Mapping[str, Any]) -> Bundle:

@@ -106,8 +106,10 @@ def test_what_an_initial_model_was_trained_on_counts_as_seen(trained, tmp_path):
                          device="cpu", folds=2, settings=settings).run()  # fmt: skip
     known = (set(json.loads((folder / "run.json").read_text())["scans"]) for folder in (trained.parent, run.folder))
     assert set.__lt__(*known)
-    with pytest.raises(UsageError, match="trained on scans of 'phantom-hospital-0"):
-        evaluate(run, COHORT, device="cpu")
+    paths = (run.bundle, run.ensemble, run.ensemble / "members" / "fold1")
+    for model in (run, *paths, *(load_model(path, "cpu") for path in paths)):
+        with pytest.raises(UsageError, match="trained on scans of 'phantom-hospital-0"):
+            evaluate(model, COHORT, device="cpu")
     evaluate(load_model(run.bundle, "cpu"), "phantom:large?cases=3&first=9100&size=tiny&biology=independent")
 
 
