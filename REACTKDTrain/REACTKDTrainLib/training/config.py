@@ -80,7 +80,8 @@ class StageConfig:
     The paper: teacher 150 epochs of batches of 2, student 50 of 8, cosine; learning rates and weight decay are not
     given.
 
-    epochs: passes over the training cases. batch: cases in a step, over all processes. lr: maximum learning rate.
+    epochs: passes over the training cases in whole batches (as with drop_last in PyTorch): the cases that do not fill
+    one are left out, others in each epoch. batch: cases in a step, over all processes. lr: maximum learning rate.
     steps: if positive, replaces epochs (heads with 0 of both are not trained separately). weight_decay: weight decay of
     AdamW. warmup: fraction of the steps with a rising learning rate. clip: maximum norm of the gradient. every: epochs
     between validations. patience: if positive, the stage ends after that many validations in a row without a better

@@ -43,7 +43,6 @@ from REACTKDTrainLib.training.record import (
     check_free,
     describe_run,
     open_folder,
-    scans_of_model,
 )
 from REACTKDTrainLib.training.run_checks import SameScan, check_other_folds
 from REACTKDTrainLib.training.run_cohorts import RunCohorts
@@ -121,8 +120,7 @@ class Experiment:
             add_unreadable(self.output, record, cohorts)
             add_native_dose(self.output, truncated)
             learned = [case for role in ("cohort", "unlabeled") if role in cohorts for case in cohorts[role].cases]
-            initial = self.config.student_stage.initial
-            add_scans(self.output, map(self.store.scans, learned), scans_of_model(initial) if initial else ())
+            add_scans(self.output, map(self.store.scans, learned), self.data.initial_scans)
         record = describe_run(self.config, cohorts, self.device, self.processes)
         names = logger_names(self.options.loggers) if self.processes.first else []
         with opened_loggers(names, self.output, record["configuration"]) as self._loggers:

@@ -205,7 +205,7 @@ def add_native_dose(folder: Path, scans: dict[str, dict[str, str]]) -> None:
 def add_scans(folder: Path, scans: Iterable[Mapping[str, str]], earlier: Collection[str] = ()) -> None:
     """Write into run.json hashes of the scans that networks are trained on, by which an evaluation recognizes them.
 
-    scans: `scan_contents` of each case. earlier: the `scans_of_model` of the student's initial model.
+    scans: `scan_contents` of each case. earlier: those of the student's initial model.
     """
     found = sorted(set(scans_of_run(folder)).union(earlier, *(short_hashes(own) for own in scans)))
     if found:
@@ -225,12 +225,6 @@ def run_of_model(model: Path | str) -> Path | None:
     """Return the folder of the run that a model's folder is in, also as a member of its ensemble; None if copied."""
     around = list(Path(model).absolute().parents)[:_DEPTH]
     return next((folder for folder in around if (folder / RECORD).is_file()), None)
-
-
-def scans_of_model(model: Path | str) -> frozenset[str]:
-    """Return the `scans_of_run` of the run whose folder a model's folder is in; nothing for a copied model."""
-    run = run_of_model(model)
-    return frozenset() if run is None else scans_of_run(run)
 
 
 def short_hashes(scans: Mapping[str, str]) -> set[str]:

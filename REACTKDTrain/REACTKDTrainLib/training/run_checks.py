@@ -18,7 +18,7 @@ from REACTKDTrainLib.models.teacher_heads import PET
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import read_rows
-from REACTKDTrainLib.training.record import scans_of_model, short_hashes
+from REACTKDTrainLib.training.record import short_hashes
 from REACTKDTrainLib.training.stages import Initial
 
 #: role -> name in messages
@@ -190,14 +190,13 @@ def check_scans_apart(cohorts: Mapping[str, Cohort], scans_of: Callable[[str, Co
 
 
 def check_initial(
-    initial: str, tested: Iterable[CohortCase], scans_of: Callable[[CohortCase], Mapping[str, str]]
+    known: Collection[str], tested: Iterable[CohortCase], scans_of: Callable[[CohortCase], Mapping[str, str]]
 ) -> None:
     """Check that the student's initial model was trained on no scan of the cases that the student is tested on.
 
-    initial: the model's folder, "" without one; it is known only in the folder of its run. scans_of: returns the
-    `scan_contents` of a case. Raises: SameScan that names the cases.
+    known: the `scans_of_run` of the run that wrote the model. scans_of: returns the `scan_contents` of a case.
+    Raises: SameScan that names the cases.
     """
-    known = scans_of_model(initial) if initial else frozenset()
     seen = [case.id for case in tested if known and not short_hashes(scans_of(case)).isdisjoint(known)]
     if seen:
         raise SameScan(

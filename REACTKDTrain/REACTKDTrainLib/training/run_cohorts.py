@@ -21,6 +21,7 @@ from REACTKDTrainLib.training.fold import COST, fold_costs
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.preparation import prepare_cohorts, prepare_one, without, without_grades
 from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.record import run_of_model, scans_of_run
 from REACTKDTrainLib.training.run_checks import (
     check_apart,
     check_batches,
@@ -138,7 +139,15 @@ class RunCohorts:
         if "student" in self.parts_done():
             tested = [case for split, _ in self.chosen(splits) for case in split.test]
             tested += cohorts["external"].cases if "external" in cohorts else ()
-            check_initial(self.config.student_stage.initial, tested, scans_of)
+            check_initial(self.initial_scans, tested, scans_of)
+
+    @property
+    def initial_scans(self) -> frozenset[str]:
+        """Return the scans that the student's initial model was trained on, if it lies in the folder of its run."""
+        initial = self.config.student_stage.initial
+        run = run_of_model(initial) if initial else None
+        # a copy in the output folder is of another run, which is not known
+        return frozenset() if run in (None, self.output.absolute()) else scans_of_run(run)
 
     def scans(self, case: CohortCase) -> Mapping[str, str]:
         """Return the `scan_contents` of a case that can be read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,17 @@ def test_a_student_is_not_tested_on_what_its_initial_model_was_trained_on(traine
     with pytest.raises(UsageError, match="initial model .* trained on scans of 'phantom-hospital-0.* test on other"):
         (dry_run if dry else run_experiment)(options)
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_run_that_began_with_a_copy_in_its_own_folder_is_resumed(trained, tmp_path):
+    """The record beside the copy is the run's own, and names the cases of its tests."""
+    copy = tmp_path / "run" / "start"
+    shutil.copytree(trained, copy)
+    settings = {"student_stage": {"epochs": 1}, "data": {"views": 1, "mask_variants": 0}}
+    for resume in (False, True):
+        trainer = StudentTrainer(copy, COHORT, tmp_path / "run", device="cpu", folds=2, settings=settings)
+        trainer.options["resume"] = resume
+        assert trainer.run().bundle == tmp_path / "run" / "bundle"
 
 
 def test_what_an_initial_model_was_trained_on_counts_as_seen(trained, tmp_path):
