@@ -11,7 +11,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom.ct_scanner import CtProtocol, add_ct_noise, blur_slices, draw_ct_protocol, scan_slices
-from REACTKDLib.core.phantom.fields import ct_field, masks
+from REACTKDLib.core.phantom.fields import ct_field, empty_mask, masks
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.body import Body
 from REACTKDLib.core.phantom.patient import COHORTS, Patient
@@ -73,8 +73,12 @@ def ct_lattice(patient: Patient, protocol: CtProtocol, size: str) -> Lattice:
     return Lattice.regular(corner, np.array([pixel, pixel, slice_mm]), (count, matrix, matrix))
 
 
-def _scan_ct(patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.random.Generator) -> np.ndarray:
-    field = ct_field(patient, lattice, edge_mm=max(1.2, float(lattice.spacing[0])))
+def _scan_ct(
+    patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the image and the liver without lesions."""
+    liver = empty_mask(lattice)
+    field = ct_field(patient, lattice, max(1.2, float(lattice.spacing[0])), liver)
     if isinstance(patient.anatomy, Body):
         slices = scan_slices(field, lattice, protocol, rng)
     else:
@@ -89,7 +93,7 @@ def _scan_ct(patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.r
     if protocol.padded and field.shape[1] == field.shape[2]:
         outside = lattice.x[None, :] ** 2 + lattice.y[:, None] ** 2 > lattice.x[-1] ** 2
         stored[:, outside] = -2048
-    return stored
+    return stored, liver
 
 
 def _pet_lattice(patient: Patient, voxel_mm: tuple[float, float, float], coarser: float) -> Lattice:
@@ -125,7 +129,8 @@ def acquire(patient: Patient, size: str = "full", seed: int = 0, around_liver_mm
     lattice = ct_lattice(patient, protocol, size)
     if around_liver_mm is not None:
         lattice = _around(patient, lattice, around_liver_mm)
-    volumes = {Modality.CT: _volume(_scan_ct(patient, protocol, lattice, rng), lattice, world, Unit.HU, "CT")}
+    ct, liver = _scan_ct(patient, protocol, lattice, rng)
+    volumes = {Modality.CT: _volume(ct, lattice, world, Unit.HU, "CT")}
     pet = {}
     if patient.cohort not in ("external", "unlabeled"):
         for modality in (Modality.FDG, Modality.ACETATE):
@@ -133,7 +138,7 @@ def acquire(patient: Patient, size: str = "full", seed: int = 0, around_liver_mm
             grid = _pet_lattice(patient, pet[modality.value].voxel_mm, SIZES[size][2])
             image = scan_pet(patient, grid, modality.value, pet[modality.value], rng)
             volumes[modality] = _volume(image, grid, world, Unit.SUVBW, modality.value.upper())
-    liver, tumor = (m[:, ::-1, ::-1] for m in masks(patient, lattice))
+    liver, tumor = (m[:, ::-1, ::-1] for m in masks(patient, lattice, liver))
     case = Case(f"phantom-{patient.cohort}-{patient.seed:05d}", volumes, liver, tumor)
     truth = truth_of(patient, world) | {
         "size": size,

@@ -44,12 +44,17 @@ def _surroundings(patient: Patient, lattice: Lattice, values: dict[str, float], 
     return field
 
 
-def ct_field(patient: Patient, lattice: Lattice, edge_mm: float = 1.2) -> np.ndarray:
-    """HU without noise, (D, H, W) float32; `edge_mm` is the width of tissue boundaries."""
+def ct_field(patient: Patient, lattice: Lattice, edge_mm: float = 1.2, liver: np.ndarray | None = None) -> np.ndarray:
+    """HU without noise, (D, H, W) float32; `edge_mm` is the width of tissue boundaries.
+
+    liver: bool (D, H, W), false; the liver is marked in it for `masks`, so that its depth is computed only once.
+    """
     if isinstance(patient.anatomy, Body):
-        field = patient.anatomy.paint_ct(lattice, edge_mm, patient.liver, patient.liver_hu, patient.vessel_hu)
+        field = patient.anatomy.paint_ct(lattice, edge_mm, patient.liver, patient.liver_hu, patient.vessel_hu, liver)
     else:
         field = _first_ct(patient, lattice, edge_mm)
+        if liver is not None:
+            _mark_liver(patient, lattice, liver)
     for lesion in patient.lesions:
         box = lattice.box(*lesion.bounds(), pad_mm=edge_mm)
         if box is not None:
@@ -103,14 +108,29 @@ def _first_pet(patient: Patient, lattice: Lattice, tracer: str, edge_mm: float) 
     return field
 
 
-def masks(patient: Patient, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
-    """Whole liver (lesions included, also where they bulge out of it) and tumor, bool (D, H, W)."""
-    # in the memory order for which the axes turned by `acquire` are in C order
-    liver, tumor = (np.zeros(lattice.shape, dtype=bool)[:, ::-1, ::-1] for _ in range(2))
+def empty_mask(lattice: Lattice) -> np.ndarray:
+    """Return false (D, H, W) in the memory order for which the axes turned by `acquire` are in C order."""
+    return np.zeros(lattice.shape, dtype=bool)[:, ::-1, ::-1]
+
+
+def _mark_liver(patient: Patient, lattice: Lattice, liver: np.ndarray) -> None:
     for box, depth in patient.liver.pieces(lattice, 0.0):
-        liver[box] = depth > 0
+        np.greater(depth, 0, out=liver[box])
+
+
+def masks(patient: Patient, lattice: Lattice, liver: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Whole liver (lesions included, also where they bulge out of it) and tumor, bool (D, H, W).
+
+    liver: as marked by `ct_field`; the lesions are added to it.
+    """
+    tumor = empty_mask(lattice)
+    if liver is None:
+        liver = empty_mask(lattice)
+        _mark_liver(patient, lattice, liver)
     for lesion in patient.lesions:
         box = lattice.box(*lesion.bounds())
         if box is not None:
-            tumor[box] |= lesion.depth(*lattice.coordinates(box)) > 0
-    return np.logical_or(liver, tumor, out=liver), tumor
+            inside = lesion.depth(*lattice.coordinates(box)) > 0
+            tumor[box] |= inside
+            liver[box] |= inside
+    return liver, tumor

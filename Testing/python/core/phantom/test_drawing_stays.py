@@ -16,10 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from REACTKDLib.core.phantom import draw_patient
+from REACTKDLib.core.phantom.fields import ct_field, empty_mask, masks
 from REACTKDLib.core.phantom.lattice import Lattice
+from REACTKDLib.core.phantom.organs.frame import meet
 from REACTKDLib.core.phantom.organs.grid_solid import GridSolid
 from REACTKDLib.core.phantom.organs.painter import Painter
-from REACTKDLib.core.phantom.shapes import Tube
+from REACTKDLib.core.phantom.patient import BIOLOGIES
+from REACTKDLib.core.phantom.shapes import Tube, smooth_union
 from support.drawn_phantoms import drawn, marks
 from support.fixed_processor import avx2_environment
 
@@ -75,6 +79,34 @@ def test_a_solid_in_pieces_is_the_solid():
             count += 1
         assert times.max() == 1 and not ((whole > -0.6) & (times == 0)).any()
         assert (count > 3 and times.mean() < 0.5) if step < 1 else count == 1
+
+
+@pytest.mark.parametrize("biology", BIOLOGIES)
+@pytest.mark.parametrize("step", (1.7, 6.0))
+def test_the_liver_marked_while_painting_is_that_of_the_mask(biology, step):
+    """Also where the lattice cuts it; the lesions are added to the marked one."""
+    patient = draw_patient(31, biology=biology)
+    low, high = patient.liver.bounds()
+    n = np.ceil((high - low - (-20, 40, -20)) / step).astype(int)
+    lattice = Lattice.regular(low - (10, -40, 10), np.full(3, step), tuple(n[::-1].tolist()))
+    marked = empty_mask(lattice)
+    field = ct_field(patient, lattice, liver=marked)
+    assert np.array_equal(field, ct_field(patient, lattice))
+    inside = patient.liver.depth(*lattice.coordinates((slice(None),) * 3)) > 0
+    assert np.array_equal(marked, inside) and inside[:, 0].any() and not inside.all()
+    whole, tumor = masks(patient, lattice, marked)
+    assert np.array_equal(whole, inside | tumor) and tumor.any() and not tumor.all()
+    for found, alone in zip((whole, tumor), masks(patient, lattice), strict=True):
+        assert np.array_equal(found, alone) and found.strides == alone.strides
+
+
+def test_an_intersection_is_the_union_of_what_is_outside():
+    a, b = np.random.default_rng(4).normal(0, 30, (2, 40_000)).astype(np.float32)
+    for blend in (4.0, 12.0, 50.0):
+        found = meet(a, b, blend)
+        assert found.dtype == np.float32 and np.array_equal(found, -smooth_union(-a, -b, blend))
+        far = np.abs(a - b) > blend
+        assert np.allclose(found[far], np.minimum(a, b)[far], atol=1e-4) and (found <= np.minimum(a, b) + 1e-4).all()
 
 
 def test_the_depth_of_a_tube_is_its_formula():

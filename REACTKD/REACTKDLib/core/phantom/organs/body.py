@@ -46,7 +46,7 @@ class Body:
         """Height of the right dome of the diaphragm."""
         return float(self.trunk.domes[0] * self.trunk.scale[2])
 
-    def _paint(self, painter: Painter, liver: GridLiver, liver_hu: float, vessel_hu: float) -> None:
+    def _paint(self, painter: Painter, liver: GridLiver, liver_hu: float, vessel_hu: float, mask) -> None:
         band = paint_trunk(painter, self.trunk)
         painter.tubes(self.small_vessels, "blood", 75.0)
         if band is not None:
@@ -54,7 +54,7 @@ class Body:
         for part in self.parts:
             painter.part(part)
         paint_spine(painter, self.trunk, self.skeleton)
-        self._paint_liver(painter, liver, liver_hu, vessel_hu)
+        self._paint_liver(painter, liver, liver_hu, vessel_hu, mask)
         for spot in self.distractors:
             own = painter.lattice.box(*spot.solid.bounds(), pad_mm=painter.edge_mm)
             if own is not None:
@@ -62,11 +62,13 @@ class Body:
                 painter.put(own, weight, spot.kind, np.float32(spot.hu))
 
     @staticmethod
-    def _paint_liver(painter: Painter, liver: GridLiver, liver_hu: float, vessel_hu: float) -> None:
-        """Paint the liver and, on CT, its vessels, limited to the liver."""
+    def _paint_liver(painter: Painter, liver: GridLiver, liver_hu: float, vessel_hu: float, mask) -> None:
+        """Paint the liver and, on CT, its vessels, limited to the liver. mask: see `paint_ct`."""
         value = np.float32(liver_hu if painter.tracer is None else painter.suv)
         inside = np.zeros(painter.lattice.shape if painter.tracer is None else (0, 0, 0), dtype=np.float32)
         for box, depth in liver.pieces(painter.lattice, painter.reach_mm):
+            if mask is not None:
+                np.greater(depth, 0, out=mask[box])
             weight = painter.soft(depth)
             painter.blend(box, weight, value)
             if inside.size:
@@ -75,18 +77,27 @@ class Body:
             painter.tubes(liver.vessels, "blood", vessel_hu, inside)
 
     def paint_ct(
-        self, lattice: Lattice, edge_mm: float, liver: GridLiver, liver_hu: float, vessel_hu: float
+        self,
+        lattice: Lattice,
+        edge_mm: float,
+        liver: GridLiver,
+        liver_hu: float,
+        vessel_hu: float,
+        mask: np.ndarray | None = None,
     ) -> np.ndarray:
-        """HU without lesions and noise, (D, H, W) float32."""
+        """HU without lesions and noise, (D, H, W) float32.
+
+        mask: bool (D, H, W), false; the liver is marked in it, so that its depth is computed only once.
+        """
         painter = Painter(np.empty(lattice.shape, dtype=np.float32), lattice, edge_mm)
-        self._paint(painter, liver, liver_hu, vessel_hu)
+        self._paint(painter, liver, liver_hu, vessel_hu, mask)
         paint_table(painter, self.trunk)
         return painter.field
 
     def paint_pet(self, lattice: Lattice, edge_mm: float, liver: GridLiver, tracer: str, suv: float) -> np.ndarray:
         """SUV without lesions, blur and noise, (D, H, W) float32."""
         painter = Painter(np.empty(lattice.shape, dtype=np.float32), lattice, edge_mm, tracer, suv)
-        self._paint(painter, liver, 0.0, 0.0)
+        self._paint(painter, liver, 0.0, 0.0, None)
         return painter.field
 
 
