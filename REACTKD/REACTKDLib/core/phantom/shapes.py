@@ -86,12 +86,16 @@ def tube_depth(offset, axis, squared, radius) -> np.ndarray:
 
 
 def smooth_union(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
-    """Depth of the union of two bodies, with the crease filled over `blend_mm`."""
+    """Depth of the union of two bodies, with the crease filled over `blend_mm`.
+
+    A negative `blend_mm` gives the intersection, with the edge rounded over as many mm: the same as the negative of
+    the union of the negatives, bit by bit.
+    """
     depth = a - b
     h = 0.5 * depth
     h /= blend_mm
     h += 0.5
-    h = np.clip(h, 0, 1)
+    h.clip(0, 1, out=h)
     depth *= h
     depth += b
     crease = 1 - h

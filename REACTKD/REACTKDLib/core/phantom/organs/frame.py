@@ -187,5 +187,4 @@ def join(a: np.ndarray, b: np.ndarray, blend: float = 0.0) -> np.ndarray:
 
 def meet(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
     """Depth of the intersection, with the edge rounded over `blend` mm."""
-    depth = join(-a, -b, blend)
-    return np.negative(depth, out=depth)
+    return smooth_union(a, b, -blend)
