@@ -111,7 +111,8 @@ def _runs(hits: np.ndarray) -> list[tuple[int, int]]:
 class _Places:
     """Positions of points along one axis in a solid's grid: in cell `low`, at the fraction `weight` of it (n,).
 
-    outside: points beyond the grid, None if there are none. first: index of the first point.
+    outside: points beyond the grid, None if there are none. first: index of the first point. Plain functions of NumPy
+    are avoided where methods do the same, since for most solids the calls take longer than the work.
     """
 
     low: np.ndarray
@@ -122,9 +123,12 @@ class _Places:
     @classmethod
     def of(cls, own: np.ndarray, at: np.ndarray) -> _Places:
         place = (at - own[0]) / (own[1] - own[0])
-        low = np.clip(np.floor(place).astype(np.intp), 0, len(own) - 2)
+        low = np.floor(place)
+        low.clip(0, len(own) - 2, out=low)
+        weight = place - low
+        weight.clip(0, 1, out=weight)
         outside = (place < 0) | (place > len(own) - 1)
-        return cls(low, np.clip(place - low, 0, 1).astype(np.float32), outside if outside.any() else None)
+        return cls(low.astype(np.intp), weight.astype(np.float32, copy=False), outside if outside.any() else None)
 
     def part(self, start: int, stop: int) -> _Places | None:
         """Return those in cells `start` to `stop` - 1, of sorted points inside the grid; None if there are none."""
@@ -137,10 +141,12 @@ def _between(values: np.ndarray, places: Sequence[_Places]) -> np.ndarray:
     cells = tuple(slice(int(p.low.min()), int(p.low.max()) + 2) for p in places)
     values = values[cells]
     for axis, (own, cell) in enumerate(zip(places, cells, strict=True)):
-        steps = np.diff(values, axis=axis)  # computed on the coarse grid: the same differences, once for each cell
+        before = (slice(None),) * axis
+        # differences are computed on the coarse grid, once for each cell
+        steps = values[(*before, slice(1, None))] - values[(*before, slice(None, -1))]
         low = own.low - cell.start
         out = steps.take(low, axis=axis)
-        out *= own.weight.reshape([-1 if a == axis else 1 for a in range(3)])
+        out *= own.weight.reshape(-1, *(1,) * (2 - axis))
         out += values.take(low, axis=axis)
         values = out
     return values
