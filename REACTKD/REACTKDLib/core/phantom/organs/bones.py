@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from REACTKDLib.core.phantom.organs.wall import Trunk
 
 _PERIOD_MM, _DISC_MM = 33.0, 8.0
 BODY_Y = -45.0
-_SLICES = 8  # painted at a time: arrays that fit in the processor's cache
+_TOGETHER = 120_000  # voxels painted at a time: arrays that fit in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,14 @@ def paint_spine(painter: Painter, trunk: Trunk, bones: Skeleton) -> None:
     box = painter.lattice.box(np.array([-52.0, -112 * sy, -1e4]), np.array([52.0, -26 * sy, 1e4]))
     if box is None:
         return
-    for start in range(0, box[0].stop, _SLICES):
-        _paint_vertebrae(painter, trunk, bones, (slice(start, min(start + _SLICES, box[0].stop)), *box[1:]))
+    step = _slices(math.prod(part.stop - part.start for part in box[1:]))
+    for start in range(0, box[0].stop, step):
+        _paint_vertebrae(painter, trunk, bones, (slice(start, min(start + step, box[0].stop)), *box[1:]))
+
+
+def _slices(size: int) -> int:
+    """Return how many slices of `size` voxels to paint at a time."""
+    return max(_TOGETHER // size, 1)
 
 
 def _paint_vertebrae(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple[slice, slice, slice]) -> None:
@@ -137,8 +144,9 @@ def _paint_cage(
     hollow = np.where(cartilage, 95.0, bones.marrow).astype(np.float32)
     beside = 160 * (angle - 0.13)
     heights = painter.lattice.z / float(trunk.scale[2])
-    for first in range(0, len(heights), _SLICES):
-        z = heights[first : first + _SLICES, None]
+    step = _slices(len(rows))
+    for first in range(0, len(heights), step):
+        z = heights[first : first + step, None]
         height = _mod(z - start, 27.0) - 13.5
         keep = np.minimum((z - margin) / 2.0, beside)
         inside = 3.6 * (1 - np.sqrt(flat + (height / 6.0) ** 2))
