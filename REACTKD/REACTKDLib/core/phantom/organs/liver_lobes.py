@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from REACTKDLib.core.images.geometry import Box
+from REACTKDLib.core.images.geometry import Box, bounding_box
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.frame import Frame, join, meet, weighted
 from REACTKDLib.core.phantom.organs.grid_solid import FAR_MM, STEP_MM, GridSolid
@@ -112,7 +112,10 @@ def grow_liver(rng: np.random.Generator, frame: Frame, cavity: np.ndarray, wante
         volume = np.clip(0.5 + depth / (2 * STEP_MM), 0, 1).sum() * (2 * STEP_MM) ** 3 / 1000
         low, high = (middle, high) if volume < wanted_ml else (low, middle)
     own = frame.part(box)
-    depth = np.minimum(_Lobes(shape, own).depth(low), _limit(own, cavity[box], slope))
+    limit = _limit(own, cavity[box], slope)
+    room = bounding_box(limit > FAR_MM)  # the lobes are computed only there
+    depth = own.empty()
+    np.minimum(_Lobes(shape, own.part(room)).depth(low), limit[room], out=depth[room])
     depth = own.place(np.maximum(depth, FAR_MM), gap=1.0)
     solid = GridSolid.cropped(own.grid, _largest(depth))
     return GridLiver(solid, _vessels(rng, frame, solid))
@@ -127,10 +130,12 @@ def _largest(depth: np.ndarray) -> np.ndarray:
     """Return the largest piece, without fragments from cuts."""
     from scipy.ndimage import label
 
-    parts, count = label(depth > 0)
+    box = bounding_box(depth > 0)
+    parts, count = label(depth[box] > 0)
     if count > 1:
         own = np.bincount(parts.ravel())[1:].argmax() + 1
-        depth = np.where((parts != own) & (parts > 0), np.float32(-2.5), depth)
+        depth = depth.copy()
+        depth[box][(parts != own) & (parts > 0)] = -2.5
     return depth
 
 
