@@ -110,17 +110,19 @@ def _scale(rng: np.random.Generator) -> np.ndarray:
 def _small_vessels(rng: np.random.Generator, frame: Frame) -> tuple[Tube, ...]:
     """Return small vessels of the lungs and the mesentery; organs are painted over them."""
     paths = []
+    shares, onward = np.linspace(0.15, 1, 6)[:, None], np.linspace(0, 1, 6)[:, None]
+    thin, thick = np.linspace(2.2, 0.9, 6), np.linspace(3.0, 0.9, 6)
     for _ in range(34):
         start = np.array([2.0, 16, rng.uniform(-150, -40)]) + rng.normal(0, 4, 3)
         tip = np.array([rng.uniform(-95, 85), rng.uniform(20, 78), start[2] + rng.normal(0, 25)])
-        points = start + np.linspace(0.15, 1, 6)[:, None] * (tip - start) + rng.normal(0, 3, (6, 3))
-        paths.append((points, np.linspace(2.2, 0.9, 6)))
+        points = start + shares * (tip - start) + rng.normal(0, 3, (6, 3))
+        paths.append((points, thin))
     for side in np.repeat((1, -1), 16):
         start = np.array([40.0 * side, -15, 150]) + rng.normal(0, 10, 3)
         tip = np.array([rng.uniform(45, 120) * side, rng.uniform(-75, 55), rng.uniform(0, 110)])
-        points = start + np.linspace(0, 1, 6)[:, None] * (tip - start)
+        points = start + onward * (tip - start)
         points[1:-1] += rng.normal(0, 3, (4, 3))
-        paths.append((points, np.linspace(3.0, 0.9, 6)))
+        paths.append((points, thick))
     places = frame.to_patient(np.concatenate([points for points, _ in paths])).reshape(-1, 6, 3).tolist()
     return tuple(
         Tube(tuple(a), tuple(b), (float(r), float(s)))
