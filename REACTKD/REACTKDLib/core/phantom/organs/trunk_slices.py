@@ -9,6 +9,7 @@ from REACTKDLib.core.phantom.organs.wall import DEEP_MM, Trunk
 from REACTKDLib.core.phantom.shapes import soft_inside
 
 _SKIN_MM = 2.0
+_SLICES = 6  # for which the positions of diaphragm and lung are selected at a time
 _ROUNDING_MM = 1e-2  # voxels farther than this from an edge are unaffected by it in every slice, with any rounding
 
 
@@ -49,19 +50,16 @@ def paint_trunk(painter: Painter, trunk: Trunk) -> tuple[tuple[slice, slice, sli
     fixed, band = band[~moves], band[moves]
     alike.ravel()[fixed] = wall_at(fixed).value(air, depth.ravel()[fixed])
     wall_of = wall_at(band)
-    cavity = lung.within(np.flatnonzero(most - wall >= -reach - 1))
-    on_band, on_cavity = ([a.ravel()[w] for a in (front, depth, wall)] for w in (band, cavity))
-    slab, inner = np.empty_like(alike), np.empty(len(cavity), np.float32)
+    settles = (front == 0) | (least - wall > reach + 1.5)
+    lung.within(np.flatnonzero(most - wall >= -reach - 1), settles, front, depth, wall)
+    on_band = [a.ravel()[band] for a in (front, depth)]
+    slab = np.empty_like(alike)
     for k, (z, bulge) in enumerate(zip(lattice.z, bulges, strict=True)):
+        if k % _SLICES == 0:
+            lung.prepare(alike, z, lattice.z[k : k + _SLICES][-1], bulge)
         slab[:] = alike
         slab.ravel()[band] = wall_of.value(air, bulge * on_band[0] + on_band[1])
-        count = lung.reached(float(z))
-        if count:
-            ahead, at, thick = (a[:count] for a in on_cavity)
-            own = np.multiply(ahead, bulge, out=inner[:count])
-            own += at
-            own -= thick
-            lung.paint(slab, float(z), own)
+        lung.paint(slab, z, bulge)
         field[k, box[1], box[2]] = slab
     return box, depth
 
@@ -100,7 +98,11 @@ class _Wall:
 
 
 class _Lung:
-    """Paints diaphragm and lung, one slice after the other."""
+    """Paints diaphragm and lung, one slice after the other, upward.
+
+    In a slice only some positions change: those below have not reached the diaphragm, and those above are lung, as in
+    all further slices, or beside it.
+    """
 
     def __init__(self, painter: Painter, trunk: Trunk, x: np.ndarray, y: np.ndarray, cavity: np.ndarray):
         self.painter, self.dome = painter, trunk.diaphragm(x, y, cavity)
@@ -112,46 +114,58 @@ class _Lung:
         self.beside = (np.abs(own_x + 5 * np.clip(own_y / 50, 0, 1)) - middle).astype(np.float32)
         self.lowest = float(self.dome[cavity > 0].min(initial=np.inf)) - 6
         self.edge = np.float32(max(painter.edge_mm, 1.0))
-        self.places = self.first = self.work = np.zeros(0)
 
-    def within(self, places: np.ndarray) -> np.ndarray:
-        """Restrict to these positions (n,) of a slice; returns them in the order in which slices reach them, upward, to
-        a millimeter.
+    def within(self, places: np.ndarray, settles: np.ndarray, *at: np.ndarray) -> None:
+        """Restrict to these positions (n,) of a slice.
+
+        settles: (H, W), where a voxel above the diaphragm has the same value in every slice. at: the front, the depth
+        below the muscles' face, and the wall, (H, W).
         """
-        dome, steep, beside = (a.ravel()[places] for a in (self.dome, self.steep, self.beside))
-        first = dome - (1.8 + self.edge / 2 + np.float32(_ROUNDING_MM)) / steep
-        first = np.floor(first).clip(-3e4, 3e4).astype(np.int16)  # NumPy sorts 16-bit numbers in a tenth of the time
-        order = np.argsort(first, kind="stable")
-        self.places, self.first = places[order], first[order]
-        self.dome, self.steep, self.beside = dome[order], steep[order], beside[order]
-        self.work = np.empty((3, len(order)), np.float32)
-        return self.places
+        self.places = places
+        self.at = np.stack([a.ravel()[places] for a in (self.dome, self.steep, self.beside, *at)])
+        (dome, steep), edge = self.at[:2], self.edge / 2 + np.float32(_ROUNDING_MM)
+        self.first = dome - (np.float32(1.8) + edge) / steep
+        self.last = np.where(settles.ravel()[places], dome + (np.float32(1.8) + edge) / steep, np.float32(np.inf))
+        self.own, self.on = places[:0], self.at[:, :0]
 
-    def reached(self, z: float) -> int:
-        """Return how many of the positions may show diaphragm or lung at this height, mm."""
-        return 0 if z < self.lowest else int(np.searchsorted(self.first, z + _ROUNDING_MM))
+    def prepare(self, alike: np.ndarray, low: np.float32, high: np.float32, bulge: np.float32) -> None:
+        """Select the positions that change between two heights, mm.
 
-    def paint(self, slab: np.ndarray, z: float, inner: np.ndarray) -> None:
-        """Blend into a slice (H, W). inner: depth inside the wall (n,) at the first positions."""
-        n = len(inner)
-        above, share, step = self.work[:, :n]
-        np.subtract(np.float32(z), self.dome[:n], out=above)
-        above *= self.steep[:n]
-        value = slab.ravel().take(self.places[:n])
-        np.abs(above, out=share)
+        Those that change no more are painted into `alike` (H, W), with which every further slice starts.
+        """
+        if low >= self.lowest:
+            settled = np.flatnonzero(self.last < low)
+            self.own, self.on = self.places[settled], self.at.take(settled, axis=1)
+            self.paint(alike, low, bulge)
+            self.first[settled] = self.last[settled] = np.inf
+        reached = np.flatnonzero(self.first <= high + np.float32(_ROUNDING_MM))
+        self.own, self.on = self.places[reached], self.at.take(reached, axis=1)
+
+    def paint(self, slab: np.ndarray, z: np.float32, bulge: np.float32) -> None:
+        """Blend into a slice (H, W) at height `z`, mm, where the belly's bulge is `bulge` mm."""
+        if z < self.lowest or not self.own.size:
+            return
+        dome, steep, beside, front, depth, wall = self.on
+        inner = bulge * front
+        inner += depth
+        inner -= wall
+        above = z - dome
+        above *= steep
+        value = slab.ravel().take(self.own)
+        share = np.abs(above)
         np.subtract(1.8, share, out=share)
         np.minimum(inner, share, out=share)
-        self._blend(value, "muscle", 55.0, share, step)
+        self._blend(value, "muscle", 55.0, share)
         inner -= 1.5
         above -= 1.8
         np.minimum(inner, above, out=share)
-        np.minimum(share, self.beside[:n], out=share)
-        self._blend(value, "lung", -845.0, share, step)
-        slab.ravel()[self.places[:n]] = value
+        np.minimum(share, beside, out=share)
+        self._blend(value, "lung", -845.0, share)
+        slab.ravel()[self.own] = value
 
-    def _blend(self, value: np.ndarray, kind: str, hu: float, depth: np.ndarray, step: np.ndarray) -> None:
-        """Blend a tissue into values (n,). depth, step: (n,), overwritten."""
-        np.subtract(np.float32(self.painter.value(kind, hu)), value, out=step)
+    def _blend(self, value: np.ndarray, kind: str, hu: float, depth: np.ndarray) -> None:
+        """Blend a tissue into values (n,). depth: (n,), overwritten."""
+        step = np.float32(self.painter.value(kind, hu)) - value
         step *= soft_inside(depth, self.edge, out=depth)
         value += step
 
