@@ -74,6 +74,11 @@ class MasksPanel(Section):
         self.fixer.poll()
         self.checker.poll()
 
+    @property
+    def working(self) -> bool:
+        """True while masks are checked or a fix is computed."""
+        return self.fixer.busy or self.checker.busy
+
     # actions
 
     def on_check(self, _checked: bool = False) -> None:

@@ -46,7 +46,7 @@ SECTIONS: tuple[type[Section], ...] = (
     SettingsPanel,
 )
 POLL_MS = 30
-BUSY_POLL_MS = 5  # a grade takes a dozen exchanges with the worker: waiting 30 ms between them would double its time
+BUSY_POLL_MS = 5  # work takes a dozen steps or answers of the worker: with 30 ms between them, twice the time
 NODES_MS = 400  # nodes are often added one after another
 
 
@@ -104,7 +104,8 @@ class Panel(VTKObservationMixin):
             work = self._work[0]
             self._work.rotate(-1)
             work()
-        pace = BUSY_POLL_MS if self.context.busy else POLL_MS
+        working = self.context.busy or self.reading.loader.busy or any(section.working for section in self.sections)
+        pace = BUSY_POLL_MS if working else POLL_MS
         if pace != self._pace:
             self._pace = pace
             self.timer.setInterval(pace)

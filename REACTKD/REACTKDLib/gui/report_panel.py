@@ -132,6 +132,11 @@ class ReportPanel(Section):
         """Advance the work; called by the panel's timer."""
         self.exporter.poll()
 
+    @property
+    def working(self) -> bool:
+        """True while DICOM files are written."""
+        return self.exporter.busy
+
     def on_other_answer(self) -> None:
         """Clear the message on saving, which belongs to the former result."""
         self._saved = ""

@@ -76,6 +76,11 @@ class Section(VTKObservationMixin):
     def poll(self) -> None:
         """Advance its own work. Called by the panel's timer, many times a second."""
 
+    @property
+    def working(self) -> bool:
+        """True while `poll` has work to do: the panel's timer then calls it more often."""
+        return False
+
     def enter(self) -> None:
         """The user opened the module."""
 

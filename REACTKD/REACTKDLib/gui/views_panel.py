@@ -161,6 +161,11 @@ class ViewsPanel(Section):
         if todo is not None and not self.context.suspended and next(todo, self) is self and self._todo is todo:
             self._todo = None
 
+    @property
+    def working(self) -> bool:
+        """True while annotations are pending."""
+        return self._todo is not None
+
     def _annotate(self) -> None:
         """Update outlines over a PET, names and the legend for the result and the layout; `poll` does the work."""
         self._todo = self._annotations()

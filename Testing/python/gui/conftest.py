@@ -32,6 +32,7 @@ if find_spec("slicer") is not None:  # before a test imports the scene, whose te
     install()
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+NODES_MS = 30  # for which the panel waits for more nodes; for users it is 400, which dozens of tests would wait for
 
 
 @pytest.fixture
@@ -85,7 +86,9 @@ def _own_modules() -> dict[str, Any]:
 def panel(application: Any) -> Any:
     """The panel's widget, entered (Slicer's widget representation of the module)."""
     application.select_module("REACTKD")
-    return application.modules["REACTKD"].widgetRepresentation()
+    panel = application.modules["REACTKD"].widgetRepresentation()
+    panel.self().panel.nodes_timer.setInterval(NODES_MS)
+    return panel
 
 
 @pytest.fixture

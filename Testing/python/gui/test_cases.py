@@ -30,6 +30,7 @@ from support.panel_steps import (
     open_folder,
     panel_of,
     toggle_box,
+    wait_for_annotations,
     wait_for_grade,
 )
 from support.read_only import read_only
@@ -273,6 +274,28 @@ def test_a_case_is_graded_on_opening_if_selected(
     user.click("gradeOnOpeningCheckBox")
     assert widget.panel.context.report.case == CASES[1]
     assert controller.answer.encoder_calls == 0, "the case must have been encoded ahead"
+
+
+def test_cases_are_opened_and_names_drawn_without_waiting_between_the_steps(
+    user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
+) -> None:
+    """The panel works for 15 ms at a time, and was called again only 30 ms later."""
+    from REACTKDLib.gui.panel import BUSY_POLL_MS, POLL_MS
+
+    panel, seen = panel_of(user), {"opening": [], "names": [], "": []}
+    views = next(section for section in panel.sections if section.ui_file == "ViewsPanel.ui")
+
+    def look() -> None:
+        at_work = "opening" if panel.reading.loader.busy else "names" if views.working else ""
+        seen[at_work if not panel.context.busy else "opening"].append(panel.timer.interval)
+
+    panel.timer.connect("timeout()", look)  # after the panel has worked
+    open_first(user, widget, monkeypatch, folder, small_model, 2)
+    grade(user)
+    wait_for_annotations(user)
+    user.wait_until(lambda: panel.timer.interval == POLL_MS, what="nothing left to do")
+    assert set(seen["opening"]) == set(seen["names"]) == {BUSY_POLL_MS}
+    assert POLL_MS in seen[""]
 
 
 @pytest.mark.parametrize("edited", [False, True])

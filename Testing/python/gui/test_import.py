@@ -31,7 +31,7 @@ def add(path: str) -> None:
 
 def pause(user: Any) -> None:
     """Wait until the panel has processed the imported nodes; it waits for further nodes, but for less than this."""
-    end = time.monotonic() + 0.6
+    end = time.monotonic() + 0.15
     user.wait_until(lambda: time.monotonic() > end, what="the clock")
 
 
