@@ -11,13 +11,14 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import FileMissing, UsageError
-from REACTKDLib.core.files.workbooks import MARK, rows_of_workbook
+from REACTKDLib.core.files.workbooks import MARK, MOST_CELLS, rows_of_workbook, too_large_table
 from REACTKDLib.core.text import quoted, sentence
 from REACTKDLib.core.text import tr as _
 
@@ -52,8 +53,8 @@ def read_table(path: Path, role: str, needed: Collection[str]) -> Table:
     role: the name of the file in messages ("the worklist"). needed: required columns, in lower case; the separator is
     the one that yields them. Cells are stripped of whitespace.
 
-    Raises: FileMissing; UsageError for a file that is not such a table, lacks a column, has one twice, or has a row
-    with more cells; and for a workbook what `workbooks.rows_of_workbook` raises.
+    Raises: FileMissing; UsageError for a file that is not such a table, lacks a column, has one twice, has a row
+    with more cells, or is too large; and for a workbook what `workbooks.rows_of_workbook` raises.
     """
     data = _bytes_of(path, role)
     if data.startswith(MARK):
@@ -79,7 +80,12 @@ def _table(records: Iterator[tuple[int, list[str]]], separator: str, role: str, 
     while not header[-1]:  # trailing empty names
         header.pop()
     columns = _columns(header, role, needed)
-    rows = (_row(columns, cells, line, role) for line, cells in records if any(cells))
+    rows: list[dict[str, str]] = []
+    for line, cells in records:
+        if any(cells):
+            if len(columns) * (len(rows) + 1) > MOST_CELLS:
+                raise too_large_table(role)
+            rows.append(_row(columns, cells, line, role))
     return Table(tuple(filter(None, columns)), tuple(rows), separator)
 
 
@@ -127,7 +133,7 @@ def _bytes_of(path: Path, role: str) -> bytes:
             _("{role} is a workbook of an old form; save it from the spreadsheet as 'CSV UTF-8'."), role=sentence(role)
         )
     if len(data) > MOST_BYTES:
-        raise UsageError(_("{role} is too large for a list of cases; check which file it is."), role=sentence(role))
+        raise too_large_table(role)
     return data
 
 
@@ -184,7 +190,7 @@ def _records(text: str, separator: str, role: str, before: int) -> Iterator[tupl
 
 def _columns(header: list[str], role: str, needed: Collection[str]) -> list[str]:
     columns = [_name(cell) for cell in header]
-    twice = sorted({name for name in columns if name and columns.count(name) > 1})
+    twice = sorted(name for name, count in Counter(columns).items() if name and count > 1)
     if twice:
         raise UsageError(
             _("{role} has two columns {column}; leave one."), role=sentence(role), column=quoted(twice[:1])

@@ -16,6 +16,12 @@ MARK = b"PK\x03\x04"
 #: limit of the unpacked size, bytes: a list of cases is far smaller, a file made to exhaust memory is larger
 MOST_UNPACKED = 256 << 20
 MOST_ROWS = 1 << 20  # the last row of a spreadsheet; a file may state any row, and all rows before it would be created
+#: limit of rows times columns of a table: short rows are filled with empty cells, so a small file could exhaust memory
+MOST_CELLS = 1 << 24
+
+
+class _TooManyCells(Exception):
+    """A sheet has more cells than `MOST_CELLS`."""
 
 
 def sheets_of(data: bytes, role: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -43,10 +49,17 @@ def _numbered_sheets(data: bytes, role: str) -> dict[str, list[tuple[int, tuple[
             book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
             shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
             return {sheet.title: rows for sheet in shown if (rows := _filled_rows(sheet))}
+    except _TooManyCells:
+        pass
     except Exception as error:  # errors of zipfile, of XML and of openpyxl alike
         text = _("{role} is a workbook that cannot be opened; save it from the spreadsheet as 'CSV UTF-8'.")
         raise UsageError(text, role=sentence(role)) from error
-    raise UsageError(_("{role} is too large for a list of cases; check which file it is."), role=sentence(role))
+    raise too_large_table(role)
+
+
+def too_large_table(role: str) -> UsageError:
+    """Return the error for a table that is larger than any list of cases. role: its name in messages."""
+    return UsageError(_("{role} is too large for a list of cases; check which file it is."), role=sentence(role))
 
 
 def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[tuple[int, list[str]]]:
@@ -69,15 +82,21 @@ def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[tu
 
 
 def _filled_rows(sheet: Any) -> list[tuple[int, tuple[Any, ...]]]:
-    """Return the non-empty rows, all of one length, by number. Raises: ValueError for an invalid row number."""
+    """Return the non-empty rows, all of one length, by number.
+
+    Raises: ValueError for an invalid row number; _TooManyCells.
+    """
     sheet.reset_dimensions()  # the stated dimensions may be wrong, and cells outside them would be lost
     found = []
+    widest = 0
     for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
         if number > MOST_ROWS:
             raise ValueError(number)
         if row.count(None) < len(row):
             found.append((number, row))
-    widest = max((len(row) for _number, row in found), default=0)
+            widest = max(widest, len(row))
+            if widest * len(found) > MOST_CELLS:
+                raise _TooManyCells
     return [(number, (*row, *[None] * (widest - len(row)))) for number, row in found]
 
 

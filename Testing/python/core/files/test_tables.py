@@ -75,6 +75,24 @@ def test_a_file_that_is_not_such_a_table_is_refused(tmp_path, data, words):
         read_table(tmp_path / "t.csv", "the table", ("case", "grade"))
 
 
+def test_a_small_file_cannot_fill_the_memory_with_empty_cells(tmp_path):
+    """60 kB: each row would be filled up to the last column, 400 million cells in all."""
+    (tmp_path / "t.csv").write_bytes(b"case" + b"," * 20_000 + b"x\n" + b"a\n" * 20_000)
+    with pytest.raises(UsageError, match="The table is too large for a list of cases"):
+        read_table(tmp_path / "t.csv", "the table", ("case",))
+
+
+def test_a_table_of_very_many_columns_is_read(tmp_path):
+    """Each name was once compared with all others: minutes for this table."""
+    names = ["case", *(f"feature-{n}" for n in range(60_000))]
+    (tmp_path / "t.csv").write_text(",".join(names) + "\na\n")
+    table = read_table(tmp_path / "t.csv", "the table", ("case",))
+    assert table.columns == tuple(names) and table.rows[0]["case"] == "a" and len(table.rows[0]) == len(names)
+    (tmp_path / "t.csv").write_text(",".join([*names, names[-1]]) + "\na\n")
+    with pytest.raises(UsageError, match="two columns 'feature-59999'"):
+        read_table(tmp_path / "t.csv", "the table", ("case",))
+
+
 def test_a_missing_table_is_reported_as_missing(tmp_path):
     with pytest.raises(FileMissing, match="There is no file at the path given for the table of readers"):
         read_table(tmp_path / "readers.csv", "the table of readers", ("case",))

@@ -93,6 +93,13 @@ def test_an_impossible_row_number_is_refused_at_once(tmp_path):
         read_table(far, "the list", ("case",))
 
 
+def test_a_small_workbook_cannot_fill_the_memory_with_empty_cells(tmp_path):
+    """80 kB with one cell in the last column: each row would be filled up to it, 200 million cells in all."""
+    path = write(tmp_path / "t.xlsx", one=[["case", "far"], *[["a"] for _ in range(12_000)]])
+    with pytest.raises(UsageError, match="The list is too large for a list of cases"):
+        read_table(changed(path, (b'"B1"', b'"XFD1"')), "the list", ("case",))
+
+
 @pytest.mark.parametrize("stated", [b"A1", b"A1:A2", b"A1:XFD1048576"])
 def test_a_wrong_stated_sheet_size_loses_no_cell(tmp_path, stated):
     path = write(tmp_path / "t.xlsx", one=[["case", "grade"], ["a", "G1"], [None, "G2"], ["b"]])
