@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from REACTKDLib.core.writing.file_lock import lock_descriptor
+from REACTKDLib.core.writing.owners import is_of_this_user
 
 PREFIX = "reactkd-worker-"
 LOCK = "in-use.lock"
@@ -67,7 +67,7 @@ def remove_abandoned(folder: Path) -> bool:
     otherwise choose what is removed.
     """
     with suppress(OSError):
-        if not _is_of_this_user(folder, stat.S_ISDIR) or not _is_of_this_user(folder / LOCK, stat.S_ISREG):
+        if not is_of_this_user(folder, stat.S_ISDIR) or not is_of_this_user(folder / LOCK, stat.S_ISREG):
             return False  # without a lock file: another owner has just created it and will lock it next
         lock = _locked(folder / LOCK)
         if lock is not None:
@@ -75,12 +75,6 @@ def remove_abandoned(folder: Path) -> bool:
             remove_folder(folder)
             return True
     return False
-
-
-def _is_of_this_user(path: Path, is_kind: Callable[[int], bool]) -> bool:
-    """Return True if the path itself, without following a link, is of this kind and this user's. Raises: OSError."""
-    found = os.lstat(path)
-    return is_kind(found.st_mode) and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid())
 
 
 def remove_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ import platform
 import re
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,15 @@ def is_left_over(path: Path) -> bool:
         return time.time() - path.lstat().st_mtime > UNKNOWN_AGE_S
     except OSError:
         return False
+
+
+def is_of_this_user(path: Path, is_kind: Callable[[int], bool]) -> bool:
+    """Return True if the path itself, without following a link, is of this kind and this user's. Raises: OSError.
+
+    is_kind: a test of its mode, such as `stat.S_ISDIR`.
+    """
+    found = os.lstat(path)
+    return is_kind(found.st_mode) and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid())
 
 
 def is_alive(pid: int, started: int = 0) -> bool:

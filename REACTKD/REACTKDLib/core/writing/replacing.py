@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from REACTKDLib.core.writing.exchange import exchange
-from REACTKDLib.core.writing.owners import PREFIX, hidden_name, is_left_over
+from REACTKDLib.core.writing.owners import PREFIX, hidden_name, is_left_over, is_of_this_user
 
 _NEW, _OLD, _STAGE = "new", "old", "+"
 _SHARE = 20  # searching for leftovers may take a twentieth of the time
@@ -81,7 +82,11 @@ class Stage:
 
 
 def recover(home: Path) -> None:
-    """Complete or remove what dead processes left in `home`; folders of running ones are not touched. Never raises."""
+    """Complete or remove what dead processes left in `home`; folders of running ones are not touched. Never raises.
+
+    Folders of other users are left to them, and links in a folder are not followed: everybody who may write to `home`
+    could otherwise choose what is moved into it.
+    """
     try:
         with os.scandir(home) as entries:
             names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
@@ -106,11 +111,13 @@ def _finish(left: Path, home: Path) -> None:
     if not left.name.endswith(_STAGE) or left.is_symlink() or not left.is_dir():
         remove(left)
         return
+    if not is_of_this_user(left, stat.S_ISDIR):
+        return
     own = home / (hidden_name() + _STAGE)
     os.rename(left, own)  # only one of several processes succeeds
     _abandoned.discard(left)
     try:
-        if (own / _OLD).is_dir() and (own / _NEW).is_dir():
+        if _is_folder(own / _OLD) and _is_folder(own / _NEW):
             _move(own / _NEW, own / _OLD, home)
     except OSError:
         _abandoned.add(own)
@@ -150,6 +157,10 @@ def _in_order(folder: Path) -> list[Path]:
 
 def _is_there(path: Path) -> bool:
     return os.path.lexists(path)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def remove(path: Path) -> None:

@@ -189,6 +189,51 @@ def test_hidden_files_of_another_computer_are_removed_after_a_week(tmp_path):
     assert not left.exists()
 
 
+def left_by_a_dead_run(home: Path) -> Path:
+    """An empty hidden folder of a run of another computer, a month old."""
+    left = home / ".reactkd-00000000-1-1-aaaaaaaa+"
+    left.mkdir(parents=True)
+    return left
+
+
+def aged(left: Path) -> None:
+    os.utime(left, (1e9, 1e9))
+
+
+@pytest.mark.parametrize("linked", ["new", "old", "both"])
+def test_a_link_in_a_hidden_folder_moves_nothing_from_elsewhere(tmp_path, linked):
+    """Everybody who writes to a shared folder could plant one, and so have private files moved into that folder."""
+    private, home = tmp_path / "private", tmp_path / "shared"
+    private.mkdir()
+    (private / "letter.txt").write_text("private")
+    left = left_by_a_dead_run(home)
+    for name in ("new", "old"):
+        (left / name).symlink_to(private) if linked in (name, "both") else (left / name).mkdir()
+    if linked == "old":
+        (left / "new" / "report.json").write_text("theirs")
+    write_text(home / "report.json", "mine")
+    aged(left)
+    recover(home)
+    assert contents(private) == {"letter.txt": "private"} and contents(home) == {"report.json": "mine"}
+    assert hidden(home) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_hidden_folder_of_another_user_is_left_to_them(tmp_path):
+    left = left_by_a_dead_run(tmp_path)
+    for name in ("new", "old"):
+        (left / name).mkdir()
+    (left / "new" / "a.csv").write_text("theirs")
+    os.chown(left, 12345, 12345)
+    aged(left)
+    recover(tmp_path)
+    assert (left / "new" / "a.csv").exists() and contents(tmp_path) == {}
+    os.chown(left, 0, 0)
+    aged(left)
+    recover(tmp_path)
+    assert contents(tmp_path) == {"a.csv": "theirs"} and hidden(tmp_path) == []
+
+
 def test_names_are_unique_and_keep_the_suffix():
     names = {hidden_name("m.seg.nrrd") for _ in range(1000)}
     assert len(names) == 1000 and all(name.endswith(".m.seg.nrrd") for name in names)
