@@ -12,7 +12,7 @@ from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.writing.exchange import exchange
 from REACTKDLib.core.writing.owners import PREFIX
 from REACTKDLib.core.writing.refusals import is_broken_link, refusal_of
-from REACTKDLib.core.writing.replacing import Stage, recover, recover_now_and_then
+from REACTKDLib.core.writing.replacing import Stage, recover, recover_now_and_then, take_access
 
 _TRIES = 10  # attempts to create a folder that other runs remove
 
@@ -112,6 +112,8 @@ def _swapped_whole(new: Path, output: Path) -> bool:
     stage: Stage | None = None
     try:
         stage = Stage(output.parent)
+        for entry in new.iterdir():
+            take_access(entry, output / entry.name)
         beside = stage.new / output.name
         os.rename(new, beside)
         try:

@@ -15,7 +15,7 @@ from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.kept_files import is_whole
 from REACTKDLib.core.writing.owners import hidden_name
 from REACTKDLib.core.writing.refusals import refusal_of
-from REACTKDLib.core.writing.replacing import Stage, final_place, recover, recover_now_and_then, remove
+from REACTKDLib.core.writing.replacing import Stage, final_place, recover, recover_now_and_then, remove, take_access
 
 _BLOCK = 1 << 20
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO)
@@ -158,6 +158,7 @@ def _check_archive(path: Path) -> None:
 def _take_place(beside: Path, target: Path) -> None:
     # os.replace cannot replace a folder that is not empty.
     if not (beside.is_dir() and os.path.lexists(target)):
+        take_access(beside, target)
         os.replace(beside, target)
         return
     stage = Stage(target.parent)

@@ -129,6 +129,7 @@ def _move(new: Path, old: Path, home: Path) -> None:
     entries = _in_order(new)
     for entry in reversed(entries):
         if _is_there(home / entry.name) and not _is_there(old / entry.name):
+            take_access(entry, home / entry.name)
             os.rename(home / entry.name, old / entry.name)
     for entry in entries:
         if _is_there(home / entry.name):  # another process has written a newer entry meanwhile
@@ -137,8 +138,23 @@ def _move(new: Path, old: Path, home: Path) -> None:
             os.rename(entry, home / entry.name)
 
 
+def take_access(new: Path, old: Path) -> None:
+    """Give the file `new` the permissions and, if possible, the group of the file `old` that it will replace.
+
+    A file that its owner closed to others would otherwise be open to them after the next write. Never raises; does
+    nothing unless both are files.
+    """
+    with suppress(OSError):
+        found = os.lstat(old)
+        if os.name != "nt" and stat.S_ISREG(found.st_mode) and stat.S_ISREG(os.lstat(new).st_mode):
+            with suppress(OSError):  # only a group of this user can be given
+                os.chown(new, -1, found.st_gid)
+            os.chmod(new, stat.S_IMODE(found.st_mode) & 0o777)
+
+
 def _placed_at_once(entry: Path, target: Path) -> bool:
     if _is_there(target):
+        take_access(entry, target)
         return exchange(entry, target) or _replaced_file(entry, target)
     os.rename(entry, target)
     return True

@@ -189,6 +189,36 @@ def test_hidden_files_of_another_computer_are_removed_after_a_week(tmp_path):
     assert not left.exists()
 
 
+@pytest.mark.parametrize("mine", [True, False], ids=["with a file of the user", "results alone"])
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444])
+def test_a_replaced_file_keeps_its_permissions(tmp_path, whole, mine, mode):
+    """A file that its owner closed to others must not be open to them after the next write."""
+    output = tmp_path / "results"
+    grade(output, "old")
+    if mine:
+        (output / "mine.txt").write_text("mine")
+    for name in NAMES:
+        (output / name).chmod(mode)
+    grade(output, "new")
+    assert {(output / name).read_text() for name in NAMES} == {"new"}
+    assert {(output / name).stat().st_mode & 0o777 for name in NAMES} == {mode}
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444])
+def test_a_file_written_again_keeps_its_permissions(tmp_path, mode):
+    for write in (lambda text: write_text(tmp_path / "a.csv", text),
+                  lambda text: write_files(tmp_path, {"a.csv": text.encode()}),
+                  lambda text: write_files(tmp_path, {"a.csv": text.encode(), "b.csv": b"b"})):  # fmt: skip
+        write("old")
+        (tmp_path / "a.csv").chmod(mode)
+        write("new")
+        assert (tmp_path / "a.csv").read_text() == "new"
+        assert (tmp_path / "a.csv").stat().st_mode & 0o777 == mode
+    (tmp_path / "link.csv").symlink_to(tmp_path / "a.csv")
+    write_text(tmp_path / "link.csv", "of its own")  # a link has no permissions; what it led to stays
+    assert not (tmp_path / "link.csv").is_symlink() and (tmp_path / "a.csv").read_text() == "new"
+
+
 def left_by_a_dead_run(home: Path) -> Path:
     """An empty hidden folder of a run of another computer, a month old."""
     left = home / ".reactkd-00000000-1-1-aaaaaaaa+"
