@@ -84,7 +84,7 @@ class _SystemLock:
             os.close(file)
 
     def _taken(self) -> bool:
-        file = os.open(self._path, os.O_CREAT | os.O_RDWR, _MODE)
+        file = os.open(self._path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), _MODE)  # as filelock does
         try:
             taken = lock_descriptor(file) and os.fstat(file).st_nlink > 0
         except BaseException:

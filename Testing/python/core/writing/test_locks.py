@@ -53,6 +53,20 @@ def start(code: str, *arguments: object) -> subprocess.Popen:
     )  # fmt: skip
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+@pytest.mark.parametrize("package", ["filelock", "none"])
+def test_a_link_in_place_of_a_lock_creates_and_changes_nothing_elsewhere(tmp_path, monkeypatch, package):
+    """Everybody who writes to a shared folder could plant one."""
+    if package == "none":
+        monkeypatch.setitem(sys.modules, "filelock", None)
+    (tmp_path / "precious").write_text("kept")
+    for name in ("precious", "new"):
+        lock_of(tmp_path / f"{name}.json").symlink_to(tmp_path / name)
+        with pytest.raises(OSError), locked(tmp_path / f"{name}.json"):
+            pass
+    assert (tmp_path / "precious").read_text() == "kept" and not (tmp_path / "new").exists()
+
+
 def test_two_processes_never_hold_the_same_lock(tmp_path):
     """Processes with and without the filelock package exclude each other; none of 400 increments is lost."""
     target = tmp_path / "review.json"
