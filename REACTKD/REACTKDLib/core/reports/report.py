@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from REACTKDLib.core.errors import TaskNotValid
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.findings import Finding, finding_from
 from REACTKDLib.core.json_once import parse_json
@@ -120,8 +121,15 @@ class GradeReport:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> GradeReport:
         """Return the report that `to_dict` wrote. Raises: ValueError if `data` is not such a report."""
-        if data.get("schema") != SCHEMA:
+        if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
             raise ValueError(f"This is not a {SCHEMA} report.")
+        try:
+            return cls._from_parts(data)
+        except (ValueError, KeyError, TypeError, AttributeError, TaskNotValid) as error:
+            raise ValueError(f"This is not a valid {SCHEMA} report ({type(error).__name__}: {error}).") from error
+
+    @classmethod
+    def _from_parts(cls, data: Mapping[str, Any]) -> GradeReport:
         return cls(
             case=data["case"],
             grade=data["grade"],
@@ -157,7 +165,7 @@ class GradeReport:
 
     @classmethod
     def read_json(cls, path: Path | str) -> GradeReport:
-        """Read a report from a file of `write_json`."""
+        """Read a report from a file of `write_json`. Raises: OSError; ValueError if it is not such a report."""
         return cls.from_dict(parse_json(Path(path).read_text(encoding="utf-8")))
 
 

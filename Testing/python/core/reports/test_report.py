@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from contextlib import suppress
 from dataclasses import replace
 
 import jsonschema
@@ -189,7 +190,7 @@ def test_a_value_of_a_newer_version_is_left_out_and_the_rest_is_read():
         row["novelty"] = 0.5
     assert GradeReport.from_dict(newer).to_dict() == data
     del newer["regions"][0]["weight"]
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="weight"):
         GradeReport.from_dict(newer)
 
 
@@ -256,6 +257,27 @@ def test_names_with_commas_and_accents_survive(tmp_path):
     with open(tmp_path / "r.csv", encoding="utf-8", newline="") as file:
         assert next(csv.DictReader(file))["name"] == 'Foie, "sain" é'
     assert GradeReport.read_json(tmp_path / "r.json").regions[0].name == 'Foie, "sain" é'
+
+
+@pytest.mark.parametrize("whole", ["[]", "3", '"text"', "null", "{}", "{", "1" * 5000, '{"schema": "other"}'])
+def test_a_file_that_is_no_report_is_a_value_error(tmp_path, whole):
+    (tmp_path / "r.json").write_text(whole)
+    with pytest.raises(ValueError):
+        GradeReport.read_json(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize("damaged", [None, 3, "text", [], [3], {"a": 1}])
+@pytest.mark.parametrize("key", ["regions", "graph", "findings", "model", "inputs", "timing_ms", "task", "ensemble"])
+def test_a_damaged_report_is_a_value_error_or_is_read(tmp_path, key, damaged):
+    """No other kind of error: callers would otherwise have to know how a report is stored."""
+    data = a_report().to_dict() | {key: damaged}
+    (tmp_path / "r.json").write_text(json.dumps(data))
+    with suppress(ValueError):
+        assert isinstance(GradeReport.read_json(tmp_path / "r.json"), GradeReport)
+    for name in ("regions", "graph", "model"):
+        (tmp_path / "r.json").write_text(json.dumps({k: v for k, v in a_report().to_dict().items() if k != name}))
+        with pytest.raises(ValueError, match=f"not a valid reactkd-grade-report/1 report .*{name}"):
+            GradeReport.read_json(tmp_path / "r.json")
 
 
 def test_a_failed_write_leaves_the_old_report(tmp_path):
