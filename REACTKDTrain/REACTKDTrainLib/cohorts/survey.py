@@ -57,7 +57,7 @@ class Survey:
         return tuple((p.case, p.message) for p in self.problems if p.case and p.code in LEAVES_OUT)
 
     def lines(self) -> list[str]:
-        """Return the survey as text: the layout, counts, then one line per problem."""
+        """Return the survey as text: the layout, counts, then one line per problem: of the cases left out first."""
         patients = len({c.patient for c in self.cases})
         lines = [f"{self.kind}: {plural(len(self.cases), 'case')} of {plural(patients, 'patient')}"]
         if self.cases:
@@ -68,8 +68,10 @@ class Survey:
                 + ", ".join(f"{grades[g]} {g}" for g in (*self.cases[0].classes, "without a grade") if grades[g])
             )
             lines.append("images: " + ", ".join(f"{n} {m}" for m, n in sorted(images.items())))
-        out = len({case for case, _ in self.skipped})
+        out = [p for p in self.problems if p.case and p.code in LEAVES_OUT]
+        remarks = [p for p in self.problems if not (p.case and p.code in LEAVES_OUT)]
         if self.problems:
-            remarks = sum(not p.case or p.code not in LEAVES_OUT for p in self.problems)
-            lines.append(f"{plural(out, 'case')} left out, {plural(remarks, 'remark')}:")
-        return lines + [f"{p.case or 'folder'}: {p.code}: {p.message}" for p in self.problems]
+            cases = plural(len({p.case for p in out}), "case")
+            lines.append(f"{cases} left out, {plural(len(remarks), 'remark')}:")
+        # A case that is left out must be found among hundreds of remarks, of which open cases may have several each.
+        return lines + [f"{p.case or 'folder'}: {p.code}: {p.message}" for p in (*out, *remarks)]

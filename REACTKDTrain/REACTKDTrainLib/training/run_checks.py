@@ -119,9 +119,14 @@ def check_ct(config: TrainingConfig, parts: Collection[str], cohorts: Mapping[st
         without = [case.id for case in cohort.cases if "ct" not in case.modalities]
         if without and reads.get(role):
             raise UsageError(
-                f"Case {without[0]} has no CT, which the teachers need; leave such cases out, or train the student "
+                f"{_naming(without)} no CT, which the teachers need; leave such cases out, or train the student "
                 "alone (the method none)."
             )
+
+
+def _naming(cases: Sequence[str]) -> str:
+    """Return "Case 'a' has" or "Cases 'a', 'b' have", so that nobody has to take them out one by one."""
+    return f"Case {quoted(cases)} has" if len(cases) == 1 else f"Cases {quoted(cases)} have"
 
 
 def check_student_cases(config: TrainingConfig, cohorts: Mapping[str, Cohort]) -> None:

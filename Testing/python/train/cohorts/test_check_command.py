@@ -18,6 +18,7 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.listed import datalist_cohort
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.cohorts.survey import Problem, Survey
 from support.case_files import write_case
 from support.dicom_files import write_seg, write_series
 from support.small_cases import small_case
@@ -240,6 +241,20 @@ def test_a_graded_case_without_a_lesion_is_left_out_with_the_reason(tmp_path, ca
     found = capsys.readouterr().out
     assert "cases (listed): 2 cases of 2 patients\n" in found and "\n1 case left out, " in found
     assert "empty: grade-without-lesion: It has a grade, but its masks mark no lesion" in found
+
+
+def test_cases_that_are_left_out_stand_before_the_remarks():
+    """Of 200 opened cases, 24 reasons stood among 367 remarks on slices and pixels."""
+    problems = [Problem("a", "thick-slices", "A."), Problem("b", "unreadable", "B."), Problem("", "not-matched", "C.")]
+    problems += [Problem("c", "thick-slices", "D."), Problem("d", "no-image", "E.")]
+    assert Survey("listed", (), tuple(problems)).lines()[1:] == [
+        "2 cases left out, 3 remarks:",
+        "b: unreadable: B.",
+        "d: no-image: E.",
+        "a: thick-slices: A.",
+        "folder: not-matched: C.",
+        "c: thick-slices: D.",
+    ]
 
 
 def test_case_folders_need_no_list(tmp_path, capsys):

@@ -70,7 +70,7 @@ def test_teachers_without_ct_are_refused_before_anything_is_prepared(tmp_path: P
         options = RunOptions(output=tmp_path / "o", method=method, **cohorts | changes)
         RunCohorts(options, options.training_config("tiny")).checked()
 
-    with pytest.raises(UsageError, match="has no CT, which the teachers need"):
+    with pytest.raises(UsageError, match="Cases 'well0', 'well1', .* have no CT, which the teachers need"):
         checked("react-kd")
     checked("none", unlabeled="")  # from which nothing would be learned
 
