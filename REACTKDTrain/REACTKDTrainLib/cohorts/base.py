@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +93,8 @@ class Cohort:
     def graded(self) -> tuple[CohortCase, ...]:
         """Return the cases that have a grade."""
         return tuple(case for case in self.cases if case.grade is not None)
+
+    def graded_alone(self) -> Cohort:
+        """Return the cohort of the graded cases; the others are among the skipped ones, with the reason."""
+        ungraded = tuple((case.id, "It has no grade.") for case in self.cases if case.grade is None)
+        return replace(self, cases=self.graded, skipped=(*self.skipped, *ungraded))

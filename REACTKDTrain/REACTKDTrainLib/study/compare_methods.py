@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +114,7 @@ class ComparedMethods:
         for role, spec in (("cohort", self.cohort), ("external", self.external)):
             if spec.startswith(PREFIX) or Path(spec).exists():
                 opened = open_cohort(spec, config.data.size, config.data.doses, grades=self.grades)
-                opened = replace(opened, cases=opened.graded) if role == "cohort" else opened
+                opened = opened.graded_alone() if role == "cohort" else opened
                 cohorts[role] = describe_cohort(opened)
                 if any(case.fingerprint.startswith(MISSING) for case in opened.cases):
                     del cohorts[role]["content"]

@@ -158,7 +158,7 @@ def _cohort_lines(role: str, cohort: Cohort, found: Found) -> list[str]:
         "  images: " + ", ".join(f"{key} {count}" for key, count in images.most_common()),
     ]
     if cohort.skipped:
-        lines.append(f"  left out by the cohort: {len(cohort.skipped)}; the first, {cohort.skipped[0][0]}: "
+        lines.append(f"  left out: {plural(len(cohort.skipped), 'case')}; the first, {cohort.skipped[0][0]}: "
                      f"{cohort.skipped[0][1]}")  # fmt: skip
     if found.cut_off:
         scans = f"{plural(len(found.cut_off), 'CT scan')} of {found.scans}, the first of case {found.cut_off[0]}"

@@ -106,7 +106,7 @@ class RunCohorts:
                 f"{', '.join(self.task.class_names)}), in the column 'grade' of a list, or in a grades.csv in the "
                 "folder. CT without grades can be given as the unlabeled cohort."
             )
-        cohorts["cohort"] = replace(cohorts["cohort"], cases=cohorts["cohort"].graded)
+        cohorts["cohort"] = cohorts["cohort"].graded_alone()
         return cohorts
 
     def prepare(

@@ -84,6 +84,22 @@ def test_a_case_that_cannot_be_read_is_not_compared_with_others(tmp_path: Path, 
     assert "2 cases would be left out with --skip-unreadable, or end the run." in lines
 
 
+def test_cases_without_a_grade_are_reported_as_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a list of 197 cases it counted 191, and nothing said where six had gone."""
+
+    def some(*given) -> Cohort:
+        cohort = opened(*given)
+        return replace(cohort, cases=tuple(replace(c, grade=None) if n in (3, 9) else c
+                                           for n, c in enumerate(cohort.cases)))  # fmt: skip
+
+    monkeypatch.setattr(experiment, "open_cohort", some)
+    told = {"cohort": "phantom:hospital?cases=24&size=tiny", "folds": 2, "config": write_config(tmp_path)}
+    lines = dry_run(RunOptions(output=tmp_path / "out", **told))
+    names = [case.id for case in open_cohort(told["cohort"]).cases]
+    assert lines[0].startswith("Cohort phantom hospital: 22 cases of 22 patients; ")
+    assert f"  left out: 2 cases; the first, {names[3]}: It has no grade." in lines
+
+
 def test_graded_cases_without_a_lesion_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No model grades them, so a training refuses them, or leaves them out."""
 
