@@ -198,8 +198,8 @@ def grade(
 
     Returns: the report; its `grade` is None if the masks contain no lesion.
 
-    Raises: what `read_case` and `load_model` raise; UsageError if both a case and images are given; TypeError for an
-    argument that does not exist.
+    Raises: what `read_case` and `load_model` raise; UsageError if both a case and images are given, or something
+    else as the case; TypeError for an argument that does not exist.
 
     Example:
         >>> report = grade(ct="CT.nii.gz", fdg="FDG.nii.gz", segmentation="masks.seg.nrrd")
@@ -207,7 +207,7 @@ def grade(
         ('poor', 0.949)
         >>> report.regions.to_dataframe()
     """
-    if (case is None) == (not images):
+    if (case is None) == (not images) or not isinstance(case, Case | None):
         raise UsageError(_("Give either a case from read_case, or its images and masks by name."))
     known = signature(read_case).parameters
     for name in images:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from REACTKDLib.api import Grader, load_model
-from REACTKDLib.core.errors import TaskMismatch, UsageError
+from REACTKDLib.core.errors import ReactkdError, TaskMismatch, UsageError
 from REACTKDLib.core.files.given_paths import PathLike
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.json_once import parse_json
@@ -35,6 +35,7 @@ from REACTKDTrainLib.results.figures import save_figure
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, measure, write_metrics, write_predictions
+from REACTKDTrainLib.training.preparation import UnreadableCase
 from REACTKDTrainLib.training.record import describe_cohort, run_of_model, scans_of_run, short_hashes
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def evaluate(
     from all measures.
 
     Raises: UsageError for a run without a model, a cohort without grades or with scans of the run's training, and an
-    output folder that holds a training; the errors of files; FolderInUse, OutputNotWritable.
+    output folder that holds a training; UnreadableCase, which names the first case that cannot be graded; FolderInUse,
+    OutputNotWritable.
 
     Example:
         >>> evaluate(run, cohort="external.json", output="external")["macro_auc"]
@@ -192,18 +194,27 @@ def _scans_of_training(model: Run | Grader | PathLike) -> frozenset[str]:
 def _measured(
     model: Grader, cases: Cohort, trained_on: Collection[str], on_progress: OnProgress
 ) -> tuple[list[Prediction], dict[str, Any]]:
-    """trained_on: see `scans_of_run`. Raises: UsageError that names the cases with such a scan."""
+    """trained_on: see `scans_of_run`.
+
+    Raises: UsageError that names the cases with such a scan; UnreadableCase that names the first case that cannot be
+    graded.
+    """
     rows: list[Prediction] = []
     known: list[str] = []
+    failed: dict[str, ReactkdError] = {}
     without_answer = 0
     for n, case in enumerate(cases.graded):
         on_progress(n / len(cases.graded), f"grading {n + 1} of {len(cases.graded)}")
-        opened = case.load()
-        if trained_on and not short_hashes(scan_contents(opened)).isdisjoint(trained_on):
-            known.append(case.id)
-        if known:  # the others are compared too, so that the message is complete
+        try:
+            opened = case.load()
+            if trained_on and not short_hashes(scan_contents(opened)).isdisjoint(trained_on):
+                known.append(case.id)
+            if known or failed:  # the others are read too, so that the message is complete
+                continue
+            answers = _answers(model, case, opened)
+        except ReactkdError as error:
+            failed[case.id] = error
             continue
-        answers = _answers(model, case, opened)
         without_answer += not answers
         rows += answers
     if known:
@@ -211,6 +222,11 @@ def _measured(
             f"The run was trained on scans of {quoted(known, MOST_NAMED)}; a model cannot be measured on what it was "
             "trained on: take them out of the cohort."
         )
+    if failed:
+        name, error = next(iter(failed.items()))
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        text = f"Case {name} cannot be graded{more}: {error} Or take such cases out of the cohort."
+        raise UnreadableCase(text) from error
     measures = measure(rows, classes=model.task.class_names)
     return rows, {"digital_phantom": cases.phantom, "cases_without_answer": without_answer, **measures}
 

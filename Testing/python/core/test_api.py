@@ -148,8 +148,8 @@ def test_an_image_in_memory_is_checked_as_a_file_is(files):
         read_case(image / 1000, segmentation=files["segmentation"])
 
 
-def test_a_case_and_images_together_are_refused(files, model):
-    for arguments in ({}, {"case": read_case(**files), "ct": files["ct"]}):
+def test_a_case_and_images_together_or_a_path_as_the_case_are_refused(files, model):
+    for arguments in ({}, {"case": read_case(**files), "ct": files["ct"]}, {"case": files["ct"]}):
         with pytest.raises(UsageError, match="Give either a case"):
             grade(**arguments, model=model)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from REACTKDLib import load_model
-from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.errors import NotAnImage, ReactkdError, UsageError
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDTrainLib import Run, evaluate, open_cohort, train
 from REACTKDTrainLib.__main__ import main
@@ -122,3 +122,20 @@ def test_some_training_cases_in_a_cohort_are_named(run, given):
         evaluate(model, replace(own, cases=(other[0], renamed, other[1], own.cases[0])), device="cpu")
     found = evaluate(model, replace(own, cases=other), device="cpu")
     assert found["n"] + found["cases_without_answer"] == 2
+
+
+def test_cases_that_cannot_be_graded_are_named():
+    """The reason alone, such as a damaged CT, does not tell which of hundreds of cases it is."""
+    cohort = open_cohort("phantom:external?cases=4&size=tiny")
+
+    def damaged():
+        raise NotAnImage("The file of the CT is cut off or damaged; copy it again.")
+
+    cases = [replace(case, load=damaged) if n in (1, 3) else case for n, case in enumerate(cohort.cases)]
+    model = Grader(small_bundle(1), "cpu")
+    said = rf"Case {cases[1].id} cannot be graded \(and 1 more\): The file of the CT is cut off or damaged"
+    with pytest.raises(ReactkdError, match=said) as caught:
+        evaluate(model, replace(cohort, cases=tuple(cases)))
+    assert caught.value.code == "unreadable-case" and isinstance(caught.value.__cause__, NotAnImage)
+    with pytest.raises(ReactkdError, match=rf"Case {cases[3].id} cannot be graded: "):
+        evaluate(model, replace(cohort, cases=tuple(cases[2:])))
