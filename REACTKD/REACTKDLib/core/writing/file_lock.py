@@ -18,7 +18,9 @@ from typing import Any
 WAIT_S = 0.05  # an acceptable delay of the user interface
 _PAUSE_S = 0.005
 _CHECKS_REMOVAL = (3, 21)  # since this version, a lock on a removed file does not count
-_MODE = 0o666  # minus the umask: colleagues who share a folder share its locks
+#: whatever the umask is: a colleague can take the lock only of a file that they may write, and a killed process leaves
+#: its file behind. The file is empty.
+_MODE = 0o666
 
 
 class Locked(Exception):
@@ -86,6 +88,9 @@ class _SystemLock:
     def _taken(self) -> bool:
         file = os.open(self._path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), _MODE)  # as filelock does
         try:
+            if hasattr(os, "fchmod"):
+                with suppress(PermissionError):  # a colleague's
+                    os.fchmod(file, _MODE)
             taken = lock_descriptor(file) and os.fstat(file).st_nlink > 0
         except BaseException:
             os.close(file)

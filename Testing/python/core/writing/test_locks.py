@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -65,6 +67,36 @@ def test_a_link_in_place_of_a_lock_creates_and_changes_nothing_elsewhere(tmp_pat
         with pytest.raises(OSError), locked(tmp_path / f"{name}.json"):
             pass
     assert (tmp_path / "precious").read_text() == "kept" and not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize("theirs", ["filelock", "none"])
+@pytest.mark.parametrize("package", ["filelock", "none"])
+def test_a_lock_that_a_killed_process_of_a_colleague_left_can_be_taken(monkeypatch, package, theirs):
+    shared = Path(tempfile.mkdtemp(dir="/var/tmp"))  # whose parents everybody may enter
+    lock = lock_of(shared / "results.csv")
+    try:
+        shared.chmod(0o777)
+        with monkeypatch.context() as changed:
+            if theirs == "none":
+                changed.setitem(sys.modules, "filelock", None)
+            before = os.umask(0o077)
+            try:
+                with locked(shared / "results.csv"):
+                    os.link(lock, shared / "left")
+            finally:
+                os.umask(before)
+        os.rename(shared / "left", lock)  # as if the process had not removed it
+        if package == "none":
+            monkeypatch.setitem(sys.modules, "filelock", None)
+        os.seteuid(12345)
+        try:
+            with locked(shared / "results.csv"):
+                pass
+        finally:
+            os.seteuid(0)
+    finally:
+        shutil.rmtree(shared)
 
 
 def test_two_processes_never_hold_the_same_lock(tmp_path):
