@@ -32,6 +32,10 @@ GRADES_FILE = "grades.csv"
 MISSING = "missing "
 _USUAL_IMAGES = (("ct",), ("ct", "fdg"), MODALITIES)
 _NO_FILES_IN_WORKLIST = "Case {case} has no image or no segmentation; complete it, or take it out."
+_NO_FILES_IN_FOLDER = (
+    "Case {case} has no image (CT, FDG or ACETATE) or nothing called segmentation; complete it, take it out, or list "
+    "files of other names with 'reactkd-train cohorts open'."
+)
 _NO_FILES_IN_DATALIST = (
     "Case {case} of the datalist needs an image (ct, fdg or acetate) and a segmentation, or masks of organ and lesions."
 )
@@ -140,7 +144,7 @@ def _worklist_cohort(
                 f"The file {GRADES_FILE} names {quoted(unknown)}, for which there is no case; write each as its folder."
             )
         listed = [(job, grades.get(_composed(job.case), {})) for job, _ in listed]
-    _check_files([job for job, _ in listed], _NO_FILES_IN_WORKLIST)
+    _check_files([job for job, _ in listed], _NO_FILES_IN_WORKLIST if grades is None else _NO_FILES_IN_FOLDER)
     cases = _cases(listed, task, words)
     return Cohort(path.stem if path.is_file() else path.name, cases, task=task)
 

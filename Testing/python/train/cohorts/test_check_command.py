@@ -257,6 +257,19 @@ def test_cases_that_are_left_out_stand_before_the_remarks():
     ]
 
 
+def test_a_folder_whose_files_have_other_names_points_to_the_command_that_lists_them(tmp_path, capsys):
+    """A case was said to have no segmentation, while the file was there under another name."""
+    for name in ("one", "two", "three"):
+        write_case(small_case(), tmp_path / "cases" / name)
+    for name in ("one", "two"):
+        (tmp_path / "cases" / name / "segmentation.seg.nrrd").rename(tmp_path / "cases" / name / "masks.seg.nrrd")
+    assert main(["cohorts", "check", str(tmp_path / "cases")]) == 2
+    assert capsys.readouterr().err == (
+        "Case 'one' has no image (CT, FDG or ACETATE) or nothing called segmentation; complete it, take it out, or "
+        "list files of other names with 'reactkd-train cohorts open'. The same holds for 'two'.\n"
+    )
+
+
 def test_case_folders_need_no_list(tmp_path, capsys):
     write_case(small_case(), tmp_path / "cases" / "one")
     assert main(["cohorts", "check", str(tmp_path / "cases"), "--open"]) == 0
