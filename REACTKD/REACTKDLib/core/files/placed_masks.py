@@ -1,4 +1,4 @@
-"""Writes masks with separate positions to one file, on the lattice of the first, without resampling where possible."""
+"""Writes masks with separate positions to one file, on their finest lattice, without resampling where possible."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MOST_SEGMENTS = 255  # label values are one byte
 def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
     """Write the masks to `path`: a .seg.nrrd, or a label image (.nii.gz, .nii) with the values 1, 2, ....
 
-    The grid is the lattice of the first non-empty mask, extended to contain all of them. A mask on another lattice is
-    resampled to it, nearest voxel.
+    The grid is the lattice with the smallest voxels, extended to contain all of the masks: a coarser one would change
+    what was drawn. A mask on another lattice is resampled to it, nearest voxel.
 
     Raises: EmptySegmentation if all masks are empty; UsageError, also for masks that overlap in a label image, where
     one would be cut; OutputNotWritable.
@@ -38,8 +38,9 @@ def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
         raise UsageError(
             _("More than {most} segments are not saved; keep the organ and its lesions only."), most=MOST_SEGMENTS
         )
-    first, *others = (Grid(entry.mask.shape, entry.ijk_to_ras) for entry in drawn)
-    grid = first.grown(others)
+    grids = [Grid(entry.mask.shape, entry.ijk_to_ras) for entry in drawn]
+    finest = min(grids, key=lambda grid: round(abs(float(np.linalg.det(grid.ijk_to_ras[:3, :3]))), 4))
+    grid = finest.grown([other for other in grids if other is not finest])
     laid = []
     for entry in masks:
         whole = np.zeros(grid.shape, dtype=bool)

@@ -58,12 +58,16 @@ class Grid:
         return Grid(tuple(s.stop - s.start for s in box), matrix)
 
     def grown(self, others: Iterable[Grid]) -> Grid:
-        """Return this lattice, extended to contain the voxel centers of `others` too."""
+        """Return this lattice, extended to contain the voxel centers of `others` too, and every own voxel center that
+        lies in their outermost voxels.
+        """
         low, high = np.zeros(3), np.array(self.shape[::-1]) - 1.0
+        to_edge = (corners_of((2, 2, 2)) - 0.5) * [1, 1, 1, 0]
         for other in others:
-            placed = corners_of(other.shape) @ (np.linalg.inv(self.ijk_to_ras) @ other.ijk_to_ras).T
-            low, high = np.minimum(low, placed[:, :3].min(axis=0)), np.maximum(high, placed[:, :3].max(axis=0))
-        low, high = np.floor(low + 1e-3), np.ceil(high - 1e-3)
+            centers, matrix = corners_of(other.shape), (np.linalg.inv(self.ijk_to_ras) @ other.ijk_to_ras).T
+            placed, edges = ((points @ matrix)[:, :3] for points in (centers, centers + to_edge))
+            low = np.minimum(low, np.minimum(np.floor(placed.min(axis=0) + 1e-3), np.ceil(edges.min(axis=0) - 1e-3)))
+            high = np.maximum(high, np.maximum(np.ceil(placed.max(axis=0) - 1e-3), np.floor(edges.max(axis=0) + 1e-3)))
         matrix = self.ijk_to_ras.copy()
         matrix[:3, 3] = (matrix @ [*low, 1.0])[:3]
         return Grid(tuple(int(n) for n in (high - low + 1)[::-1]), matrix)

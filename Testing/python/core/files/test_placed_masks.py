@@ -1,4 +1,4 @@
-"""Masks as a label map: values in the order of the segments, on the grid of the first, without overlap."""
+"""Masks as a label map: values in the order of the segments, without overlap; all on the finest of their grids."""
 
 from __future__ import annotations
 
@@ -26,3 +26,23 @@ def test_a_label_map_holds_every_segment_and_refuses_overlap(tmp_path):
     with pytest.raises(UsageError, match="overlap"):
         write_placed_masks(masks, tmp_path / "overlap.nii.gz")
     assert not (tmp_path / "overlap.nii.gz").exists()
+
+
+@pytest.mark.parametrize("liver_first", [True, False])
+def test_a_lesion_drawn_on_a_finer_grid_than_the_liver_is_saved_as_drawn(tmp_path, liver_first):
+    """On the liver's grid the lesions were others, and on theirs the liver lost half a voxel at each side."""
+    coarse, fine = np.diag([4.0, 4.0, 4.0, 1.0]), np.diag([1.0, 1.0, 1.0, 1.0])
+    liver, small, large = np.ones((5, 5, 5), bool), np.zeros((20, 20, 20), bool), np.zeros((20, 20, 20), bool)
+    small[6, 6, 6:8] = True
+    large[8:15, 9:16, 9:14] = True
+    masks = [PlacedMask("Liver", liver, coarse, (1, 0, 0))]
+    for name, mask in (("Small", small), ("Large", large)):
+        masks.insert(len(masks) if liver_first else 0, PlacedMask(name, mask, fine, (0, 1, 0)))
+    write_placed_masks(masks, tmp_path / "masks.seg.nrrd")
+    read = read_segmentation(tmp_path / "masks.seg.nrrd")
+    names = [segment.candidate.name for segment in read.segments]
+    origin = np.rint(read.ijk_to_ras[:3, 3])
+    for name, mask in (("Small", small), ("Large", large)):
+        found = np.argwhere(read.mask([names.index(name)]))[:, ::-1] * np.diag(read.ijk_to_ras)[:3] + origin
+        assert sorted(map(tuple, found)) == sorted(map(tuple, np.argwhere(mask)[:, ::-1].astype(float)))
+    assert read.mask([names.index("Liver")]).sum() == pytest.approx(liver.sum() * 4**3, rel=0.15)
