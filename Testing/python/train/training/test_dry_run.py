@@ -92,7 +92,7 @@ def test_cases_without_a_grade_are_reported_as_left_out(tmp_path: Path, monkeypa
         return replace(cohort, cases=tuple(replace(c, grade=None) if n in (3, 9) else c
                                            for n, c in enumerate(cohort.cases)))  # fmt: skip
 
-    monkeypatch.setattr(experiment, "open_cohort", some)
+    monkeypatch.setattr(run_cohorts, "open_cohort", some)
     told = {"cohort": "phantom:hospital?cases=24&size=tiny", "folds": 2, "config": write_config(tmp_path)}
     lines = dry_run(RunOptions(output=tmp_path / "out", **told))
     names = [case.id for case in open_cohort(told["cohort"]).cases]
