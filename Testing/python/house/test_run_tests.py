@@ -69,7 +69,7 @@ def test_it():
 """
     last = "import pathlib\ndef test_it(): pathlib.Path('last').touch()\n"
     groups = {name: meets.format(own=name, lanes=lanes) for name in ("train", "core", "gui")[:lanes]}
-    result = run(tmp_path, environment={"LANES": str(lanes)}, rendering=last, **groups)
+    result = run(tmp_path, environment={"LANES": str(lanes)}, scene=last, **groups)
     assert result.returncode == 0, result.stdout
     assert result.stdout.count("1 passed") == lanes + 1
 

@@ -28,7 +28,8 @@ from support.script_runs import run
 from support.small_models import write_small_model
 
 model = jobs.Model(str(write_small_model(Path(sys.argv[1]) / "small")), "cpu")
-nodes = nodes_from_case(host.scene, make_case(shape=(110, 280, 300), spacing=(0.6, 0.6, 1.2)))
+shape, spacing = ((70, 180, 200), (0.9, 0.9, 1.9)) if sys.argv[2:] == ["0"] else ((110, 280, 300), (0.6, 0.6, 1.2))
+nodes = nodes_from_case(host.scene, make_case(shape=shape, spacing=spacing))
 controller, own = GradingController(host.scene, model=model), segments_as_bytes(nodes.segmentation)
 controller.grade(nodes)
 run(controller)
