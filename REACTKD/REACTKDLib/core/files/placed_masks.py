@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +19,16 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.text import tr as _
 
 MOST_SEGMENTS = 255  # label values are one byte
+#: limit of the voxels of all masks on a common grid, a byte each: a tiny lesion in small voxels would need terabytes
+MOST_LAID = 1 << 30
 
 
 def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
     """Write the masks to `path`: a .seg.nrrd, or a label image (.nii.gz, .nii) with the values 1, 2, ....
 
     The grid is the lattice with the smallest voxels, extended to contain all of the masks: a coarser one would change
-    what was drawn. A mask on another lattice is resampled to it, nearest voxel.
+    what was drawn. It is coarser only if the masks would need more than `MOST_LAID` voxels. A mask on another lattice
+    is resampled to it, nearest voxel.
 
     Raises: EmptySegmentation if all masks are empty; UsageError, also for masks that overlap in a label image, where
     one would be cut; OutputNotWritable.
@@ -38,9 +42,7 @@ def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
         raise UsageError(
             _("More than {most} segments are not saved; keep the organ and its lesions only."), most=MOST_SEGMENTS
         )
-    grids = [Grid(entry.mask.shape, entry.ijk_to_ras) for entry in drawn]
-    finest = min(grids, key=lambda grid: round(abs(float(np.linalg.det(grid.ijk_to_ras[:3, :3]))), 4))
-    grid = finest.grown([other for other in grids if other is not finest])
+    grid = _common_grid([Grid(entry.mask.shape, entry.ijk_to_ras) for entry in drawn], len(masks))
     laid = []
     for entry in masks:
         whole = np.zeros(grid.shape, dtype=bool)
@@ -51,6 +53,21 @@ def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
         write_volume(Volume(_label_map(laid), grid.ijk_to_ras), path)
     else:
         write_segments(laid, path)
+
+
+def _common_grid(grids: Sequence[Grid], count: int) -> Grid:
+    """Return the finest of the lattices, extended to contain all, on which `count` masks need few enough voxels; else
+    the one on which they need the fewest.
+    """
+    by_size: dict[float, Grid] = {}
+    for grid in grids:
+        by_size.setdefault(round(abs(float(np.linalg.det(grid.ijk_to_ras[:3, :3]))), 4), grid)
+    extended = []
+    for _size, own in sorted(by_size.items()):
+        extended.append(own.grown([other for other in grids if other is not own]))
+        if math.prod(extended[-1].shape) * count <= MOST_LAID:
+            return extended[-1]
+    return min(extended, key=lambda grid: math.prod(grid.shape))
 
 
 def _label_map(masks: Sequence[PlacedMask]) -> np.ndarray:

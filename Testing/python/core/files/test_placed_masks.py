@@ -46,3 +46,20 @@ def test_a_lesion_drawn_on_a_finer_grid_than_the_liver_is_saved_as_drawn(tmp_pat
         found = np.argwhere(read.mask([names.index(name)]))[:, ::-1] * np.diag(read.ijk_to_ras)[:3] + origin
         assert sorted(map(tuple, found)) == sorted(map(tuple, np.argwhere(mask)[:, ::-1].astype(float)))
     assert read.mask([names.index("Liver")]).sum() == pytest.approx(liver.sum() * 4**3, rel=0.15)
+
+
+def test_a_lattice_that_would_fill_the_memory_is_not_taken(tmp_path):
+    """The liver on the grid of a tiny lesion of 0.005 mm voxels takes 60 TB; the next finer grid is taken."""
+    liver, lesion, tiny = np.ones((40, 40, 40), bool), np.ones((6, 5, 4), bool), np.ones((20, 20, 20), bool)
+    drawn = (("Liver", liver, 5.0, 0), ("Lesion", lesion, 1.0, 50), ("Tiny", tiny, 0.005, 99.95))
+    masks = []
+    for name, mask, step, start in drawn:
+        place = np.diag([step, step, step, 1.0])
+        place[:3, 3] = start
+        masks.append(PlacedMask(name, mask, place, (1, 0, 0)))
+    write_placed_masks(masks, tmp_path / "masks.seg.nrrd")
+    read = read_segmentation(tmp_path / "masks.seg.nrrd")
+    assert np.allclose(np.abs(np.diag(read.ijk_to_ras)), 1.0)
+    counts = {segment.candidate.name: read.mask([n]).sum() for n, segment in enumerate(read.segments)}
+    assert counts["Lesion"] == lesion.sum() and counts["Tiny"] == 1
+    assert counts["Liver"] == pytest.approx(liver.sum() * 5**3, rel=0.05)
