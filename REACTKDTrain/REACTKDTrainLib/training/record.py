@@ -155,7 +155,7 @@ def cohorts_differ(old: dict[str, dict], new: dict[str, dict]) -> str | None:
         known = "content" in one and "content" in other
         if known and one["content"] == other["content"]:
             continue
-        left_out = {"content"} | ({"name", "skipped"} if known else set())
+        left_out = {"content", "skipped"} | ({"name"} if known else set())
         shown = ({key: value for key, value in own.items() if key not in left_out} for own in (one, other))
         changed = difference(*shown, f"{role}.")
         if changed is not None:

@@ -135,5 +135,7 @@ def test_a_run_of_a_release_that_recorded_only_counts_is_resumed(tmp_path: Path)
     record = {"configuration": TrainingConfig().to_dict()}
     open_folder(tmp_path, record | {"cohorts": {"external": old}}, resume=False)
     open_folder(tmp_path, record | {"cohorts": {"external": new}}, resume=True)
+    listed_now = [{"case": "c", "reason": "It has no grade."}]  # which those releases left out without a word
+    open_folder(tmp_path, record | {"cohorts": {"external": new | {"skipped": listed_now}}}, resume=True)
     with pytest.raises(UsageError, match="other cases"):
         open_folder(tmp_path, record | {"cohorts": {"external": new | {"cases": 3}}}, resume=True)
