@@ -120,7 +120,7 @@ class Experiment:
             add_unreadable(self.output, record, cohorts)
             add_native_dose(self.output, truncated)
             learned = [case for role in ("cohort", "unlabeled") if role in cohorts for case in cohorts[role].cases]
-            add_scans(self.output, map(self.store.scans, learned), self.data.initial_scans)
+            add_scans(self.output, map(self.data.scans, learned), self.data.initial_scans)
         record = describe_run(self.config, cohorts, self.device, self.processes)
         names = logger_names(self.options.loggers) if self.processes.first else []
         with opened_loggers(names, self.output, record["configuration"]) as self._loggers:

@@ -62,6 +62,7 @@ class RunCohorts:
             )
         self.store = self.config.data.store(self.cache, self.task)
         self.initial_note = ""  # on the weights of an initial model, set by `checked`
+        self._scans: dict[str, Mapping[str, str]] = {}  # by fingerprint
 
     def checked(self) -> tuple[dict[str, Cohort], list[tuple[Split, int]]]:
         """Return cohorts by role and the folds to run; does all checks that are possible before a case is read.
@@ -150,8 +151,10 @@ class RunCohorts:
         return frozenset() if run in (None, self.output.absolute()) else scans_of_run(run)
 
     def scans(self, case: CohortCase) -> Mapping[str, str]:
-        """Return the `scan_contents` of a case that can be read."""
-        return known_scans(self.store.scans(case), case)
+        """Return the `scan_contents` of a case that can be read; its images are read at most once."""
+        if case.fingerprint not in self._scans:
+            self._scans[case.fingerprint] = known_scans(self.store.scans(case), case)
+        return self._scans[case.fingerprint]
 
     @property
     def dosed_roles(self) -> tuple[str, ...]:

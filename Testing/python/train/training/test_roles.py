@@ -17,9 +17,13 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import no_progress
+from REACTKDTrainLib import evaluate, train
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import FoldsImpossible, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.data import scan_content
+from REACTKDTrainLib.data.scan_content import scan_contents
+from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.distillation.losses import random_presence
 from REACTKDTrainLib.training import run_cohorts
 from REACTKDTrainLib.training.dry_run import dry_run
@@ -28,6 +32,7 @@ from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, write_rows
 from REACTKDTrainLib.training.preparation import UnreadableCase
 from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.record import scans_of_run
 from REACTKDTrainLib.training.run_checks import check_apart, check_other_folds
 from REACTKDTrainLib.training.run_cohorts import RunCohorts
 from support.case_files import write_case, write_masks
@@ -126,6 +131,22 @@ def test_a_scan_that_was_saved_again_is_refused_under_a_second_patient(external:
     assert not (tmp_path / "out" / "run.json").exists()
     with pytest.raises(UsageError, match=f"twin.*{said}"):
         dry_run(asked)
+
+
+def test_the_scans_of_cases_that_an_earlier_release_prepared_are_recorded(listed, tmp_path: Path, monkeypatch) -> None:
+    """Its files hold no hashes of them, so `evaluate` accepted the training cases. Each image is read again once."""
+    folder, rows = listed
+    (folder / "own.csv").write_text("\n".join(["case,ct,segmentation,grade", *rows[:-1]]) + "\n")
+    read = []
+    monkeypatch.setattr(PreparedStore, "scans", lambda *_: {})
+    monkeypatch.setattr(scan_content, "scan_contents", lambda case: read.append(case.id) or scan_contents(case))
+    data = {"size": "tiny", "doses": False, "mask_variants": 0}
+    config = write_config(tmp_path, data=data, student_stage={"epochs": 1, "batch": 4})
+    result = train(folder / "own.csv", tmp_path / "out", folds=1, method="none", config=config, device="cpu")
+    assert len(scans_of_run(tmp_path / "out")) == len(rows) - 1 == len(read)
+    with pytest.raises(UsageError, match="trained on scans of 'twin'"):
+        (folder / "twin.csv").write_text(f"case,ct,segmentation,grade\n{rows[-1]}\n")
+        evaluate(result, folder / "twin.csv", device="cpu")
 
 
 @pytest.fixture(scope="module")
