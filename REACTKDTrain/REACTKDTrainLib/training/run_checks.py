@@ -152,8 +152,8 @@ def check_branch(config: TrainingConfig, cohort: Cohort) -> None:
     without = [case.id for case in cohort.cases if not set(PET) & set(case.modalities)]
     if without and config.distillation.teacher == "structure_function":
         raise UsageError(
-            f"Case {without[0]} has no PET, which the branch of structure and function needs to teach alone; leave "
-            "such cases out, or set distillation.teacher to fused or dose."
+            f"{_naming(without)} no PET, which the branch of structure and function needs to teach alone; leave such "
+            "cases out, or set distillation.teacher to fused or dose."
         )
 
 

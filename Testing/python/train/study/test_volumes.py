@@ -38,7 +38,7 @@ def study_of(folder, *modalities: tuple[str, ...], doses: bool = False) -> Volum
 
 @pytest.mark.parametrize(
     ("modalities", "said"),
-    [(("fdg",), "Case 'c1' has no CT"), (("ct",), "Case c1 has no PET")],
+    [(("fdg",), "Case 'c1' has no CT"), (("ct",), "Case 'c1' has no PET")],
 )
 def test_a_case_without_images_for_a_teacher_is_refused_before_the_work(modalities, said, tmp_path) -> None:
     """Some rows of the ablation are taught only by the structure-and-function branch."""

@@ -146,7 +146,7 @@ def test_a_teacher_branch_without_its_images_is_refused_as_the_only_teacher(
         config = TrainingConfig.from_dict({"distillation": {"teacher": teacher}}, base)
         run = RunCohorts(options, config)
         if refused and method == "kd":
-            with pytest.raises(UsageError, match="Case well0 has no PET.*distillation.teacher"):
+            with pytest.raises(UsageError, match="Cases 'well0', 'moderate0', 'poor0' have no PET.*set distillation"):
                 run.checked()
         else:
             run.checked()
