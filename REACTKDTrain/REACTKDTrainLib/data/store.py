@@ -83,6 +83,14 @@ class PreparedStore:
         found = self._stored(case, "organ_hu")
         return None if found is None else float(found)
 
+    def lesions(self, case: CohortCase) -> int:
+        """Return the number of lesions in the expert's masks of a case; of a prepared one the images are not read.
+
+        Raises: see `get`.
+        """
+        volumes = self._stored(case, "volumes0")
+        return len(volumes if volumes is not None else self.get(case).masks[0]) - 1
+
     def _stored(self, case: CohortCase, name: str) -> np.ndarray | None:
         """Return one array of a prepared case; the others are not read."""
         try:

@@ -52,12 +52,12 @@ class VolumeStudy(HospitalStudy):
         check_ct(self.training, {"teacher", "answers"}, {"cohort": self.cohort})
         check_branch(self.without(self.training, ["dose"]), self.cohort)
         self.store.prepare(self.cohort.cases, on_progress, self.engine)
+        self._check_lesions(self.cohort.cases)
+        self.check_scans()
         if self.training.data.doses:
             for case in self.cohort.cases:
                 prepare_fields_or_note(self.cache / "doses", self.store, case)
             at_native_dose(self.cache / "doses", self.store, self.cohort.cases)
-        self._check_lesions(self.cohort.cases)
-        self.check_scans()
 
     def prepare_outside(self, cases: Sequence[CohortCase], on_progress: OnProgress = no_progress) -> None:
         self.store.prepare(cases, on_progress, self.engine)
@@ -68,7 +68,7 @@ class VolumeStudy(HospitalStudy):
 
     def _check_lesions(self, cases: Sequence[CohortCase]) -> None:
         for case in cases:
-            check_lesions(case.grade, len(self.store.get(case).masks[0]) - 1, case.id)
+            check_lesions(case.grade, self.store.lesions(case), case.id)
 
     def prepared(self, case: CohortCase) -> PreparedCase:
         return self.store.get(case)

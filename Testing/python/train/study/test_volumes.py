@@ -12,16 +12,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.masks.regions import regions_of
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.data import dose_data
+from REACTKDTrainLib.data.graded_lesions import GradeWithoutLesion
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.study.answers import NODES, answers
 from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.figures import _attention
 from REACTKDTrainLib.study.presets import preset_of
 from REACTKDTrainLib.study.volumes import VolumeStudy
+from support.small_cases import small_case
 from support.tiny_phantoms import fold_data, tiny_cases
 
 
@@ -58,9 +61,24 @@ def test_an_external_case_of_the_training_set_is_refused_before_the_work(tmp_pat
 def test_cohorts_of_mostly_crops_are_refused_for_doses(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(dose_data, "_note", lambda *_: "It is a crop.")
     study = study_of(tmp_path, ("ct", "fdg"), ("ct", "fdg"), doses=True)
-    study.__dict__["store"] = SimpleNamespace(prepare=lambda *_: None)
+    study.__dict__["store"] = SimpleNamespace(
+        prepare=lambda *_: None, lesions=lambda _case: 1, scans=lambda case: {"ct": case.id}
+    )
     with pytest.raises(TruncatedFieldOfView, match="2 of 2 CT scans are crops"):
         study.prepare()
+
+
+def test_a_graded_case_without_a_lesion_is_refused_before_the_doses_are_simulated(tmp_path) -> None:
+    """That takes hours for a hospital's cases, and was done first."""
+    opened = small_case()
+    study = study_of(tmp_path, ("ct", "fdg"), ("ct", "fdg"), doses=True)
+    empty = replace(opened, tumor=np.zeros_like(opened.tumor))
+    cases = [replace(c, load=lambda own=own: own) for c, own in zip(study.cohort.cases, (opened, empty))]
+    study.__dict__["cohort"] = Cohort("own", tuple(cases))
+    with pytest.raises(GradeWithoutLesion, match="Case c1 has a grade, but its masks mark no lesion"):
+        study.prepare()
+    assert not (tmp_path / "doses").exists()
+    assert [study.store.lesions(case) for case in cases] == [len(regions_of(opened).lesions), 0]
 
 
 def test_the_stored_grade_is_predicted_from_all_images_of_a_case(tmp_path) -> None:
