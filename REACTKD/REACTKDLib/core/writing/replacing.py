@@ -141,15 +141,20 @@ def _move(new: Path, old: Path, home: Path) -> None:
 def take_access(new: Path, old: Path) -> None:
     """Give the file `new` the permissions and, if possible, the group of the file `old` that it will replace.
 
-    A file that its owner closed to others would otherwise be open to them after the next write. Never raises; does
-    nothing unless both are files.
+    A file that its owner closed to others would otherwise be open to them after the next write. If the group cannot be
+    kept, the new one has the rights of others. Never raises; does nothing unless both are files.
     """
     with suppress(OSError):
-        found = os.lstat(old)
-        if os.name != "nt" and stat.S_ISREG(found.st_mode) and stat.S_ISREG(os.lstat(new).st_mode):
-            with suppress(OSError):  # only a group of this user can be given
+        found, own = os.lstat(old), os.lstat(new)
+        if os.name == "nt" or not (stat.S_ISREG(found.st_mode) and stat.S_ISREG(own.st_mode)):
+            return
+        mode = stat.S_IMODE(found.st_mode) & 0o777
+        if own.st_gid != found.st_gid:
+            try:
                 os.chown(new, -1, found.st_gid)
-            os.chmod(new, stat.S_IMODE(found.st_mode) & 0o777)
+            except OSError:  # only a group of this user can be given
+                mode = mode & 0o707 | (mode & 0o007) << 3
+        os.chmod(new, mode)
 
 
 def _placed_at_once(entry: Path, target: Path) -> bool:

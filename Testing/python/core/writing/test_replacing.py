@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from functools import partial
 from itertools import count, product
 from pathlib import Path
@@ -217,6 +219,33 @@ def test_a_file_written_again_keeps_its_permissions(tmp_path, mode):
     (tmp_path / "link.csv").symlink_to(tmp_path / "a.csv")
     write_text(tmp_path / "link.csv", "of its own")  # a link has no permissions; what it led to stays
     assert not (tmp_path / "link.csv").is_symlink() and (tmp_path / "a.csv").read_text() == "new"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize("mode, expected", [(0o660, 0o600), (0o640, 0o600), (0o664, 0o644), (0o644, 0o644)])
+def test_a_group_that_cannot_be_kept_gives_its_rights_to_no_other(mode, expected):
+    """A file of one group was open to the group of whoever wrote it next."""
+    shared = Path(tempfile.mkdtemp(dir="/var/tmp"))  # whose parents everybody may enter
+    try:
+        shared.chmod(0o777)
+        (shared / "review.json").write_text("old")
+        os.chown(shared / "review.json", 12345, 54321)
+        (shared / "review.json").chmod(mode)
+        groups = os.getgroups()
+        os.setgroups([])
+        os.setegid(12346)
+        os.seteuid(12346)
+        try:
+            write_text(shared / "review.json", "new")
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+            os.setgroups(groups)
+        found = (shared / "review.json").stat()
+        assert (shared / "review.json").read_text() == "new" and found.st_gid == 12346
+        assert found.st_mode & 0o777 == expected
+    finally:
+        shutil.rmtree(shared)
 
 
 def left_by_a_dead_run(home: Path) -> Path:
