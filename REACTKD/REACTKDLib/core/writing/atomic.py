@@ -15,7 +15,15 @@ from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.kept_files import is_whole
 from REACTKDLib.core.writing.owners import hidden_name
 from REACTKDLib.core.writing.refusals import refusal_of
-from REACTKDLib.core.writing.replacing import Stage, final_place, recover, recover_now_and_then, remove, take_access
+from REACTKDLib.core.writing.replacing import (
+    Stage,
+    begin_closed,
+    final_place,
+    recover,
+    recover_now_and_then,
+    remove,
+    take_access,
+)
 
 _BLOCK = 1 << 20
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO)
@@ -38,6 +46,7 @@ def written_beside(target: Path | str) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         recover_now_and_then(target.parent)
+        begin_closed(beside, target)
         yield beside
         _bring_to_disk(beside)
         _take_place(beside, target)

@@ -138,6 +138,14 @@ def _move(new: Path, old: Path, home: Path) -> None:
             os.rename(entry, home / entry.name)
 
 
+def begin_closed(new: Path, old: Path) -> None:
+    """Create the empty file `new`, closed to others, if it will replace a file: `take_access` opens it when it is
+    written. Raises: OSError.
+    """
+    if os.name != "nt" and old.is_file() and not old.is_symlink():
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
 def take_access(new: Path, old: Path) -> None:
     """Give the file `new` the permissions and, if possible, the group of the file `old` that it will replace.
 

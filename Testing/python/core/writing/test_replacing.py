@@ -221,6 +221,22 @@ def test_a_file_written_again_keeps_its_permissions(tmp_path, mode):
     assert not (tmp_path / "link.csv").is_symlink() and (tmp_path / "a.csv").read_text() == "new"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+@pytest.mark.parametrize("mode", [None, 0o600, 0o644])
+def test_nobody_else_reads_a_file_before_it_has_the_permissions_of_the_former_one(tmp_path, mode):
+    """Until it took its place, what replaced a closed file was open to all under its hidden name."""
+    target, usual = tmp_path / "a.csv", tmp_path / "usual"
+    usual.touch()
+    if mode is not None:
+        target.touch(mode)
+    with written_beside(target) as beside:
+        beside.write_text("new")
+        seen = beside.stat().st_mode & 0o777
+    default = usual.stat().st_mode & 0o777
+    assert seen == (default if mode is None else 0o600)
+    assert target.read_text() == "new" and target.stat().st_mode & 0o777 == (default if mode is None else mode)
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
 @pytest.mark.parametrize("mode, expected", [(0o660, 0o600), (0o640, 0o600), (0o664, 0o644), (0o644, 0o644)])
 def test_a_group_that_cannot_be_kept_gives_its_rights_to_no_other(mode, expected):
