@@ -38,7 +38,7 @@ from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.scene_nodes import displays_of, free_name, nodes_of_class, remove_with_displays
 from REACTKDLib.scene.shown_views import place_legend
 from REACTKDLib.scene.translation import translated
-from REACTKDLib.scene.view_choice import ViewChoice, show_as, show_regions
+from REACTKDLib.scene.view_choice import ViewChoice, show_as, show_graph, show_regions
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
 # role of the reference on the parameter node: (node class, name)
@@ -168,6 +168,7 @@ def output_steps(
     show_regions(outputs, result.report, view() or ViewChoice())  # in this step: new segments have random colors
     yield
     write_graph(outputs.graph_nodes, outputs.graph_edges, result.report, reference)
+    show_graph(outputs, result.report, view() or ViewChoice())  # in this step: new spheres have the color of 0
     yield
     write_table(outputs.table, result.report)
     yield

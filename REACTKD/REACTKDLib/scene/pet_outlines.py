@@ -30,7 +30,7 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
     """Show a segmentation as outlines in `views` (slice view nodes that show a PET), and as usual in all others.
 
     on_white: the PET is inverted gray with nothing under it. No views: existing outlines are hidden. Idempotent. Yields
-    after each created node, which is drawn on top.
+    after each created node, which is drawn on top; all of them are shown in one step, in place of the regions.
     """
     scene, main = segmentation.GetScene(), segmentation.GetDisplayNode()
     if scene is None or main is None:
@@ -41,20 +41,23 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
         for twin in twins.values():  # kept for the next PET: creating a node takes longer than keeping it
             twin.GetDisplayNode().SetVisibility(False)
         return
+    shares = {"edge": 0.0, "outline": _ON_WHITE if on_white else 1.0}  # the first is below
+    for kind in shares:
+        if kind not in twins:
+            twins[kind] = _made(scene, segmentation, kind)
+            yield
+            if segmentation.GetScene() is None:
+                return  # the case has left since the last step
     taken = {view.GetID() for view in views}
     show_only_in(main, [view for view in _all_views(scene) if view.GetID() not in taken])
-    for kind, share in (("edge", 0.0), ("outline", _ON_WHITE if on_white else 1.0)):  # the first is below
-        if segmentation.GetScene() is None:
-            return  # the case has left since the last step
-        twin = twins.get(kind) or _made(scene, segmentation, kind)
+    for kind, share in shares.items():
+        twin = twins[kind]
         if twin.GetTransformNodeID() != segmentation.GetTransformNodeID():
             twin.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
         show_only_in(twin.GetDisplayNode(), views)
         twin.SetAttribute(_SHARE, str(share))
         shown = is_shown(segmentation) and not (on_white and kind == "edge")
         _copy(segmentation, main, twin.GetDisplayNode(), share, shown)
-        if kind not in twins:
-            yield
 
 
 def follow_on_pet(segmentation: Any) -> None:

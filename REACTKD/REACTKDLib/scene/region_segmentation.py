@@ -35,12 +35,13 @@ _PARENCHYMA = f"{_ID}1"
 def write_regions(node: Any, result: GradeResult, reference: Any) -> None:
     """Replace the content of segmentation node `node` by the regions of `result`, in the frame of `reference`.
 
-    All segments share one label map cropped to the organ. Their surfaces in 3D views are those of the former result, if
-    it had the same regions, until `write_surface_steps` replaces them. Colors are left to `color_regions`.
+    All segments share one label map cropped to the organ. Their surfaces in 3D views are those of the former result
+    until `write_surface_steps` replaces them; those of the lesions only if it had the same regions. Colors are left to
+    `color_regions`.
     """
     image, former = _labels_of(result), _surfaces_of(node.GetSegmentation())
     if set(former) != {f"{_ID}{region.label}" for _row, region in rows_with_regions(result)}:
-        former = {}  # a number may now be that of another lesion
+        former = {_PARENCHYMA: former.get(_PARENCHYMA)}  # a number may now be that of another lesion
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
         _set_display(node.GetDisplayNode())

@@ -36,11 +36,10 @@ class ViewChoice:
 def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
     """Apply `view` to the output nodes (`scene.outputs.Outputs`) of a graded case."""
     show_regions(outputs, report, view)
-    overlay = view.overlay.offered_by(report)
-    color_graph(outputs, _table_of(outputs, overlay), report, overlay, view.graph)
+    show_graph(outputs, report, view)
     show_legends(outputs, report, view)
     scene = outputs.regions.GetScene()
-    if overlay.value is None:
+    if view.overlay.offered_by(report).value is None:
         show_in_slices(scene, outputs.heat_map, view.opacity)
     else:
         hide_from_slices(scene, outputs.heat_map)
@@ -58,6 +57,12 @@ def show_regions(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
     for node in filter(None, (outputs.regions, outputs.liver_outline)):
         follow_on_pet(node)
     write_scale(outputs.scale, _table_of(outputs, overlay), report, overlay, view.legend)
+
+
+def show_graph(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
+    """Apply `view` to the graph in 3D."""
+    overlay = view.overlay.offered_by(report)
+    color_graph(outputs, _table_of(outputs, overlay), report, overlay, view.graph)
 
 
 def _table_of(outputs: Any, overlay: Overlay) -> Any:

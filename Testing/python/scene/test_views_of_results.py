@@ -413,6 +413,32 @@ def test_regions_are_never_shown_in_colors_without_a_meaning(scene, nodes, case)
         former = final
 
 
+def graph_in_3d(parameter_node) -> tuple | None:
+    """Spheres of the graph with their values, rods, and the scale of their colors; None before they are made."""
+    balls, rods = (parameter_node.GetNodeReference(role) for role in ("GraphNodes", "GraphEdges"))
+    if balls is None or balls.GetDisplayNode() is None or rods is None or rods.GetDisplayNode() is None:
+        return None
+    display, surface = balls.GetDisplayNode(), balls.GetPolyData()
+    values = vtk_to_numpy(surface.GetPointData().GetArray("value")).tobytes()
+    places = [vtk_to_numpy(node.GetPolyData().GetPoints().GetData()).tobytes() for node in (balls, rods)]
+    scale = display.GetColorNode().GetName(), display.GetScalarRange(), display.GetScalarVisibility()
+    return values, *places, *scale, display.GetVisibility(), rods.GetDisplayNode().GetVisibility()
+
+
+def test_the_graph_is_never_shown_in_colors_without_a_meaning(scene, nodes, case):
+    """Its spheres were written with the value 0, and had the color of 0 until the voxel map was written."""
+    parameter_node, former = parameter_node_for(scene, nodes), None
+    for effects in ((0.05, 0.31, -0.12), (0.4, -0.2, 0.1)):
+        steps = output_steps(
+            scene, parameter_node, make_result(case, effects), nodes.reference, "case", lambda: ViewChoice(graph=True)
+        )
+        seen = [graph_in_3d(parameter_node) for _ in steps]
+        final = graph_in_3d(parameter_node)
+        assert final not in (None, former) and final[-2:] == (1, 1)
+        assert all(shown in (former, final) for shown in seen)
+        former = final
+
+
 def shown_over_pet(regions) -> list[tuple]:
     """Visibility, color and outline of each region in each display over a PET."""
     ids, nodes = regions.GetSegmentation().GetSegmentIDs(), slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
@@ -443,6 +469,24 @@ def test_outlines_over_a_pet_take_the_new_colors_with_the_voxels(scene, nodes, c
         assert shown_over_pet(regions) == final, "the panel changes nothing afterwards"
 
 
+@pytest.mark.parametrize("on_white", [True, False], ids=["gray", "hot"])
+def test_outlines_over_a_pet_replace_the_regions_in_one_step(scene, graded, on_white):
+    """While their nodes were made one by one, black edges stood alone in the view, and before them nothing."""
+    regions, view = graded[0].regions, scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    main = regions.GetDisplayNode()
+
+    def drawn() -> tuple[bool, int]:
+        """Whether the regions are drawn as everywhere, and how many outlines there are."""
+        twins = [
+            node for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if "over a PET" in node.GetName()
+        ]
+        return bool(main.GetVisibility(view.GetID())), sum(twin.GetDisplayNode().GetVisibility() for twin in twins)
+
+    seen = [drawn() for _ in outline_on_pet(regions, [view], on_white)]
+    assert seen == [(True, 0)] * 2
+    assert drawn() == (False, 1 if on_white else 2)
+
+
 @pytest.mark.parametrize("lesions", [3, 2], ids=["the same lesions", "one lesion less"])
 def test_surfaces_stay_until_the_next_ones_are_drawn_unless_lesions_are_renumbered(scene, nodes, case, lesions):
     parameter_node = parameter_node_for(scene, nodes)
@@ -466,7 +510,7 @@ def test_surfaces_stay_until_the_next_ones_are_drawn_unless_lesions_are_renumber
     for _ in output_steps(scene, parameter_node, next_one, nodes.reference, "case", **both):
         pass
     display.RemoveObserver(tag)
-    assert waiting == [former if lesions == 3 else [0] * (lesions + 1)]
+    assert waiting == [former if lesions == 3 else [former[0]] + [0] * lesions], "the parenchyma is never renumbered"
     assert len(points()) == lesions + 1 and min(points()) > 50 and points() != former
     assert in_time == [True], "3D views take another surface when the display is modified"
 
