@@ -42,9 +42,9 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
             twin.GetDisplayNode().SetVisibility(False)
         return
     shares = {"edge": 0.0, "outline": _ON_WHITE if on_white else 1.0}  # the first is below
-    for kind in shares:
+    for kind, share in shares.items():
         if kind not in twins:
-            twins[kind] = _made(scene, segmentation, kind)
+            twins[kind] = _made(scene, segmentation, kind, share)
             yield
             if segmentation.GetScene() is None:
                 return  # the case has left since the last step
@@ -98,9 +98,10 @@ def _copy(segmentation: Any, main: Any, own: Any, share: float, visible: bool) -
     own.EndModify(hold)
 
 
-def _made(scene: Any, segmentation: Any, kind: str) -> Any:
+def _made(scene: Any, segmentation: Any, kind: str, share: float) -> Any:
     twin = new_marked_node(scene, _CLASS, f"{segmentation.GetName()} over a PET", _MARK, segmentation.GetID())
     twin.SetAttribute(_KIND, kind)
+    twin.SetAttribute(_SHARE, str(share))
     display = slicer.vtkMRMLSegmentationDisplayNode()
     display.SetSaveWithScene(False)
     display.SetVisibility(False)

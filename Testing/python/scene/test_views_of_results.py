@@ -482,7 +482,10 @@ def test_outlines_over_a_pet_replace_the_regions_in_one_step(scene, graded, on_w
         ]
         return bool(main.GetVisibility(view.GetID())), sum(twin.GetDisplayNode().GetVisibility() for twin in twins)
 
-    seen = [drawn() for _ in outline_on_pet(regions, [view], on_white)]
+    seen = []
+    for _ in outline_on_pet(regions, [view], on_white):
+        show_as(*graded, ViewChoice(Overlay("weight")))  # the user may choose this meanwhile
+        seen.append(drawn())
     assert seen == [(True, 0)] * 2
     assert drawn() == (False, 1 if on_white else 2)
 
