@@ -70,7 +70,7 @@ class Panel(VTKObservationMixin):
         self.inputs: InputsPanel = self.sections[SECTIONS.index(InputsPanel)]
         self.live = Live(self.context)
         self._in_view = ""
-        self.context.controller.outputs_changed.connect(self.on_outputs)
+        self.context.controller.surfaces_shown.connect(self.on_surfaces)
         self.context.inputs_changed.connect(self.on_inputs)
         scene = slicer.mrmlScene
         self.addObserver(scene, slicer.vtkMRMLScene.StartCloseEvent, self.on_scene_start_close)
@@ -110,8 +110,9 @@ class Panel(VTKObservationMixin):
             self._pace = pace
             self.timer.setInterval(pace)
 
-    def on_outputs(self, _parameter_node: Any = None) -> None:
-        """Handle a result in the scene. The first one of a case moves the views to it, later ones do not.
+    def on_surfaces(self) -> None:
+        """Handle a result in slices and 3D views; its map follows. The first one of a case moves the views to it, later
+        ones do not.
 
         Neither does one that arrives while another module is open, where the user may be drawing.
         """

@@ -66,7 +66,8 @@ class ViewsPanel(Section):
         ui.projectionCheckBox.connect("toggled(bool)", lambda on: self._set(projection=on))
         keys = {key: lambda images=images: self.on_images(images) for images, key in IMAGE_KEYS.items()}
         self._keys = shortcuts({**keys, "layout": self.on_layout_key})
-        context.controller.outputs_changed.connect(self.on_outputs)
+        for signal in self._drawn():
+            signal.connect(self.on_outputs)
         context.pictures_wanted.connect(self.on_pictures_wanted)
         self._follow_layout()
         self.refresh()
@@ -74,6 +75,11 @@ class ViewsPanel(Section):
     @classmethod
     def title(cls) -> str:
         return _("Views")
+
+    def _drawn(self) -> tuple[Any, ...]:
+        """Return the signals after which views show other regions, or other surfaces of them."""
+        controller = self.context.controller
+        return controller.regions_shown, controller.surfaces_shown, controller.outputs_changed
 
     # actions
 
@@ -300,7 +306,8 @@ class ViewsPanel(Section):
         self.views.close()
         self.names.close()
         forget_pet_outlines(self.context.scene)
-        self.context.controller.outputs_changed.disconnect(self.on_outputs)
+        for signal in self._drawn():
+            signal.disconnect(self.on_outputs)
         self.context.pictures_wanted.disconnect(self.on_pictures_wanted)
         super().cleanup()
 

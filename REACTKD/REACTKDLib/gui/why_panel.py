@@ -52,6 +52,7 @@ class WhyPanel(Section):
         for box, field in self._view_boxes():
             box.connect("toggled(bool)", lambda on, field=field: self._set_view(**{field: on}))
         ui.segmentsCheckBox.connect("toggled(bool)", self.on_own_segments)
+        context.controller.regions_shown.connect(self.refresh)
         self.refresh()
 
     def _view_boxes(self) -> tuple[tuple[Any, str], ...]:
@@ -299,4 +300,5 @@ class WhyPanel(Section):
     def cleanup(self) -> None:
         """Show the user's segmentation again."""
         self.exit()
+        self.context.controller.regions_shown.disconnect(self.refresh)
         super().cleanup()

@@ -33,7 +33,7 @@ from REACTKDLib.scene.parameter_node import (
 )
 from REACTKDLib.scene.region_segmentation import label_images
 from REACTKDLib.scene.result import DrawnResult
-from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner, WorkerFault
+from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner, WorkerFault, signaled
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.view_choice import ViewChoice
@@ -60,11 +60,12 @@ class GradingController(ScriptRunner):
         >>> controller.grade(CaseNodes({Modality.CT: ct}, segmentation))  # then `controller.poll()` every 30 ms
 
     scene: the MRML scene. dispatcher: the worker, created by default, and then closed with the controller. Signals:
-    those of `ScriptRunner`, result_changed(report or None), outputs_changed(parameter node),
-    what_if_changed(WhatIfAnswer or None). Attributes: those of `ScriptRunner`, model (bundle folder and device of the
-    next grade), view (how the next answer is shown), report (the numbers on the screen: of the last grade, or as stored
-    in a loaded scene), answer (of the worker), opened (what the report was computed from, an `OpenedCase`, or None),
-    result (a `DrawnResult` once the regions are colored, else None), parameter_node, what_if_answer.
+    those of `ScriptRunner`, result_changed(report or None), regions_shown() and surfaces_shown() (of a result whose
+    rest follows), outputs_changed(parameter node), what_if_changed(WhatIfAnswer or None). Attributes: those of
+    `ScriptRunner`, model (bundle folder and device of the next grade), view (how the next answer is shown), report
+    (the numbers on the screen: of the last grade, or as stored in a loaded scene), answer (of the worker), opened
+    (what the report was computed from, an `OpenedCase`, or None), result (a `DrawnResult` once the regions are
+    colored, else None), parameter_node, what_if_answer.
     """
 
     def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None, model: jobs.Model | None = None) -> None:
@@ -73,6 +74,7 @@ class GradingController(ScriptRunner):
         self.model = model or jobs.Model()
         self.view: ViewChoice | None = None
         self.result_changed = Signal()
+        self.regions_shown, self.surfaces_shown = Signal(), Signal()
         self.outputs_changed = Signal()
         self.what_if_changed = Signal()
         self.report: GradeReport | None = None
@@ -179,7 +181,8 @@ class GradingController(ScriptRunner):
 
     def close(self) -> None:
         """Stop everything and release the scene; written results stay. May be called twice."""
-        for signal in (self.result_changed, self.outputs_changed, self.what_if_changed):
+        shown = self.regions_shown, self.surfaces_shown, self.outputs_changed
+        for signal in (self.result_changed, *shown, self.what_if_changed):
             signal.disconnect_all()
         super().close()
         for tag in self._observed:
@@ -277,7 +280,8 @@ class GradingController(ScriptRunner):
             surfaces = result.surface_steps(self._ask(jobs.DrawSurfaces(opened.key), (0.85, 0.9)))
             voxel_map = result.voxel_map_steps(self._ask(jobs.Draw(opened.key), (0.9, 1.0)))
             reference = opened.nodes.reference
-            steps = output_steps(self.scene, node, result, reference, name, lambda: self.view, surfaces, voxel_map)
+            waits = signaled(surfaces, self.regions_shown), signaled(voxel_map, self.surfaces_shown)
+            steps = output_steps(self.scene, node, result, reference, name, lambda: self.view, *waits)
             yield from watched_outputs(node, steps)
             yield  # updating the panel is a separate step
         except BaseException:

@@ -23,8 +23,7 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
     The window is 0 to 1, as the map's range; below 0.05 it is transparent.
     """
     volume = result.voxel_map
-    if node.GetDisplayNode() is None:
-        node.CreateDefaultDisplayNodes()
+    create_display(node)
     display = node.GetDisplayNode()
     display.SetAutoWindowLevel(False)  # before the voxels are set: a histogram of the whole volume takes half a second
     node.SetAndObserveImageData(_image_of(volume.array))
@@ -36,6 +35,12 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
     display.SetThreshold(VISIBLE_FROM, 1.0)
     display.SetApplyThreshold(True)
     display.SetInterpolate(True)
+
+
+def create_display(node: Any) -> None:
+    """Give scalar volume `node`, which may be empty yet, a display node, unless it has one."""
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
 
 
 def _image_of(array: np.ndarray) -> Any:

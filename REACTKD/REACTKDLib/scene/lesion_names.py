@@ -77,8 +77,8 @@ class LesionNames:
         for key, node in nodes.items():
             if key in wanted:
                 continue
-            if self._lesions and (key == _IN_3D or self.scene.GetNodeByID(key) is not None):
-                node.GetDisplayNode().SetVisibility(False)  # its view is hidden, and may return
+            if self._regions is not None and (key == _IN_3D or self.scene.GetNodeByID(key) is not None):
+                node.GetDisplayNode().SetVisibility(False)  # its view, or the surfaces of the lesions, may return
             else:
                 remove_with_displays(self.scene, node)
         for key, of in wanted.items():

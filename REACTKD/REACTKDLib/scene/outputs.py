@@ -23,7 +23,7 @@ from REACTKDLib.scene.colors import (
 )
 from REACTKDLib.scene.folder import give_item, put_in_folder, take_out_of_folder
 from REACTKDLib.scene.graded_inputs import NEAR_MM
-from REACTKDLib.scene.heat_map import hide_from_slices, write_heat_map
+from REACTKDLib.scene.heat_map import create_display, hide_from_slices, write_heat_map
 from REACTKDLib.scene.parameter_node import REPORT, parameter_nodes, read_report, referenced, write_report
 from REACTKDLib.scene.region_graph import write_graph
 from REACTKDLib.scene.region_segmentation import (
@@ -152,7 +152,7 @@ def output_steps(
 
     view: called when something is ready to be shown, since the reader may change it meanwhile. before_surfaces,
     before_map: steps after which the result has its surfaces and its voxel map. Slices show the regions before them, in
-    their colors.
+    their colors, and `outputs_of` returns the nodes.
 
     The caller may stop in between when the scene or the case goes: the report is recorded last, and a former one is
     removed first, so that regions and report never disagree.
@@ -162,6 +162,7 @@ def output_steps(
     fill_effect_table(outputs.effect_colors)
     fill_weight_table(outputs.weight_colors)
     fill_heat_table(outputs.heat_colors)
+    create_display(outputs.heat_map)
     yield
     write_liver_outline(outputs.liver_outline, result, reference)
     write_regions(outputs.regions, result, reference)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from contextlib import closing
 from enum import Enum
 from typing import Any
 
@@ -214,3 +215,12 @@ class ScriptRunner:
         if state is not self.state:
             self.state = state
             self.state_changed(state)
+
+
+def signaled(waiting: Script, signal: Signal) -> Script:
+    """Run the steps of a wait for the worker, and call `signal` after the first, when the worker has its job."""
+    with closing(waiting):
+        for n, _step in enumerate(waiting):
+            if n == 0:
+                signal()
+            yield
