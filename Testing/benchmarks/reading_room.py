@@ -65,6 +65,8 @@ class Watch:
         if not regions:
             return []
         data, display = regions.GetSegmentation(), regions.GetDisplayNode()
+        if display is None:  # nothing is written yet
+            return []
         segments = {segment_id: data.GetSegment(segment_id) for segment_id in data.GetSegmentIDs()}
         fill = display.GetSegmentOpacity2DFill
         return [(one.GetColor(), fill(key), one.GetRepresentation(LABELMAP).__this__) for key, one in segments.items()]
