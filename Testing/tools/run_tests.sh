@@ -3,10 +3,9 @@
 #   run_tests.sh PYTHON [pytest options]
 #
 # A crash in OpenGL or Slicer's libraries cannot hide the results of the other groups. There are as many lanes as the
-# computer has cores; LANES sets another number. (One more of the same kind fills the pauses of the panel's tests, but
-# on two cores all tests together then take about 15 % more processor time and end later.) Each lane takes the next
-# group that is left. The first lane is shown as it runs, the others after it. Beside several lanes, the groups in
-# $patient run at the lowest priority, in the pauses of the others: none of their tests has a time limit. A group that
+# computer has cores; LANES sets another number. (One more fills the pauses of the panel's tests, but on two cores all
+# tests together then take about 15 % more processor time and end later, also at the lowest priority.) Each lane takes the longest group that is
+# left, so that all end at about the same time. The first lane is shown as it runs, the others after it. A group that
 # selects no test (pytest's exit status 5, usual with `-m slow`) is not a failure; a run in which no group selected any
 # is.
 set -u
@@ -14,23 +13,16 @@ set -u
 python=$1
 shift
 tests=Testing/python
-groups="gui core cli train scene" # so that two lanes end at about the same time
-patient="house rendering"
+groups="gui core train cli scene house rendering" # the longest first
 for folder in "$tests"/*/; do
     name="$(basename "$folder")"
-    case " $groups $patient __pycache__ " in
+    case " $groups __pycache__ " in
     *" $name "*) ;;
     *) groups="$groups $name" ;;
     esac
 done
 
 lanes="${LANES:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}"
-lowest=""
-if [ "$lanes" = 1 ]; then
-    groups="$groups $patient"
-elif command -v nice >/dev/null; then
-    lowest="nice -n 19"
-fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # the groups share the cores
 
 # A run starts hundreds of Pythons. Where the environment wants no compiled files beside the sources, as images for
@@ -42,7 +34,6 @@ fi
 
 told="$(mktemp -d)"
 beside=""
-priority=""
 stop_others() {
     for lane in $beside; do
         pkill -P "$lane" 2>/dev/null
@@ -57,7 +48,7 @@ run_group() {
     shift
     echo "== tests: $title"
     # shellcheck disable=SC2086  # COVERAGE is empty, or says that the lines reached are to be recorded
-    $priority "$python" ${COVERAGE:+-m coverage run} -m pytest -q "$@"
+    "$python" ${COVERAGE:+-m coverage run} -m pytest -q "$@"
     status=$?
     case $status in
     0) : >"$told/ran" ;;
@@ -70,10 +61,8 @@ run_group() {
     esac
 }
 
-run_lane() { # GROUPS [pytest options]
-    mine=$1
-    shift
-    for group in $mine; do
+run_lane() {
+    for group in $groups; do
         [ -d "$tests/$group" ] || continue
         mkdir "$told/group.$group" 2>/dev/null || continue # another lane has it
         run_group "$group" "$tests/$group" "$@"
@@ -82,18 +71,11 @@ run_lane() { # GROUPS [pytest options]
 
 lane=1
 while [ "$lane" -lt "$lanes" ]; do
-    if [ "$lane" = 1 ]; then
-        (
-            priority=$lowest
-            run_lane "$patient" "$@"
-        ) >"$told/output.patient" 2>&1 &
-        beside="$beside $!"
-    fi
-    (run_lane "$groups" "$@") >"$told/output.$lane" 2>&1 &
+    (run_lane "$@") >"$told/output.$lane" 2>&1 &
     beside="$beside $!"
     lane=$((lane + 1))
 done
-run_lane "$groups" "$@"
+run_lane "$@"
 wait
 beside=""
 for output in "$told"/output.*; do
