@@ -173,7 +173,7 @@ def _runs_of(given: Run | Grader | PathLike) -> set[Path]:
         models += [member.folder for member in given.bundle.members]
     else:
         models.append(given.bundle.folder)
-    return {run for model in models if model is not None and (run := run_of_model(model)) is not None}
+    return {run for model in models if model is not None and (run := run_of_model(Path(model))) is not None}
 
 
 def _trained_on(folder: Path, cases: Cohort) -> bool:
@@ -223,10 +223,10 @@ def _measured(
             "trained on: take them out of the cohort."
         )
     if failed:
-        name, error = next(iter(failed.items()))
+        name, first = next(iter(failed.items()))
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        text = f"Case {name} cannot be graded{more}: {error} Or take such cases out of the cohort."
-        raise UnreadableCase(text) from error
+        text = f"Case {name} cannot be graded{more}: {first} Or take such cases out of the cohort."
+        raise UnreadableCase(text) from first
     measures = measure(rows, classes=model.task.class_names)
     return rows, {"digital_phantom": cases.phantom, "cases_without_answer": without_answer, **measures}
 
