@@ -92,7 +92,7 @@ class CasesPanel(Section):
         self.reading.close_list()
 
     def on_timer(self) -> None:
-        """Load changes of other windows, and retry failed saves."""
+        """Save edits in the background, load changes of other windows, and retry failed saves."""
         if not self.context.suspended:
             self.reading.look_around()
 
@@ -229,14 +229,14 @@ class CasesPanel(Section):
 
     def _show_list(self) -> None:
         reading, ui = self.reading, self.ui
-        has_list, busy = reading.cases is not None, reading.busy
+        has_list, locked = reading.cases is not None, reading.locked
         ui.listLabel.text = words = self._list_words()
         self.folding.say(words.rstrip(".") if has_list else "")
         for button in (ui.openListButton, ui.openFolderButton):
-            button.enabled = not busy
-        ui.closeListButton.enabled = has_list and not busy
+            button.enabled = not locked
+        ui.closeListButton.enabled = has_list and not locked
         for widget in (ui.previousCaseButton, ui.nextCaseButton, ui.casesTable):
-            widget.enabled = has_list and not busy
+            widget.enabled = has_list and not locked
         for widget in (ui.casesTable, ui.signsLabel, ui.searchEdit, ui.orderComboBox, ui.todoCheckBox):
             widget.visible = has_list
         for widget in (ui.previousCaseButton, ui.nextCaseButton):
@@ -263,7 +263,7 @@ class CasesPanel(Section):
 
     def _message(self) -> str:
         reading = self.reading
-        if reading.loader.doing:
+        if reading.loader.doing and not reading.quiet:
             return _("{doing}...").format(doing=translated(reading.loader.doing))
         if not reading.message and reading.cases is not None and reading.index is None:
             return _("Double-click a case, or press Next, to begin.")

@@ -37,7 +37,7 @@ class ReaderMark:
 
     def on_key(self, place: int) -> None:
         """Choose the grade at a position of the list, from 1."""
-        if self._case() is not None and not self._reading.busy and place <= len(self._grades):
+        if self._case() is not None and not self._reading.locked and place <= len(self._grades):
             self.on_grade(place)
 
     def on_grade(self, index: int) -> None:
@@ -54,7 +54,7 @@ class ReaderMark:
 
     def on_reviewed_next(self, _checked: bool = False) -> None:
         """Mark this case as finished, and open the next one."""
-        if self._case() is not None and not self._reading.busy:
+        if self._case() is not None and not self._reading.locked:
             if self._reading.set_reviewed(self._case().id, True):
                 self._reading.go_on(1)
 
@@ -62,7 +62,7 @@ class ReaderMark:
         """Show the reader's marks of the open case."""
         case, ui = self._case(), self._ui
         ui.readerWidget.visible = case is not None
-        ui.readerWidget.enabled = case is not None and not self._reading.busy
+        ui.readerWidget.enabled = case is not None and not self._reading.locked
         if case is None:
             return
         record = self._reading.review.of(case.id)

@@ -151,7 +151,7 @@ class ReaderPanel(Section):
     def _show_name(self) -> None:
         name = self.reading.reader
         self.ui.readerNameLabel.text = name if name != UNNAMED else _("You read without a name.")
-        self.ui.changeReaderButton.enabled = not self.reading.busy
+        self.ui.changeReaderButton.enabled = not self.reading.locked
         title = _("Reader: {name}").format(name=name) if name != UNNAMED else self.title()
         if self.reading.in_study:
             title = _("{title} (study)").format(title=title)
@@ -182,7 +182,7 @@ class ReaderPanel(Section):
         if not has_list:
             return
         ui.studyCheckBox.checked = reading.in_study
-        ui.studyCheckBox.enabled = ui.seedSpinBox.enabled = not reading.busy
+        ui.studyCheckBox.enabled = ui.seedSpinBox.enabled = not reading.locked
         if reading.in_study and not ui.seedSpinBox.hasFocus():
             ui.seedSpinBox.value = reading.study.study.seed
         records = [reading.review.of(case.id) for case in reading.cases.cases]
@@ -192,7 +192,7 @@ class ReaderPanel(Section):
         ui.studyLabel.text = words.format(first=first, second=second, count=len(records))
         ui.studyLabel.visible = reading.in_study or first > 0
         hides = reading.in_study and first < len(records)
-        ui.saveReadersButton.enabled = not (hides or reading.busy)
+        ui.saveReadersButton.enabled = not (hides or reading.locked)
 
     def before_scene_closes(self) -> None:
         """Store the typed comment."""

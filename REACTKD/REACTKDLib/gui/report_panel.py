@@ -247,10 +247,10 @@ class ReportPanel(Section):
                 batch.cancel()  # its list was closed
             batch = self.batch = None
             runs = False
-        ui.batchButton.enabled = has_list and not runs and not reading.busy and not reading.in_study
+        ui.batchButton.enabled = has_list and not runs and not reading.locked and not reading.in_study
         ui.againCheckBox.enabled = has_list and not runs
         ui.cancelBatchButton.enabled = runs and batch.state == "running"
-        ui.saveTableButton.enabled = has_list and not reading.busy
+        ui.saveTableButton.enabled = has_list and not reading.locked
         ui.batchProgressBar.visible = runs
         ui.batchProgressBar.value = round(1000 * batch.fraction) if batch is not None else 0
         ui.batchLabel.text = self._batch_words(runs)

@@ -39,10 +39,12 @@ class ReaderMarks:
     index: int | None
     message: str
     busy: bool
+    locked: bool
     current: ListedCase | None
     changed: Signal
     opened: Signal
     uncovered: Signal
+    _after_keeping: Callable[[Callable[[], Any]], bool]
     _leave: Callable[[Callable[[], Any]], None]
     _open: Callable[[int], None]
     _take_up: Callable[[CaseList], None]
@@ -56,7 +58,7 @@ class ReaderMarks:
         """Continue under this name (see `core.review.readers.reader_name`); the current case is saved and opened
         again.
         """
-        if not self.busy and reader != self.reader:
+        if not self._after_keeping(lambda: self.read_as(reader)) and not self.busy and reader != self.reader:
             self._leave(lambda: self._read_as(reader))
 
     def _read_as(self, reader: str) -> None:
@@ -150,7 +152,7 @@ class ReaderMarks:
     def show_answer(self) -> None:
         """Store the current grade as the reader's own; from now on the model's result may be shown."""
         case = self.current
-        if case is None or self.busy or not self.review.hides_answer(case.id):
+        if case is None or self.locked or not self.review.hides_answer(case.id):
             return
         if self.review.whole(case.id).reader_grade is None:
             self._say(GRADE_FIRST)
@@ -160,12 +162,12 @@ class ReaderMarks:
 
     def start_study(self, seed: int) -> None:
         """Start a study of the list; the current case is removed from the scene, with its result."""
-        if not self.busy and self.cases is not None:
+        if not self._after_keeping(lambda: self.start_study(seed)) and not self.busy and self.cases is not None:
             self._leave(lambda: self._change_study(lambda: self.study.start(seed)))
 
     def end_study(self) -> None:
         """Show results again; the current case is removed from the scene."""
-        if not self.busy and self.in_study:
+        if not self._after_keeping(self.end_study) and not self.busy and self.in_study:
             self._leave(lambda: self._change_study(self.study.end))
 
     def _change_study(self, change: Callable[[], None]) -> None:

@@ -35,9 +35,9 @@ class Reading(ReaderMarks, MaskSaving):
 
     cases: the list, or None. review: what is known of it. study: see `ReaderStudy`. reader: the name under which it is
     read. index: the case at hand, or None. message: what happened, some sentences or empty; where masks are that could
-    only be saved elsewhere stays among them until the list is closed. question: to be answered
-    before anything else is done. todo_only: pass over reviewed cases. chosen: segments that the user chose by hand,
-    kept with corrected masks; None leaves them to recognition.
+    only be saved elsewhere stays among them until the list is closed. question: to be answered before anything else is
+    done. quiet: what is being done need not be shown. todo_only: pass over reviewed cases. chosen: segments that the
+    user chose by hand, kept with corrected masks; None leaves them to recognition.
 
     Signals: changed (anything to show), opened (another case is in the scene, or none), closing (the list is about to
     go; what is known of its cases can still be kept), uncovered (in a study, the reader has given the first grade, so
@@ -54,12 +54,14 @@ class Reading(ReaderMarks, MaskSaving):
         self.reader = UNNAMED
         self.index: int | None = None
         self._rescued: list[str] = []
+        self._unkept = ""  # why edits of the current case are not saved
+        self._unsaved_since: float | None = None
         self._said = ""
         self.question: Question | None = None
         self.todo_only = False
         self.arrangement = Arrangement()
         self.chosen: SegmentChoice | None = None
-        self._keeping = False
+        self._keeping = self.quiet = False
         self._wish: Callable[[], Any] | None = None  # requested while the current case is saved
         self.masks: CorrectedMasks | None = None
 
@@ -68,7 +70,7 @@ class Reading(ReaderMarks, MaskSaving):
     @property
     def message(self) -> str:
         """What happened."""
-        return joined(filter(None, (*self._rescued, self._said)))
+        return joined(filter(None, (*self._rescued, self._unkept, self._said)))
 
     @message.setter
     def message(self, said: str) -> None:
@@ -104,12 +106,12 @@ class Reading(ReaderMarks, MaskSaving):
 
     def open_list(self, path: Path | str) -> None:
         """Open another list, after saving edits of the current case. Errors become a message."""
-        if not self.busy:
+        if not self._after_keeping(lambda: self.open_list(path)) and not self.busy:
             self._leave(lambda: self._open_list(Path(path)))
 
     def close_list(self) -> None:
         """Close the list; its case leaves the scene."""
-        if not self.busy and self.cases is not None:
+        if not self._after_keeping(self.close_list) and not self.busy and self.cases is not None:
             self._leave(self._close_list)
 
     def _open_list(self, path: Path) -> None:
@@ -135,7 +137,7 @@ class Reading(ReaderMarks, MaskSaving):
         self._flush()
         self.loader.unload()
         self.cases = self.review = self.masks = self.index = self.study = None
-        self._rescued, self._said = [], ""
+        self._rescued, self._unkept, self._said = [], "", ""
         self.opened()
         self.changed()
 
@@ -143,6 +145,8 @@ class Reading(ReaderMarks, MaskSaving):
 
     def go_to(self, index: int) -> None:
         """Open a case of the list, in place of the one at hand, whose edits are saved first."""
+        if self._after_keeping(lambda: self.go_to(index)):
+            return
         if self.busy or self.cases is None or (index == self.index and self.loader.present):
             return
         self.message = ""
@@ -154,9 +158,7 @@ class Reading(ReaderMarks, MaskSaving):
         Moving on ends the work on a case, so the last one is saved too, although no other replaces it. If the current
         case is being saved, this follows after that.
         """
-        if self._keeping and self.loader.busy:  # a stopped loader does not call back
-            self._wish = lambda: self.go_on(step)
-        if self.busy or self.cases is None:
+        if self._after_keeping(lambda: self.go_on(step)) or self.busy or self.cases is None:
             return
         ahead = self._ahead(step)
         if ahead:
@@ -174,7 +176,7 @@ class Reading(ReaderMarks, MaskSaving):
 
     def _open(self, index: int) -> None:
         self.study.leave()
-        case = self.cases.cases[index]
+        case, self._unkept = self.cases.cases[index], ""
         self.masks.note(case)
         self.loader.open(case.id, self.files_of(case), lambda error: self._opened(index, error))
         self.changed()
@@ -241,9 +243,10 @@ class Reading(ReaderMarks, MaskSaving):
         self.loader.work()
 
     def look_around(self) -> None:
-        """Retry failed saves, and load changes of other windows; call it every few seconds."""
+        """Save edits and retry failed saves, and load changes of other windows; call it every few seconds."""
         if self.review is None:
             return
+        self.keep_edits()
         if not self.busy and self.study.look():
             self._leave(self._put_away)  # another window started or ended a study
         saved = self.review.unsaved > 0 and self.review.flush()
@@ -260,7 +263,9 @@ class Reading(ReaderMarks, MaskSaving):
         if self.study is not None:
             self.study.leave()
         self.loader.forget()
-        self.index, self.question = None, None
+        self.index, self.question, self._unkept = None, None, ""
+        self._keeping = self.quiet = False
+        self._wish = None  # a stopped loader does not call back
 
     def close(self) -> None:
         """Save pending changes and end the worker. May be called twice."""

@@ -17,6 +17,7 @@ observer may have raised, and VTK may not have reported an error. A test that pr
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 from collections.abc import Iterator
@@ -52,8 +53,10 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     running.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")
     import REACTKDLib.gui.panel  # with all its parts, once for all tests
     from REACTKDLib.core.worker.dispatcher import JobDispatcher
+    from REACTKDLib.scene import mask_saving
 
     monkeypatch.setattr(REACTKDLib.gui.context, "JobDispatcher", lambda: JobDispatcher(worker))
+    monkeypatch.setattr(mask_saving, "KEEP_AFTER_S", math.inf)  # on a busy computer, some tests take half a minute
     QSettings().setValue("REACTKD/ReaderName", "")  # asked before, left empty: opening a list does not ask for a name
     running.window.set_panel_width(PANEL_WIDTH)  # a test may have changed it
     running.window.show()

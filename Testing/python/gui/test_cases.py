@@ -19,6 +19,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.review import review as review_module
 from REACTKDLib.core.review.record import answer_of
 from REACTKDLib.core.review.stored_answers import StoredAnswers
+from REACTKDLib.scene import mask_saving
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import (
     CASES,
@@ -510,6 +511,30 @@ def test_the_last_case_of_a_list_is_saved_when_it_is_finished(
     reading = widget.panel.reading
     user.wait_until(lambda: not (reading.busy or reading.loader.edited), 30, "the masks to be saved by the box, too")
     assert saved.read_bytes() != first and user.find("reviewedCheckBox").checked
+
+
+def test_edits_of_an_open_case_are_saved_while_the_reader_goes_on(
+    user: Any, widget: Any, folder: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(mask_saving, "KEEP_AFTER_S", 0.0)
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    reading, saved = widget.panel.reading, folder / "review.reactkd.masks" / f"{CASES[0]}.seg.nrrd"
+    user.wait_until(lambda: not reading.busy, what="an idle list")
+    next(section for section in widget.panel.sections if section.ui_file == "CasesPanel.ui").timer.setInterval(20)
+    controls = ("nextCaseButton", "reviewedNextButton", "openListButton", "reviewedCheckBox")
+    seen = []
+    reading.changed.connect(
+        lambda: seen.append((*(user.find(name).enabled for name in controls), user.sees("casesMessageLabel")))
+    )
+    paint(nodes.segmentation, "Tumor", mask_of(nodes.segmentation, "Liver", nodes.reference), nodes.reference)
+    user.wait_until(lambda: reading.busy, what="the edits to be saved without a click")
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[1])
+    assert saved.is_file() and reading.review.of(CASES[0]).masks["file"].endswith(saved.name)
+    during = seen[: next(n for n, row in enumerate(seen) if not row[0])]  # until the next case is opened
+    assert len(during) >= 2 and set(during) == {(True, True, True, True, False)}, "nothing flickers"
 
 
 def test_closing_the_scene_saves_edits(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:

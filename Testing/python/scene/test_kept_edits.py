@@ -1,0 +1,146 @@
+"""Edits of a case that stays open are saved in the background: a crash of the application costs half a minute of them.
+
+Whatever the reader does meanwhile follows the save.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from REACTKDLib.scene import mask_saving
+from support.reading_steps import a_report, edit, go, tumor, wait
+
+MASKS = "review.reactkd.masks"
+
+
+@pytest.fixture
+def reading(start, listed, monkeypatch):
+    """A list of two cases, with the first one open; edits are saved at the second look at them."""
+    monkeypatch.setattr(mask_saving, "KEEP_AFTER_S", 0.0)
+    shutil.rmtree(listed / "c")
+    reading = start(listed)
+    go(reading, 0)
+    return reading
+
+
+def look(reading, times: int = 2) -> None:
+    """Look around as the panel does every two seconds. The first time sees an edit, the second saves it."""
+    for _time in range(times):
+        reading.look_around()
+        wait(reading)
+
+
+def test_edits_are_found_again_after_a_crash(reading, start, listed):
+    look(reading)
+    assert not (listed / MASKS).exists(), "nothing was drawn, nothing is saved"
+    voxels = edit(reading)
+    opened = []
+    reading.opened.connect(lambda: opened.append(reading.index))
+    look(reading)
+    assert (listed / MASKS / "a.seg.nrrd").is_file() and reading.message == "" and not reading.edited
+    assert opened == [] and reading.current.id == "a" and tumor(reading).sum() == voxels, "the case stays as it is"
+    after_a_crash = start(listed)  # the first one was not closed
+    go(after_a_crash, 0)
+    assert tumor(after_a_crash).sum() == voxels
+
+
+def test_edits_are_not_saved_before_their_time(reading, listed, monkeypatch):
+    monkeypatch.setattr(mask_saving, "KEEP_AFTER_S", 1000.0)
+    edit(reading)
+    look(reading, times=4)
+    assert reading.edited and not (listed / MASKS).exists()
+
+
+STEPS = {
+    "next": (lambda reading, listed: reading.go_on(1), "b"),
+    "another case": (lambda reading, listed: reading.go_to(1), "b"),
+    "no list": (lambda reading, listed: reading.close_list(), None),
+    "another list": (lambda reading, listed: reading.open_list(listed), None),
+    "a table": (lambda reading, listed: reading.save(lambda: reading.set_comment("a", "written")), "a"),
+    "another reader": (lambda reading, listed: reading.read_as("Zoe"), "a"),
+    "a study": (lambda reading, listed: reading.start_study(1), None),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_during_the_save_follows_it(reading, listed, step):
+    do, then = STEPS[step]
+    voxels = edit(reading)
+    reading.look_around()
+    reading.look_around()
+    assert reading.busy and not reading.locked, "a save in the background must not lock the panel"
+    do(reading, listed)
+    wait(reading)
+    assert (reading.current.id if reading.current is not None else None) == then
+    assert (listed / MASKS / "a.seg.nrrd").is_file(), "the edits must be saved as those of the reader who drew them"
+    if step == "a table":
+        assert reading.review.of("a").comment["text"] == "written"
+    if step == "no list":
+        assert reading.cases is None
+    if step == "another reader":
+        assert reading.reader == "Zoe" and tumor(reading).sum() != voxels
+    if step == "a study":
+        assert reading.in_study
+
+
+def test_a_failed_save_is_reported_once_until_one_succeeds(reading, listed):
+    voxels = edit(reading)
+    (listed / MASKS).touch()  # a file where the folder should be
+    look(reading, times=4)
+    assert reading.message.count("'a' could not be saved") == 1 and reading.question is None
+    assert "Report > Masks..." in reading.message and tumor(reading).sum() == voxels
+    reading.go_on(-1)
+    assert "'a' could not be saved" in reading.message, "it is still true after another step"
+    reading.go_on(1)
+    wait(reading)
+    assert "'a' could not be saved" in reading.question.text and "saved" not in reading.message, "said at one place"
+    reading.answer(leave=False)
+    (listed / MASKS).unlink()
+    look(reading)
+    assert reading.message == "" and (listed / MASKS / "a.seg.nrrd").is_file()
+
+
+def test_the_failure_of_a_case_that_was_left_is_not_shown_with_the_next(reading, listed):
+    edit(reading)
+    (listed / MASKS).touch()
+    look(reading)
+    reading.go_on(1)
+    wait(reading)
+    reading.answer(leave=True)
+    wait(reading)
+    assert reading.current.id == "b" and reading.message == ""
+
+
+def test_a_result_that_comes_during_the_save_is_of_the_saved_masks(reading, listed):
+    """The save of masks that were being graded used to mark their new result as one of older masks."""
+    edit(reading)
+    reading.keep()
+    assert reading.record(a_report("a"))
+    wait(reading)
+    assert not reading.edited and not reading.review.of("a").answer["outdated"]
+    edit(reading, (-60.0, 10.0, 50.0))
+    reading.keep()
+    edit(reading, (-40.0, 10.0, 50.0))  # also these masks will be saved
+    assert reading.record(a_report("a"))
+    wait(reading)
+    assert not reading.edited and not reading.review.of("a").answer["outdated"]
+    edit(reading, (-20.0, 20.0, 50.0))
+    reading.keep()
+    wait(reading)
+    assert not reading.edited and reading.review.of("a").answer["outdated"]
+
+
+def test_closing_the_scene_during_the_save_keeps_the_edits_and_the_next_case_opens(reading, scene, listed):
+    edit(reading)
+    look(reading, times=1)
+    reading.look_around()
+    assert reading.busy
+    reading.before_scene_closes()
+    scene.Clear(0)
+    assert (listed / MASKS / "a.seg.nrrd").is_file()
+    reading.go_to(1)
+    reading.go_on(-1)  # while the case is opened, nothing is saved, so nothing follows
+    wait(reading)
+    assert reading.current.id == "b"
