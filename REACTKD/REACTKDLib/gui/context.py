@@ -147,6 +147,7 @@ class PanelContext(AnswerOnScreen):
         if self.nodes is not None and self.outputs is not None:
             follow_reference(self.outputs, self.nodes.reference)
         self._forget_faults(before)
+        self.controller.forget_outdated_error()
         self.inputs_changed()
         self._hide_others(before)
 

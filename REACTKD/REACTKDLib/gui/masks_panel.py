@@ -175,6 +175,8 @@ class MasksPanel(Section):
             if another:
                 self.fixer.leave(context.state.segmentation)
             self.checker.forget()
+        for runner in (self.fixer, self.checker):
+            runner.forget_outdated_error()
         findings = context.findings
         shown = tuple(f for f in findings if is_of_masks(f)) if findings is not None else ()
         if shown != self._listed:

@@ -19,7 +19,7 @@ from REACTKDLib.core.worker.answers import GradeAnswer
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.graded_inputs import changes_since, content_of, recorded_content, with_masks, write_content
-from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp, watched
+from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, inputs_stamp, masks_stamp, watched
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.outputs import output_steps, remove_outputs, restore_outline, watched_outputs
 from REACTKDLib.scene.own_results import refuse_results
@@ -98,8 +98,8 @@ class GradingController(ScriptRunner):
         if self.busy:
             self._next = lambda: self.grade(nodes, choice, case_id)
             return
-        script = self._grading(nodes, choice, case_id or NEUTRAL_ID, self.model)
-        self._begin(script, lambda: nodes.present)
+        script, task = self._grading(nodes, choice, case_id or NEUTRAL_ID, self.model), task_of(self.model.bundle)
+        self._begin(script, lambda: nodes.present, lambda: inputs_stamp(nodes, choice, task))
 
     def regrade(self) -> None:
         """Grade the current case again with its masks as drawn now; its images are not encoded again.
@@ -110,7 +110,7 @@ class GradingController(ScriptRunner):
             self._next = self.regrade
             return
         opened = self._current()
-        self._begin(self._regrading(opened), lambda: opened.nodes.present)
+        self._begin(self._regrading(opened), lambda: opened.nodes.present, opened.inputs_stamp)
 
     def what_if(self, mute: Collection[str] = (), leave_out: Collection[Modality] = ()) -> None:
         """Compute the grade without some regions or modalities; without either, drop the last such result.
@@ -128,7 +128,7 @@ class GradingController(ScriptRunner):
             return
         opened = self._current()
         script = self._asking(opened, tuple(mute), tuple(Modality(m) for m in leave_out))
-        self._begin(script, lambda: opened.nodes.present)
+        self._begin(script, lambda: opened.nodes.present, opened.inputs_stamp)
 
     def read_ahead(self, files: Job) -> None:
         """Prefetch and encode the next case while the worker is idle; errors are reported when the case is opened."""

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from REACTKDLib.core.errors import LabelMissing, NonLinearTransform
+from REACTKDLib.core.errors import LabelMissing, NonLinearTransform, ReactkdError
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
+from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import write_mask, write_slabs
 from REACTKDLib.core.worker.folder import ScratchFolder
@@ -22,7 +23,15 @@ from REACTKDLib.scene.dicom_origin import files_of, origin_findings
 from REACTKDLib.scene.frames import distorting_transform, relation_between
 from REACTKDLib.scene.remarks import remarks_of
 from REACTKDLib.scene.segment_state import SegmentState
-from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, cut_segment, lesions_of, matrix_of_part, with_label_maps
+from REACTKDLib.scene.segments import (
+    LABELMAP,
+    SegmentChoice,
+    choose_segments,
+    cut_segment,
+    lesions_of,
+    matrix_of_part,
+    with_label_maps,
+)
 from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
 from REACTKDLib.scene.voxel_digest import remember_digest
@@ -193,6 +202,15 @@ def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:
     for segment_id in (*choice.livers, *choice.tumors):
         stamp.append(SegmentState(data, segment_id))
     return tuple(stamp)
+
+
+def inputs_stamp(nodes: CaseNodes, choice: SegmentChoice | None, task: Task) -> tuple:
+    """Return a stamp that changes with an image or a chosen segment; choice None: what `task` recognizes, if any."""
+    try:
+        chosen = choice or choose_segments(nodes.segmentation, task=task)
+    except ReactkdError:
+        return images_stamp(nodes), ()
+    return images_stamp(nodes), masks_stamp(nodes, chosen)
 
 
 def drawn_between(before: tuple, after: tuple, choice: SegmentChoice) -> tuple[str, ...]:

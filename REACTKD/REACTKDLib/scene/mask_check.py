@@ -10,7 +10,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.graded_inputs import masks_content
-from REACTKDLib.scene.hand_over import hand_over_case, images_stamp, masks_stamp, watched
+from REACTKDLib.scene.hand_over import hand_over_case, images_stamp, inputs_stamp, masks_stamp, watched
 from REACTKDLib.scene.known_masks import KnownMasks
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 from REACTKDLib.scene.segments import SegmentChoice
@@ -36,7 +36,8 @@ class MaskChecker(ScriptRunner):
         if self.busy:
             self._next = lambda: self.check(nodes, choice)
             return
-        self._begin(self._checking(nodes, choice), lambda: nodes.present)
+        script = self._checking(nodes, choice)
+        self._begin(script, lambda: nodes.present, lambda: inputs_stamp(nodes, choice, choice.task))
 
     def inputs_changed(self, nodes: CaseNodes, choice: SegmentChoice) -> bool:
         """Return True if there are findings on other images or masks than these: see `KnownMasks.differ_from`."""

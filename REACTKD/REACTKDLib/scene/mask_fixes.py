@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.accepted_fixes import AcceptedFix, AcceptedFixes
 from REACTKDLib.scene.case import CaseNodes
-from REACTKDLib.scene.hand_over import hand_over_masks
+from REACTKDLib.scene.hand_over import hand_over_masks, inputs_stamp
 from REACTKDLib.scene.mask_edits import apply_edits, copy_of, grids_of, matrix_in, new_ids_for
 from REACTKDLib.scene.mask_proposal import Proposal
 from REACTKDLib.scene.scene_nodes import remove_with_displays
@@ -25,6 +26,8 @@ from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.volumes import grid_of
 
 _REPLACED = _("The proposal was not accepted and is gone; press Fix again.")
+_GONE_BEFORE = _("A segment that this fix changes is gone; reject the fix, and check the masks again.")
+_GONE_SINCE = _("A segment that this fix changed is gone; correct the masks by hand.")
 _MOVED_BEFORE = _("The masks were moved or resampled since this fix was proposed; reject it, and press Fix again.")
 _MOVED_SINCE = _("The masks were moved or resampled since this fix was accepted; correct them by hand.")
 _LEFT = _("The proposal for the masks of the case before was not accepted and is gone; press Fix again there.")
@@ -93,10 +96,10 @@ class MaskFixer(ScriptRunner):
         requested. If a segment that it changes is missing, nothing is done, and `error` says so.
         """
         if self.proposal is not None and self.proposal.lacks_segments():
-            self._refuse(_("A segment that this fix changes is gone; reject the fix, and check the masks again."))
+            self._refuse(_GONE_BEFORE, self.proposal.lacks_segments)
             return
         if self.proposal is not None and self.proposal.was_moved():
-            self._refuse(_MOVED_BEFORE)
+            self._refuse(_MOVED_BEFORE, self.proposal.was_moved)
             return
         self.notice = ""
         proposal = self._taken()
@@ -129,10 +132,10 @@ class MaskFixer(ScriptRunner):
             raise UsageError(_("No fix was accepted that could be undone."))
         proposal, before = last.proposal, last.choice
         if proposal.lacks_segments():
-            self._refuse(_("A segment that this fix changed is gone; correct the masks by hand."))
+            self._refuse(_GONE_SINCE, proposal.lacks_segments)
             return
         if proposal.was_moved():
-            self._refuse(_MOVED_SINCE)
+            self._refuse(_MOVED_SINCE, proposal.was_moved)
             return
         self._fixes.remove(last)
         self.notice = ""
@@ -155,6 +158,7 @@ class MaskFixer(ScriptRunner):
         """
         self._next = None
         self._finish(RunState.IDLE)
+        self.forget_error()
         self.notice = _LEFT if self._undecided else ""
         if self.proposal is not None:
             self._taken()
@@ -193,7 +197,8 @@ class MaskFixer(ScriptRunner):
             return
         self._asked_choice = choice
         script = self._proposing(nodes, choice, job, text, largest_stays)
-        self._begin(script, lambda: all(self.scene.IsNodePresent(n) for n in (nodes.reference, nodes.segmentation)))
+        needed, stamp = (nodes.reference, nodes.segmentation), lambda: inputs_stamp(nodes, choice, choice.task)
+        self._begin(script, lambda: all(map(self.scene.IsNodePresent, needed)), stamp)
 
     def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str, largest_stays: bool) -> Script:
         self._set_progress(0.0, _("Reading the masks"))
@@ -216,9 +221,10 @@ class MaskFixer(ScriptRunner):
         self.proposal = Proposal(nodes, node, text, edits, new, after, *about)
         self.proposal_changed(self.proposal)
 
-    def _refuse(self, sentence: str) -> None:
-        """Report why nothing was done."""
+    def _refuse(self, sentence: str, holds: Callable[[], bool]) -> None:
+        """Report why nothing was done. holds: returns whether that is still so."""
         self._finish(RunState.IDLE)  # otherwise a second refusal would not be signaled
+        self._alive, self._inputs, self._read = lambda: True, lambda: (holds(),), (True,)
         self._end(UsageError(sentence))
 
     def _taken(self) -> Proposal:

@@ -9,7 +9,7 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.graded_inputs import Content
-from REACTKDLib.scene.hand_over import images_stamp, masks_stamp
+from REACTKDLib.scene.hand_over import images_stamp, inputs_stamp, masks_stamp
 from REACTKDLib.scene.known_masks import KnownMasks
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 
@@ -68,6 +68,10 @@ class OpenedCase:
         Raises: see `choose_segments`.
         """
         return self.asked or choose_segments(self.nodes.segmentation, task=self.choice.task)
+
+    def inputs_stamp(self) -> tuple:
+        """Return a stamp of what would be graded now: see `hand_over.inputs_stamp`."""
+        return inputs_stamp(self.nodes, self.asked, self.choice.task)
 
     @property
     def masks_changed(self) -> bool:

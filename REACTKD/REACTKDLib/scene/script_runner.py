@@ -67,6 +67,8 @@ class ScriptRunner:
         self.error_code: str | None = None
         self._script: Script | None = None
         self._alive: Callable[[], bool] = lambda: True
+        self._inputs: Callable[[], tuple] = tuple  # a stamp of what the script reads
+        self._read: tuple = ()  # that stamp when it began
         self._unbroken = False
         self._ticket: int | None = None
         self._ended: events.Event | None = None
@@ -92,7 +94,12 @@ class ScriptRunner:
         """Drop the error of the last script, which no longer applies to the current case."""
         if not self.busy:
             self.error = self.error_code = None
-            self._set_state(RunState.IDLE)
+            self._finish(RunState.IDLE)
+
+    def forget_outdated_error(self) -> None:
+        """Drop the error of the last script if its inputs have changed since it began: it may be true no longer."""
+        if self.error is not None and not self.busy and self._alive() and self._inputs() != self._read:
+            self.forget_error()
 
     def poll(self) -> None:
         """Process the worker's messages, and work for about 15 ms; call it from a timer."""
@@ -133,9 +140,10 @@ class ScriptRunner:
         if self._own_dispatcher:
             self.dispatcher.close()
 
-    def _begin(self, script: Script, alive: Callable[[], bool]) -> None:
-        """Run `script`; it fails if alive() turns False, since its inputs are gone."""
+    def _begin(self, script: Script, alive: Callable[[], bool], inputs: Callable[[], tuple] = tuple) -> None:
+        """Run `script`; it fails if alive() turns False, since its inputs are gone. inputs: returns a stamp of them."""
         self._script, self._alive = script, alive
+        self._inputs, self._read = inputs, inputs()
         self.error = self.error_code = None
         self.progress = 0.0, ""  # signaled with the state, since listeners to both would redraw everything twice
         self._set_state(RunState.RUNNING)
@@ -203,6 +211,8 @@ class ScriptRunner:
 
     def _finish(self, state: RunState) -> None:
         script, self._script, self._unbroken = self._script, None, False
+        if state is not RunState.FAILED:
+            self._inputs, self._read = tuple, ()  # stamps hold images
         if script is not None and not script.gi_running:
             script.close()
         self._set_state(state)

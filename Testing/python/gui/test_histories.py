@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
 
-from support.edits import mask_of, paint
-from support.panel_steps import GRADE_S, grade, wait_for_grade
+from support.edits import erase, mask_of, paint
+from support.panel_steps import GRADE_S, grade, panel_of, toggle_box, wait_for_grade
+from support.scene_files import load_scene, save_scene
 
 CHANGED = "Masks or inputs have changed since this grade. Grade again to update it."
 
@@ -90,4 +92,60 @@ def test_a_result_is_current_again_after_an_undo_to_its_masks(user: Any, nodes: 
     history.RestorePreviousState()
     user.wait_until(lambda: user.find("stateLabel").text == "", what="the undo to be noticed")
     assert context.report is report and not context.outdated
+    history.SetSegmentation(None)
+
+
+def erase_all(nodes: Any) -> None:
+    """Erase liver and tumor."""
+    for name in ("Liver", "Tumor"):
+        erase(nodes.segmentation, name, mask_of(nodes.segmentation, name, nodes.reference), nodes.reference)
+
+
+def test_the_reason_why_masks_were_refused_goes_with_those_masks(user: Any, nodes: Any, context: Any) -> None:
+    """After the undo, the section Grade said of masks with a liver, and of their valid result, that the liver is empty;
+    so did the section Masks.
+    """
+    empty = "The liver segment is empty"
+    history = editor_history(nodes)
+    history.SaveState()
+    erase_all(nodes)
+    grade_button, state = user.find("gradeButton"), user.find("stateLabel")
+    user.click("gradeButton")
+    user.wait_until(lambda: empty in state.text and grade_button.enabled, GRADE_S, "the refusal of the first grade")
+    nodes.segmentation.Modified()  # no edit, as when its display is changed
+    user.wait_until(lambda: not panel_of(user).live.timer.active, what="the look at the masks")
+    assert empty in state.text
+    history.RestorePreviousState()
+    user.wait_until(lambda: state.text == "Ready to grade.", what="the undo to be noticed")
+
+    grade(user)
+    user.open_section("masksSection")
+    user.click("liveCheckBox")
+    history.SaveState()
+    erase_all(nodes)
+    user.wait_until(lambda: empty in state.text and grade_button.enabled, GRADE_S, "the refusal of the live grade")
+    user.click("liveCheckBox")
+    user.click("checkButton")
+    user.wait_until(lambda: empty in user.find("masksMessageLabel").text, GRADE_S, "the refusal of the check")
+    history.RestorePreviousState()
+    user.wait_until(lambda: state.text == "", what="the undo to be noticed")
+    assert not context.outdated and not user.sees("masksMessageLabel")
+    history.SetSegmentation(None)
+
+
+def test_a_refused_what_if_is_forgotten_once_the_edit_is_undone(
+    user: Any, nodes: Any, context: Any, scene: Any, tmp_path: Path
+) -> None:
+    """A restored result must be of the current masks, since the worker reads them again."""
+    grade(user)
+    save_scene(scene, tmp_path / "graded.mrb")
+    load_scene(scene, tmp_path / "graded.mrb")
+    history, label = editor_history(context.nodes), user.find("stateLabel")
+    history.SaveState()
+    paint(context.nodes.segmentation, "Tumor", stray(context.nodes), context.nodes.reference)
+    user.wait_until(lambda: label.text == CHANGED, what="the stroke to be noticed")
+    toggle_box(user, "regionTable", 1)
+    user.wait_until(lambda: "grade again before" in label.text, what="the refusal")
+    history.RestorePreviousState()
+    user.wait_until(lambda: label.text == "", what="the undo to be noticed")
     history.SetSegmentation(None)
