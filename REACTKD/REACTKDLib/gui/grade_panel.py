@@ -171,6 +171,8 @@ class GradePanel(Section):
             return self._stored_words()
         if context.outdated:
             return _("Masks or inputs have changed since this grade. Grade again to update it.")
+        if context.other_model:
+            return _("This grade is of another model than the one that is chosen. Grade again to update it.")
         if context.report is None:
             return _("Ready to grade.")
         if context.parameter_node is not None and context.outputs is None:

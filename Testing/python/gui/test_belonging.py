@@ -30,6 +30,7 @@ from support.small_models import write_small_model
 from support.worlds import linear_transform, rigid
 
 CHANGED = "have changed since this grade"
+OTHER_MODEL = "This grade is of another model than the one that is chosen"
 SELECTORS = {"ctSelector": Modality.CT, "fdgSelector": Modality.FDG, "acetateSelector": Modality.ACETATE}
 
 
@@ -74,13 +75,18 @@ def test_after_a_canceled_grade_with_another_model_the_next_one_is_by_that_model
     user: Any, nodes: Any, context: Any, worker: Any, tmp_path: Path
 ) -> None:
     grade(user)
-    other = write_small_model(tmp_path / "other", seed=1)
+    first, other = context.state.model, write_small_model(tmp_path / "other", seed=1)
     choose_model(user, other)
+    assert OTHER_MODEL in user.text("stateLabel"), "or the result would be taken for that of the chosen model"
     start_and_cancel(user, worker)
     assert context.other_model, "the result of the first model must be shown again"
+    assert OTHER_MODEL in user.text("stateLabel")
+    user.type("modelPathEdit", first, paste=True)
+    assert not user.sees("stateLabel")
+    user.type("modelPathEdit", str(other), paste=True)
     user.click("gradeButton")
     wait_for_grade(user)
-    assert not context.other_model
+    assert not context.other_model and not user.sees("stateLabel")
 
 
 def test_after_a_canceled_grade_of_other_segments_the_next_one_is_of_those_segments(
