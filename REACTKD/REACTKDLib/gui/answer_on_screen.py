@@ -32,7 +32,6 @@ class AnswerOnScreen:
     stored: StoredAnswer | None
     checker: MaskChecker
     state: PanelState
-    busy: bool
 
     # which answer
 
@@ -110,5 +109,4 @@ class AnswerOnScreen:
     @property
     def _compared(self) -> OpenedCase | None:
         """The inputs of the displayed result, or None if they cannot be compared with the current case."""
-        none = self.report is None or self.nodes is None or self.busy
-        return None if none else self.controller.opened
+        return None if self.report is None or self.nodes is None else self.controller.opened

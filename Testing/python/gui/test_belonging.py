@@ -118,6 +118,26 @@ def test_a_restored_result_is_compared_with_the_graded_masks(user: Any, nodes: A
     assert not user.sees("whatIfLabel") and context.outdated
 
 
+def test_findings_of_the_former_masks_are_marked_until_those_of_the_edited_ones_are_there(
+    user: Any, nodes: Any, context: Any, worker: Any
+) -> None:
+    """While the edited masks were graded, the checks had 'found nothing wrong' with them."""
+    mark, labels = "Before the last change:", [user.find(name) for name in ("masksSummaryLabel", "inputsWarningLabel")]
+
+    def marked() -> list[bool]:
+        return [label.text.startswith(mark) for label in labels]
+
+    grade(user)
+    edit(user, nodes, context)
+    user.wait_until(lambda: all(marked()), what="the marks")
+    with worker.answers_unread() as unread:
+        user.click("gradeButton")
+        user.wait_until(lambda: unread, GRADE_S, "the worker's answer")
+        assert all(marked())
+    wait_for_grade(user)
+    assert not any(marked())
+
+
 @pytest.mark.parametrize("what", ["a PET is moved", "the masks are moved", "a CT is hardened", "voxels change"])
 def test_changed_images_and_masks_make_the_result_outdated_and_live_updates_it(
     user: Any, nodes: Any, context: Any, scene: Any, what: str
