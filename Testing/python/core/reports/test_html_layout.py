@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from html import unescape
+from html import escape, unescape
 
 import pytest
 
@@ -23,10 +23,10 @@ from support.scene_cases import make_case, make_result
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 UPTAKE = RegionUptake(suv_max=12.3, suv_mean=10.1, suv_peak=11.4, to_liver=2.04, unit_inferred=False)
 MEASURES = RegionMeasures(23.0, {"fdg": UPTAKE, "acetate": UPTAKE})
-#: runs in the page; its content security policy, which forbids scripts, is taken out for the test
+#: runs in each page; its content security policy, which forbids scripts, is taken out for the test
 SCRIPT = """<script>
 const lines = e => Math.round(e.getClientRects()[0].height / 20);
-const found = JSON.stringify({
+parent.found[window.name] = {
   width: window.innerWidth,
   page: document.documentElement.scrollWidth,
   names: [...document.querySelectorAll(".regions th:first-child")].map(lines),
@@ -34,10 +34,17 @@ const found = JSON.stringify({
   rows: [...document.querySelectorAll(".bars tr")].map(lines),
   comment: document.querySelector(".comment")?.innerText,
   bars: Math.round(document.querySelector(".bars").getClientRects()[0].right),
-});
-document.body.innerHTML = "<pre id=measured></pre>";
-document.getElementById("measured").textContent = found;
+};
 </script></body>"""
+#: holds the pages, each in a frame with the width of its window, so that one start of the browser measures all
+FRAMES = """<!DOCTYPE html><body><script>var found = {};</script><pages/><script>
+onload = () => {
+  document.body.innerHTML = "<pre id=measured></pre>";
+  document.getElementById("measured").textContent = JSON.stringify(found);
+};
+</script></body>"""
+COMMENTS = {"plain": "", "long word": "x" * 300}
+LINES = "1. small\n2. near the dome < 1 cm"
 
 
 @pytest.fixture(scope="module")
@@ -46,30 +53,58 @@ def report():
     return replace(made, regions=tuple(replace(row, measures=MEASURES) for row in made.regions))
 
 
-def measured(folder, page, width):
-    page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page).replace("</body>", SCRIPT)
-    (folder / "page.html").write_text(page, encoding="utf-8")
+@pytest.fixture(scope="module")
+def ensemble(report):
+    """The page of an ensemble of two models."""
+    members = tuple(
+        MemberAnswer(name, "1", "0" * 64, max(chances, key=chances.get), chances)
+        for name, chances in (("A", {"well": 0.1, "moderate": 0.2, "poor": 0.7}), ("B", dict(report.probabilities)))
+    )
+    return report_page(replace(report, ensemble=EnsembleAnswer(members)))
+
+
+@pytest.fixture(scope="module")
+def measured(report, ensemble, tmp_path_factory):
+    """What SCRIPT measured in each page, by its name and the width of its window."""
+    if BROWSER is None:
+        pytest.skip("Chromium is not installed")
+    pages = {
+        (name, width): report_page(report, PageExtras(comment=comment))
+        for name, comment in COMMENTS.items()
+        for width in (1280, 500)
+    }
+    pages["lines", 1280] = report_page(report, PageExtras(comment=LINES))
+    pages["ensemble", 1280] = ensemble
+    return dict(zip(pages, frames_measured(tmp_path_factory.mktemp("pages"), pages), strict=True))
+
+
+def frames_measured(folder, pages):
+    frames = []
+    for number, ((_, width), page) in enumerate(pages.items()):
+        page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page).replace("</body>", SCRIPT)
+        style = f"width: {width}px; height: 800px; border: 0"  # lower than each page: it has a scroll bar
+        frames.append(f'<iframe name="{number}" style="{style}" srcdoc="{escape(page)}"></iframe>')
+    (folder / "page.html").write_text(FRAMES.replace("<pages/>", "".join(frames)), encoding="utf-8")
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    command += [f"--window-size={width},1000", "--dump-dom", (folder / "page.html").as_uri()]
+    command += ["--window-size=1400,900", "--dump-dom", (folder / "page.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
-    return json.loads(unescape(re.search(r'<pre id="measured">(.*?)</pre>', done.stdout)[1]))
+    found = json.loads(unescape(re.search(r'<pre id="measured">(.*?)</pre>', done.stdout)[1]))
+    return [found[str(number)] for number in range(len(pages))]
 
 
-@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
 @pytest.mark.parametrize("width", [1280, 500])
-@pytest.mark.parametrize("comment", ["", "x" * 300], ids=["plain", "long word"])
-def test_the_page_fits_its_window(report, tmp_path, width, comment):
-    found = measured(tmp_path, report_page(report, PageExtras(comment=comment)), width)
+@pytest.mark.parametrize("comment", COMMENTS)
+def test_the_page_fits_its_window(measured, width, comment):
+    found = measured[comment, width]
+    assert found["width"] == width
     assert found["page"] <= found["width"], "a part of the page lies beyond the right edge"
     assert found["bars"] <= found["width"], "the probabilities lie beyond the right edge"
     assert found["tables"] or width < 600, "a table needs scrolling in a wide window"
     assert max(found["names"]) <= 3, "the names of regions are broken letter by letter"
 
 
-@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
-def test_the_lines_of_a_comment_stay_lines(report, tmp_path):
-    found = measured(tmp_path, report_page(report, PageExtras(comment="1. small\n2. near the dome < 1 cm")), 1280)
-    assert found["comment"] == "1. small\n2. near the dome < 1 cm"
+def test_the_lines_of_a_comment_stay_lines(measured):
+    assert measured["lines", 1280]["comment"] == LINES
 
 
 def test_a_wide_table_scrolls_in_its_own_frame(report):
@@ -97,12 +132,6 @@ def test_measures_explain_the_columns_that_there_are(report):
         assert ("Parenchyma" in measures) == suv and "Lesion 1" in measures
 
 
-@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
-def test_the_spread_of_an_ensemble_stays_in_its_line(report, tmp_path):
-    members = tuple(
-        MemberAnswer(name, "1", "0" * 64, max(chances, key=chances.get), chances)
-        for name, chances in (("A", {"well": 0.1, "moderate": 0.2, "poor": 0.7}), ("B", dict(report.probabilities)))
-    )
-    page = report_page(replace(report, ensemble=EnsembleAnswer(members)))
-    assert "<small>(" in page
-    assert max(measured(tmp_path, page, 1280)["rows"]) <= 1
+def test_the_spread_of_an_ensemble_stays_in_its_line(measured, ensemble):
+    assert "<small>(" in ensemble
+    assert max(measured["ensemble", 1280]["rows"]) <= 1
