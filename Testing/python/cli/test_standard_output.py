@@ -7,10 +7,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from REACTKDLib.__main__ import main
 from REACTKDLib.core.reports.report import GradeReport
 from support.case_files import case_arguments
 
@@ -30,10 +32,14 @@ def in_shell(command, redirection):
     return done.returncode, done.stderr.strip()
 
 
-@pytest.mark.parametrize("json", [[], ["--json"]], ids=["summary", "json"])
 @pytest.mark.parametrize(
-    ("redirection", "ended"),
-    [("> /dev/full", (2, FULL)), (">&-", (0, "")), ("| true", (0, "")), ("> /dev/null 2>&-", (0, ""))],
+    ("redirection", "ended", "json"),
+    [
+        ("> /dev/full", (2, FULL), ["--json"]),
+        (">&-", (0, ""), []),
+        ("| true", (0, ""), ["--json"]),
+        ("> /dev/null 2>&-", (0, ""), []),
+    ],
 )
 def test_a_grade_is_written_whatever_becomes_of_what_is_printed(
     case_folder, bundle_folder, tmp_path, redirection, ended, json
@@ -41,6 +47,40 @@ def test_a_grade_is_written_whatever_becomes_of_what_is_printed(
     command = ["REACTKDLib", "grade", *case_arguments(case_folder), "--bundle", bundle_folder]
     assert in_shell([*command, "--output", tmp_path / "out", *json], redirection) == ended
     assert GradeReport.read_json(tmp_path / "out" / "report.json").regions
+
+
+def full():
+    return open("/dev/full", "w")  # noqa: SIM115 - closed by the test
+
+
+def left_by_its_reader():
+    reader, writer = os.pipe()
+    os.close(reader)
+    return os.fdopen(writer, "w")
+
+
+@pytest.mark.parametrize("json", [[], ["--json"]], ids=["summary", "json"])
+@pytest.mark.parametrize(
+    ("stream", "opened", "ended"),
+    [
+        ("stdout", full, (2, FULL)),
+        ("stdout", lambda: None, (0, "")),
+        ("stdout", left_by_its_reader, (0, "")),
+        ("stderr", lambda: None, (0, "")),
+    ],
+    ids=["full", "closed", "left", "no errors"],
+)
+def test_a_grade_is_written_whatever_stream_python_has_to_print_to(
+    case_folder, bundle_folder, tmp_path, capsys, own_process, monkeypatch, stream, opened, ended, json
+):
+    """Both outputs in this process, with the streams that Python opens for the redirections above."""
+    given = opened()
+    monkeypatch.setattr(sys, stream, given)
+    command = ["grade", *case_arguments(case_folder), "--bundle", bundle_folder, "--output", tmp_path / "out", *json]
+    assert (main(list(map(str, command))), capsys.readouterr().err.strip()) == ended
+    assert GradeReport.read_json(tmp_path / "out" / "report.json").regions
+    with suppress(OSError):  # what is left in its buffer
+        given and given.close()
 
 
 @pytest.mark.parametrize(("redirection", "ended"), [("> /dev/full", (2, FULL)), (">&-", (0, ""))])
