@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import traceback
@@ -39,15 +40,54 @@ def killed_at(at: int, work: Callable[[], object]) -> bool:
     return False
 
 
-def _kill_at_call(at: int) -> None:
+def states_of_kills(folder: Path, work: Callable[[], object], states: Path) -> list[Path]:
+    """Return copies of `folder` as a kill at each call that `killed_at` counts would leave it, and as `work` leaves it.
+
+    One fork makes them all and is then killed: a fork for each call copies the tables of all memory of the tests. The
+    copies are made in `states`; they have the times and permissions of the originals, and no owner that still runs.
+    """
+
+    def copy() -> None:
+        nonlocal calls
+        calls += 1
+        shutil.copytree(folder, states / str(calls), symlinks=True)
+
+    def watched() -> None:
+        copy_now = _before_each_call(copy)
+        work()
+        copy_now()
+        os.kill(os.getpid(), signal.SIGKILL)
+
     calls = 0
+    assert killed_at(0, watched)
+    return sorted(states.iterdir(), key=lambda path: int(path.name))
+
+
+def _kill_at_call(at: int) -> None:
+    def count() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    calls = 0
+    _before_each_call(count)
+
+
+def _before_each_call(act: Callable[[], object]) -> Callable[[], None]:
+    """Let `act` run before each call of this process that changes names in folders, but for its own; return it."""
+    acting = False
+
+    def act_once() -> None:
+        nonlocal acting
+        if not acting:
+            acting = True
+            act()
+            acting = False
 
     def counted(real):
         def call(*arguments, **more):
-            nonlocal calls
-            calls += 1
-            if calls == at:
-                os.kill(os.getpid(), signal.SIGKILL)
+            act_once()
             return real(*arguments, **more)
 
         return call
@@ -58,6 +98,7 @@ def _kill_at_call(at: int) -> None:
         setattr(os, name, call)
         if accessor is not None:
             setattr(accessor, name, staticmethod(call))
+    return act_once
 
 
 @contextmanager

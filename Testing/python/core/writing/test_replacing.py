@@ -20,7 +20,7 @@ from REACTKDLib.core.writing import replacing
 from REACTKDLib.core.writing.atomic import write_files, write_text, written_beside
 from REACTKDLib.core.writing.owners import hidden_name, is_alive, is_left_over
 from REACTKDLib.core.writing.replacing import recover
-from support.killed import PATH, killed_at
+from support.killed import PATH, killed_at, states_of_kills
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are killed by a signal of Unix")
 
@@ -63,13 +63,14 @@ def hidden(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("mine", [True, False], ids=["with a file of the user", "results alone"])
 def test_a_kill_at_any_step_of_a_second_run_keeps_one_complete_result(tmp_path, whole, mine):
-    states = set()
-    for at in range(1, 40):
-        output = tmp_path / str(at) / "results"
-        grade(output, "old")
-        if mine:
-            (output / "mine.txt").write_text("mine")
-        was_killed = killed_at(at, partial(grade, output, "new"))
+    grade(tmp_path / "run" / "results", "old")
+    if mine:
+        (tmp_path / "run" / "results" / "mine.txt").write_text("mine")
+    second = partial(grade, tmp_path / "run" / "results", "new")
+    kinds = set()
+    left = states_of_kills(tmp_path / "run", second, tmp_path / "left")
+    for state in left:
+        output = state / "results"
         found = contents(output)
         found.pop("mine.txt", None)
         assert len(set(found.values())) <= 1, "old and new results must not be mixed"
@@ -77,22 +78,20 @@ def test_a_kill_at_any_step_of_a_second_run_keeps_one_complete_result(tmp_path, 
             assert len(found) == len(NAMES), "a folder with its report must be complete"
         if whole and not mine:
             assert len(found) == len(NAMES), "exchanged folders are never incomplete"
-        states.add(tuple(sorted(found)))
+        kinds.add(tuple(sorted(found)))
         # The next reader finds all of the old files or all of the new ones, and no hidden files.
         recover(output.parent)
         recover(output)
         after = contents(output)
         assert after.pop("mine.txt", "mine") == "mine"
         assert after in ({name: "old" for name in NAMES}, {name: "new" for name in NAMES})
-        assert hidden(tmp_path / str(at)) == []
+        assert hidden(state) == []
         # The next run succeeds.
         with all_or_nothing(output) as folder:
             (folder / "report.json").write_text("third")
         assert contents(output)["report.json"] == "third"
-        if not was_killed:
-            break
-    assert not was_killed and at > 5
-    assert whole and not mine or len(states) > 2, "the steps between were seen"
+    assert len(left) > 5 and contents(tmp_path / "run" / "results")["report.json"] == "new"
+    assert whole and not mine or len(kinds) > 2, "the steps between were seen"
 
 
 def test_the_next_run_completes_what_a_killed_one_began(tmp_path):
@@ -111,18 +110,17 @@ def test_the_next_run_completes_what_a_killed_one_began(tmp_path):
 
 
 def test_a_folder_replaced_by_a_killed_run_is_found_again(tmp_path, whole):
-    for at in range(1, 20):
-        target = tmp_path / str(at) / "bundle"
-        save_bundle(target, "old")
-        was_killed = killed_at(at, partial(save_bundle, target, "new"))
+    save_bundle(tmp_path / "run" / "bundle", "old")
+    second = partial(save_bundle, tmp_path / "run" / "bundle", "new")
+    left = states_of_kills(tmp_path / "run", second, tmp_path / "left")
+    for state in left:
+        target = state / "bundle"
         if whole:
             assert len(contents(target)) == 2
-        recover(target.parent)
+        recover(state)
         assert contents(target) in ({"metadata": v, "weights": v} for v in ("old", "new"))
-        assert [path.name for path in target.parent.iterdir()] == ["bundle"]
-        if not was_killed:
-            break
-    assert not was_killed and at > 3
+        assert [path.name for path in state.iterdir()] == ["bundle"]
+    assert len(left) > 3
 
 
 def test_a_failed_undo_deletes_nothing(tmp_path, monkeypatch):
