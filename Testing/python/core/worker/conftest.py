@@ -25,9 +25,9 @@ def case() -> Case:
     return small_case()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def dispatcher() -> Iterator[JobDispatcher]:
-    """A dispatcher for the worker, shared by the tests of one file."""
+    """A dispatcher for the worker, shared by the tests of all files that do not test its start or its end."""
     made = JobDispatcher()
     yield made
     made.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,40 +14,7 @@ import pytest
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.job_engines import THREAD_VARIABLES, Engine, EngineMissing, processes_can_start
 from REACTKDLib.core.job_pool import JobPool, WorkerLost
-
-
-class Sum:
-    """Return the sum below a number, the process and its number of calls; 13 raises an error, -1 ends the process."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def __call__(self, number: int) -> tuple[int, int, int]:
-        if number == 13:
-            raise ValueError("there is no 13")
-        if number == -1:
-            os._exit(1)
-        self.asked += 1
-        return sum(range(number)), os.getpid(), self.asked
-
-
-class EndsOnce:
-    """Return ten times a number; the first call with 2 kills its process."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __call__(self, number: int) -> int:
-        if number == 2 and not self.mark.exists():
-            self.mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return 10 * number
-
-
-def threads(_: int) -> str:
-    import torch
-
-    return f"{torch.get_num_threads()} {os.environ['OPENBLAS_NUM_THREADS']}"
+from support.pool_jobs import EndsOnce, Sum, threads
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +22,24 @@ from REACTKDLib.core.worker.events import JobDone, JobFailed
 from REACTKDLib.core.worker.server import _code_and_text
 from REACTKDTrainLib.commands.faults import explain
 from support.memory_limit import address_space
-from support.worker_runs import grade_job, save_small_model, wait
+from support.worker_runs import grade_job, wait
 
 pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process: Linux only")
 
 MIB = 2**20
 
 
+@pytest.fixture(scope="module")
+def client(tmp_path_factory) -> Iterator[WorkerClient]:
+    """A client for all limits, as the application has one; it starts another process if one ends."""
+    made = WorkerClient(scratch_parent=tmp_path_factory.mktemp("client"))
+    yield made
+    made.close()
+
+
 @pytest.mark.parametrize("spare_mib", [0, 8, 24])
-def test_a_worker_without_memory_says_so_and_grades_when_there_is_some(tmp_path, case, spare_mib) -> None:
+def test_a_worker_without_memory_says_so_and_grades_when_there_is_some(client, case, model, spare_mib) -> None:
     """How much is enough depends on the libraries; one that cannot report a lack of memory ends the process."""
-    client, model = WorkerClient(scratch_parent=tmp_path), save_small_model(tmp_path)
     first = wait(client, client.submit(grade_job(client, case, model))).result.report
     worker = client.process_id
     limits = resource.prlimit(worker, resource.RLIMIT_AS)
@@ -46,7 +54,6 @@ def test_a_worker_without_memory_says_so_and_grades_when_there_is_some(tmp_path,
         assert isinstance(event, JobDone) and spare_mib
     again = wait(client, client.submit(grade_job(client, case, model, "c"))).result.report
     assert again.probabilities == first.probabilities
-    client.close()
 
 
 CLIENT = """

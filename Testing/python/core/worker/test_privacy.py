@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker import interpreter, jobs
@@ -13,7 +17,7 @@ from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.events import JobDone, JobFailed
 from support.case_files import write_case
 from support.small_cases import small_case
-from support.worker_runs import files_in, save_small_model, wait
+from support.worker_runs import files_in, wait
 
 CANARY = "Doe^Canary"
 NO_NETWORK = """
@@ -24,6 +28,23 @@ def refuse(event, arguments):
         raise PermissionError("no network here")
 sys.addaudithook(refuse)
 """
+
+
+@pytest.fixture(scope="module")
+def marker(tmp_path_factory) -> Path:
+    """The file that a worker which tries to reach the network leaves."""
+    return tmp_path_factory.mktemp("network") / "tried"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory, marker) -> Iterator[WorkerClient]:
+    """A worker that has no network from its start on."""
+    hooks = tmp_path_factory.mktemp("path")
+    (hooks / "sitecustomize.py").write_text(NO_NETWORK.format(marker=str(marker)))
+    paths = [str(hooks), interpreter.worker_environment()["PYTHONPATH"]]
+    made = WorkerClient(environment={"PYTHONPATH": os.pathsep.join(paths)})
+    yield made
+    made.close()
 
 
 def watched(client: WorkerClient, ticket: int, found: list[str]):
@@ -38,35 +59,22 @@ def watched(client: WorkerClient, ticket: int, found: list[str]):
     return wait(client, ticket, until=look)
 
 
-def test_no_name_is_left_in_the_folder_the_output_or_the_answer(tmp_path, capfd):
-    model = save_small_model(tmp_path)
+def test_no_name_is_left_in_the_folder_the_output_or_the_answer(client, model, tmp_path, capfd):
     write_case(small_case(), tmp_path / CANARY)
-    client, found = WorkerClient(), []
+    found: list[str] = []
     files = files_in(tmp_path / CANARY)
-    try:
-        done = watched(client, client.submit(jobs.GradeFiles("a", files, model)), found)
-        absent = replace(files, images={Modality.CT: tmp_path / CANARY / "absent.nii.gz"})
-        failed = watched(client, client.submit(jobs.GradeFiles("b", absent, model)), found)
-    finally:
-        client.close()
+    done = watched(client, client.submit(jobs.GradeFiles("a", files, model)), found)
+    absent = replace(files, images={Modality.CT: tmp_path / CANARY / "absent.nii.gz"})
+    failed = watched(client, client.submit(jobs.GradeFiles("b", absent, model)), found)
     assert isinstance(done, JobDone) and isinstance(failed, JobFailed)
     assert found == [] and CANARY not in done.result.report.to_json() and CANARY not in failed.message
     assert CANARY not in "".join(capfd.readouterr())
 
 
-def test_it_works_with_the_network_blocked_and_does_not_try(tmp_path):
-    model = save_small_model(tmp_path)
+def test_it_works_with_the_network_blocked_and_does_not_try(client, model, marker, tmp_path):
     write_case(small_case(), tmp_path / "case")
-    marker = tmp_path / "tried"
-    (tmp_path / "path").mkdir()
-    (tmp_path / "path" / "sitecustomize.py").write_text(NO_NETWORK.format(marker=str(marker)))
-    paths = [str(tmp_path / "path"), interpreter.worker_environment()["PYTHONPATH"]]
-    client = WorkerClient(environment={"PYTHONPATH": os.pathsep.join(paths)})
-    try:
-        for job in (jobs.GradeFiles("a", files_in(tmp_path / "case"), model), jobs.Draw("a"), jobs.WhatIf("a")):
-            assert isinstance(wait(client, client.submit(job)), JobDone)
-    finally:
-        client.close()
+    for job in (jobs.GradeFiles("a", files_in(tmp_path / "case"), model), jobs.Draw("a"), jobs.WhatIf("a")):
+        assert isinstance(wait(client, client.submit(job)), JobDone)
     assert not marker.exists()
 
 
