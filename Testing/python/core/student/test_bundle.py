@@ -40,13 +40,6 @@ SCHEMAS = Path(os.environ.get("REACTKD_REAL_DATA", Path(__file__).parents[5] / "
 MONAI_SCHEMA = SCHEMAS / "monai-bundle-metadata-20240725.json"
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    student = random_student(4)
-    Bundle.save(tmp_path / "model", student, metadata_for(student))
-    return tmp_path / "model"
-
-
 def change_metadata(folder: Path, change, hashed: bool = True) -> None:
     """Change the metadata. hashed: update its hash too, as an attacker would."""
     data = json.loads((folder / METADATA).read_text())

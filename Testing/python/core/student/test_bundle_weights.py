@@ -17,14 +17,7 @@ from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.student.bundle import METADATA, WEIGHTS, Bundle
 from REACTKDLib.core.student.bundle_metadata import HASH, description_hash
 from support.small_cases import small_case
-from support.small_models import metadata_for, random_student
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    student = random_student(4)
-    Bundle.save(tmp_path / "model", student, metadata_for(student))
-    return tmp_path / "model"
+from support.small_models import random_student
 
 
 def replace_weights(folder: Path, state: dict) -> None:
