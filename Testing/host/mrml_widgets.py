@@ -82,7 +82,13 @@ class qMRMLNodeComboBox(qMRMLWidget):
     def setMRMLScene(self, scene: Any) -> None:
         self._watch.clear()
         if scene is not None:
-            self._watch.observe(scene, (scene.NodeAddedEvent, scene.NodeRemovedEvent), lambda *_: self._refresh())
+
+            @vtk.calldata_type(vtk.VTK_OBJECT)
+            def changed(_scene: Any, _event: str, node: Any) -> None:
+                if any(node.IsA(kind) for kind in self._nodeTypes):  # a grade adds dozens of others
+                    self._refresh()
+
+            self._watch.observe(scene, (scene.NodeAddedEvent, scene.NodeRemovedEvent), changed)
             ends = (scene.EndCloseEvent, scene.EndImportEvent, scene.EndBatchProcessEvent)
             self._watch.observe(scene, ends, lambda *_: self._rebuild())
         super().setMRMLScene(scene)

@@ -21,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / name) for name in ("REACTKD", "REACTKDTrain", "Testing")]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
+os.environ["REACTKD_SCREENSHOTS"] = "1"
 SIZE = (1500, 950)
 WIDEST = 1200
 DRAWING_S = 5.0

@@ -7,7 +7,7 @@ How to write a test:
         user.click("applyButton")                                         # fails where it is hidden or disabled
         user.wait_until(lambda: user.sees("resultLabel"), what="the grade")
         assert "poor" in user.text("resultLabel")
-        user.screenshot("graded")                                         # build/screenshots/graded.png
+        user.screenshot("graded")               # build/screenshots/graded.png, if REACTKD_SCREENSHOTS=1 is set
 
 `application` is the host (window, module panels, `select_module`, `close`), `widget` the Python object of the entered
 panel, `user` simulates the user (clicks, keys, visible texts). After each test, no slot, timer, event handler or
