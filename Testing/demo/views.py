@@ -36,22 +36,29 @@ class Views:
         self.coronal = SliceView(host, "Green", "Coronal", SLICE_SIZE)
         self.volume = ThreeDView(host, size=THREE_D_SIZE)
 
-    def write(self, folder: Path, nodes: CaseNodes, outputs: Outputs, result: GradeResult, note: str) -> list[Path]:
-        """Write axial.png, coronal.png and volume.png into `folder`; the slices pass through the leading lesion."""
+    def arrange(self, nodes: CaseNodes, outputs: Outputs, result: GradeResult, note: str) -> None:
+        """Show the case with its caption in all three views; the slices pass through the leading lesion."""
         nodes.segmentation.SetDisplayVisibility(False)
         _set_window(nodes)
         at = _point_of_interest(result)
         body = _body(nodes)
-        paths = []
-        for name, view, letters, up in (("axial", self.axial, "RLAP", 1), ("coronal", self.coronal, "RLSI", 2)):
+        for view, letters, up in ((self.axial, "RLAP", 1), (self.coronal, "RLSI", 2)):
             view.show(nodes.reference)
             _look(view, at, body, up)
             _write_letters(view, letters)
-            paths.append(_finish(view, folder / f"{name}.png", result.report, note))
         bounds = [0.0] * 6
         outputs.regions.GetRASBounds(bounds)
         self.volume.look_at(tuple(bounds))
-        paths.append(_finish(self.volume, folder / "volume.png", result.report, note))
+        for view in (self.axial, self.coronal, self.volume):
+            _write_text(view, caption(result.report, note), (0.015, 0.02), size=19)
+
+    def write(self, folder: Path, nodes: CaseNodes, outputs: Outputs, result: GradeResult, note: str) -> list[Path]:
+        """Arrange the views and write axial.png, coronal.png and volume.png into `folder`."""
+        self.arrange(nodes, outputs, result, note)
+        paths = []
+        for name in ("axial", "coronal", "volume"):
+            paths.append(folder / f"{name}.png")
+            write_png(paths[-1], getattr(self, name).pixels())
         return paths
 
     def close(self) -> None:
@@ -118,12 +125,6 @@ def _look(view: SliceView, at: tuple[float, ...], body: tuple[np.ndarray, np.nda
     center[0] -= LEGEND_SHARE / 2 * needed * width / height  # the patient's left is on the right of the image
     center[up] -= CAPTION_SHARE / 2 * needed
     view.look_at(tuple(float(v) for v in center), needed)
-
-
-def _finish(view: Any, path: Path, report: GradeReport, note: str) -> Path:
-    _write_text(view, caption(report, note), (0.015, 0.02), size=19)
-    write_png(path, view.pixels())
-    return path
 
 
 def _write_letters(view: Any, letters: str) -> None:

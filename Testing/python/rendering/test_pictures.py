@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import vtk
@@ -9,6 +11,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 
 from demo.views import PHANTOM_NOTE, Views
 from host.pictures import saturation, write_png
+from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
 from REACTKDLib.scene.colors import show_legend
@@ -28,18 +31,23 @@ MINUS = {"largest": (0.30, 0.08, -0.10), "middle": (0.02, 0.25, -0.1), "smallest
 EFFECTS = MINUS | {"smallest, against the grade": (0.1, 0.05, -0.2), "faint": (0.004, 0.012, -0.002)}
 
 
+@cache
+def the_case() -> Case:
+    return make_case(lesions=LESIONS)
+
+
 class Graded:
     """A graded case on the screen."""
 
     def __init__(self, host, effects) -> None:
         self.views = Views(host)
-        self.nodes = nodes_from_case(host.scene, make_case(lesions=LESIONS))
+        self.nodes = nodes_from_case(host.scene, the_case())
         session = SceneSession(host.scene, self.nodes, HandMadeGrader(effects=effects))
         self.result = session.grade()
         self.outputs = outputs_of(session.parameter_node)
 
-    def write(self, folder) -> None:
-        self.views.write(folder, self.nodes, self.outputs, self.result, PHANTOM_NOTE)
+    def arrange(self) -> None:
+        self.views.arrange(self.nodes, self.outputs, self.result, PHANTOM_NOTE)
 
     def labels_in(self, view) -> np.ndarray:
         """The region label at each pixel, from geometry alone, (height, width)."""
@@ -61,8 +69,8 @@ def graded(host, request):
 
 
 @pytest.mark.parametrize("graded", EFFECTS.values(), ids=EFFECTS, indirect=True)
-def test_lesion_with_the_largest_effect_is_the_most_salient_color(graded, tmp_path):
-    graded.write(tmp_path)
+def test_lesion_with_the_largest_effect_is_the_most_salient_color(graded):
+    graded.arrange()
     for name in ("axial", "coronal"):
         _assert_leader_stands_out(graded, name)
 
@@ -89,8 +97,8 @@ def _assert_leader_stands_out(graded, name):
     assert picture[~binary_dilation(labels == leader, iterations=4)].max() < 0.85 * picture[outline].max()
 
 
-def test_patient_right_is_at_the_left(graded, tmp_path):
-    graded.write(tmp_path)
+def test_patient_right_is_at_the_left(graded):
+    graded.arrange()
     axial, coronal = (view.ras_of_pixels() for view in (graded.views.axial, graded.views.coronal))
     for ras in (axial, coronal):
         assert ras[0, 0, 0] > ras[0, -1, 0]
@@ -105,15 +113,15 @@ def test_patient_right_is_at_the_left(graded, tmp_path):
     assert np.argwhere(colored)[:, 1].mean() == pytest.approx(np.argwhere(labels == 3)[:, 1].mean(), abs=3)
 
 
-def test_slices_go_through_the_leading_lesion(graded, tmp_path):
-    graded.write(tmp_path)
+def test_slices_go_through_the_leading_lesion(graded):
+    graded.arrange()
     for view in (graded.views.axial, graded.views.coronal):
         assert (graded.labels_in(view) == 3).sum() > 100
 
 
-def test_every_lesion_has_an_outline_that_differs_from_what_lies_under_it(graded, tmp_path):
+def test_every_lesion_has_an_outline_that_differs_from_what_lies_under_it(graded):
     """Including lesions with no effect, whose color is a neutral white."""
-    graded.write(tmp_path)
+    graded.arrange()
     view, labels = graded.views.axial, graded.labels_in(graded.views.axial)
     drawn = view.pixels().astype(int)
     graded.outputs.regions.SetDisplayVisibility(False)
@@ -162,9 +170,9 @@ def test_outlines_are_visible_on_a_white_pet(graded, tmp_path):
     forget_pet_outlines(scene)
 
 
-def test_no_ring_runs_around_a_lesion(graded, tmp_path):
+def test_no_ring_runs_around_a_lesion(graded):
     """Nothing is drawn outside a lesion and inside the liver that could be mistaken for a capsule."""
-    graded.write(tmp_path)
+    graded.arrange()
     view, labels = graded.views.axial, graded.labels_in(graded.views.axial)
     drawn = view.pixels().astype(int)
     for node in (graded.outputs.regions, graded.outputs.liver_outline):
@@ -177,8 +185,8 @@ def test_no_ring_runs_around_a_lesion(graded, tmp_path):
     assert changed[edge].mean() > 0.9, "the liver's own outline is there"
 
 
-def test_labels_are_beside_the_lesions_that_a_slice_cuts(graded, tmp_path):
-    graded.write(tmp_path)
+def test_labels_are_beside_the_lesions_that_a_slice_cuts(graded):
+    graded.arrange()
     views, lesions = (graded.views.axial, graded.views.coronal, graded.views.volume), graded.result.regions.lesions
     bare = [view.pixels().astype(int) for view in views]
     for view in views:
@@ -202,8 +210,8 @@ def test_labels_are_beside_the_lesions_that_a_slice_cuts(graded, tmp_path):
     assert np.array_equal(views[0].pixels(), empty), "a slice without lesions has no names"
 
 
-def test_heat_map_is_clear_where_it_is_zero(graded, tmp_path):
-    graded.write(tmp_path)
+def test_heat_map_is_clear_where_it_is_zero(graded):
+    graded.arrange()
     view = graded.views.axial
     graded.outputs.regions.SetDisplayVisibility(False)
     bare = view.pixels().astype(int)
@@ -221,8 +229,8 @@ def test_heat_map_is_clear_where_it_is_zero(graded, tmp_path):
     assert np.array_equal(view.pixels(), bare)
 
 
-def test_legends_show_in_every_view(graded, tmp_path):
-    graded.write(tmp_path)
+def test_legends_show_in_every_view(graded):
+    graded.arrange()
     for view in (graded.views.axial, graded.views.coronal, graded.views.volume):
         right = view.pixels()[:, round(0.95 * view.size[0]) :].astype(int)
         red = (right[..., 0] - right[..., 2]).max()
@@ -230,20 +238,20 @@ def test_legends_show_in_every_view(graded, tmp_path):
         assert red > 180 and blue > 150
 
 
-@pytest.mark.parametrize("lines", [2, 3, 4])
-def test_the_title_of_a_legend_is_in_the_view(graded, tmp_path, lines):
+def test_the_title_of_a_legend_is_in_the_view(graded):
     """Slicer gives it the size of the letters of the numbers, which depends on the legend's width."""
-    graded.write(tmp_path)
-    title = "\n".join(["poor 99%", "share, percentage points", "colors end at ±40", "Number -12"][:lines])
-    show_legend(graded.outputs.scale, title, "%.0f", x=0.98)
-    for view in (graded.views.axial, graded.views.volume):
-        right = view.pixels()[:, view.size[0] // 2 :].min(axis=-1)
-        letters = right[: round(0.13 * view.size[1])] > 200
-        assert letters.sum() > 300 and not letters[:2].any(), "cut off at the top"
+    graded.arrange()
+    for lines in (2, 3, 4):
+        title = "\n".join(["poor 99%", "share, percentage points", "colors end at ±40", "Number -12"][:lines])
+        show_legend(graded.outputs.scale, title, "%.0f", x=0.98)
+        for view in (graded.views.axial, graded.views.volume):
+            right = view.pixels()[:, view.size[0] // 2 :].min(axis=-1)
+            letters = right[: round(0.13 * view.size[1])] > 200
+            assert letters.sum() > 300 and not letters[:2].any(), f"{lines} lines: cut off at the top"
 
 
-def test_lesions_are_solid_and_the_parenchyma_is_clear_in_3d(graded, tmp_path):
-    graded.write(tmp_path)
+def test_lesions_are_solid_and_the_parenchyma_is_clear_in_3d(graded):
+    graded.arrange()
     view = graded.views.volume
     salience = saturation(view.pixels())
     at = {region.label: _pixel_in(view, region.centroid_ras) for region in graded.result.regions.lesions}
@@ -265,7 +273,7 @@ def _pixel_in(view, ras) -> tuple[int, int]:
 def test_pictures_are_complete_files_with_a_caption(graded, tmp_path):
     from PIL import Image
 
-    graded.write(tmp_path)
+    graded.views.write(tmp_path, graded.nodes, graded.outputs, graded.result, PHANTOM_NOTE)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["axial.png", "coronal.png", "volume.png"]
     for name in ("axial", "coronal", "volume"):
         view = getattr(graded.views, name)
