@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,6 +40,7 @@ TEACHER = TeacherConfig(
     feature_size=6, heads=(1, 1, 2, 2), depths=(1, 1, 1, 1), window=2, patch=4, width=8, dropout=0.1
 )
 STUDENT = StudentConfig(filters=4, widths=(4, 8, 8), cbam=True)
+SAID: dict[tuple[str, str, bool], GraphOutput] = {}  # by a teacher's weights, the view, and whether with maps
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +48,8 @@ def data(tmp_path_factory):
     return fold_data(tmp_path_factory.mktemp("data"), tiny_cases(12), views=2)
 
 
-@pytest.fixture
-def teacher(data) -> Teacher:
+@pytest.fixture(scope="module")
+def fitted_teacher(data) -> Teacher:
     torch.manual_seed(0)
     teacher = Teacher(TEACHER)
     fit_teacher_scales(teacher, [data.light(n) for n in range(len(data))])
@@ -55,12 +57,24 @@ def teacher(data) -> Teacher:
 
 
 @pytest.fixture
-def student(data) -> Student:
+def teacher(fitted_teacher) -> Teacher:
+    torch.manual_seed(0)
+    return copy.deepcopy(fitted_teacher)
+
+
+@pytest.fixture(scope="module")
+def fitted_student(data) -> Student:
     torch.manual_seed(0)
     student = Student(STUDENT)
     fit_student_scales(student, [data.light(n) for n in range(len(data))])
     fit_fused_scale(student, [data.view(n) for n in range(len(data))])
     return student
+
+
+@pytest.fixture
+def student(fitted_student) -> Student:
+    torch.manual_seed(0)
+    return copy.deepcopy(fitted_student)
 
 
 def samples(n: int, first: int = 0) -> list[Sample]:
@@ -72,6 +86,11 @@ def train(stage: Stage, folder, **config) -> None:
     stage.module.eval()
 
 
+def digest(module: torch.nn.Module) -> str:
+    weights = b"".join(value.numpy().tobytes() for value in module.state_dict().values())
+    return hashlib.sha256(weights).hexdigest()
+
+
 def accuracy(logits: torch.Tensor, data) -> float:
     grades = torch.tensor([case.grade for case in data.cases])
     return float((logits.argmax(dim=1) == grades).double().mean())
@@ -80,14 +99,15 @@ def accuracy(logits: torch.Tensor, data) -> float:
 def student_stage(student: Student, teacher: Teacher | None, data, method: str = "react-kd", **loss) -> StudentStage:
     distiller = make_distiller(method, DistillationConfig(), STUDENT.widths[-1], TEACHER.width)
 
-    said: dict[str, GraphOutput] = {}
+    weights = "" if teacher is None else digest(teacher)
 
     def targets_of(sample: Sample) -> GraphOutput:
         view = data.of(sample)
-        if view.key not in said:
+        key = weights, view.key, distiller.needs_maps
+        if key not in SAID:
             with torch.no_grad():
-                said[view.key] = teacher.eval()([view]).as_targets(distiller.needs_maps)
-        return said[view.key]
+                SAID[key] = teacher.eval()([view]).as_targets(distiller.needs_maps)
+        return SAID[key]
 
     config = LossConfig(**loss)
     return StudentStage(
