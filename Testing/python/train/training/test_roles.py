@@ -140,7 +140,7 @@ def test_the_scans_of_cases_that_an_earlier_release_prepared_are_recorded(listed
     read = []
     monkeypatch.setattr(PreparedStore, "scans", lambda *_: {})
     monkeypatch.setattr(scan_content, "scan_contents", lambda case: read.append(case.id) or scan_contents(case))
-    data = {"size": "tiny", "doses": False, "mask_variants": 0}
+    data = {"size": "tiny", "doses": False, "views": 2, "mask_variants": 0}
     config = write_config(tmp_path, data=data, student_stage={"epochs": 1, "batch": 4})
     result = train(folder / "own.csv", tmp_path / "out", folds=1, method="none", config=config, device="cpu")
     assert len(scans_of_run(tmp_path / "out")) == len(rows) - 1 == len(read)
