@@ -212,8 +212,8 @@ def _measured(
             if known or failed:  # the others are read too, so that the message is complete
                 continue
             answers = _answers(model, case, opened)
-        except ReactkdError as error:
-            failed[case.id] = error
+        except ReactkdError as fault:
+            failed[case.id] = fault
             continue
         without_answer += not answers
         rows += answers
@@ -223,10 +223,10 @@ def _measured(
             "trained on: take them out of the cohort."
         )
     if failed:
-        name, first = next(iter(failed.items()))
+        name, error = next(iter(failed.items()))
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        text = f"Case {name} cannot be graded{more}: {first} Or take such cases out of the cohort."
-        raise UnreadableCase(text) from first
+        text = f"Case {name} cannot be graded{more}: {error} Or take such cases out of the cohort."
+        raise UnreadableCase(text) from error
     measures = measure(rows, classes=model.task.class_names)
     return rows, {"digital_phantom": cases.phantom, "cases_without_answer": without_answer, **measures}
 
