@@ -33,10 +33,10 @@ class SegmentationWatch:
             self._watch.observe(self._segmentation, events, lambda *_: self._changed())
 
     def segments(self) -> list[tuple[str, str]]:
-        """(ID, name) of each segment."""
+        """(ID, name) of each segment. One that an undo brings back has no name for a moment."""
         if self._segmentation is None:
             return []
-        return [(id, self._segmentation.GetSegment(id).GetName()) for id in self._segmentation.GetSegmentIDs()]
+        return [(id, self._segmentation.GetSegment(id).GetName() or "") for id in self._segmentation.GetSegmentIDs()]
 
 
 class qMRMLSegmentSelectorWidget(qMRMLWidget):
