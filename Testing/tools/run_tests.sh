@@ -25,6 +25,10 @@ done
 lanes="${LANES:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}"
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # the groups share the cores
 
+# Freed memory is kept for the next array: glibc returns large blocks to the kernel, which clears each page again.
+# A twentieth of the processor time of all tests.
+export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-1073741824}" MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-4294967296}"
+
 # A run starts hundreds of Pythons. Where the environment wants no compiled files beside the sources, as images for
 # containers often do, each of them would compile torch anew, twice the time of its import: they go to build instead.
 if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
