@@ -28,6 +28,7 @@ from host.crowd import crowd
 from host.mrml_widgets import qMRMLNodeComboBox
 
 LEFT = Qt.MouseButton.LeftButton
+POLL_S = 0.005
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
 
@@ -189,8 +190,10 @@ class User:
             if waited > timeout_s and waited > timeout_s * crowd():
                 vain = f"waited {time.monotonic() - begun:.0f} s in vain for {what or condition}"
                 raise AssertionError(f"{vain}; the panel says: {' | '.join(self._words())}")
+            begun_pass = time.monotonic()
             process_events()
-            time.sleep(0.005)
+            if time.monotonic() - begun_pass < POLL_S:  # otherwise the panel is at work, and continues at once
+                time.sleep(POLL_S)
         self.settle()
 
     def _words(self) -> list[str]:
