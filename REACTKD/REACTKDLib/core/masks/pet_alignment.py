@@ -9,6 +9,7 @@ fitted better; a shift of 40 mm along the body, which is the hardest to see, was
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -32,6 +33,9 @@ AIR_HU, TISSUE_HU = -900.0, -200.0
 BRIGHT_AIR = 0.3  # of the median in tissue; scatter and noise give 0.02
 _HU = (-900, -600, -300, -120, -60, -20, 10, 40, 70, 110, 200)
 _UPTAKE = np.geomspace(0.03, 0.8, 11)  # of the 99th percentile
+_CLASSES = 12  # as many of both
+_UNSEEN = -1  # where the PET has no voxel
+_AT_ONCE = 100_000  # points of several shifts, a few megabytes
 _TOWARD = (
     (_("the patient's left"), _("the patient's right")),
     (_("the back"), _("the front")),
@@ -73,30 +77,21 @@ def _shifted(hu: np.ndarray, uptake: np.ndarray, image: str) -> Iterator[Finding
     seen = np.isfinite(uptake)
     if np.count_nonzero(seen) < LEAST_POINTS:
         return
-    classes = np.digitize(hu, _HU)
     levels = np.digitize(np.where(seen, uptake, 0), float(np.percentile(uptake[seen], 99)) * _UPTAKE)
+    levels[~seen] = _UNSEEN
     placed = _window(hu.shape)
     stated = np.isfinite(hu) & seen[placed]
-    least = max(LEAST_POINTS, LEAST_SHARE * np.count_nonzero(stated))
-    near, far = 0.0, []
-    for shift in _shifts():
-        window = _window(hu.shape, shift)
-        # Both positions are compared on the same points: a part of a body may be easier to tell than all of it.
-        both = stated & seen[window]
-        if np.count_nonzero(both) < least:
-            continue
-        here = _information(classes[both], levels[placed][both])
-        there = _information(classes[both], levels[window][both])
-        gain = there / max(here, _NO_INFORMATION)
-        if _is_near(shift):
-            near = max(near, gain)
-        elif there >= LEAST_INFORMATION:
-            far.append((there * np.count_nonzero(both), gain, shift))
-    better = [(total, shift) for total, gain, shift in far if gain > near]
-    if near == 0 or not better:
+    points = np.arange(levels.size).reshape(levels.shape)[placed][stated]
+    shifts, is_near = _shifts()
+    count, here, there = _fits(np.digitize(hu[stated], _HU), levels, points, shifts)
+    enough = count >= max(LEAST_POINTS, LEAST_SHARE * len(points))
+    gain = there / np.maximum(here, _NO_INFORMATION)
+    near = gain[enough & is_near].max(initial=0.0)
+    better = np.flatnonzero(enough & ~is_near & (there >= LEAST_INFORMATION) & (gain > near))
+    if near == 0 or not better.size:
         return
-    best = max(better)[1]
-    moved = np.array(best[::-1]) * HALF_MM
+    best = shifts[better[np.argmax((there * count)[better])]]
+    moved = best[::-1] * HALF_MM
     length = float(np.linalg.norm(moved))
     row = int(np.argmax(np.abs(moved)))
     text = _(
@@ -106,13 +101,40 @@ def _shifted(hu: np.ndarray, uptake: np.ndarray, image: str) -> Iterator[Finding
     yield Finding("pet-shifted", "warning", sentence(text))
 
 
-def _information(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the mutual information, in nat, of two lists of classes from 0 to 11."""
-    count = len(_HU) + 1
-    joint = np.bincount(a * count + b, minlength=count * count).reshape(count, count) / len(a)
-    alone = joint.sum(axis=1)[:, None] * joint.sum(axis=0)
-    there = joint > 0
-    return float((joint[there] * np.log(joint[there] / alone[there])).sum())
+def _fits(
+    classes: np.ndarray, levels: np.ndarray, points: np.ndarray, shifts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for each shift the number of points that are seen there, and the information as stated and as shifted.
+
+    Both positions are compared on the same points: a part of a body may be easier to tell than all of it.
+
+    classes: of the CT at the points, (n,). levels: of the PET around them, (D, H, W). points: indices of the points in
+    the flat `levels`, along which a shift moves.
+    """
+    flat = levels.ravel()
+    steps = np.array([levels.shape[1] * levels.shape[2], levels.shape[2], 1])
+    rows, as_stated = classes * _CLASSES, flat[points]
+    found = []
+    for some in np.array_split(shifts @ steps, max(1, len(shifts) * len(points) // _AT_ONCE)):
+        shifted = flat[points + some[:, None]]
+        both = shifted != _UNSEEN
+        found.append((both.sum(axis=1), _information(rows + as_stated, both), _information(rows + shifted, both)))
+    count, here, there = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return count, here, there
+
+
+def _information(pairs: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Return the mutual information, in nat, of several lists of pairs of classes, (s,).
+
+    pairs: a class times `_CLASSES` plus the other one, (n,) or (s, n). counted: the pairs to use, (s, n).
+    """
+    size = _CLASSES**2
+    lists = np.arange(len(counted))[:, None] * size
+    joint = np.bincount((lists + pairs)[counted], minlength=len(counted) * size).reshape(-1, _CLASSES, _CLASSES)
+    joint = joint / np.maximum(counted.sum(axis=1), 1)[:, None, None]
+    alone = joint.sum(axis=2, keepdims=True) * joint.sum(axis=1, keepdims=True)
+    ratio = np.divide(joint, alone, out=np.ones_like(joint), where=joint > 0)
+    return (joint * np.log(ratio)).sum(axis=(1, 2))
 
 
 def _lattice(volume: Volume) -> Grid:
@@ -132,22 +154,20 @@ def _around(lattice: Grid) -> Grid:
     return Grid(tuple(2 * n - 1 + 2 * REACH for n in lattice.shape), matrix)
 
 
-def _window(shape: tuple[int, ...], shift: tuple[int, ...] = (0, 0, 0)) -> tuple[slice, ...]:
-    """Return the points of `_around` that lie on a lattice of this shape, or beside it by a shift in half steps."""
-    return tuple(slice(REACH + n, REACH + n + 2 * size - 1, 2) for n, size in zip(shift, shape))
+def _window(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the points of `_around` that lie on a lattice of this shape."""
+    return tuple(slice(REACH, REACH + 2 * size - 1, 2) for size in shape)
 
 
-def _shifts() -> Iterator[tuple[int, int, int]]:
-    """Yield the shifts to compare: each near one, since the position is rarely on the lattice, and every other far
-    one.
+@cache
+def _shifts() -> tuple[np.ndarray, np.ndarray]:
+    """Return the shifts to compare, (s, 3) half steps, and which of them are near: each near one, since the position is
+    rarely on the lattice, and every other far one.
     """
-    for shift in product(range(-REACH, REACH + 1), repeat=3):
-        if _is_near(shift) or not any(n % 2 for n in shift):
-            yield shift
-
-
-def _is_near(shift: tuple[int, int, int]) -> bool:
-    return sum(n * n for n in shift) * HALF_MM**2 < LEAST_SHIFT_MM**2
+    every = np.array(list(product(range(-REACH, REACH + 1), repeat=3)))
+    near = (every**2).sum(axis=1) * HALF_MM**2 < LEAST_SHIFT_MM**2
+    compared = near | (every % 2 == 0).all(axis=1)
+    return every[compared], near[compared]
 
 
 def _sampled(volume: Volume, lattice: Grid) -> np.ndarray:

@@ -10,6 +10,7 @@ import pytest
 
 from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks import pet_alignment
 from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.masks.pet_alignment import check_alignment
 from REACTKDLib.core.modality import Modality
@@ -136,3 +137,30 @@ def test_a_patient_is_not_reported(part):
 @pytest.mark.parametrize("mm", [[0, 0, 50], [0, 0, -50], [50, 0, 0], [0, 40, 0], [0, -40, 0]])
 def test_a_patient_whose_pet_is_shifted_is_reported(mm):
     assert codes(with_pets(patient(), lambda pet: shifted(pet, mm))) == ["pet-shifted"]
+
+
+def test_all_shifts_together_give_the_information_of_each():
+    rng = np.random.default_rng(5)
+    reach, shape = pet_alignment.REACH, (4, 5, 6)
+    levels = rng.integers(0, 12, [2 * n - 1 + 2 * reach for n in shape])
+    levels[rng.random(levels.shape) < 0.2] = -1
+    levels[:5] = -1
+    stated = levels[tuple(slice(reach, reach + 2 * n - 1, 2) for n in shape)] >= 0
+    points = np.argwhere(stated) * 2 + reach
+    classes = rng.integers(0, 12, len(points))
+    shifts, near = pet_alignment._shifts()
+    found = pet_alignment._fits(classes, levels, np.ravel_multi_index(points.T, levels.shape), shifts)
+    assert len(shifts) == 9**3 + near.sum() - (near & (shifts % 2 == 0).all(axis=1)).sum()
+
+    def information(a, b):
+        joint = np.histogram2d(a, b, bins=(np.arange(13), np.arange(13)))[0] / len(a)
+        entropies = [-(p[p > 0] * np.log(p[p > 0])).sum() for p in (joint.sum(0), joint.sum(1), joint.ravel())]
+        return entropies[0] + entropies[1] - entropies[2]
+
+    for count, here, there, shift in zip(*found, shifts, strict=True):
+        moved = levels[tuple((points + shift).T)]
+        both = moved >= 0
+        assert count == both.sum()
+        if count:
+            assert here == pytest.approx(information(classes[both], levels[tuple(points[both].T)]), abs=1e-12)
+            assert there == pytest.approx(information(classes[both], moved[both]), abs=1e-12)
