@@ -47,7 +47,7 @@ class MaskSaving:
     _unkept: str
     _unsaved_since: float | None
     _keeping: bool
-    _wish: Callable[[], Any] | None
+    _wishes: list[Callable[[], Any]]
     _take_notices: Callable[[], None]
     _say_too: Callable[[str], None]
 
@@ -79,17 +79,17 @@ class MaskSaving:
             return
 
         def ended(sentence: str) -> None:
-            wish, self._wish = self._wish, None
+            wishes, self._wishes = self._wishes, []
             self._keeping = self.quiet = False
             self._say_too(sentence)
-            if wish is not None:
+            for wish in wishes:
                 wish()
 
         def failed(error: ReactkdError) -> None:
             self._unkept = not_saved(self.current.id, error, SAVE_ELSEWHERE)
             ended("")
 
-        self._keeping, self.quiet, self._wish = True, quietly, None
+        self._keeping, self.quiet, self._wishes = True, quietly, []
         self._leave(lambda: ended(saying), failed)
 
     def keep_edits(self) -> None:
@@ -106,11 +106,10 @@ class MaskSaving:
             self.keep(quietly=True)
 
     def _after_keeping(self, action: Callable[[], Any]) -> bool:
-        """Return True if the current case, which stays open, is being saved: then `action` follows, unless a later
-        action replaces it.
+        """Return True if the current case, which stays open, is being saved: then `action` follows, after earlier ones.
         """
         if self._keeping:
-            self._wish = action
+            self._wishes.append(action)
         return self._keeping
 
     def answer(self, leave: bool) -> None:

@@ -62,7 +62,7 @@ class Reading(ReaderMarks, MaskSaving):
         self.arrangement = Arrangement()
         self.chosen: SegmentChoice | None = None
         self._keeping = self.quiet = False
-        self._wish: Callable[[], Any] | None = None  # requested while the current case is saved
+        self._wishes: list[Callable[[], Any]] = []  # requested while the current case is saved
         self.masks: CorrectedMasks | None = None
 
     # current state
@@ -265,7 +265,7 @@ class Reading(ReaderMarks, MaskSaving):
         self.loader.forget()
         self.index, self.question, self._unkept = None, None, ""
         self._keeping = self.quiet = False
-        self._wish = None  # a stopped loader does not call back
+        self._wishes = []  # a stopped loader does not call back
 
     def close(self) -> None:
         """Save pending changes and end the worker. May be called twice."""

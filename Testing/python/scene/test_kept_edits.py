@@ -85,6 +85,17 @@ def test_a_step_during_the_save_follows_it(reading, listed, step):
         assert reading.in_study
 
 
+def test_a_table_that_is_saved_before_a_step_is_written_too(reading):
+    """The step used to replace it, without a word."""
+    edit(reading)
+    reading.look_around()
+    reading.look_around()
+    reading.save(lambda: reading.set_comment("a", "written"))
+    reading.go_on(1)
+    wait(reading)
+    assert reading.review.of("a").comment["text"] == "written" and reading.current.id == "b"
+
+
 def test_a_failed_save_is_reported_once_until_one_succeeds(reading, listed):
     voxels = edit(reading)
     (listed / MASKS).touch()  # a file where the folder should be
