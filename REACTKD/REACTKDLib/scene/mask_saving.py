@@ -106,8 +106,7 @@ class MaskSaving:
             self.keep(quietly=True)
 
     def _after_keeping(self, action: Callable[[], Any]) -> bool:
-        """Return True if the current case, which stays open, is being saved: then `action` follows, after earlier ones.
-        """
+        """Return True if the current case is saved and stays open; `action` then follows, after earlier ones."""
         if self._keeping:
             self._wishes.append(action)
         return self._keeping
