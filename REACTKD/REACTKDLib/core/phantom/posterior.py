@@ -6,7 +6,7 @@ the product of Phi((c - mu) / sigma) over the lesions. No method that sees only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ class Evidence(NamedTuple):
 
 class _Given(NamedTuple):
     """Quantities at the nodes of m: their weights (n, M), and the normal distribution of each t: mu (n, M, L),
-    sigma.
+    sigma. All lesions must be present.
     """
 
     weight: np.ndarray
@@ -68,7 +68,7 @@ def evidence_of(
 def _given(evidence: Evidence, h: float) -> _Given:
     nodes = FINE_NODES if h < FINE_BELOW else NODES
     r, spread = np.sqrt(1 - h * h), 1 + h * h * evidence.precision
-    distance = (evidence.y[:, None, :] - r * nodes[:, None]) ** 2 * evidence.present[:, None, :]
+    distance = (evidence.y[:, None, :] - r * nodes[:, None]) ** 2
     log_weight = -0.5 * (nodes**2 + distance.sum(axis=2) * evidence.precision / spread)
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     mu = (r * nodes[:, None] + h * h * evidence.precision * evidence.y[:, None, :]) / spread
@@ -99,15 +99,12 @@ def grade_posterior(evidence: Evidence, heterogeneity: float = HETEROGENEITY, co
     limits = thresholds(heterogeneity)
     if heterogeneity == 0:
         return _reweighted(_single_level(evidence, limits), cohort)
-    parts = []
-    for chunk in _chunks(evidence):
-        given = _given(chunk, heterogeneity)
-        below = [
-            (given.weight * np.where(chunk.present[:, None], ndtr((c - given.mu) / given.sigma), 1).prod(axis=2)).sum(1)
-            for c in limits
-        ]
-        parts.append(np.diff(np.stack(below, axis=1), prepend=0.0, append=1.0, axis=1).clip(0))
-    return _reweighted(np.concatenate(parts), cohort)
+    out = np.empty((len(evidence.y), 3))
+    for rows, _, own in _groups(evidence):
+        given = _given(own, heterogeneity)
+        below = [(given.weight * ndtr((c - given.mu) / given.sigma).prod(axis=2)).sum(axis=1) for c in limits]
+        out[rows] = np.diff(np.stack(below, axis=1), prepend=0.0, append=1.0, axis=1).clip(0)
+    return _reweighted(out, cohort)
 
 
 def deciding_posterior(
@@ -123,19 +120,19 @@ def deciding_posterior(
     if heterogeneity == 0:
         return evidence.present / evidence.present.sum(axis=1, keepdims=True)
     nodes, weights, grade = _between(thresholds(heterogeneity))
-    parts = []
-    for chunk in _chunks(evidence, _CHUNK // 8):
-        given = _given(chunk, heterogeneity)
-        joint = np.zeros((*chunk.y.shape, 3))
+    out = np.zeros(evidence.y.shape)
+    for rows, lesions, own in _groups(evidence, _CHUNK // 8):
+        given = _given(own, heterogeneity)
+        joint = np.empty((*own.y.shape, 3))
         z = (nodes - given.mu[..., None]) / given.sigma  # (n, M, L, T)
-        below = np.where(chunk.present[:, None, :, None], ndtr(z), 1.0)
+        below = ndtr(z)
         for place in range(z.shape[2]):
             others = np.delete(below, place, axis=2).prod(axis=2)
             density = np.exp(-0.5 * z[:, :, place] ** 2) / (given.sigma * np.sqrt(2 * np.pi))
             at = np.einsum("nm,nmt->nt", given.weight, density * others) * weights
             joint[:, place] = np.stack([at[:, grade == g].sum(axis=1) for g in range(3)], axis=1)
-        parts.append(_reweighted(joint * chunk.present[..., None], cohort).sum(axis=2))
-    return np.concatenate(parts)
+        out[np.ix_(rows, lesions)] = _reweighted(joint, cohort).sum(axis=2)
+    return out
 
 
 @lru_cache
@@ -148,10 +145,17 @@ def _between(limits: tuple[float, float], count: int = 40) -> tuple[np.ndarray, 
     return nodes, np.concatenate([h * w for h in half]), np.repeat(np.arange(3), count)
 
 
-def _chunks(evidence: Evidence, size: int = _CHUNK) -> Iterable[Evidence]:
-    for start in range(0, len(evidence.y), size):
-        part = slice(start, start + size)
-        yield Evidence(evidence.y[part], evidence.precision, evidence.present[part])
+def _groups(evidence: Evidence, size: int = _CHUNK) -> Iterator[tuple[np.ndarray, np.ndarray, Evidence]]:
+    """Yield up to `size` patients with the same lesions: their rows, the columns of these lesions, and their evidence,
+    in which every lesion is present. Most patients have far fewer lesions than the table has columns.
+    """
+    patterns, of_row = np.unique(evidence.present, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        own, lesions = np.flatnonzero(of_row.ravel() == number), np.flatnonzero(pattern)
+        for start in range(0, len(own), size):
+            rows = own[start : start + size]
+            y = evidence.y[np.ix_(rows, lesions)]
+            yield rows, lesions, Evidence(y, evidence.precision, np.ones(y.shape, dtype=bool))
 
 
 def lesion_table(patients: Iterable[SharedLatents]) -> dict[str, np.ndarray]:
