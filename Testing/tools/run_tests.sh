@@ -36,7 +36,21 @@ if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
     export PYTHONPYCACHEPREFIX="${PYTHONPYCACHEPREFIX:-$PWD/build/bytecode}"
 fi
 
-told="$(mktemp -d)"
+# Temporary files are in a folder of this run, and only those of failed tests stay. The folder is in memory if there is
+# room and programs may be started from it: the tests write and delete tens of thousands of small files.
+memory=/dev/shm
+room="$(df -Pk "$memory" 2>/dev/null | awk 'NR == 2 { print $4 }')"
+scratch=""
+if [ -z "${TMPDIR:-}" ] && [ "${room:-0}" -ge 8000000 ] && scratch="$(mktemp -d "$memory/reactkd.XXXXXX" 2>/dev/null)"; then
+    printf '#!/bin/sh\n' >"$scratch/program" && chmod +x "$scratch/program"
+    "$scratch/program" 2>/dev/null || { rm -rf "$scratch" && scratch=""; }
+    rm -f "$scratch/program"
+fi
+scratch="${scratch:-$(mktemp -d)}"
+export TMPDIR="$scratch"
+
+told="$scratch/told"
+mkdir "$told"
 beside=""
 stop_others() {
     for lane in $beside; do
@@ -44,7 +58,15 @@ stop_others() {
         kill "$lane" 2>/dev/null
     done
 }
-trap 'rm -rf "$told"' EXIT
+remove_scratch() {
+    if [ -e "$told/failed" ]; then
+        rm -rf "$told"
+        echo "Temporary files of the failed tests are kept in $scratch; remove the folder when you have looked." >&2
+    else
+        rm -rf "$scratch"
+    fi
+}
+trap remove_scratch EXIT
 trap 'stop_others; exit 130' INT TERM
 
 run_group() {
@@ -52,7 +74,7 @@ run_group() {
     shift
     echo "== tests: $title"
     # shellcheck disable=SC2086  # COVERAGE is empty, or says that the lines reached are to be recorded
-    "$python" ${COVERAGE:+-m coverage run} -m pytest -q "$@"
+    "$python" ${COVERAGE:+-m coverage run} -m pytest -q -o tmp_path_retention_policy=failed "$@"
     status=$?
     case $status in
     0) : >"$told/ran" ;;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ def run(
         (folder / "Testing" / "python" / name / f"test_{name}.py").write_text(text, encoding="utf-8")
     command = ["sh", str(RUNNER), sys.executable, *options]
     plain = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    plain |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # none of these processes needs a plugin
+    plain |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "TMPDIR": str(folder)}  # none of these processes needs a plugin
     plain |= environment or {}
     return subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, check=False)
 
@@ -94,6 +95,31 @@ def test_a_group_without_a_selected_test_is_no_failure(tmp_path: Path) -> None:
     result = run(tmp_path, "-m", "slow", core=PASSES, scene=SLOW)
     assert result.returncode == 0, result.stdout
     assert "1 passed" in result.stdout
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_only_the_temporary_files_of_failed_tests_stay(tmp_path: Path, chosen: bool) -> None:
+    """Also those that programs write without pytest's knowledge; in the folder of TMPDIR, if it is set."""
+    writes = """
+import os, tempfile
+def test_it(tmp_path):
+    (tmp_path / "kept {own}").touch()
+    tempfile.mkdtemp(prefix="left-behind-")
+    print("written to", os.environ["TMPDIR"])
+    assert {passes}
+"""
+    wish = {"TMPDIR": str(tmp_path / "own") if chosen else ""}
+    (tmp_path / "own").mkdir()
+    passed = run(tmp_path, "-s", environment=wish, core=writes.format(own="core", passes=True))
+    assert passed.returncode == 0, passed.stdout
+    scratch = Path(passed.stdout.split("written to ")[1].splitlines()[0])
+    assert not scratch.exists() and (scratch.parent == tmp_path / "own") == chosen
+
+    failed = run(tmp_path, environment=wish, scene=writes.format(own="scene", passes=False))
+    assert failed.returncode == 1
+    scratch = Path(failed.stderr.split("kept in ")[1].split(";")[0])
+    assert sorted(path.name for path in scratch.rglob("kept *")) == ["kept scene"]
+    shutil.rmtree(scratch)
 
 
 def test_no_selected_test_at_all_is_a_failure(tmp_path: Path) -> None:
