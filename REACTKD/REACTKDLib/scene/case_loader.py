@@ -26,6 +26,7 @@ from REACTKDLib.scene.hand_over import files_stamp
 from REACTKDLib.scene.listed_nodes import ListedNodes, add_case, images_in_slices, remove_case
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 
+SAVE_PATIENCE_S = 5.0  # for the worker to finish a file; usually it takes a third of a second
 _ALL = (0.0, 1.0)  # range of the progress
 Then = Callable[[ReactkdError | None], Any]
 
@@ -50,6 +51,7 @@ class CaseLoader(ScriptRunner):
         self._stamp: tuple = ()
         self.graded: tuple = ()  # stamp of the masks of the result of the loaded case
         self._files: tuple = ()
+        self._target: Path | None = None  # of the running save
         self._stamp_asked: tuple = ()  # stamp when another case was requested
         self._then: Then = _ignore
         self._ahead: tuple[Job, FilesRead] | None = None
@@ -87,15 +89,32 @@ class CaseLoader(ScriptRunner):
         If the present case is edited meanwhile, it stays: see `drawn_meanwhile`. The data read are kept for the next
         call.
         """
-        self._stamp_asked = self.stamp()
+        self._stamp_asked, self._target = self.stamp(), None
         self._load(self._opening(case_id, files), _("Opening {case}").format(case=case_id), then)
 
     def save(self, path: Path, then: Then) -> None:
         """Write the masks of the loaded case to `path` as they are drawn now."""
+        self._target = path
         self._load(self._saving(path), _("Saving the masks of {case}").format(case=self.loaded.case_id), then)
 
+    def end_saving(self) -> Path | None:
+        """Wait until the worker can no longer write the masks, and return the file if it has written them.
+
+        Its older masks would otherwise replace those of `save_now`. The callback of the save is not called.
+        """
+        if self._ticket is None or self._target is None:
+            return None
+        ended: list[ReactkdError | None] = []
+        self._then = ended.append
+        self.dispatcher.settle(self._ticket, SAVE_PATIENCE_S)
+        self._step()
+        return self._target if ended == [None] else None
+
     def save_now(self, path: Path) -> None:
-        """Write the masks synchronously: the scene or the program is about to close. Raises: ReactkdError."""
+        """Write the masks synchronously: the scene or the program is about to close. Call `end_saving` before.
+
+        Raises: ReactkdError.
+        """
         stamp = self.stamp()
         save_at_once(self.loaded.nodes.segmentation, self.loaded.nodes.reference, path)
         self._stamp = stamp

@@ -159,6 +159,9 @@ class MaskSaving:
 
     def _save_at_once(self) -> None:
         """Save edits synchronously, elsewhere if necessary, because the nodes are about to be removed."""
+        written = self.loader.end_saving()
+        if written is not None:
+            self._record_masks(written)
         if self.edited:
             try:
                 path = self.masks.target(self.current)

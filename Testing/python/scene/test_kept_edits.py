@@ -5,11 +5,15 @@ Whatever the reader does meanwhile follows the save.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import threading
+import time
 
 import pytest
 
-from REACTKDLib.scene import mask_saving
+from REACTKDLib.scene import case_loader, mask_saving
 from support.reading_steps import a_report, edit, go, tumor, wait
 
 MASKS = "review.reactkd.masks"
@@ -30,6 +34,22 @@ def look(reading, times: int = 2) -> None:
     for _time in range(times):
         reading.look_around()
         wait(reading)
+
+
+def until_the_worker_is_idle(reading) -> None:
+    """Wait until the next case is read ahead."""
+    end = time.monotonic() + 60
+    while reading.dispatcher.waiting:
+        assert time.monotonic() < end
+        reading.work()
+        time.sleep(0.005)
+
+
+def until_the_worker_has_the_masks(reading) -> None:
+    """Take the steps of a save until an idle worker has its job."""
+    while not reading.dispatcher.waiting:
+        assert reading.busy
+        reading.work()
 
 
 def test_edits_are_found_again_after_a_crash(reading, start, listed):
@@ -144,11 +164,11 @@ def test_a_result_that_comes_during_the_save_is_of_the_saved_masks(reading, list
 
 
 def test_closing_the_scene_during_the_save_keeps_the_last_edits_and_the_next_case_opens(reading, scene, listed):
+    until_the_worker_is_idle(reading)
     edit(reading)
     look(reading, times=1)
     reading.look_around()
-    while not reading.dispatcher.waiting:  # until the worker has the masks
-        reading.work()
+    until_the_worker_has_the_masks(reading)
     voxels = edit(reading, (-60.0, 10.0, 50.0))
     reading.go_on(1)
     reading.before_scene_closes()
@@ -160,3 +180,73 @@ def test_closing_the_scene_during_the_save_keeps_the_last_edits_and_the_next_cas
     reading.go_on(-1)  # while the case is opened, nothing is saved, so nothing follows
     wait(reading)
     assert reading.current.id == "b"
+
+
+def begin_save(reading) -> None:
+    """Edit the masks, and begin a save, until the worker has them."""
+    until_the_worker_is_idle(reading)
+    edit(reading)
+    reading.look_around()
+    reading.look_around()
+    until_the_worker_has_the_masks(reading)
+
+
+def hold_while_it_writes(reading, folder) -> int:
+    """Begin saves until one is held while the worker writes its file in `folder`; return the worker's process."""
+    process, target = reading.dispatcher.client.process_id, folder / "a.seg.nrrd"
+    for _attempt in range(20):
+        before = target.stat().st_ino if target.exists() else None
+        begin_save(reading)
+        while not any(path != target for path in folder.glob("*")):
+            pass
+        os.kill(process, signal.SIGSTOP)
+        time.sleep(0.01)
+        if (target.stat().st_ino if target.exists() else None) == before:
+            return process
+        os.kill(process, signal.SIGCONT)
+        wait(reading)
+        edit(reading, (-60.0, 10.0, 50.0))
+    raise AssertionError("the worker was never held in time")
+
+
+def assert_kept(reading, scene, listed, voxels) -> None:
+    """Assert that the case opens with the last edits, and that they are in its only file."""
+    scene.Clear(0)
+    assert [path.name for path in (listed / MASKS).iterdir()] == ["a.seg.nrrd"]
+    go(reading, 0)
+    assert tumor(reading).sum() == voxels
+
+
+def test_a_save_that_ends_while_the_scene_closes_does_not_replace_the_last_edits(reading, scene, listed):
+    """The worker wrote its older masks over the last ones."""
+    process = hold_while_it_writes(reading, listed / MASKS)
+    voxels = edit(reading, (-60.0, 10.0, 50.0))
+    goes_on = threading.Timer(0.3, os.kill, (process, signal.SIGCONT))
+    goes_on.start()
+    reading.before_scene_closes()
+    goes_on.join()
+    time.sleep(0.5)  # for what the worker might write
+    assert_kept(reading, scene, listed, voxels)
+    assert reading.dispatcher.client.process_id == process, "a worker that finishes is not ended"
+
+
+def test_a_save_that_does_not_end_is_stopped_before_the_last_edits_are_written(reading, scene, listed, monkeypatch):
+    monkeypatch.setattr(case_loader, "SAVE_PATIENCE_S", 0.2)
+    until_the_worker_is_idle(reading)
+    os.kill(reading.dispatcher.client.process_id, signal.SIGSTOP)
+    begin_save(reading)
+    voxels = edit(reading, (-60.0, 10.0, 50.0))
+    reading.before_scene_closes()  # a killed process writes nothing
+    assert_kept(reading, scene, listed, voxels)
+
+
+def test_a_save_whose_answer_was_not_read_yet_is_the_same_file(reading, scene, listed):
+    """It was taken for another window's file, so the last edits were written beside it."""
+    begin_save(reading)
+    voxels = edit(reading, (-60.0, 10.0, 50.0))
+    end = time.monotonic() + 60
+    while not (listed / MASKS / "a.seg.nrrd").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    reading.before_scene_closes()
+    assert_kept(reading, scene, listed, voxels)

@@ -26,6 +26,7 @@ from REACTKDLib.core.worker.jobs import Job, handed_over, to_message
 from REACTKDLib.core.worker.process import NO_SPACE_STATUS, WorkerProcess
 
 STOP_GRACE_S = 0.7  # then the process is killed, so that a stop takes less than a second
+LOOK_S = 0.005  # between two looks at the replies while a caller waits
 START_S = 60.0
 
 DIED = _("The grading process ended unexpectedly, perhaps for lack of memory; grade again to restart it.")
@@ -45,7 +46,7 @@ class _Entry:
 
 
 class WorkerClient:
-    """One worker process, started with the first job. No call blocks, except `close` for a moment.
+    """One worker process, started with the first job. No call blocks, except `settle`, and `close` for a moment.
 
     python, environment: of the process, instead of what `interpreter` finds. runner: 'module:name' of a factory of
     student runners. scratch_parent: parent of the private folder, instead of the system's temporary folder. clock:
@@ -139,6 +140,22 @@ class WorkerClient:
         for entry in self._entries():
             if ticket == entry.ticket or (ticket is None and not entry.background):
                 self._stop(entry)
+
+    def settle(self, ticket: int, patience_s: float) -> None:
+        """Wait until a job has ended, so that it can no longer write a file. `poll` reports its end as always.
+
+        One that runs may finish within `patience_s`; then it is stopped. One that waits is stopped at once.
+        """
+        until = self._clock() + patience_s
+        while entry := next((e for e in self._entries() if e.ticket == ticket), None):
+            if entry is not self._running or self._clock() >= until:
+                self._stop(entry)
+            if self._process is not None:
+                self._read_replies()
+                self._check_process()
+            time.sleep(LOOK_S)
+        for process in self._ended:  # killed, and perhaps still about to write
+            process.wait()
 
     def close(self) -> None:
         """End the process and remove the folder. Open jobs end without an event. May be called twice."""

@@ -42,6 +42,11 @@ class JobDispatcher:
         """Stop a job; it ends with Canceled within a second."""
         self.client.cancel(ticket)
 
+    def settle(self, ticket: int, patience_s: float) -> None:
+        """Wait until a job has ended, as `WorkerClient.settle` does, and call back for all new events."""
+        self.client.settle(ticket, patience_s)
+        self.poll()
+
     def poll(self) -> None:
         """Call back for new events; call it from a timer."""
         for event in self.client.poll():

@@ -86,6 +86,24 @@ def test_a_job_that_does_not_check_for_cancellation_is_ended_with_its_process(ma
     assert client.process_id != process and not psutil.pid_exists(process)
 
 
+def test_a_job_is_waited_for_only_while_it_runs(patient, case, model):
+    client = patient
+    long = client.submit(grade_job(client, case, model))
+    wait(client, long, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
+    behind = client.submit(jobs.WarmUp(model))
+    with within(1.0):  # behind a job of ten seconds
+        client.settle(behind, 60.0)
+    assert isinstance(wait(client, behind), JobCanceled) and client.busy
+    process = client.process_id
+    with within(1.0):
+        client.settle(long, 0.0)
+    assert isinstance(wait(client, long), JobCanceled) and client.process_id == process
+    last = client.submit(jobs.WarmUp(model))
+    client.settle(last, 60.0)
+    assert [event.ticket for event in client.poll() if isinstance(event, JobDone)] == [last]
+    client.settle(last, 60.0)  # it has ended long ago
+
+
 def a_job_that_has_not_begun_is_taken_back(client, case, model):
     first, second = (client.submit(grade_job(client, case, model, key)) for key in "ab")
     client.cancel(second)
