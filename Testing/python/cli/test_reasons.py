@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,9 +41,11 @@ def little_room() -> Iterator[None]:
     """Limit the size of files, as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
+    compiles_nothing, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # it would be cut too, and stay
     try:
         yield
     finally:
+        sys.dont_write_bytecode = compiles_nothing
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 

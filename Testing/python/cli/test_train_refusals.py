@@ -193,7 +193,8 @@ def with_room(room: int | None, folder: Path, cache: Path, *more: str) -> subpro
             resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
 
     command = [sys.executable, str(TRAIN_SCRIPT), *arguments_of(TRAIN_SCRIPT.with_suffix(".xml"), told), *more]
-    return subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
+    whole = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # compiled files would be cut too, and stay
+    return subprocess.run(command, capture_output=True, text=True, env=whole, preexec_fn=limit)
 
 
 @pytest.mark.slow

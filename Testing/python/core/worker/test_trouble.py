@@ -208,7 +208,7 @@ def test_a_missing_torch_is_reported(make, case, model, tmp_path):
 @pytest.mark.parametrize("blocks", [0, 6], ids=["for its replies", "for its arrays"])
 def test_a_worker_without_disk_space_is_reported(make, case, model, tmp_path, blocks):
     limited = script(tmp_path / "limited", f'ulimit -f {blocks}\nexec {sys.executable} "$@"')
-    client = make(python=limited)
+    client = make(python=limited, environment={"PYTHONDONTWRITEBYTECODE": "1"})  # they would be cut too, and stay
     event = wait(client, client.submit(grade_job(client, case, model)))
     if blocks:
         event = wait(client, client.submit(jobs.Draw("a")))
