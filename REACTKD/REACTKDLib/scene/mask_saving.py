@@ -47,7 +47,7 @@ class MaskSaving:
     _unkept: str
     _unsaved_since: float | None
     _keeping: bool
-    _wishes: list[Callable[[], Any]]
+    _wish: Callable[[], Any] | None
     _take_notices: Callable[[], None]
     _say_too: Callable[[str], None]
 
@@ -58,11 +58,15 @@ class MaskSaving:
 
     @property
     def locked(self) -> bool:
-        """True while no action is accepted: a case is opened, or saved before it is left, or a question is open.
+        """True while no action is accepted: a case is opened, or saved before an action, or a question is open.
 
-        While a case that stays open is saved, actions are accepted, and follow the save.
+        While a case that stays open is saved, one action is accepted, and follows the save.
         """
-        return self.busy and not self._keeping
+        return self.busy and not self._may_wish
+
+    @property
+    def _may_wish(self) -> bool:
+        return self._keeping and self.loader.busy and self._wish is None  # a stopped loader does not call back
 
     def save(self, then: Callable[[], Any]) -> None:
         """Save the masks of the current case, if they were edited, then call `then`; the case stays open."""
@@ -79,17 +83,17 @@ class MaskSaving:
             return
 
         def ended(sentence: str) -> None:
-            wishes, self._wishes = self._wishes, []
+            wish, self._wish = self._wish, None
             self._keeping = self.quiet = False
             self._say_too(sentence)
-            for wish in wishes:
+            if wish is not None:
                 wish()
 
         def failed(error: ReactkdError) -> None:
             self._unkept = not_saved(self.current.id, error, SAVE_ELSEWHERE)
             ended("")
 
-        self._keeping, self.quiet, self._wishes = True, quietly, []
+        self._keeping, self.quiet, self._wish = True, quietly, None
         self._leave(lambda: ended(saying), failed)
 
     def keep_edits(self) -> None:
@@ -106,10 +110,14 @@ class MaskSaving:
             self.keep(quietly=True)
 
     def _after_keeping(self, action: Callable[[], Any]) -> bool:
-        """Return True if the current case is saved and stays open; `action` then follows, after earlier ones."""
-        if self._keeping:
-            self._wishes.append(action)
-        return self._keeping
+        """Return True if the current case is saved and stays open; `action` then follows, and no other is accepted
+        until then: it may leave the case that another one is about.
+        """
+        if not self._may_wish:
+            return False
+        self._wish, self.quiet = action, False  # the user waits for the save now
+        self.changed()
+        return True
 
     def answer(self, leave: bool) -> None:
         """Answer the open question: continue without the edits, or stay."""

@@ -58,7 +58,7 @@ class ReaderMarks:
         """Continue under this name (see `core.review.readers.reader_name`); the current case is saved and opened
         again.
         """
-        if not self._after_keeping(lambda: self.read_as(reader)) and not self.busy and reader != self.reader:
+        if reader != self.reader and not self._after_keeping(lambda: self.read_as(reader)) and not self.busy:
             self._leave(lambda: self._read_as(reader))
 
     def _read_as(self, reader: str) -> None:
@@ -167,7 +167,7 @@ class ReaderMarks:
 
     def end_study(self) -> None:
         """Show results again; the current case is removed from the scene."""
-        if not self._after_keeping(self.end_study) and not self.busy and self.in_study:
+        if self.in_study and not self._after_keeping(self.end_study) and not self.busy:
             self._leave(lambda: self._change_study(self.study.end))
 
     def _change_study(self, change: Callable[[], None]) -> None:

@@ -62,7 +62,7 @@ class Reading(ReaderMarks, MaskSaving):
         self.arrangement = Arrangement()
         self.chosen: SegmentChoice | None = None
         self._keeping = self.quiet = False
-        self._wishes: list[Callable[[], Any]] = []  # requested while the current case is saved
+        self._wish: Callable[[], Any] | None = None  # requested while the current case is saved
         self.masks: CorrectedMasks | None = None
 
     # current state
@@ -111,7 +111,7 @@ class Reading(ReaderMarks, MaskSaving):
 
     def close_list(self) -> None:
         """Close the list; its case leaves the scene."""
-        if not self._after_keeping(self.close_list) and not self.busy and self.cases is not None:
+        if self.cases is not None and not self._after_keeping(self.close_list) and not self.busy:
             self._leave(self._close_list)
 
     def _open_list(self, path: Path) -> None:
@@ -145,9 +145,9 @@ class Reading(ReaderMarks, MaskSaving):
 
     def go_to(self, index: int) -> None:
         """Open a case of the list, in place of the one at hand, whose edits are saved first."""
-        if self._after_keeping(lambda: self.go_to(index)):
+        if self.cases is None or (index == self.index and self.loader.present):
             return
-        if self.busy or self.cases is None or (index == self.index and self.loader.present):
+        if self._after_keeping(lambda: self.go_to(index)) or self.busy:
             return
         self.message = ""
         self._leave(lambda: self._open(index))
@@ -265,7 +265,7 @@ class Reading(ReaderMarks, MaskSaving):
         self.loader.forget()
         self.index, self.question, self._unkept = None, None, ""
         self._keeping = self.quiet = False
-        self._wishes = []  # a stopped loader does not call back
+        self._wish = None
 
     def close(self) -> None:
         """Save pending changes and end the worker. May be called twice."""

@@ -528,13 +528,18 @@ def test_edits_of_an_open_case_are_saved_while_the_reader_goes_on(
     reading.changed.connect(
         lambda: seen.append((*(user.find(name).enabled for name in controls), user.sees("casesMessageLabel")))
     )
-    paint(nodes.segmentation, "Tumor", mask_of(nodes.segmentation, "Liver", nodes.reference), nodes.reference)
+    liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
+    paint(nodes.segmentation, "Tumor", liver, nodes.reference)
     user.wait_until(lambda: reading.busy, what="the edits to be saved without a click")
+    user.wait_until(lambda: not reading.busy, what="the end of the save")
+    assert saved.is_file() and len(seen) >= 2 and set(seen) == {(True, True, True, True, False)}, "nothing flickers"
+    erase(nodes.segmentation, "Tumor", liver & (np.arange(liver.shape[2]) % 2 == 0), nodes.reference)
+    user.wait_until(lambda: reading.busy, what="the next save")
+    seen.clear()
     user.click("nextCaseButton")
+    assert seen[0] == (False, False, False, False, True), "from then on it is a save before a step"
     at_hand(user, widget, CASES[1])
-    assert saved.is_file() and reading.review.of(CASES[0]).masks["file"].endswith(saved.name)
-    during = seen[: next(n for n, row in enumerate(seen) if not row[0])]  # until the next case is opened
-    assert len(during) >= 2 and set(during) == {(True, True, True, True, False)}, "nothing flickers"
+    assert reading.review.of(CASES[0]).masks["file"].endswith(saved.name)
 
 
 def test_closing_the_scene_saves_edits(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:

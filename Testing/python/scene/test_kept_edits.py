@@ -1,6 +1,6 @@
 """Edits of a case that stays open are saved in the background: a crash of the application costs half a minute of them.
 
-Whatever the reader does meanwhile follows the save.
+What the reader does meanwhile follows the save.
 """
 
 from __future__ import annotations
@@ -50,6 +50,15 @@ def until_the_worker_has_the_masks(reading) -> None:
     while not reading.dispatcher.waiting:
         assert reading.busy
         reading.work()
+
+
+def begin_save(reading) -> None:
+    """Edit the masks, and begin a save, until the worker has them."""
+    until_the_worker_is_idle(reading)
+    edit(reading)
+    reading.look_around()
+    reading.look_around()
+    until_the_worker_has_the_masks(reading)
 
 
 def test_edits_are_found_again_after_a_crash(reading, start, listed):
@@ -105,15 +114,40 @@ def test_a_step_during_the_save_follows_it(reading, listed, step):
         assert reading.in_study
 
 
-def test_a_table_that_is_saved_before_a_step_is_written_too(reading):
-    """The step used to replace it, without a word."""
-    edit(reading)
-    reading.look_around()
-    reading.look_around()
-    reading.save(lambda: reading.set_comment("a", "written"))
+ACTIONS = {
+    "a table": lambda reading: reading.save(lambda: reading.set_comment("a", f"{reading.review.of('a').comment}+")),
+    "next": lambda reading: reading.go_on(1),
+    "a study": lambda reading: reading.start_study(1),
+}
+
+
+@pytest.mark.parametrize("second", ACTIONS)
+@pytest.mark.parametrize("first", ACTIONS)
+def test_the_first_action_during_the_save_locks_the_panel_until_it_is_done(reading, first, second):
+    """A second one was done too, or was dropped without a word: two clicks started two batches, one was started in a
+    study that a click before it had begun, and no table was written after a step.
+    """
+    begin_save(reading)
+    assert reading.quiet and not reading.locked
+    ACTIONS[first](reading)
+    assert reading.locked and not reading.quiet, "the user waits for the save now"
+    ACTIONS[second](reading)
+    wait(reading)
+    assert (reading.review.of("a").comment is not None) == (first == "a table")
+    assert first != "a table" or reading.review.of("a").comment["text"].count("+") == 1
+    assert reading.in_study == (first == "a study")
+    assert (reading.index, reading.locked) == ({"a table": 0, "next": 1, "a study": None}[first], False)
+
+
+def test_what_changes_nothing_does_not_lock_the_panel_during_the_save(reading):
+    begin_save(reading)
+    reading.go_to(0)  # a double click on the row of the open case
+    reading.read_as(reading.reader)
+    reading.end_study()
+    assert reading.quiet and not reading.locked
     reading.go_on(1)
     wait(reading)
-    assert reading.review.of("a").comment["text"] == "written" and reading.current.id == "b"
+    assert reading.current.id == "b"
 
 
 def test_a_failed_save_is_reported_once_until_one_succeeds(reading, listed):
@@ -180,15 +214,6 @@ def test_closing_the_scene_during_the_save_keeps_the_last_edits_and_the_next_cas
     reading.go_on(-1)  # while the case is opened, nothing is saved, so nothing follows
     wait(reading)
     assert reading.current.id == "b"
-
-
-def begin_save(reading) -> None:
-    """Edit the masks, and begin a save, until the worker has them."""
-    until_the_worker_is_idle(reading)
-    edit(reading)
-    reading.look_around()
-    reading.look_around()
-    until_the_worker_has_the_masks(reading)
 
 
 def hold_while_it_writes(reading, folder) -> int:
