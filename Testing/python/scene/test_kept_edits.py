@@ -11,8 +11,10 @@ import signal
 import threading
 import time
 
+import psutil
 import pytest
 
+from REACTKDLib.core.writing.stamps import stamp_of
 from REACTKDLib.scene import case_loader, mask_saving
 from support.reading_steps import a_report, edit, go, tumor, wait
 
@@ -216,21 +218,32 @@ def test_closing_the_scene_during_the_save_keeps_the_last_edits_and_the_next_cas
     assert reading.current.id == "b"
 
 
+def hold(process: int) -> None:
+    """Stop a process, and wait until it stands still."""
+    os.kill(process, signal.SIGSTOP)
+    while psutil.Process(process).status() != psutil.STATUS_STOPPED:
+        pass
+
+
 def hold_while_it_writes(reading, folder) -> int:
-    """Begin saves until one is held while the worker writes its file in `folder`; return the worker's process."""
+    """Begin saves, and let the worker run for moments, until it is held while its file is not complete; return its
+    process. On a busy computer a moment may be long enough for the whole file, so there are several attempts.
+    """
     process, target = reading.dispatcher.client.process_id, folder / "a.seg.nrrd"
-    for _attempt in range(20):
-        before = target.stat().st_ino if target.exists() else None
+    for attempt in range(20):
+        until_the_worker_is_idle(reading)
+        hold(process)
+        before = stamp_of(target)
+        edit(reading, (-60.0, 10.0 + attempt, 50.0))
         begin_save(reading)
-        while not any(path != target for path in folder.glob("*")):
-            pass
-        os.kill(process, signal.SIGSTOP)
-        time.sleep(0.01)
-        if (target.stat().st_ino if target.exists() else None) == before:
-            return process
+        while stamp_of(target) == before:
+            if any(path != target for path in folder.glob("*")):
+                return process
+            os.kill(process, signal.SIGCONT)
+            time.sleep(0.0005)
+            hold(process)
         os.kill(process, signal.SIGCONT)
         wait(reading)
-        edit(reading, (-60.0, 10.0, 50.0))
     raise AssertionError("the worker was never held in time")
 
 
@@ -245,7 +258,7 @@ def assert_kept(reading, scene, listed, voxels) -> None:
 def test_a_save_that_ends_while_the_scene_closes_does_not_replace_the_last_edits(reading, scene, listed):
     """The worker wrote its older masks over the last ones."""
     process = hold_while_it_writes(reading, listed / MASKS)
-    voxels = edit(reading, (-60.0, 10.0, 50.0))
+    voxels = edit(reading, (-40.0, 0.0, 50.0))
     goes_on = threading.Timer(0.3, os.kill, (process, signal.SIGCONT))
     goes_on.start()
     reading.before_scene_closes()
@@ -258,7 +271,7 @@ def test_a_save_that_ends_while_the_scene_closes_does_not_replace_the_last_edits
 def test_a_save_that_does_not_end_is_stopped_before_the_last_edits_are_written(reading, scene, listed, monkeypatch):
     monkeypatch.setattr(case_loader, "SAVE_PATIENCE_S", 0.2)
     until_the_worker_is_idle(reading)
-    os.kill(reading.dispatcher.client.process_id, signal.SIGSTOP)
+    hold(reading.dispatcher.client.process_id)
     begin_save(reading)
     voxels = edit(reading, (-60.0, 10.0, 50.0))
     reading.before_scene_closes()  # a killed process writes nothing
