@@ -84,8 +84,10 @@ class CasesPanel(Section):
             self._open(path)
 
     def _open(self, path: Path) -> None:
-        self.reading.read_as(name_asked_once())
-        self.reading.open_list(path)
+        name = name_asked_once()
+        if self.reading.cases is None:
+            self.reading.read_as(name)
+        self.reading.open_list(path, name)  # the open case is not opened again for it
 
     def on_close_list(self, _checked: bool = False) -> None:
         """Close the list; the current case is saved and removed from the scene."""

@@ -104,22 +104,26 @@ class Reading(ReaderMarks, MaskSaving):
 
     # the list
 
-    def open_list(self, path: Path | str) -> None:
-        """Open another list, after saving edits of the current case. Errors become a message."""
-        if not self._after_keeping(lambda: self.open_list(path)) and not self.busy:
-            self._leave(lambda: self._open_list(Path(path)))
+    def open_list(self, path: Path | str, reader: str | None = None) -> None:
+        """Open another list, after saving edits of the current case. Errors become a message.
+
+        reader: the name under which it is read, see `read_as`; None keeps the present one.
+        """
+        if not self._after_keeping(lambda: self.open_list(path, reader)) and not self.busy:
+            self._leave(lambda: self._open_list(Path(path), self.reader if reader is None else reader))
 
     def close_list(self) -> None:
         """Close the list; its case leaves the scene."""
         if self.cases is not None and not self._after_keeping(self.close_list) and not self.busy:
             self._leave(self._close_list)
 
-    def _open_list(self, path: Path) -> None:
+    def _open_list(self, path: Path, reader: str) -> None:
         try:
             cases = open_case_list(path, self.loader.task())
         except ReactkdError as error:
             self._say(str(error))
             return
+        self.reader = reader
         self._take_up(cases)
 
     def _take_up(self, cases: CaseList) -> None:

@@ -219,3 +219,20 @@ def test_a_comment_typed_just_before_the_list_is_replaced_or_closed_is_kept(
         user.click(close)  # before the delay that saves after typing
         user.wait_until(lambda: widget.panel.reading.index is None, 20, "the case to leave")
     assert cases_on_disk(folder)[CASES[0]]["comment"]["text"] == "capsule? small"
+
+
+def test_another_list_is_opened_under_a_name_that_was_changed_in_another_window(
+    user: Any, widget: Any, folder: Path, monkeypatch: Any, tmp_path: Path
+) -> None:
+    """The settings are shared. The open case was opened again for the new name, and the other list not at all."""
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[0])
+    other = tmp_path / "other"
+    shutil.copytree(folder / CASES[1], other / "alone")
+    QSettings().setValue("REACTKD/ReaderName", "Bert")
+    open_folder(user, monkeypatch, other)
+    reading = widget.panel.reading
+    user.wait_until(lambda: not reading.busy, what="an idle list")
+    assert reading.cases.path == other and reading.reader == "Bert" and reading.current is None
+    assert not (other / "review.reactkd.json").exists()
