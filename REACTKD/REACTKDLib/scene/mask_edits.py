@@ -56,12 +56,12 @@ def new_ids_for(segmentation: Any, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def grids_of(segmentation: Any, edits: Iterable[Edit]) -> dict[str, np.ndarray]:
-    """Return the (4, 4) matrix of the label map of each segment that is changed, by its ID.
+    """Return the (4, 4) matrix of the label map of each segment that is changed, by its ID; of those that exist.
 
     Drawing leaves it as it is; a transform that is hardened, or another geometry, changes it.
     """
     data, grids = segmentation.GetSegmentation(), {}
-    for segment_id in {edit.segment for edit in edits} - {None}:
+    for segment_id in {edit.segment for edit in edits} & set(data.GetSegmentIDs()):
         image = data.GetSegment(segment_id).GetRepresentation(LABELMAP)
         if image is not None:
             matrix = vtk.vtkMatrix4x4()

@@ -306,6 +306,13 @@ def test_a_fix_of_masks_that_were_hardened_elsewhere_is_refused_with_a_sentence(
     fixer.accept() if since == "proposed" else fixer.undo()
     assert bytes_of(nodes.segmentation) == before
     assert fixer.error.startswith(f"The masks were moved or resampled since this fix was {since};")
+    fixer.forget_outdated_error()
+    assert fixer.error is not None, "it is still true"
+    nodes.segmentation.GetSegmentation().RemoveSegment("Tumor")  # the panel then asks again whether it is
+    fixer.forget_outdated_error()
+    assert fixer.error is None
+    fixer.accept() if since == "proposed" else fixer.undo()
+    assert fixer.error.startswith("A segment that this fix change")
 
 
 def test_a_fix_is_undone_in_its_own_segmentation_even_after_another_case(fixer, nodes, case):
