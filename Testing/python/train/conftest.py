@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from hashlib import sha256
 
 import pytest
 
@@ -44,7 +46,7 @@ def prepared_once(drawn_once: None) -> Iterator[None]:
             return own(case, *settings)
         shared = case.liver, case.tumor, *case.volumes.values()
         rest = case.lesions, case.keep_specks, case.task, case.derived.get(CENTERS), *settings
-        key = *map(id, shared), repr(rest)
+        key = *map(id, shared), sha256(pickle.dumps(rest)).digest()
         if key not in found:
             found[key] = own(case, *settings), shared  # keeps the objects, so that no other gets their ids
         return {name: array.copy() for name, array in found[key][0].items()}

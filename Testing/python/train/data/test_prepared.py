@@ -317,3 +317,17 @@ def test_an_impossible_case_is_refused(grade: int, modalities: tuple, answered: 
 def test_an_unknown_size_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match="full, small, tiny"):
         preparation_of("huge")
+
+
+def test_a_phantom_whose_lesions_are_told_apart_is_prepared_anew(case: CohortCase) -> None:
+    """The tests prepare a phantom once (conftest.py); lesions that only their map tells apart are another case."""
+
+    def regions(split: bool) -> int:
+        shown = case.load()
+        axis = np.flatnonzero(shown.tumor.any(axis=(1, 2)))
+        lesions = shown.tumor.astype(np.uint8)
+        lesions[axis[len(axis) // 2] :] *= 1 + split
+        cut = replace(case, load=lambda: replace(shown, lesions=lesions))
+        return len(PreparedStore(Path(), preparation_of("tiny"), variants=0).make(cut).masks[0].volumes_ml)
+
+    assert regions(split=True) > regions(split=False)
