@@ -290,9 +290,11 @@ class PanelContext(AnswerOnScreen):
 
     def use_bundle(self, folder: Path | str | None) -> None:
         """Grade with the model in `folder` from now on; None: the shipped one."""
-        before = self.task
+        task, model = self.task, self.state.model
         self.state.model = str(folder) if folder else None
-        if self.task != before:  # other segments belong to its case
+        if self.state.model != model:
+            self.controller.forget_error()  # it may be the fault of the former model
+        if self.task != task:  # other segments belong to its case
             self.read_inputs()
         self.changed()
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import slicer
 
+from REACTKDLib.core.student.bundle import WEIGHTS
 from support.edits import erase, mask_of, paint
-from support.panel_steps import GRADE_S, grade, panel_of, toggle_box, wait_for_grade
+from support.panel_steps import GRADE_S, choose_model, grade, panel_of, toggle_box, wait_for_grade
 from support.scene_files import load_scene, save_scene
+from support.small_models import write_small_model
 
 CHANGED = "Masks or inputs have changed since this grade. Grade again to update it."
 
@@ -149,3 +151,20 @@ def test_a_refused_what_if_is_forgotten_once_the_edit_is_undone(
     history.RestorePreviousState()
     user.wait_until(lambda: label.text == "", what="the undo to be noticed")
     history.SetSegmentation(None)
+
+
+def test_the_fault_of_a_model_goes_with_the_choice_of_that_model(user: Any, nodes: Any, tmp_path: Path) -> None:
+    """Of a sound model that was chosen next, the section Grade said that it was altered."""
+    faulty, sound = (write_small_model(tmp_path / name) for name in ("faulty", "sound"))
+    with open(faulty / WEIGHTS, "ab") as file:
+        file.write(b"more")
+    state = user.find("stateLabel")
+    choose_model(user, faulty)
+    user.click("gradeButton")
+    user.wait_until(lambda: "model" in state.text and user.find("gradeButton").enabled, GRADE_S, "the refusal")
+    fault = state.text
+    assert fault != "Ready to grade."
+    user.type("modelPathEdit", str(faulty), paste=True)
+    assert state.text == fault, "the same model"
+    user.type("modelPathEdit", str(sound), paste=True)
+    assert state.text == "Ready to grade."
