@@ -6,6 +6,7 @@ beside 1.2).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import qt
@@ -172,13 +173,14 @@ def regions_left_out(table: Any) -> set[int]:
     }
 
 
-def check_all(table: Any) -> None:
-    """Check all boxes, without signals."""
-    table.blockSignals(True)
-    for row in range(table.rowCount):
-        if table.item(row, 0).flags() & qt.Qt.ItemIsUserCheckable:
-            table.item(row, 0).setCheckState(qt.Qt.Checked)
-    table.blockSignals(False)
+def leave_out(table: Any, regions: Collection[int]) -> None:
+    """Clear the boxes of these regions and check all others, without signals."""
+    before = table.blockSignals(True)
+    for item in (table.item(row, 0) for row in range(table.rowCount)):
+        if item.flags() & qt.Qt.ItemIsUserCheckable:
+            cleared = int(item.data(qt.Qt.UserRole)) in regions
+            item.setCheckState(qt.Qt.Unchecked if cleared else qt.Qt.Checked)
+    table.blockSignals(before)
 
 
 def _name_item(index: int, row: ReportRegion, graded: bool) -> Any:

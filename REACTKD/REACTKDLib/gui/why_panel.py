@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import qt
@@ -12,10 +13,10 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.reports.share_words import explained
 from REACTKDLib.core.text import sentence
 from REACTKDLib.gui import region_table
-from REACTKDLib.gui.plain_text import escaped
+from REACTKDLib.gui.findings import BEFORE_THE_CHANGE
 from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
-from REACTKDLib.gui.words import color_words, grade_words, image_words, overlay_words, short_grade
+from REACTKDLib.gui.words import color_words, image_words, overlay_words, what_if_words
 from REACTKDLib.scene.grading import CHANGED
 from REACTKDLib.scene.hiding import ANSWER, hide_only
 from REACTKDLib.scene.jump import jump_to
@@ -98,11 +99,15 @@ class WhyPanel(Section):
     def on_everything(self, _checked: bool = False) -> None:
         """Include everything again."""
         self._filling = True
-        region_table.check_all(self.ui.regionTable)
-        for box in self._input_boxes.values():
-            box.checked = True
+        self._leave_out(set(), ())
         self._filling = False
         self.on_take_part_changed()
+
+    def _leave_out(self, regions: Collection[int], images: Collection[Modality]) -> None:
+        """Set the boxes, so that only these regions and images are excluded; `_filling` must be set."""
+        region_table.leave_out(self.ui.regionTable, regions)
+        for modality, box in self._input_boxes.items():
+            box.checked = modality not in images
 
     def on_overlay(self, index: int) -> None:
         """Change the value that colors represent."""
@@ -137,6 +142,7 @@ class WhyPanel(Section):
                 widget.visible = graded
             self._show_hint(report)
             self._show_regions(report)
+            self._follow_answer(report)
             self._show_what_if(report)
             self._show_view(report)
             self._show_own_segments()
@@ -218,35 +224,30 @@ class WhyPanel(Section):
             return _("This result is of another model than the one that is chosen; grade again first.")
         return ""
 
+    def _follow_answer(self, report: GradeReport | None) -> None:
+        """Set the boxes to what the shown answer excludes, when another one was canceled or could not be computed."""
+        controller = self.context.controller
+        if report is None or controller.busy or controller.waiting or self._refusal():
+            return
+        answer = controller.what_if_answer
+        mute, images = (answer.mute, answer.leave_out) if answer is not None else ((), ())
+        if (mute, images) != self._left_out(report):
+            self._leave_out({n for n, row in enumerate(report.regions) if row.name in mute}, images)
+            self.ui.everythingButton.enabled = bool(mute or images)
+
     def _show_what_if(self, report: GradeReport | None) -> None:
         answer = self.context.controller.what_if_answer
         label = self.ui.whatIfLabel
         refusal = self._refusal() if report is not None else ""
+        shown = report is not None and report.grade is not None and answer is not None
+        shown = shown and self.ui.everythingButton.enabled
+        label.visible = shown or bool(refusal)
         if refusal:  # the result of an earlier click may arrive meanwhile
             label.text = refusal
-            label.visible = True
-            return
-        label.visible = report is not None and report.grade is not None and answer is not None
-        if label.visible and not self.context.busy:  # otherwise the result is still being computed
-            label.visible = (answer.mute, answer.leave_out) == self._left_out(report)
-        if not label.visible:
-            return
-        other = answer.report
-        if other.grade is None:
-            label.text = _("Without these there is no grade.")
-            return
-        rows = "".join(
-            f"<tr><td>{escaped(short_grade(name, report.task))}</td><td align='right'>&nbsp;{100 * before:.1f} %</td>"
-            f"<td align='right'>&nbsp;{100 * other.probabilities[name]:.1f} %</td></tr>"
-            for name, before in report.probabilities.items()
-        )
-        head = "".join(f"<td align='right'>&nbsp;{words}</td>" for words in (_("with all"), _("without")))
-        grade = escaped(grade_words(other.grade, other.task).lower())
-        if other.grade == report.grade:
-            verdict = _("The grade stays: {grade}.").format(grade=grade)
-        else:
-            verdict = _("The grade would be: {grade}.").format(grade=f"<b>{grade}</b>")
-        label.text = f"<table><tr><td></td>{head}</tr>{rows}</table>{verdict}"
+        elif shown:
+            outdated = (answer.mute, answer.leave_out) != self._left_out(report)  # the next one is being computed
+            heading = BEFORE_THE_CHANGE if outdated else ""
+            label.text = f"{heading}{what_if_words(report, answer.report)}"
 
     def _show_view(self, report: GradeReport | None) -> None:
         view, ui = self.context.state.view, self.ui

@@ -8,8 +8,10 @@ from REACTKDLib.core.errors import AmbiguousSegment, ReactkdError
 from REACTKDLib.core.files.recognition import NOT_RECOGNIZED
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import sentence
+from REACTKDLib.gui.plain_text import escaped
 from REACTKDLib.scene.case import NO_IMAGE_CHOSEN, NO_SEGMENTATION_CHOSEN
 from REACTKDLib.scene.input_info import VolumeInfo
 from REACTKDLib.scene.overlay import Overlay
@@ -94,6 +96,24 @@ def color_words(overlay: Overlay, task: Task) -> str:
         text = _("Orange adds to the score of {grade}, blue takes from it")
         return text.format(grade=short_grade(overlay.grade, task).lower())
     return _("Orange speaks for the grade, blue against it")
+
+
+def what_if_words(report: GradeReport, other: GradeReport) -> str:
+    """Return rich text: the probabilities of a report beside those of `other`, the result without some parts."""
+    if other.grade is None:
+        return f"<div>{_('Without these there is no grade.')}</div>"
+    rows = "".join(
+        f"<tr><td>{escaped(short_grade(name, report.task))}</td><td align='right'>&nbsp;{100 * before:.1f} %</td>"
+        f"<td align='right'>&nbsp;{100 * other.probabilities[name]:.1f} %</td></tr>"
+        for name, before in report.probabilities.items()
+    )
+    head = "".join(f"<td align='right'>&nbsp;{words}</td>" for words in (_("with all"), _("without")))
+    grade = escaped(grade_words(other.grade, other.task).lower())
+    if other.grade == report.grade:
+        verdict = _("The grade stays: {grade}.").format(grade=grade)
+    else:
+        verdict = _("The grade would be: {grade}.").format(grade=f"<b>{grade}</b>")
+    return f"<table><tr><td></td>{head}</tr>{rows}</table>{verdict}"
 
 
 def plain(error: ReactkdError, task: Task = HCC_GRADE) -> str:

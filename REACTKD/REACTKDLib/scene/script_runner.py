@@ -79,6 +79,11 @@ class ScriptRunner:
         """True while work is under way or being stopped."""
         return self._script is not None
 
+    @property
+    def waiting(self) -> bool:
+        """True while a task was requested that runs after the current one, also in the moment between them."""
+        return self._next is not None
+
     def cancel(self) -> None:
         """Stop the running task within a second, and drop those requested after it."""
         self._next = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from scipy import ndimage
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.share_words import direction_words, explained
+from REACTKDLib.gui.findings import BEFORE_THE_CHANGE
 from REACTKDLib.scene.case import nodes_from_case
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import GRADE_S, grade, probabilities, small_phantom, toggle_box
@@ -280,19 +283,85 @@ def test_what_if_after_an_image_was_deleted_is_refused_in_one_sentence(
     assert not user.sees("whatIfLabel")
 
 
-def test_a_what_if_result_for_other_boxes_is_not_shown(user: Any, graded: Any, context: Any, worker: Any) -> None:
-    """As when the computation for the second box was canceled."""
+def left_out(user: Any) -> set[str]:
+    """Return what the cleared boxes leave out: names of regions and of images."""
+    table = user.find("regionTable")
+    items = [table.item(row, 0) for row in range(table.rowCount)]
+    images = {name for name in ("ct", "fdg", "acetate") if not user.find(f"{name}InUseCheckBox").checked}
+    return images | {item.text() for item in items if item.checkState() == Qt.CheckState.Unchecked}
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["without an earlier one", "with an earlier one"])
+def test_boxes_return_to_the_shown_answer_when_a_what_if_is_canceled(
+    user: Any, graded: Any, context: Any, worker: Any, earlier: bool
+) -> None:
+    """A cleared box beside an answer that includes its region would be read as an answer without it."""
+    names = [row[0] for row in user.rows("regionTable")]
+    if earlier:
+        toggle_box(user, "regionTable", 1)
+        user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "the first answer")
+    shown = user.find("whatIfLabel").text
+    for other in ("a region", "an image"):
+        with worker.answers_unread():
+            if other == "a region":
+                toggle_box(user, "regionTable", 2)
+            else:
+                user.click("ctInUseCheckBox")
+            assert left_out(user) == ({names[1]} if earlier else set()) | {names[2] if other == "a region" else "ct"}
+            user.click("cancelButton")
+        user.wait_until(lambda: not context.busy, GRADE_S, "the end")
+        assert left_out(user) == ({names[1]} if earlier else set())
+        assert user.sees("whatIfLabel") is user.find("everythingButton").enabled is earlier
+        assert user.find("whatIfLabel").text == shown
+    toggle_box(user, "regionTable", 2)
+    user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "the next answer")
+    assert left_out(user) == {names[2]} | ({names[1]} if earlier else set())
+
+
+@pytest.mark.parametrize("way", ["canceled", "failed"])
+def test_a_box_cleared_during_a_grade_agrees_with_the_answer_when_that_grade_does_not_come(
+    user: Any, graded: Any, context: Any, worker: Any, way: str
+) -> None:
+    """The click waits for the grade. It is dropped with a canceled one, and computed after a failed one."""
+    with worker.answers_unread():
+        user.click("gradeButton")
+        toggle_box(user, "regionTable", 1)
+        if way == "canceled":
+            user.click("cancelButton")
+        else:
+            os.kill(worker.process_id, signal.SIGKILL)
+    user.wait_until(lambda: not context.busy, GRADE_S, "the end")
+    assert bool(left_out(user)) is user.sees("whatIfLabel") is (way == "failed")
+
+
+def test_boxes_return_to_the_shown_answer_when_a_what_if_fails(
+    user: Any, graded: Any, context: Any, worker: Any
+) -> None:
+    with worker.answers_unread():
+        toggle_box(user, "regionTable", 1)
+        assert left_out(user)
+        os.kill(worker.process_id, signal.SIGKILL)
+    user.wait_until(lambda: not context.busy, GRADE_S, "the end")
+    assert context.controller.error and user.text("stateLabel") == context.controller.error
+    assert not left_out(user) and not user.sees("whatIfLabel") and not user.find("everythingButton").enabled
+
+
+def test_the_answer_to_the_click_before_is_marked_until_the_next_one_comes(
+    user: Any, graded: Any, context: Any, worker: Any
+) -> None:
     toggle_box(user, "regionTable", 1)
     user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "the first answer")
-    shown = user.text("whatIfLabel")
+    first = user.text("whatIfLabel")
+    assert BEFORE_THE_CHANGE not in first
     with worker.answers_unread():
         toggle_box(user, "regionTable", 2)
-        context.cancel()
-    user.wait_until(lambda: not context.busy, GRADE_S, "the end")
-    assert not user.sees("whatIfLabel")
-    toggle_box(user, "regionTable", 2)
-    user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "the first answer again")
-    assert user.text("whatIfLabel") == shown
+        assert user.text("whatIfLabel") == f"{BEFORE_THE_CHANGE}{first}"
+        user.screenshot("what-if-before-the-change")
+        toggle_box(user, "regionTable", 2)
+        assert user.text("whatIfLabel") == first, "the boxes are again those of this answer"
+        toggle_box(user, "regionTable", 2)
+    user.wait_until(lambda: not context.busy, GRADE_S, "the next answer")
+    assert len(left_out(user)) == 2 and BEFORE_THE_CHANGE not in user.text("whatIfLabel") != first
 
 
 def test_the_last_image_cannot_be_left_out(user: Any, graded: Any, context: Any) -> None:
