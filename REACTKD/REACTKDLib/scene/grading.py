@@ -21,7 +21,7 @@ from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.graded_inputs import changes_since, content_of, recorded_content, with_masks, write_content
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, inputs_stamp, masks_stamp, watched
 from REACTKDLib.scene.opened_case import OpenedCase
-from REACTKDLib.scene.outputs import output_steps, remove_outputs, restore_outline, watched_outputs
+from REACTKDLib.scene.outputs import output_steps, remove_lost_results, remove_outputs, restore_outline, watched_outputs
 from REACTKDLib.scene.own_results import refuse_results
 from REACTKDLib.scene.parameter_node import (
     parameter_node_for,
@@ -270,6 +270,7 @@ class GradingController(ScriptRunner):
         The worker computes surfaces and the voxel map meanwhile, for some tenths of a second. Slices show the colored
         regions before.
         """
+        remove_lost_results(self.scene, opened.nodes.reference)
         known = parameter_nodes(self.scene)
         self.parameter_node = node = parameter_node_for(self.scene, opened.nodes)
         write_inputs(node, opened.nodes, opened.choice, opened.case_id)

@@ -20,7 +20,7 @@ from REACTKDLib.core.worker.files_read import FilesRead, ImageRead
 from REACTKDLib.scene.case import NODE_NAMES, CaseNodes
 from REACTKDLib.scene.folder import take_out_of_folder
 from REACTKDLib.scene.outputs import remove_outputs
-from REACTKDLib.scene.parameter_node import parameter_nodes, read_inputs
+from REACTKDLib.scene.parameter_node import CASE_ID, parameter_nodes, recorded_ids
 from REACTKDLib.scene.remarks import write_remarks
 from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.segments import LABELMAP, SegmentChoice
@@ -85,11 +85,14 @@ def add_case(
 
 
 def remove_case(scene: Any, listed: ListedNodes) -> None:
-    """Remove the nodes of `add_case` and all results computed from them; everything else stays."""
-    own = set(listed.nodes.all())
+    """Remove the nodes of `add_case` and all results computed from them; everything else stays.
+
+    The user may have deleted some of these nodes, or all; the result then has only the name of the case.
+    """
+    own = {node.GetID() for node in listed.nodes.all()}
     for parameter_node in parameter_nodes(scene):
-        inputs = read_inputs(parameter_node)
-        if inputs is not None and not own.isdisjoint(inputs.all()):
+        named, inputs = parameter_node.GetParameter(CASE_ID) == listed.case_id, recorded_ids(parameter_node)
+        if not own.isdisjoint(inputs) or (named and not inputs):
             remove_outputs(scene, parameter_node)
             scene.RemoveNode(parameter_node)
     present = [node for node in listed.nodes.all() if scene.IsNodePresent(node)]

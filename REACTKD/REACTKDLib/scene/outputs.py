@@ -24,7 +24,15 @@ from REACTKDLib.scene.colors import (
 from REACTKDLib.scene.folder import give_item, put_in_folder, take_out_of_folder
 from REACTKDLib.scene.graded_inputs import NEAR_MM
 from REACTKDLib.scene.heat_map import create_display, hide_from_slices, write_heat_map
-from REACTKDLib.scene.parameter_node import REPORT, parameter_nodes, read_report, referenced, write_report
+from REACTKDLib.scene.parameter_node import (
+    REPORT,
+    parameter_nodes,
+    read_inputs,
+    read_report,
+    recorded_ids,
+    referenced,
+    write_report,
+)
 from REACTKDLib.scene.region_graph import write_graph
 from REACTKDLib.scene.region_segmentation import (
     color_liver_outline,
@@ -239,6 +247,18 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
         parameter_node.SetNodeReferenceID(role, None)
     _remove_output_nodes(scene, found)
     parameter_node.UnsetParameter(REPORT)
+
+
+def remove_lost_results(scene: Any, reference: Any) -> None:
+    """Remove the results on a reference volume whose masks were deleted: no case shows them again.
+
+    That of masks which still exist is overwritten instead, by a grade with others on the same volume.
+    """
+    for parameter_node in parameter_nodes(scene):
+        lost = read_inputs(parameter_node) is None
+        if lost and recorded_ids(parameter_node)[:1] == [reference.GetID()]:
+            remove_outputs(scene, parameter_node)
+            scene.RemoveNode(parameter_node)
 
 
 def restore_outline(parameter_node: Any) -> None:

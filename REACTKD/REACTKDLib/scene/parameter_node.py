@@ -81,6 +81,11 @@ def read_inputs(node: Any) -> CaseNodes | None:
     return CaseNodes(volumes, segmentation)
 
 
+def recorded_ids(node: Any) -> list[str]:
+    """Return the IDs of the recorded input nodes that still exist, the reference volume first, segmentation last."""
+    return list(filter(None, map(node.GetNodeReferenceID, (*INPUT_ROLES.values(), SEGMENTATION_ROLE))))
+
+
 def read_choice(node: Any) -> SegmentChoice | None:
     """Return the chosen segments that a parameter node records, for the built-in task; None if there are none."""
     livers, tumors = read_names(node, LIVERS), read_names(node, TUMORS)

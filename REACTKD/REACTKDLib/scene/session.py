@@ -15,7 +15,7 @@ from REACTKDLib.core.progress import IsCanceled, OnProgress
 from REACTKDLib.core.task import Task
 from REACTKDLib.scene.case import CaseNodes, read_case, read_masks
 from REACTKDLib.scene.graded_inputs import read_content, write_content
-from REACTKDLib.scene.outputs import write_outputs
+from REACTKDLib.scene.outputs import remove_lost_results, write_outputs
 from REACTKDLib.scene.own_results import refuse_results
 from REACTKDLib.scene.parameter_node import parameter_node_for, write_inputs
 from REACTKDLib.scene.result import GradeResult
@@ -103,6 +103,7 @@ class SceneSession:
     def show(self, result: GradeResult) -> None:
         """Write a result of this session into the scene: overlays, table and report, in the case's own nodes."""
         if self.parameter_node is None:
+            remove_lost_results(self.scene, self.nodes.reference)
             self.parameter_node = parameter_node_for(self.scene, self.nodes)
         write_inputs(self.parameter_node, self.nodes, self.choice, self._core.case.id)
         write_content(self.parameter_node, self._content)

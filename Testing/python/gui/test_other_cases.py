@@ -9,7 +9,8 @@ import slicer
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.reading_layout import own_composites, users_composites
-from support.panel_steps import grade, segments_as_bytes, small_phantom, wait_for_annotations
+from REACTKDLib.scene.scene_nodes import remove_with_displays
+from support.panel_steps import grade, segments_as_bytes, small_phantom, wait_for_annotations, wait_for_grade
 
 
 def legends() -> list[Any]:
@@ -102,13 +103,43 @@ def test_the_rest_of_a_partly_deleted_result_is_hidden_too(
     assert all(node.GetDisplayNode().GetVisibility() for node in left)
 
 
-def test_another_segmentation_of_the_same_images_is_no_other_case(user: Any, nodes: Any) -> None:
-    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Second reader")
-    copy.GetSegmentation().DeepCopy(nodes.segmentation.GetSegmentation())
-    copy.CreateDefaultDisplayNodes()
+@pytest.fixture
+def copy(nodes: Any) -> Any:
+    """A second segmentation of the images of `nodes`."""
+    made = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Second reader")
+    made.GetSegmentation().DeepCopy(nodes.segmentation.GetSegmentation())
+    made.CreateDefaultDisplayNodes()
+    return made
+
+
+def test_another_segmentation_of_the_same_images_is_no_other_case(user: Any, nodes: Any, copy: Any) -> None:
     user.open_section("inputsSection")
     user.choose("segmentationSelector", copy)
     assert nodes.segmentation.GetID() in shown_segmentations()
+
+
+@pytest.mark.parametrize("when", ["while the other is graded", "before"])
+def test_the_result_of_a_deleted_segmentation_goes_with_the_grade_of_another_one(
+    user: Any, nodes: Any, copy: Any, context: Any, worker: Any, when: str
+) -> None:
+    scene = slicer.mrmlScene
+    grade(user)
+    wait_for_annotations(user)
+    count, first = scene.GetNumberOfNodes(), context.outputs
+    user.open_section("inputsSection")
+    if when == "before":
+        remove_with_displays(scene, nodes.segmentation)
+        user.wait_until(lambda: context.nodes is None and not context.busy, what="the removal to be seen")
+    user.choose("segmentationSelector", copy)
+    with worker.answers_unread():
+        user.click("gradeButton")
+        if when != "before":
+            remove_with_displays(scene, nodes.segmentation)
+    wait_for_grade(user)
+    wait_for_annotations(user)
+    assert first.regions.GetScene() is None and context.outputs.regions.GetID() in shown_segmentations()
+    assert len(legends()) == 1 and copy.GetScene() is scene
+    assert scene.GetNumberOfNodes() == count - 2, "the deleted segmentation and its display, nothing else"
 
 
 def test_the_voxel_map_of_the_previous_case_is_removed_from_the_slices(

@@ -7,15 +7,18 @@ import slicer
 import vtk
 
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.scene.case import CaseNodes, nodes_from_case
 from REACTKDLib.scene.colors import legend_of
 from REACTKDLib.scene.folder import folder_of
+from REACTKDLib.scene.listed_nodes import ListedNodes, remove_case
 from REACTKDLib.scene.other_cases import hide_other_cases
 from REACTKDLib.scene.outputs import ROLES, outputs_of, remove_outputs
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_report
+from REACTKDLib.scene.scene_nodes import nodes_of_class, remove_with_displays
 from REACTKDLib.scene.session import grade_in_scene
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
-from support.scene_cases import HandMadeGrader
+from support.scene_cases import HandMadeGrader, make_case
 from support.scene_files import load_scene, save_scene
 
 
@@ -125,3 +128,41 @@ def test_an_output_whose_legend_alone_is_left_counts_as_missing_too(scene, nodes
     _grade(scene, nodes)
     assert not node.GetDisplayNode().IsA("vtkMRMLColorLegendDisplayNode") and legend_of(node) is not None
     assert outputs_of(first) is not None and node.GetNumberOfDisplayNodes() == 2
+
+
+def _second_segmentation(scene, nodes):
+    """The same case with a copy of its segmentation."""
+    copy = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Second reader")
+    copy.GetSegmentation().DeepCopy(nodes.segmentation.GetSegmentation())
+    copy.CreateDefaultDisplayNodes()
+    return CaseNodes(nodes.volumes, copy)
+
+
+def test_the_result_of_deleted_masks_is_replaced_by_that_of_others_on_the_same_images(scene, nodes):
+    """It stayed hidden in the scene for ever, since no case has it; with the masks still there it is overwritten."""
+    outputs, second = outputs_of(_grade(scene, nodes)), _second_segmentation(scene, nodes)
+    mine = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "my regions")
+    mine.GetSegmentation().DeepCopy(outputs.regions.GetSegmentation())
+    nodes.volumes[Modality.FDG].GetDisplayNode().SetAndObserveColorNodeID(outputs.heat_colors.GetID())
+    other = _grade(scene, nodes_from_case(scene, make_case()))
+    scene.RemoveNode(nodes.segmentation)
+    _grade(scene, second)
+    assert len(parameter_nodes(scene)) == 2 and outputs_of(other) is not None, "that of another patient stays"
+    assert outputs.regions.GetScene() is outputs.liver_outline.GetScene() is outputs.heat_map.GetScene() is None
+    assert mine.GetScene() is scene and second.segmentation.GetScene() is scene
+    assert outputs.heat_colors.GetScene() is scene, "an image of the user is drawn with it"
+
+
+@pytest.mark.parametrize("deleted", ["the masks", "the reference image", "everything"])
+def test_a_closed_case_of_a_list_takes_its_result_along_though_nodes_of_it_were_deleted(scene, nodes, deleted):
+    """Otherwise the result of one patient stays in the scene with the next ones, and is saved with it."""
+    other = _grade(scene, nodes_from_case(scene, make_case()))
+    before = {node.GetID() for node in nodes_of_class(scene, "vtkMRMLNode")} - {node.GetID() for node in nodes.all()}
+    _grade(scene, nodes, case_id="one")
+    gone = {"the masks": [nodes.segmentation], "the reference image": [nodes.reference], "everything": nodes.all()}
+    for node in gone[deleted]:
+        remove_with_displays(scene, node)
+    remove_case(scene, ListedNodes("one", nodes, None, ""))
+    assert parameter_nodes(scene) == [other] and outputs_of(other) is not None
+    left = [node for node in nodes_of_class(scene, "vtkMRMLNode") if node.GetID() not in before]
+    assert not [node.GetName() for node in left if node.IsA("vtkMRMLDisplayableNode") or node.IsA("vtkMRMLTableNode")]
