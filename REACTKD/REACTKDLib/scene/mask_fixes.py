@@ -19,6 +19,7 @@ from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.hand_over import hand_over_masks, inputs_stamp
 from REACTKDLib.scene.mask_edits import apply_edits, copy_of, grids_of, matrix_in, new_ids_for
 from REACTKDLib.scene.mask_proposal import Proposal
+from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 from REACTKDLib.scene.segments import SegmentChoice, segment_array
@@ -44,7 +45,7 @@ class MaskFixer(ScriptRunner):
         super().__init__(dispatcher)
         self.scene = scene
         self.proposal: Proposal | None = None
-        self.notice = ""
+        self.notice = _REPLACED if _was_dropped(scene) else ""
         self.proposal_changed = Signal()
         self.accepted = Signal()
         self.undone = Signal()
@@ -171,7 +172,12 @@ class MaskFixer(ScriptRunner):
         self._fixes.clear()
 
     def close(self) -> None:
-        """Stop everything and remove a copy that is still proposed. May be called twice."""
+        """Stop everything and remove a copy that is still proposed, which the next `MaskFixer` of the scene reports, as
+        after a reload of the module. May be called twice.
+        """
+        state = PanelState.find(self.scene)
+        if self._undecided and state is not None:
+            state.proposal_dropped = True
         for signal in (self.proposal_changed, self.accepted, self.undone):
             signal.disconnect_all()
         self._on_close()
@@ -237,3 +243,12 @@ class MaskFixer(ScriptRunner):
         self.proposal_changed(None)
         self._finish(RunState.IDLE)  # clears an earlier refusal
         return proposal
+
+
+def _was_dropped(scene: Any) -> bool:
+    """Return whether a panel was removed with an undecided proposal, and forget it."""
+    state = PanelState.find(scene)
+    dropped = state is not None and state.proposal_dropped
+    if dropped:
+        state.proposal_dropped = False
+    return dropped

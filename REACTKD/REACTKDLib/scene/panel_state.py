@@ -28,7 +28,7 @@ from REACTKDLib.scene.view_choice import ViewChoice
 MODULE = "REACTKDPanel"  # differs from the module's name, by which nodes of graded cases are found
 _CASE_ID, _LIVE, _OWN_SEGMENTS, _MODEL, _DEVICE = "CaseID", "Live", "OwnSegments", "ModelFolder", "Device"
 _OVERLAY, _OPACITY, _LEGEND, _THREE_D, _GRAPH = "Overlay", "Opacity", "Legend", "ThreeD", "Graph"
-_READING_VIEW = "ReadingView"
+_READING_VIEW, _PROPOSAL_DROPPED = "ReadingView", "ProposalDropped"
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -103,6 +103,9 @@ class PanelState:
     live = property(lambda self: self._flag(_LIVE, False), lambda self, value: self._put_flag(_LIVE, value))
     own_segments = property(
         lambda self: self._flag(_OWN_SEGMENTS, False), lambda self, value: self._put_flag(_OWN_SEGMENTS, value)
+    )
+    proposal_dropped = property(
+        lambda self: self._flag(_PROPOSAL_DROPPED, False), lambda self, value: self._put_flag(_PROPOSAL_DROPPED, value)
     )
     model = property(lambda self: self._text(_MODEL) or None, lambda self, value: self._put(_MODEL, value or ""))
 

@@ -213,6 +213,25 @@ def test_an_undecided_proposal_is_not_removed_silently(user: Any, faulty: Any, c
     assert not user.sees("proposalWidget")
 
 
+@pytest.mark.parametrize("way", ["button", "reloadScriptedModule"])
+def test_a_reload_says_that_it_dropped_an_undecided_proposal(user: Any, faulty: Any, widget: Any, way: str) -> None:
+    def reload() -> None:
+        panel = user.application.modules["REACTKD"].widgetRepresentation().self()
+        panel.onReload() if way == "button" else slicer.util.reloadScriptedModule("REACTKD")
+        user.settle()
+
+    check(user)
+    before = segments_as_bytes(faulty.segmentation)
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    reload()
+    assert not user.sees("proposalWidget") and segments_as_bytes(faulty.segmentation) == before
+    assert user.text("masksMessageLabel") == "The proposal was not accepted and is gone; press Fix again."
+    user.screenshot("masks-after-reload")
+    reload()
+    assert not user.sees("masksMessageLabel"), "it was said"
+
+
 def test_a_fix_of_a_segment_that_was_deleted_is_refused_with_a_sentence(user: Any, faulty: Any) -> None:
     check(user)
     user.click(f"findingFixButton{stray_row(user)}")
