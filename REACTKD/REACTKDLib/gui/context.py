@@ -37,6 +37,7 @@ from REACTKDLib.scene.parameter_node import find_parameter_node
 from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
+from REACTKDLib.scene.translation import translated
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 
 HIDDEN = _("In this study the result is hidden: choose your grade and confirm it first.")
@@ -79,6 +80,8 @@ class PanelContext(AnswerOnScreen):
         self.controller.progress_changed.connect(lambda _fraction, _text: self.progress_changed())
         self.controller.result_changed.connect(lambda _report: self.result_changed())
         self.controller.what_if_changed.connect(lambda _answer: self.changed())
+        self._left = ""  # `leaving` when it was last signaled
+        self.reading.changed.connect(self._on_reading)
 
     # current state
 
@@ -104,6 +107,22 @@ class PanelContext(AnswerOnScreen):
     def busy(self) -> bool:
         """True while work is under way or being stopped."""
         return self.controller.busy
+
+    @property
+    def leaving(self) -> str:
+        """What a step through the list does before another case replaces the current one, as "Opening case 2..."; empty
+        without such a step.
+
+        Nothing is begun with the current case meanwhile: it would be lost with its nodes.
+        """
+        reading = self.reading
+        doing = translated(reading.loader.doing) if reading.locked and reading.question is None else ""
+        return _("{doing}...").format(doing=doing) if doing else ""
+
+    def _on_reading(self) -> None:
+        if self.leaving != self._left:
+            self._left = self.leaving
+            self.changed()
 
     @property
     def listed_case(self) -> ListedCase | None:
@@ -237,7 +256,7 @@ class PanelContext(AnswerOnScreen):
         self.message = ""
         if self.nodes is not None and not self.busy and not self.nodes.present:
             self.read_inputs()
-        if self.nodes is None or self.busy:
+        if self.nodes is None or self.busy or self.leaving:
             return
         if not self._is_graded(self._wish()):  # otherwise nothing is missing: no search needed
             try:
@@ -322,6 +341,7 @@ class PanelContext(AnswerOnScreen):
 
     def close(self) -> None:
         """Stop everything for good."""
+        self.reading.changed.disconnect(self._on_reading)
         self.controller.close()
         self.checker.close()
         self.dispatcher.close()

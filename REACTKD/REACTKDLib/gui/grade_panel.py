@@ -141,6 +141,10 @@ class GradePanel(Section):
             ui.gradeButton.enabled = ready and not context.busy and self._has_reader_grade()
             ui.gradeButton.text = _("Confirm grade, show result")
             ui.gradeButton.toolTip = _("Your grade is recorded as it is now; then the model's result is shown.")
+        if ready and context.leaving:
+            ui.gradeButton.enabled = False
+            ui.gradeButton.toolTip = as_is(context.leaving)
+        ui.samePatientButton.enabled = not context.leaving
         ui.cancelButton.enabled = running
         ui.cancelButton.visible = context.busy
         fraction, text = controller.progress

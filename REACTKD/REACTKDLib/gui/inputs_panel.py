@@ -130,7 +130,7 @@ class InputsPanel(Section):
         """Show the state."""
         self._filling = True
         try:
-            state, free = self.context.state, not self.context.busy
+            state, free = self.context.state, not (self.context.busy or self.context.leaving)
             for modality, selector in self.selectors.items():
                 selector.setCurrentNode(state.volumes[modality])
                 selector.enabled = free

@@ -73,7 +73,7 @@ class Live(VTKObservationMixin):
         context = self.context
         if not self._observed:
             return
-        if context.busy or context.suspended:
+        if context.busy or context.suspended or context.leaving:
             self.timer.start()
             return
         before = context.choice
@@ -85,7 +85,7 @@ class Live(VTKObservationMixin):
 
     def on_grade(self) -> None:
         """Grade the edited masks."""
-        if self.context.busy or self.context.suspended:
+        if self.context.busy or self.context.suspended or self.context.leaving:
             self.timer.start()
         elif self.context.state.live and self.context.nodes is not None:
             self.context.grade()

@@ -104,9 +104,10 @@ class MasksPanel(Section):
     def _go_to(self, finding: Finding) -> None:
         self._current = finding
         self._mark_current()
-        if self.context.nodes is not None and finding.location_ras is not None:
-            show_case(self.context.nodes)
-            jump_to(self.context.nodes.reference, finding.location_ras)
+        nodes = self.context.nodes
+        if nodes is not None and nodes.present and finding.location_ras is not None:
+            show_case(nodes)
+            jump_to(nodes.reference, finding.location_ras)
 
     def on_next_finding(self, _checked: bool = False) -> None:
         """Jump to the next finding; after the last one, to the first."""
@@ -188,7 +189,7 @@ class MasksPanel(Section):
         ui.masksMessageLabel.visible = bool(message)
         self.box.refresh()
         working = self.fixer.busy or self.checker.busy
-        ready = context.nodes is not None and not working and not context.busy
+        ready = context.nodes is not None and not (working or context.busy or context.leaving)
         ui.checkButton.enabled = ready
         ui.splitButton.enabled = ready and bool(context.choice.tumors)
         ui.segmentEditorButton.enabled = context.state.segmentation is not None

@@ -229,7 +229,7 @@ class ReportPanel(Section):
             self._of, self._saved = self.context.nodes, ""
         for button in (ui.savePageButton, ui.saveJsonButton, ui.saveCsvButton):
             button.enabled = report is not None and not self.context.busy
-        free = not (self.context.busy or self.exporter.busy)
+        free = not (self.context.busy or self.exporter.busy or self.context.leaving)
         ui.saveMasksButton.enabled = free and self.context.nodes is not None
         ui.saveDicomButton.enabled = free and report is not None and report.grade is not None
         ui.reportLabel.text = self._saved or (

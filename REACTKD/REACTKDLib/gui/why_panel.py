@@ -65,14 +65,15 @@ class WhyPanel(Section):
     def on_region_clicked(self, row: int, _column: int = 0) -> None:
         """Show the region in the slices."""
         index, report = region_table.region_at(self.ui.regionTable, row), self.context.report
-        if index is None or report is None or self.context.nodes is None or index >= len(report.regions):
+        nodes = self.context.nodes
+        if index is None or report is None or nodes is None or index >= len(report.regions):
             return
         place = report.regions[index].centroid_ras_mm
-        if place is not None:
+        if place is not None and nodes.present:  # otherwise another case replaces it in a moment
             self.context.masks_on_show = False
             self._show_own_segments()
-            show_case(self.context.nodes)
-            jump_to(self.context.nodes.reference, place)
+            show_case(nodes)
+            jump_to(nodes.reference, place)
 
     def on_title_clicked(self, column: int) -> None:
         """Sort the table by a column."""
@@ -217,6 +218,8 @@ class WhyPanel(Section):
             return ""
         if self._input_boxes and not any(box.checked for box in self._input_boxes.values()):
             return _("Keep at least one image.")
+        if self.context.leaving:
+            return self.context.leaving
         opened = self.context.controller.opened
         if opened is not None and not opened.nodes.present:
             return translated(CHANGED)

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from REACTKDLib.core.review import review as review_module
 from REACTKDLib.core.review.record import answer_of
 from REACTKDLib.core.review.stored_answers import StoredAnswers
 from REACTKDLib.scene import mask_saving
+from REACTKDLib.scene.volumes import grid_of
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import (
     CASES,
@@ -33,6 +35,7 @@ from support.panel_steps import (
     toggle_box,
     wait_for_annotations,
     wait_for_grade,
+    without_work,
 )
 from support.read_only import read_only
 
@@ -618,6 +621,62 @@ def test_shortcuts_grade_and_step_and_work_only_in_this_module(
     assert review.of(CASES[0]).reviewed is not None and row(user, 0)[DONE] == "yes"
     at_hand(user, widget, CASES[1])
     assert user.text("readerComboBox") == "not graded" and review.of(CASES[1]).reviewed is None
+
+
+def test_nothing_is_begun_with_a_case_that_another_one_is_about_to_replace(
+    user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
+) -> None:
+    """A grade of it ended without a word, or with an error of removed images, when the next case was there."""
+    nodes, context = open_first(user, widget, monkeypatch, folder, small_model, cases=2), widget.panel.context
+    user.click("liveCheckBox")
+    paint(nodes.segmentation, "Tumor", ball(nodes.reference, center_of_liver(nodes), 9.0), nodes.reference)
+    user.wait_until(lambda: widget.panel.reading.edited, what="the edit")
+    grade(user)
+    lock = ("gradeButton", "checkButton", "splitButton", "saveMasksButton", "recognizeButton", "liverComboBox")
+    for name in ("casesSection", "inputsSection", "masksSection", "whySection", "reportSection"):
+        user.open_section(name)
+    assert all(user.find(name).isEnabled() for name in lock)
+    monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)  # one step at a time
+    widget.panel.nodes_timer.setInterval(60_000)  # the case opens before the panel looks at removed nodes
+    with without_work(user):
+        user.click("nextCaseButton")
+        for stage in ("saving", "opening", "nodes removed"):
+            sentence = f"Saving the masks of {CASES[0]}..." if stage == "saving" else f"Opening {CASES[1]}..."
+            while user.text("casesMessageLabel") != sentence or nodes.present is (stage == "nodes removed"):
+                widget.panel.reading.work()
+                user.settle()
+            assert not [name for name in lock if user.find(name).isEnabled()]
+            assert user.find("gradeButton").toolTip == sentence
+            press(user, Qt.Key.Key_M)
+            user.press_shortcut(Qt.Key.Key_N, Qt.KeyboardModifier.AltModifier)
+            toggle_box(user, "regionTable", 1)
+            assert user.text("whatIfLabel") == sentence
+            toggle_box(user, "regionTable", 1)
+            user.click_cell("regionTable", 1, 1)
+            assert not user.sees("whatIfLabel") and not context.busy
+            if stage == "opening":
+                live_waits(user, widget, nodes)
+    at_hand(user, widget, CASES[1])
+    assert all(user.find(name).isEnabled() for name in lock if name != "splitButton")
+    assert user.find("gradeButton").toolTip.startswith("Grade the case")
+
+
+def live_waits(user: Any, widget: Any, nodes: Any) -> None:
+    """Edit the masks, and check that no grade begins within the time after which Live grades."""
+    live, context = widget.panel.live, widget.panel.context
+    live.timer.setInterval(0)
+    paint(nodes.segmentation, "Tumor", ball(nodes.reference, center_of_liver(nodes), 12.0), nodes.reference)
+    for _ in range(5):
+        user.settle()
+        time.sleep(0.01)
+    assert context.outdated and not context.busy and live.timer.active
+
+
+def center_of_liver(nodes: Any) -> tuple[float, ...]:
+    """The center of the liver in RAS, in mm."""
+    grid = grid_of(nodes.reference)
+    voxels = np.argwhere(mask_of(nodes.segmentation, "Liver", nodes.reference)).mean(axis=0)[::-1]
+    return tuple(grid.ijk_to_ras[:3, :3] @ voxels + grid.ijk_to_ras[:3, 3])
 
 
 def test_a_list_in_a_folder_that_cannot_be_written_is_read(
