@@ -221,11 +221,10 @@ class WhyPanel(Section):
         if self.context.leaving:
             return self.context.leaving
         opened = self.context.controller.opened
-        if opened is not None and not opened.nodes.present:
-            return translated(CHANGED)
-        if self.context.controller.answer is None and self.context.other_model:
+        lost = opened is not None and not opened.nodes.present
+        if not lost and self.context.controller.answer is None and self.context.other_model:
             return _("This result is of another model than the one that is chosen; grade again first.")
-        return ""
+        return translated(CHANGED) if lost or (opened is not None and not opened.answers_what_if) else ""
 
     def _follow_answer(self, report: GradeReport | None) -> None:
         """Set the boxes to what the shown answer excludes, when another one was canceled or could not be computed."""

@@ -87,3 +87,8 @@ class OpenedCase:
     def images_changed(self) -> bool:
         """True if an image differs from the one that was graded, or has moved."""
         return images_stamp(self.nodes) != self.images
+
+    @property
+    def answers_what_if(self) -> bool:
+        """True if the inputs of the result are known: open in the worker, or unchanged in the scene."""
+        return self.key is not None or not (self.masks_changed or self.images_changed)

@@ -283,6 +283,28 @@ def test_what_if_after_an_image_was_deleted_is_refused_in_one_sentence(
     assert not user.sees("whatIfLabel")
 
 
+def test_what_if_of_a_restored_result_of_other_masks_is_refused_beside_the_boxes(
+    user: Any, graded: Any, context: Any
+) -> None:
+    """The worker does not have the former masks. The sentence was in another section, far from the click."""
+    user.open_section("inputsSection")
+    user.choose("segmentationSelector", None)
+    user.choose("segmentationSelector", graded.segmentation)
+    assert context.controller.answer is None and context.report is not None
+    toggle_box(user, "regionTable", 1)
+    user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "what would be")
+    assert "The grade" in user.text("whatIfLabel")
+    user.choose("segmentationSelector", None)
+    user.choose("segmentationSelector", graded.segmentation)
+    paint_in_liver(graded, context)
+    user.wait_until(lambda: context.outdated, what="the edit to be noticed")
+    toggle_box(user, "regionTable", 1)
+    assert "grade again before you leave something out" in user.text("whatIfLabel") and not context.busy
+    assert left_out(user) and context.controller.error is None
+    user.click("everythingButton")
+    assert not user.sees("whatIfLabel") and not left_out(user)
+
+
 def left_out(user: Any) -> set[str]:
     """Return what the cleared boxes leave out: names of regions and of images."""
     table = user.find("regionTable")
