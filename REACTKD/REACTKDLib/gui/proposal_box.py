@@ -71,7 +71,8 @@ class ProposalBox:
         self._show_in_views()
         if proposal is None:
             return
-        ui.proposalLabel.text = _words(proposal)
+        edited = _("You have edited the masks since; the copy may lack these edits. Accepting keeps them.")
+        ui.proposalLabel.text = " ".join([_words(proposal), *([edited] if proposal.edited_since() else [])])
         ui.acceptButton.enabled = bool(proposal.edits)
         ui.proposalLegendLabel.text = self._legend()
         ui.proposalLegendLabel.visible = ui.beforeButton.visible = bool(self.changes.kinds)

@@ -22,6 +22,7 @@ from REACTKDLib.scene.mask_proposal import Proposal
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
+from REACTKDLib.scene.segment_state import states_of
 from REACTKDLib.scene.segments import SegmentChoice, segment_array
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.volumes import grid_of
@@ -109,7 +110,7 @@ class MaskFixer(ScriptRunner):
             return
         before = proposal.contents()
         apply_edits(segmentation, proposal.ijk_to_ras, proposal.edits, proposal.new_segments, proposal.choice.task)
-        applied = replace(proposal, grids=grids_of(segmentation, proposal.edits))
+        applied = replace(proposal, grids=grids_of(segmentation, proposal.edits), drawn={})  # states hold images
         self._fixes.add(AcceptedFix(applied, self._asked_choice, before))
         now = choice or self._asked_choice
         self.accepted(replace(now, tumors=tuple(dict.fromkeys((*now.tumors, *proposal.new_segments)))))
@@ -212,6 +213,7 @@ class MaskFixer(ScriptRunner):
         masks = yield from hand_over_masks(nodes, choice, self.dispatcher.client.scratch)
         edits = yield from self._ask(job(masks, list(grid.shape), grid.ijk_to_ras.tolist()), (0.3, 0.8))
         yield
+        drawn = states_of(nodes.segmentation.GetSegmentation())
         node = copy_of(self.scene, nodes.segmentation, "REACTKD proposed masks")
         try:
             yield
@@ -223,7 +225,7 @@ class MaskFixer(ScriptRunner):
         changed = grid.voxel_ml * sum(int(edit.mask.sum()) for edit in edits if edit.segment is not None)
         lesions = tuple((e.name, grid.voxel_ml * int(e.mask.sum())) for e in edits if e.segment is None)
         after = replace(choice, tumors=(*choice.tumors, *new))
-        about = matrix, grids_of(nodes.segmentation, edits), changed, lesions, largest_stays
+        about = matrix, grids_of(nodes.segmentation, edits), drawn, changed, lesions, largest_stays
         self.proposal = Proposal(nodes, node, text, edits, new, after, *about)
         self.proposal_changed(self.proposal)
 

@@ -12,6 +12,7 @@ from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.graded_inputs import NEAR_MM
 from REACTKDLib.scene.mask_edits import grids_of, voxels_at
+from REACTKDLib.scene.segment_state import SegmentState, states_of
 from REACTKDLib.scene.segments import SegmentChoice
 
 
@@ -20,9 +21,10 @@ class Proposal:
     """A proposed fix. node: a copy of the segmentation with the fix. text: its description. edits: voxels that change.
 
     choice: the segments of the case after it. ijk_to_ras: (4, 4), of the voxels of `edits` in the frame of the
-    segmentation, with which they move. grids: see `grids_of`, when the edits were made or last applied. milliliters:
-    total change. lesions: name and milliliters of each new segment, with the voxels that existing segments lose.
-    largest_stays: existing segments keep their largest lesion.
+    segmentation, with which they move. grids: see `grids_of`, when the edits were made or last applied. drawn: what
+    each segment contained when it was copied, by its ID. milliliters: total change. lesions: name and milliliters of
+    each new segment, with the voxels that existing segments lose. largest_stays: existing segments keep their largest
+    lesion.
     """
 
     nodes: CaseNodes
@@ -33,6 +35,7 @@ class Proposal:
     choice: SegmentChoice
     ijk_to_ras: np.ndarray
     grids: Mapping[str, np.ndarray]
+    drawn: Mapping[str, SegmentState]
     milliliters: float
     lesions: tuple[tuple[str, float], ...] = ()
     largest_stays: bool = False
@@ -57,6 +60,16 @@ class Proposal:
         segmentation = self.nodes.segmentation
         ids = {edit.segment for edit in self.edits} - {None}
         return segmentation.GetScene() is not None and not ids <= set(segmentation.GetSegmentation().GetSegmentIDs())
+
+    def edited_since(self) -> bool:
+        """Return True if the user has drawn since the copy was made, which lacks that; accepting the fix keeps it.
+
+        Drawing that was undone counts too.
+        """
+        segmentation = self.nodes.segmentation
+        if segmentation.GetScene() is None or self.lacks_segments():
+            return False
+        return states_of(segmentation.GetSegmentation()) != self.drawn
 
     def was_moved(self) -> bool:
         """Return True if a segment has moved in its own frame, so that the positions of the voxels are unknown."""

@@ -57,6 +57,11 @@ class SegmentState:
         return self._drawn is not None and self._drawn.GetMTime() == self.time
 
 
+def states_of(data: Any) -> dict[str, SegmentState]:
+    """Return the states of all segments of a vtkSegmentation, by their ID."""
+    return {segment_id: SegmentState(data, segment_id) for segment_id in data.GetSegmentIDs()}
+
+
 def _same_voxels(first: Any, first_label: int, second: Any, second_label: int) -> bool:
     """Return whether two oriented images have a label at the same places; False for surfaces."""
     if not all(isinstance(image, slicer.vtkOrientedImageData) for image in (first, second)):

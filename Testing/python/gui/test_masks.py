@@ -299,6 +299,35 @@ def test_in_another_module_the_users_masks_are_shown_and_the_proposal_is_hidden(
     assert shown_segmentations() == own
 
 
+def test_a_proposal_says_that_its_copy_lacks_later_edits_and_keeps_them(
+    user: Any, faulty: Any, application: Any
+) -> None:
+    """The views show the copy: a stroke that was just drawn in the Segment Editor seemed to be lost."""
+    check(user)
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    proposed = user.text("proposalLabel")
+    user.click("beforeButton")
+    user.click("beforeButton")
+    application.select_module("SegmentEditor")
+    application.select_module("REACTKD")
+    assert user.text("proposalLabel") == proposed, "nothing was drawn"
+    application.select_module("SegmentEditor")
+    free = mask_of(faulty.segmentation, "Liver", faulty.reference)
+    free &= ~mask_of(faulty.segmentation, "Tumor", faulty.reference)
+    place = tuple(np.argwhere(free)[0])
+    stroke = np.zeros_like(free)
+    stroke[place] = True
+    paint(faulty.segmentation, "Tumor", stroke, faulty.reference)
+    application.select_module("REACTKD")
+    lacks = "You have edited the masks since; the copy may lack these edits. Accepting keeps them."
+    user.wait_until(lambda: user.text("proposalLabel") == f"{proposed} {lacks}", what="the sentence")
+    user.screenshot("masks-edited-since")
+    user.click("acceptButton")
+    tumor = mask_of(faulty.segmentation, "Tumor", faulty.reference)
+    assert tumor[place] and not tumor[2:5, 4:9, 4:9].any()
+
+
 def test_a_proposal_that_is_ready_in_another_module_is_shown_on_return(
     user: Any, faulty: Any, application: Any, widget: Any
 ) -> None:
