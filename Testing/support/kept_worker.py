@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,6 +45,25 @@ class KeptWorker:
             self._client._take = take
             for reply in unread:
                 take(reply)
+
+    @property
+    def idle(self) -> bool:
+        """True without any job, also in the background."""
+        return not self._client._entries()
+
+    @contextmanager
+    def killed(self) -> Iterator[None]:
+        """Hold the process while the block runs, so that it answers nothing, and kill it at the end.
+
+        A small case may be graded between a click and the kill that is to prevent its answer. The process must be
+        `idle` before: a job that waits for another one is done by the next process.
+        """
+        group = self._client.process_id
+        os.killpg(group, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(group, signal.SIGKILL)
 
     def end(self) -> None:
         """End the process."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -345,13 +343,12 @@ def test_a_box_cleared_during_a_grade_agrees_with_the_answer_when_that_grade_doe
     user: Any, graded: Any, context: Any, worker: Any, way: str
 ) -> None:
     """The click waits for the grade. It is dropped with a canceled one, and computed after a failed one."""
-    with worker.answers_unread():
+    user.wait_until(lambda: worker.idle, GRADE_S, "the worker to be idle")
+    with worker.answers_unread() if way == "canceled" else worker.killed():
         user.click("gradeButton")
         toggle_box(user, "regionTable", 1)
         if way == "canceled":
             user.click("cancelButton")
-        else:
-            os.kill(worker.process_id, signal.SIGKILL)
     user.wait_until(lambda: not context.busy, GRADE_S, "the end")
     assert bool(left_out(user)) is user.sees("whatIfLabel") is (way == "failed")
 
@@ -359,10 +356,10 @@ def test_a_box_cleared_during_a_grade_agrees_with_the_answer_when_that_grade_doe
 def test_boxes_return_to_the_shown_answer_when_a_what_if_fails(
     user: Any, graded: Any, context: Any, worker: Any
 ) -> None:
-    with worker.answers_unread():
+    user.wait_until(lambda: worker.idle, GRADE_S, "the worker to be idle")
+    with worker.killed():
         toggle_box(user, "regionTable", 1)
         assert left_out(user)
-        os.kill(worker.process_id, signal.SIGKILL)
     user.wait_until(lambda: not context.busy, GRADE_S, "the end")
     assert context.controller.error and user.text("stateLabel") == context.controller.error
     assert not left_out(user) and not user.sees("whatIfLabel") and not user.find("everythingButton").enabled
