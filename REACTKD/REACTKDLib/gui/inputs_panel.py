@@ -17,6 +17,7 @@ from REACTKDLib.gui.plain_text import as_is
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.words import joined, short_image, volume_words
 from REACTKDLib.scene.input_info import input_findings, volume_info
+from REACTKDLib.scene.panel_state import chosen_volumes
 from REACTKDLib.scene.recognize_inputs import recognize_inputs
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.translation import translated
@@ -104,14 +105,18 @@ class InputsPanel(Section):
             self._choosing = False
 
     def recognize(self, only: set[str] | None = None) -> None:
-        """Fill in recognized nodes. only: IDs of new nodes; existing choices are then kept."""
+        """Fill in recognized nodes. only: IDs of new nodes; existing choices are then kept, and not completed by masks
+        or images of a case that was loaded beside them.
+        """
         found, state = recognize_inputs(self.context.scene, self.context.task), self.context.state
+        chosen = chosen_volumes(state.volumes)
+        masks_fit, images_fit = found.masks_fit(chosen), bool(chosen) or found.images_fit(state.segmentation)
         for modality, node in found.volumes.items():
-            if only is None or (state.volumes[modality] is None and node.GetID() in only):
+            if only is None or (images_fit and state.volumes[modality] is None and node.GetID() in only):
                 state.set_volume(modality, node)
-        segmentation = found.segmentation
-        if segmentation is not None and (only is None or (state.segmentation is None and segmentation.GetID() in only)):
-            state.set_segmentation(segmentation)
+        masks = found.segmentation
+        if masks is not None and (only is None or (masks_fit and state.segmentation is None and masks.GetID() in only)):
+            state.set_segmentation(masks)
         if only is None:
             state.set_segments(None, None)
         self.context.read_inputs()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from REACTKDLib.core.errors import ReactkdError
@@ -20,10 +21,28 @@ _AIR_HU = -500  # no PET has values that low, every whole CT has
 
 @dataclass(frozen=True)
 class RecognizedInputs:
-    """volumes: {modality: node}, each only if exactly one node matches. segmentation: likewise, or None."""
+    """images: all nodes that match, by modality. segmentations: likewise."""
 
-    volumes: dict[Modality, Any] = field(default_factory=dict)
-    segmentation: Any | None = None
+    images: dict[Modality, list[Any]]
+    segmentations: list[Any]
+
+    @property
+    def volumes(self) -> dict[Modality, Any]:
+        """{modality: node}, each only if exactly one node matches."""
+        return {modality: nodes[0] for modality, nodes in self.images.items() if len(nodes) == 1}
+
+    @property
+    def segmentation(self) -> Any | None:
+        """The segmentation, or None unless exactly one matches."""
+        return self.segmentations[0] if len(self.segmentations) == 1 else None
+
+    def masks_fit(self, chosen: Mapping[Modality, Any]) -> bool:
+        """Return whether masks that are added must be of the chosen images, since there are no others like these."""
+        return all(self.images[modality] in ([], [node]) for modality, node in chosen.items())
+
+    def images_fit(self, chosen: Any | None) -> bool:
+        """Return whether images that are added must be those of the chosen segmentation, since there is no other."""
+        return chosen is None or self.segmentations in ([], [chosen])
 
 
 def recognize_inputs(scene: Any, task: Task = HCC_GRADE) -> RecognizedInputs:
@@ -38,12 +57,11 @@ def recognize_inputs(scene: Any, task: Task = HCC_GRADE) -> RecognizedInputs:
         modality = None if left_out else modality_of(node)
         if modality is not None:
             candidates[modality].append(node)
-    volumes = {modality: nodes[0] for modality, nodes in candidates.items() if len(nodes) == 1}
     segmentations = nodes_of_class(scene, "vtkMRMLSegmentationNode")
     segmentations = [node for node in segmentations if node.GetID() not in own and not node.GetHideFromEditors()]
     if len(segmentations) > 1:
         segmentations = [node for node in segmentations if _has_the_organ(node, task)]
-    return RecognizedInputs(volumes, segmentations[0] if len(segmentations) == 1 else None)
+    return RecognizedInputs(candidates, segmentations)
 
 
 def modality_of(node: Any) -> Modality | None:

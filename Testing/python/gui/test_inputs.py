@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import slicer
 
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.scene.case import nodes_from_case
 from REACTKDLib.scene.volumes import node_from_volume
-from support.panel_steps import grade, wait_for_inputs
+from support.panel_steps import grade, panel_of, small_phantom, wait_for_inputs
 from support.worlds import linear_transform, rigid
 
 
@@ -70,6 +72,35 @@ def test_an_image_loaded_in_another_module_is_selected(
     application.select_module("REACTKD")
     assert user.find("fdgSelector").currentNode() is image
     assert user.find("acetateSelector").currentNode() is None
+
+
+@pytest.mark.parametrize("deleted", ["masks", "images"])
+def test_what_was_deleted_is_not_replaced_by_that_of_a_patient_who_is_loaded_next(
+    user: Any, scene: Any, nodes: Any, context: Any, deleted: str
+) -> None:
+    """The panel was ready to grade the images of one patient with the masks of another."""
+    gone = [nodes.segmentation] if deleted == "masks" else nodes.volumes.values()
+    for node in gone:
+        scene.RemoveNode(node)
+    user.wait_until(lambda: context.nodes is None, what="the removal to be seen")
+    sentence = user.text("stateLabel")
+    assert sentence.startswith("Choose")
+    nodes_from_case(scene, small_phantom(2))
+    timer = panel_of(user).nodes_timer
+    user.wait_until(lambda: not timer.isActive(), what="the panel to hear of it")
+    assert context.nodes is None and user.text("stateLabel") == sentence and not user.find("gradeButton").enabled
+    kept = [node for node in (*context.state.volumes.values(), context.state.segmentation) if node is not None]
+    assert set(kept) == set(nodes.all()) - set(gone)
+
+
+def test_masks_that_are_loaded_again_are_selected(user: Any, scene: Any, nodes: Any, context: Any) -> None:
+    copy = scene.CreateNodeByClass("vtkMRMLSegmentationNode")
+    copy.UnRegister(None)
+    copy.GetSegmentation().DeepCopy(nodes.segmentation.GetSegmentation())
+    scene.RemoveNode(nodes.segmentation)
+    user.wait_until(lambda: context.nodes is None, what="the removal to be seen")
+    scene.AddNode(copy)
+    user.wait_until(lambda: context.nodes is not None and context.nodes.segmentation is copy, what="the new masks")
 
 
 def test_a_liver_that_is_not_recognized_can_be_chosen(user: Any, scene: Any, phantom_nodes: Any) -> None:
