@@ -105,17 +105,17 @@ class InputsPanel(Section):
             self._choosing = False
 
     def recognize(self, only: set[str] | None = None) -> None:
-        """Fill in recognized nodes. only: IDs of new nodes; existing choices are then kept, and not completed by masks
-        or images of a case that was loaded beside them.
+        """Fill in recognized nodes, unless they complete choices as part of another case that was loaded beside them.
+
+        only: IDs of new nodes; existing choices are then kept.
         """
         found, state = recognize_inputs(self.context.scene, self.context.task), self.context.state
-        chosen = chosen_volumes(state.volumes)
-        masks_fit, images_fit = found.masks_fit(chosen), bool(chosen) or found.images_fit(state.segmentation)
-        for modality, node in found.volumes.items():
-            if only is None or (images_fit and state.volumes[modality] is None and node.GetID() in only):
+        images_fit = bool(chosen_volumes(state.volumes)) or found.images_fit(state.segmentation)
+        for modality, node in found.volumes.items() if images_fit else ():
+            if only is None or (state.volumes[modality] is None and node.GetID() in only):
                 state.set_volume(modality, node)
-        masks = found.segmentation
-        if masks is not None and (only is None or (masks_fit and state.segmentation is None and masks.GetID() in only)):
+        masks = found.segmentation if found.masks_fit(chosen_volumes(state.volumes)) else None
+        if masks is not None and (only is None or (state.segmentation is None and masks.GetID() in only)):
             state.set_segmentation(masks)
         if only is None:
             state.set_segments(None, None)

@@ -88,9 +88,13 @@ def test_what_was_deleted_is_not_replaced_by_that_of_a_patient_who_is_loaded_nex
     nodes_from_case(scene, small_phantom(2))
     timer = panel_of(user).nodes_timer
     user.wait_until(lambda: not timer.isActive(), what="the panel to hear of it")
-    assert context.nodes is None and user.text("stateLabel") == sentence and not user.find("gradeButton").enabled
-    kept = [node for node in (*context.state.volumes.values(), context.state.segmentation) if node is not None]
-    assert set(kept) == set(nodes.all()) - set(gone)
+    user.open_section("inputsSection")
+    for again in (False, True):
+        if again:
+            user.click("recognizeButton")
+        assert context.nodes is None and user.text("stateLabel") == sentence and not user.find("gradeButton").enabled
+        kept = [node for node in (*context.state.volumes.values(), context.state.segmentation) if node is not None]
+        assert set(kept) == set(nodes.all()) - set(gone)
 
 
 def test_masks_that_are_loaded_again_are_selected(user: Any, scene: Any, nodes: Any, context: Any) -> None:
