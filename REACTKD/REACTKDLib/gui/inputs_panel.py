@@ -110,7 +110,7 @@ class InputsPanel(Section):
         only: IDs of new nodes; existing choices are then kept.
         """
         found, state = recognize_inputs(self.context.scene, self.context.task), self.context.state
-        images_fit = bool(chosen_volumes(state.volumes)) or found.images_fit(state.segmentation)
+        images_fit = found.images_fit(chosen_volumes(state.volumes), state.segmentation)
         for modality, node in found.volumes.items() if images_fit else ():
             if only is None or (state.volumes[modality] is None and node.GetID() in only):
                 state.set_volume(modality, node)

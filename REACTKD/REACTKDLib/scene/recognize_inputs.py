@@ -40,9 +40,14 @@ class RecognizedInputs:
         """Return whether masks that are added must be of the chosen images, since there are no others like these."""
         return all(self.images[modality] in ([], [node]) for modality, node in chosen.items())
 
-    def images_fit(self, chosen: Any | None) -> bool:
-        """Return whether images that are added must be those of the chosen segmentation, since there is no other."""
-        return chosen is None or self.segmentations in ([], [chosen])
+    def images_fit(self, chosen: Mapping[Modality, Any], segmentation: Any | None) -> bool:
+        """Return whether images that are added can be of the chosen nodes only: no other masks are in the scene, or no
+        other images like the chosen ones. A PET may come with a CT of its own, another patient with masks too.
+        """
+        others = [node for node in self.segmentations if node is not segmentation]
+        if not others or (not chosen and segmentation is None):
+            return True
+        return bool(chosen) and self.masks_fit(chosen)
 
 
 def recognize_inputs(scene: Any, task: Task = HCC_GRADE) -> RecognizedInputs:

@@ -97,6 +97,24 @@ def test_what_was_deleted_is_not_replaced_by_that_of_a_patient_who_is_loaded_nex
         assert set(kept) == set(nodes.all()) - set(gone)
 
 
+def test_a_missing_pet_is_completed_by_a_pet_and_ct_and_not_by_another_patient(
+    user: Any, scene: Any, nodes: Any, context: Any, phantom_case: Any
+) -> None:
+    """A PET comes with a CT of its own, and a patient with masks, too."""
+    scene.RemoveNode(nodes.volumes[Modality.FDG])
+    user.wait_until(lambda: Modality.FDG not in context.nodes.volumes, what="the removal to be seen")
+    timer, other = panel_of(user).nodes_timer, nodes_from_case(scene, small_phantom(2))
+    user.wait_until(lambda: not timer.isActive(), what="the panel to hear of the other patient")
+    assert set(context.nodes.all()) == set(nodes.all()) - {nodes.volumes[Modality.FDG]}
+    for node in other.all():
+        scene.RemoveNode(node)
+    user.wait_until(lambda: not timer.isActive(), what="the panel to hear of the removal")
+    node_from_volume(scene, phantom_case.volumes[Modality.CT], "CT for attenuation correction")
+    pet = node_from_volume(scene, phantom_case.volumes[Modality.FDG], "FDG PET")
+    user.wait_until(lambda: context.nodes.volumes.get(Modality.FDG) is pet, what="the PET")
+    assert context.nodes.reference is nodes.reference
+
+
 def test_masks_that_are_loaded_again_are_selected(user: Any, scene: Any, nodes: Any, context: Any) -> None:
     copy = scene.CreateNodeByClass("vtkMRMLSegmentationNode")
     copy.UnRegister(None)
