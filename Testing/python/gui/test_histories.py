@@ -147,9 +147,10 @@ def test_a_refused_what_if_is_forgotten_once_the_edit_is_undone(
     paint(context.nodes.segmentation, "Tumor", stray(context.nodes), context.nodes.reference)
     user.wait_until(lambda: label.text == CHANGED, what="the stroke to be noticed")
     toggle_box(user, "regionTable", 1)
-    user.wait_until(lambda: "grade again before" in label.text, what="the refusal")
+    assert "grade again before" in user.text("whatIfLabel")
     history.RestorePreviousState()
     user.wait_until(lambda: label.text == "", what="the undo to be noticed")
+    assert not user.sees("whatIfLabel") and not user.find("everythingButton").enabled, "all boxes are checked again"
     history.SetSegmentation(None)
 
 
