@@ -13,8 +13,8 @@ from typing import Any
 import slicer
 import vtk
 
+from host.constants_kept import keep_constants
 from host.errors import VtkErrors
-from host.none_kept import keep_none
 
 # By module name, under which logics look each other up in the application logic.
 LOGICS = {
@@ -62,7 +62,7 @@ class Host:
 @cache
 def boot() -> Host:
     """Boot once per process and set `slicer.mrmlScene` and `slicer.modules`; later calls return the same host."""
-    keep_none()
+    keep_constants()
     errors = VtkErrors().install()
     scene = slicer.vtkMRMLScene()
     application_logic = slicer.vtkSlicerApplicationLogic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from PySide6.QtCore import QObject, Signal
 
 
 def ui_file(folder: Path, widget_class: str, extra: str = "", connections: str = "") -> str:
@@ -267,3 +269,16 @@ def test_views_of_a_closed_application_are_in_no_layout(application: Any) -> Non
     application.host.reset()
     assert shown() == 0
     assert start() is application and shown() == 4
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="these constants are immortal")
+def test_signals_and_calls_do_not_free_the_constants(application: Any) -> None:
+    """PySide6 takes a reference to True with each signal, to None with each call: the process ended in an abort."""
+
+    class Source(QObject):
+        sent = Signal(int)
+
+    source = Source()
+    for number in range(5000):
+        source.sent.emit(number)
+    assert min(sys.getrefcount(constant) for constant in (None, True, False)) > 1 << 31
