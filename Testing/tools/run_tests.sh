@@ -37,7 +37,7 @@ if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
 fi
 
 # Temporary files are in a folder of this run, and only those of failed tests stay. The folder is in memory if there is
-# room and programs may be started from it: the tests write and delete tens of thousands of small files.
+# room and programs may be started from it: the tests write and delete thousands of small files.
 memory=/dev/shm
 room="$(df -Pk "$memory" 2>/dev/null | awk 'NR == 2 { print $4 }')"
 scratch=""

@@ -35,7 +35,7 @@ class Evidence(NamedTuple):
 
 class _Given(NamedTuple):
     """Quantities at the nodes of m: their weights (n, M), and the normal distribution of each t: mu (n, M, L),
-    sigma. All lesions must be present.
+    sigma.
     """
 
     weight: np.ndarray
@@ -65,13 +65,14 @@ def evidence_of(
     return Evidence(np.where(present, total / weight if weight else 0.0, 0.0), weight, present)
 
 
-def _given(evidence: Evidence, h: float) -> _Given:
+def _given(y: np.ndarray, precision: float, h: float) -> _Given:
+    """y: (n, L), of patients who have all L lesions."""
     nodes = FINE_NODES if h < FINE_BELOW else NODES
-    r, spread = np.sqrt(1 - h * h), 1 + h * h * evidence.precision
-    distance = (evidence.y[:, None, :] - r * nodes[:, None]) ** 2
-    log_weight = -0.5 * (nodes**2 + distance.sum(axis=2) * evidence.precision / spread)
+    r, spread = np.sqrt(1 - h * h), 1 + h * h * precision
+    distance = (y[:, None, :] - r * nodes[:, None]) ** 2
+    log_weight = -0.5 * (nodes**2 + distance.sum(axis=2) * precision / spread)
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
-    mu = (r * nodes[:, None] + h * h * evidence.precision * evidence.y[:, None, :]) / spread
+    mu = (r * nodes[:, None] + h * h * precision * y[:, None, :]) / spread
     return _Given(weight / weight.sum(axis=1, keepdims=True), mu, h / np.sqrt(spread))
 
 
@@ -100,8 +101,8 @@ def grade_posterior(evidence: Evidence, heterogeneity: float = HETEROGENEITY, co
     if heterogeneity == 0:
         return _reweighted(_single_level(evidence, limits), cohort)
     out = np.empty((len(evidence.y), 3))
-    for rows, _, own in _groups(evidence):
-        given = _given(own, heterogeneity)
+    for rows, _, y in _groups(evidence):
+        given = _given(y, evidence.precision, heterogeneity)
         below = [(given.weight * ndtr((c - given.mu) / given.sigma).prod(axis=2)).sum(axis=1) for c in limits]
         out[rows] = np.diff(np.stack(below, axis=1), prepend=0.0, append=1.0, axis=1).clip(0)
     return _reweighted(out, cohort)
@@ -121,9 +122,9 @@ def deciding_posterior(
         return evidence.present / evidence.present.sum(axis=1, keepdims=True)
     nodes, weights, grade = _between(thresholds(heterogeneity))
     out = np.zeros(evidence.y.shape)
-    for rows, lesions, own in _groups(evidence, _CHUNK // 8):
-        given = _given(own, heterogeneity)
-        joint = np.empty((*own.y.shape, 3))
+    for rows, lesions, y in _groups(evidence, _CHUNK // 8):
+        given = _given(y, evidence.precision, heterogeneity)
+        joint = np.empty((*y.shape, 3))
         z = (nodes - given.mu[..., None]) / given.sigma  # (n, M, L, T)
         below = ndtr(z)
         for place in range(z.shape[2]):
@@ -145,17 +146,16 @@ def _between(limits: tuple[float, float], count: int = 40) -> tuple[np.ndarray, 
     return nodes, np.concatenate([h * w for h in half]), np.repeat(np.arange(3), count)
 
 
-def _groups(evidence: Evidence, size: int = _CHUNK) -> Iterator[tuple[np.ndarray, np.ndarray, Evidence]]:
-    """Yield up to `size` patients with the same lesions: their rows, the columns of these lesions, and their evidence,
-    in which every lesion is present. Most patients have far fewer lesions than the table has columns.
+def _groups(evidence: Evidence, size: int = _CHUNK) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield up to `size` patients with the same lesions: their rows, the columns of these lesions, and y of both. Most
+    patients have far fewer lesions than the table has columns.
     """
     patterns, of_row = np.unique(evidence.present, axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
         own, lesions = np.flatnonzero(of_row.ravel() == number), np.flatnonzero(pattern)
         for start in range(0, len(own), size):
             rows = own[start : start + size]
-            y = evidence.y[np.ix_(rows, lesions)]
-            yield rows, lesions, Evidence(y, evidence.precision, np.ones(y.shape, dtype=bool))
+            yield rows, lesions, evidence.y[np.ix_(rows, lesions)]
 
 
 def lesion_table(patients: Iterable[SharedLatents]) -> dict[str, np.ndarray]:
